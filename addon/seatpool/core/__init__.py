@@ -1,0 +1,1 @@
+"""Pure decisions. Standard library only: no clock, no I/O, no logging, no async."""

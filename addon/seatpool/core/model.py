@@ -1,0 +1,137 @@
+"""The values that cross boundaries: frozen, slotted, and silent about tokens."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class ProviderName(StrEnum):
+    """A wire dialect."""
+
+    CODEX = "codex"
+    COPILOT = "copilot"
+
+
+class CredentialKind(StrEnum):
+    """What a token is, and so which requests it can serve: a swap is always like for like."""
+
+    CODEX_OAUTH = "codex-oauth"
+    """ChatGPT access token with its rotating refresh token (codex.md 4)."""
+    GITHUB_OAUTH = "github-oauth"
+    """`gho_`, `ghu_` or fine-grained PAT; sent as it is by the Copilot CLI (copilot.md 2.6)."""
+    COPILOT_TOKEN = "copilot-token"
+    """`tid=...`, minted from a GitHub token for about half an hour (copilot.md 2.1)."""
+    COPILOT_SESSION = "copilot-session"
+    """Auto mode's second credential, bound to the account that asked for it (copilot.md 4)."""
+
+
+class ScopeKind(StrEnum):
+    """How much of an account a cooldown takes out of selection."""
+
+    ACCOUNT = "account"
+    MODEL = "model"
+    BUCKET = "bucket"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a cooldown covers. `value` is empty for the whole account, else the model's or bucket's name."""
+
+    kind: ScopeKind = ScopeKind.ACCOUNT
+    value: str = ""
+
+
+WHOLE_ACCOUNT = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Credential:
+    """A token and what belongs to it. Its `repr` shows kind and expiry, never a secret."""
+
+    kind: CredentialKind
+    token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False, default=None)
+    expires_at: datetime | None = None
+    """When upstream stops taking it; None where the token does not say."""
+    endpoints: Mapping[str, str] = field(default=NOTHING, repr=False)
+    """Origins (`https://host`) that came with this very token, by use: `api`, `proxy`."""
+    attributes: Mapping[str, str] = field(default=NOTHING, repr=False)
+    """What else the provider needs beside the token; the keys are the provider's own."""
+    generation: int = 0
+    """Grows with every stored renewal; 0 before it was ever stored."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who pays. A person in a workspace, never just an e-mail address (codex.md 4)."""
+
+    id: int
+    provider: ProviderName
+    name: str
+    """Unique in the database; what a person types."""
+    identity: str
+    """The provider's own stable name for this person and workspace; unique for one provider."""
+    issuer: str
+    """Host that issued the login: `chatgpt.com`, `github.com` or `<tenant>.ghe.com`."""
+    priority: int = 100
+    """Lower is asked first."""
+    paused: bool = False
+    disabled: str | None = None
+    """Why a durable refusal took it out, until a person acts; None while it is in use."""
+    plan: str | None = None
+    last_used_at: datetime | None = None
+
+    @property
+    def usable(self) -> bool:
+        """Neither paused by its owner nor disabled by a durable refusal."""
+        return not self.paused and self.disabled is None
+
+
+@dataclass(frozen=True, slots=True)
+class QuotaWindow:
+    """One limit of one account as it was last seen."""
+
+    bucket: str
+    """The upstream's name for it: `primary`, `secondary`, `chat`, `premium_interactions`, `session`, ..."""
+    left: float
+    """Share left, 0.0 to 1.0; 1.0 when unlimited."""
+    observed_at: datetime
+    source: str
+    """Where it was read: `header`, `frame`, `body` or `usage`."""
+    unlimited: bool = False
+    length_s: int | None = None
+    resets_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """A timed removal of an account, or of a part of it, from selection."""
+
+    account_id: int
+    scope: Scope
+    reason: str
+    """A stable code, such as `usage_limit_reached`; never a message's text."""
+    until: datetime
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One sending of one flow upstream, as it is recorded."""
+
+    flow_id: str
+    number: int
+    """From 1."""
+    account_id: int
+    route: str
+    model: str | None
+    outcome: str
+    status: int | None
+    """HTTP status, None when no answer came."""
+    started_at: datetime
+    first_byte_ms: float | None
+    """From the sending of this attempt to the head of its answer."""

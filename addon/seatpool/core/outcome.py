@@ -1,0 +1,54 @@
+"""Classified answers: what a refusal means, how far it reaches and when it ends."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from seatpool.core.model import WHOLE_ACCOUNT, Scope
+
+
+class OutcomeKind(Enum):
+    """What an answer, or the lack of one, means for the pool."""
+
+    OK = "ok"
+    QUOTA_SPENT = "quota-spent"
+    """A plan window is empty: cool until it resets, walk on through the pool."""
+    RATE_LIMITED = "rate-limited"
+    """A short throttle of this account (or of one model on it)."""
+    UNAUTHORIZED = "unauthorized"
+    """The token is stale or revoked: renew once, then another account."""
+    MISDIRECTED = "misdirected"
+    """Token and host do not fit together (421): read the endpoints again, once."""
+    NOT_ENTITLED = "not-entitled"
+    """The account's plan or policy has no such thing: another account may."""
+    REVOKED = "revoked"
+    """Abuse flag, suspension, licence taken away: disable, tell, and never try the next account."""
+    CARRIER = "carrier"
+    """The payload carries something that only another account can read."""
+    SERVER_ERROR = "server-error"
+    """5xx of the service: once more on the same account."""
+    OVERLOADED = "overloaded"
+    """Not the account's limit (model at capacity, integrator, egress, provider): do not switch."""
+    CLIENT_ERROR = "client-error"
+    """The request's own fault; the editor is to read it."""
+    CONNECT_FAILED = "connect-failed"
+    """The request never got out."""
+    STALE_CONNECTION = "stale-connection"
+    """A kept-alive connection died before a byte of an answer."""
+    UNANSWERED = "unanswered"
+    """The request went out whole and no answer came: it may have been served."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """A classified answer."""
+
+    kind: OutcomeKind
+    code: str
+    """Stable code for logs, cooldown reasons and counters; never a message's text."""
+    scope: Scope = WHOLE_ACCOUNT
+    until: datetime | None = None
+    """When the upstream says that it ends; None when it does not say."""
+
+
+OK = Outcome(OutcomeKind.OK, "ok")

@@ -1,0 +1,1 @@
+"""Wire dialects, sans-io: headers and bytes in, values out."""

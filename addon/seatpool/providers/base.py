@@ -1,0 +1,262 @@
+"""What every provider answers, and the values in which it does.
+
+A provider is a set of pure functions over headers and bytes. It never opens a connection: where a side call is needed
+(`renew`), it is a generator that yields requests and is sent their replies.
+"""
+
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol, overload
+
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.outcome import Outcome
+
+
+class HeaderView(Protocol):
+    """Case-insensitive headers: mitmproxy's, httpx's and `Headers` below all fit."""
+
+    @overload
+    def get(self, key: str) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str) -> str: ...
+    def __contains__(self, key: object, /) -> bool: ...
+    def items(self) -> Iterable[tuple[str, str]]: ...
+
+
+class Headers(dict[str, str]):
+    """The least case-insensitive mapping: names are lower case inside; the first of several equal names wins."""
+
+    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__()
+        for name, value in fields:
+            self.setdefault(name.lower(), value)
+
+    @overload
+    def get(self, key: str) -> str | None: ...
+    @overload
+    def get(self, key: str, default: str) -> str: ...
+    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override] # names are str here
+        """The value under `key`, whatever its case."""
+        return super().get(key.lower(), default)
+
+    def __contains__(self, key: object) -> bool:
+        return isinstance(key, str) and super().__contains__(key.lower())
+
+
+@dataclass(frozen=True, slots=True)
+class HttpRequest:
+    """A side call. Its `repr` leaves headers and body out: they hold credentials."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    body: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """An answer, read whole. Its `repr` leaves headers and body out."""
+
+    status: int
+    headers: HeaderView = field(repr=False)
+    body: bytes = field(repr=False, default=b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A kind of request that may be served by another account than the editor's."""
+
+    provider: ProviderName
+    name: str
+    """For logs and counters: `responses`, `chat-completions`, `engine`, ..."""
+    endpoint: str
+    """Which of the account's endpoints serves it: `api` or `proxy`."""
+    websocket: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RequestFacts:
+    """What the pool must know of a request to choose an account for it."""
+
+    route: Route
+    needs: tuple[CredentialKind, ...]
+    """The first is required, like for like with what the editor sent; the rest are dropped where they cannot be had."""
+    model: str | None = None
+    conversation: str | None = None
+    """Affinity key: the same for every request of one conversation; opaque, holds no content."""
+    buckets: tuple[str, ...] = ()
+    """Quota buckets that the request draws on; empty = those without a name of their own."""
+    turn_state: str | None = field(default=None, repr=False)
+    """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edits:
+    """Everything that is changed of a request, and nothing else is: where it goes and these headers."""
+
+    origin: str
+    """`https://host[:port]` of the account."""
+    set_headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    """Replaced in place where present, else appended."""
+    remove_headers: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What one WebSocket message says."""
+
+    outcome: Outcome | None = None
+    """Set when the frame is a refusal."""
+    windows: tuple[QuotaWindow, ...] = ()
+    terminal: bool = False
+    """The turn is over."""
+    output: bool = False
+    """Something of the model's answer that the client keeps."""
+    turn_state: str | None = field(default=None, repr=False)
+    """Sticky-routing token that this account issued (codex.md 2.2)."""
+
+
+NO_NEWS = Frame()
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalNeed:
+    """Why and for whom a credential is to be had."""
+
+    account: Account
+    kind: CredentialKind
+    held: Mapping[CredentialKind, Credential]
+    """Every credential of the account that is stored or cached now."""
+    client_headers: tuple[tuple[str, str], ...] = ()
+    """What the person's own editor last sent of the headers named by `client_headers`; empty before any was seen."""
+    refused: bool = False
+    """Upstream just refused the held one (401 or 421), whatever its expiry says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Yielded by a renewal: store this durably *before* going on (a refresh token is good once)."""
+
+    credential: Credential
+
+
+@dataclass(frozen=True, slots=True)
+class Renewed:
+    """A renewal went well."""
+
+    credential: Credential
+    plan: str | None = None
+    windows: tuple[QuotaWindow, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RenewalRefused:
+    """A renewal was refused."""
+
+    code: str
+    """Stable code for log and `status`."""
+    durable: bool
+    """True: only a person can mend it (disable the account). False: try again later."""
+    retry_at: datetime | None = None
+    kind_only: bool = False
+    """The login is fine but cannot give this kind of credential (copilot.md 2.4: 404); cool that kind only."""
+
+
+Renewal = Generator[HttpRequest | Keep, HttpReply | None, Renewed | RenewalRefused]
+"""Send `None` to start and after a `Keep`; send the reply after a request."""
+
+
+class NotALogin(ValueError):
+    """The file holds no login that we can read; the message says what is wrong with it, never its contents."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImportedLogin:
+    """One login found in a file of another program."""
+
+    provider: ProviderName
+    name: str
+    """A suggestion, from what the file says of its owner."""
+    identity: str
+    issuer: str
+    credentials: tuple[Credential, ...]
+    plan: str | None = None
+
+
+class Provider(Protocol):
+    """A wire dialect."""
+
+    name: ProviderName
+    hosts: tuple[str, ...]
+    """Regular expressions, each matching a whole lower-case host name that may be decrypted."""
+
+    def match(self, method: str, path: str, *, upgrade: bool) -> Route | None:
+        """The route of a request on a pooled host, or None where it acts as the person and must not move.
+
+        `path` is the request target with its query. `upgrade` tells a WebSocket handshake.
+        """
+
+    def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
+        """What selection needs; None when the request carries no credential that the pool could replace.
+
+        `body` returns the decoded body, and is called only when the headers do not say enough.
+        """
+
+    def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
+        """The headers by which the person's editor names itself, for use on this provider's side calls."""
+
+    def holds(self, headers: HeaderView, credential: Credential) -> bool:
+        """Whether the request already carries this very credential, or one of the same account's session."""
+
+    def ready(self, credential: Credential, now: datetime) -> bool:
+        """Whether the credential can be sent now: not about to expire, and its endpoints are known."""
+
+    def edits(
+        self,
+        facts: RequestFacts,
+        account: Account,
+        credentials: Mapping[CredentialKind, Credential],
+        turn_state: str | None,
+    ) -> Edits:
+        """The changes that put the request on `account`. `turn_state` is the one to send; None removes it."""
+
+    def may_receive(self, account: Account, origin: str) -> bool:
+        """Whether a credential of `account` may go to `origin` (`scheme://host[:port]`): its issuer's hosts only."""
+
+    def classify(self, facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
+        """What a whole answer means."""
+
+    def quota(self, headers: HeaderView, now: datetime) -> tuple[QuotaWindow, ...]:
+        """Quota windows that the headers of an answer tell."""
+
+    def issued_turn_state(self, headers: HeaderView) -> str | None:
+        """The sticky-routing token that the head of an answer issues, if any."""
+
+    def read_frame(self, facts: RequestFacts, content: bytes, now: datetime) -> Frame:
+        """What a WebSocket message of the upstream says. Never raises on malformed input."""
+
+    def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
+        """The client's message with a foreign sticky-routing token replaced, else the very same object.
+
+        `owned` tells whether a token was issued by the account that now serves; `turn_state` replaces a foreign one,
+        None removes it.
+        """
+
+    def reconnect_frame(self) -> bytes | None:
+        """A message that makes the client reconnect silently and send everything again; None where there is none."""
+
+    def exhausted(self, facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
+        """The answer, in this provider's own shape, when every account is limited until `soonest` at least."""
+
+    def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:
+        """An answer of ours, in this provider's own error shape, where the upstream could not be had."""
+
+    def renew(self, need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
+        """Get a credential of `need.kind`: refresh, exchange, or look its endpoints up."""
+
+    def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
+        """The logins in a file of this provider's programs; None when it is not one of them.
+
+        `name` is the file's base name, for messages. Raises `NotALogin` when it is one, but broken or empty.
+        """
