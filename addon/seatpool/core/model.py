@@ -23,7 +23,7 @@ class CredentialKind(StrEnum):
     """ChatGPT access token with its rotating refresh token (codex.md 4)."""
     GITHUB_OAUTH = "github-oauth"
     """`gho_`, `ghu_` or fine-grained PAT; sent as it is by the Copilot CLI (copilot.md 2.6)."""
-    COPILOT_TOKEN = "copilot-token"
+    COPILOT_TOKEN = "copilot-token"  # noqa: S105 # a kind, not a secret
     """`tid=...`, minted from a GitHub token for about half an hour (copilot.md 2.1)."""
     COPILOT_SESSION = "copilot-session"
     """Auto mode's second credential, bound to the account that asked for it (copilot.md 4)."""

@@ -1,0 +1,31 @@
+"""Every tunable number, with its unit and its source."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How the pool behaves. Options of the proxy fill the first group; the rest are measured or sourced constants."""
+
+    max_attempts: int = 3
+    """Sendings of one request at most; a walk for spent quota may go on, once per account (promises.md)."""
+    rotate_on_limit: bool = True
+    """False: a limited account's refusal is the editor's to see, and no cooldown follows from it."""
+
+    rate_limit_cooldown_s: float = 60.0
+    """When a throttle names no end (codex.md 8, the default of the prior scorer)."""
+    quota_cooldown_s: float = 15 * 60.0
+    """When spent quota names no reset: long enough not to hammer, short against the shortest window (5 h)."""
+    entitlement_cooldown_s: float = 24 * 3600.0
+    """A model or a kind of token that the account does not have; plans change by the day, not by the minute."""
+    unauthorized_cooldown_s: float = 5 * 60.0
+    """A token refused although it was just renewed."""
+    renewal_cooldown_s: float = 30.0
+    """The token endpoint failed in passing (network, 429 or 5xx without a time of its own)."""
+    longest_cooldown_s: float = 35 * 24 * 3600.0
+    """No window is longer than a month; a later deadline is a unit mistaken."""
+
+    affinity_ttl_s: float = 3600.0
+    """A conversation stays where it is while it goes on: its reasoning may be readable there alone (codex.md 2.3)."""
+    affinity_limit: int = 10_000
+    """Conversations remembered; the oldest are forgotten first."""

@@ -1,0 +1,132 @@
+"""What follows from an outcome. The table is the whole story; `decide` reads it.
+
+==================  ==============  =========  ==================================================================
+outcome             first time      then       remedy for the account
+==================  ==============  =========  ==================================================================
+ok                  deliver         -          none
+quota-spent         switch          -          cool until the reset; the walk may visit every account once
+rate-limited        switch          -          cool until the named end, else a minute
+unauthorized        refresh         switch     cool shortly when a renewed token is refused as well
+misdirected         refresh         deliver    none: its endpoints are read again
+not-entitled        switch          -          cool the model for a day; disable where it is the whole account
+revoked             deliver         -          disable; never the next account (promises.md)
+carrier             repair          deliver    none
+server-error        resend          deliver    none
+overloaded          deliver         -          none: not the account's limit
+client-error        deliver         -          none
+connect-failed      resend          switch     none
+stale-connection    resend          deliver    none
+unanswered          deliver         -          none: it may have been served
+==================  ==============  =========  ==================================================================
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum
+from types import MappingProxyType
+
+from seatpool.core.model import ScopeKind
+from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.core.policy import Policy
+
+
+class Action(Enum):
+    """What to do with the flow."""
+
+    DELIVER = "deliver"
+    """The editor gets this answer."""
+    SWITCH = "switch"
+    """The same request on another account."""
+    REFRESH = "refresh"
+    """The same request on the same account with a renewed credential."""
+    REPAIR = "repair"
+    """The same request on the same account without the thing that it cannot read."""
+    RESEND = "resend"
+    """The same request as it was, on a fresh connection."""
+
+
+class Remedy(Enum):
+    """What to do with the account."""
+
+    NONE = "none"
+    COOL = "cool"
+    DISABLE = "disable"
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One row of the table."""
+
+    first: Action
+    then: Action | None = None
+    remedy: Remedy = Remedy.NONE
+    remedy_first: bool = True
+    """False: the remedy is only for the second time."""
+    cooldown: str = "rate_limit_cooldown_s"
+    """Name of the policy's number that stands in when the upstream names no end."""
+    limit: bool = False
+    """A limit: `rotate_on_limit=false` turns switching and cooling off."""
+    walks: bool = False
+    """May go beyond `max_attempts`, once per account."""
+
+
+RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
+    {
+        OutcomeKind.OK: Rule(Action.DELIVER),
+        OutcomeKind.QUOTA_SPENT: Rule(
+            Action.SWITCH, remedy=Remedy.COOL, cooldown="quota_cooldown_s", limit=True, walks=True
+        ),
+        OutcomeKind.RATE_LIMITED: Rule(Action.SWITCH, remedy=Remedy.COOL, limit=True),
+        OutcomeKind.UNAUTHORIZED: Rule(
+            Action.REFRESH, Action.SWITCH, Remedy.COOL, remedy_first=False, cooldown="unauthorized_cooldown_s"
+        ),
+        OutcomeKind.MISDIRECTED: Rule(Action.REFRESH, Action.DELIVER),
+        OutcomeKind.NOT_ENTITLED: Rule(Action.SWITCH, remedy=Remedy.COOL, cooldown="entitlement_cooldown_s"),
+        OutcomeKind.REVOKED: Rule(Action.DELIVER, remedy=Remedy.DISABLE),
+        OutcomeKind.CARRIER: Rule(Action.REPAIR, Action.DELIVER),
+        OutcomeKind.SERVER_ERROR: Rule(Action.RESEND, Action.DELIVER),
+        OutcomeKind.OVERLOADED: Rule(Action.DELIVER),
+        OutcomeKind.CLIENT_ERROR: Rule(Action.DELIVER),
+        OutcomeKind.CONNECT_FAILED: Rule(Action.RESEND, Action.SWITCH),
+        OutcomeKind.STALE_CONNECTION: Rule(Action.RESEND, Action.DELIVER),
+        OutcomeKind.UNANSWERED: Rule(Action.DELIVER),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to do with the flow and with the account."""
+
+    action: Action
+    remedy: Remedy = Remedy.NONE
+    until: datetime | None = None
+    """End of the cooldown, when `remedy` is COOL."""
+
+
+def decide(outcome: Outcome, *, attempt: int, repeats: int, policy: Policy, now: datetime) -> Decision:
+    """Decide what follows.
+
+    `attempt` is the number of this sending (from 1), `repeats` how often this account answered this flow with this
+    kind of outcome before.
+    """
+    rule = RULES[outcome.kind]
+    action = rule.first if repeats == 0 or rule.then is None else rule.then
+    if rule.limit and not policy.rotate_on_limit:
+        return Decision(Action.DELIVER)
+    if action is not Action.DELIVER and attempt >= policy.max_attempts and not rule.walks:
+        action = Action.DELIVER
+    remedy = rule.remedy if rule.remedy_first or repeats > 0 else Remedy.NONE
+    if outcome.kind is OutcomeKind.NOT_ENTITLED and outcome.scope.kind is ScopeKind.ACCOUNT:
+        remedy = Remedy.DISABLE
+    until = cooldown_end(outcome, rule, policy, now) if remedy is Remedy.COOL else None
+    return Decision(action, remedy, until)
+
+
+def cooldown_end(outcome: Outcome, rule: Rule, policy: Policy, now: datetime) -> datetime:
+    """The upstream's time in full where it names one (within reason), else the policy's."""
+    default_s: float = getattr(policy, rule.cooldown)
+    if outcome.until is None:
+        return now + timedelta(seconds=default_s)
+    return min(outcome.until, now + timedelta(seconds=policy.longest_cooldown_s))

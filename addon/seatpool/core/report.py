@@ -1,0 +1,79 @@
+"""Status rows out of the pool's values: one source for the command line, the addon and whatever shows the pool."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from seatpool.core.model import Account, Cooldown, QuotaWindow
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRow:
+    """One account as a person wants to see it."""
+
+    account: Account
+    state: str
+    """`ready`, `cooling`, `paused` or `disabled`."""
+    windows: tuple[QuotaWindow, ...]
+    cooldowns: tuple[Cooldown, ...]
+    """The live ones, soonest end first."""
+
+
+def rows(
+    accounts: Iterable[Account],
+    windows: Mapping[int, Iterable[QuotaWindow]],
+    cooldowns: Iterable[Cooldown],
+    now: datetime,
+) -> tuple[AccountRow, ...]:
+    """Rows by provider, then priority, then name."""
+    live: dict[int, list[Cooldown]] = {}
+    for cooldown in sorted(cooldowns, key=lambda c: c.until):
+        if cooldown.until > now:
+            live.setdefault(cooldown.account_id, []).append(cooldown)
+    ordered = sorted(accounts, key=lambda a: (a.provider, a.priority, a.name))
+    return tuple(_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ()))) for a in ordered)
+
+
+def _row(account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Cooldown, ...]) -> AccountRow:
+    whole = any(c.scope.value == "" for c in cooldowns)
+    state = "disabled" if account.disabled else "paused" if account.paused else "cooling" if whole else "ready"
+    return AccountRow(account, state, tuple(sorted(windows, key=lambda w: w.bucket)), cooldowns)
+
+
+def as_json(row: AccountRow) -> dict[str, object]:
+    """The row as plain values; times are ISO 8601 in UTC, shares are 0.0 to 1.0."""
+    account = row.account
+    return {
+        "name": account.name,
+        "provider": str(account.provider),
+        "plan": account.plan,
+        "state": row.state,
+        "disabled_reason": account.disabled,
+        "priority": account.priority,
+        "last_used_at": _iso(account.last_used_at),
+        "windows": [
+            {
+                "bucket": w.bucket,
+                "left": w.left,
+                "unlimited": w.unlimited,
+                "length_s": w.length_s,
+                "resets_at": _iso(w.resets_at),
+                "observed_at": _iso(w.observed_at),
+                "source": w.source,
+            }
+            for w in row.windows
+        ],
+        "cooldowns": [
+            {
+                "scope": str(c.scope.kind),
+                "of": c.scope.value or None,
+                "reason": c.reason,
+                "until": _iso(c.until),
+            }
+            for c in row.cooldowns
+        ],
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment is not None else None

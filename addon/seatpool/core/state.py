@@ -1,0 +1,160 @@
+"""What one process knows of the pool, indexed so that choosing costs the same with ten accounts and ten thousand.
+
+Mutable, yet pure: it changes only by what it is told, and never asks the time. Accounts that may be asked stand in one
+sorted list per provider, best first; the others rest until a cooldown ends, which a heap of moments remembers.
+"""
+
+from bisect import bisect_left, insort
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from heapq import heappop, heappush
+
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
+
+Rank = tuple[bool, int, int, float, int]
+"""Known empty, priority, minus the percent left, last use (s since the epoch), account id: least is best."""
+
+
+class PoolState:
+    """Accounts, quota windows, cooldowns and affinities of every provider."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[int, Account] = {}
+        self.windows: dict[int, dict[str, QuotaWindow]] = {}
+        self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
+        self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
+        self._rank: dict[int, Rank] = {}
+        self._used: dict[int, float] = {}
+        self._due: list[tuple[float, int]] = []
+        self._alarm: dict[int, float] = {}
+        self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def put(self, account: Account, now: datetime) -> None:
+        """Add an account, or replace what was known of it."""
+        self._withdraw(account.id)
+        self.accounts[account.id] = account
+        if account.last_used_at is not None:
+            used = account.last_used_at.timestamp()
+            self._used[account.id] = max(used, self._used.get(account.id, 0.0))
+        self._place(account.id, now)
+
+    def forget_all_but(self, account_ids: Iterable[int]) -> None:
+        """Drop every account that is not named."""
+        for account_id in self.accounts.keys() - set(account_ids):
+            self._withdraw(account_id)
+            for known in (self.accounts, self.windows, self.cooldowns, self._used, self._alarm):
+                known.pop(account_id, None)
+
+    def observe(self, account_id: int, window: QuotaWindow, now: datetime) -> bool:
+        """Take in a quota window; the newest observation wins. Returns whether a reader would see a difference."""
+        known = self.windows.setdefault(account_id, {})
+        before = known.get(window.bucket)
+        if before is not None and before.observed_at > window.observed_at:
+            return False
+        known[window.bucket] = window
+        changed = before is None or _visible(before) != _visible(window)
+        if changed:
+            self._replace(account_id, now)
+        return changed
+
+    def cool(self, cooldown: Cooldown, now: datetime) -> None:
+        """Take an account, or a part of it, out of selection. Never shortened by a later, smaller one."""
+        known = self.cooldowns.setdefault(cooldown.account_id, {})
+        before = known.get(cooldown.scope)
+        if before is not None and before.until >= cooldown.until:
+            return
+        known[cooldown.scope] = cooldown
+        self._replace(cooldown.account_id, now)
+
+    def lift(self, account_id: int, scope: Scope, now: datetime) -> None:
+        """End a cooldown before its time."""
+        if self.cooldowns.get(account_id, {}).pop(scope, None) is not None:
+            self._replace(account_id, now)
+
+    def use(self, account_id: int, now: datetime) -> None:
+        """Note that a request went to an account."""
+        self._used[account_id] = now.timestamp()
+        self._replace(account_id, now)
+
+    def last_used(self, account_id: int) -> float | None:
+        """When the account last served, in seconds since the epoch."""
+        return self._used.get(account_id)
+
+    def ready(self, provider: ProviderName, now: datetime) -> Iterator[Account]:
+        """The accounts that may be asked, best first: usable and not cooling as a whole."""
+        self._wake(now)
+        for rank in self._ready[provider]:
+            yield self.accounts[rank[-1]]
+
+    def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
+        """The longest live cooldown of an account that touches any of the scopes (the whole account always counts)."""
+        known = self.cooldowns.get(account_id)
+        if not known:
+            return None
+        live = [c for s in (WHOLE_ACCOUNT, *scopes) if (c := known.get(s)) is not None and c.until > now]
+        return max(live, key=lambda c: c.until, default=None)
+
+    def owner(self, conversation: str | None, now: datetime) -> int | None:
+        """The account that a conversation is on."""
+        if conversation is None:
+            return None
+        found = self._owner.get(conversation)
+        return found[0] if found is not None and found[1] > now.timestamp() else None
+
+    def remember(self, conversation: str | None, account_id: int, now: datetime, ttl_s: float, limit: int) -> None:
+        """Note that an account served a conversation."""
+        if conversation is None:
+            return
+        self._owner[conversation] = (account_id, now.timestamp() + ttl_s)
+        self._owner.move_to_end(conversation)
+        while len(self._owner) > limit:
+            self._owner.popitem(last=False)
+
+    def left(self, account_id: int, now: datetime) -> float:
+        """Share of quota left in the tightest window, 0.0 to 1.0; 1.0 where nothing is known or all was reset."""
+        known = self.windows.get(account_id, {}).values()
+        return min((w.left for w in known if w.resets_at is None or w.resets_at > now), default=1.0)
+
+    def _wake(self, now: datetime) -> None:
+        moment = now.timestamp()
+        while self._due and self._due[0][0] <= moment:
+            due, account_id = heappop(self._due)
+            if self._alarm.get(account_id) == due:
+                del self._alarm[account_id]
+                self._replace(account_id, now)
+
+    def _replace(self, account_id: int, now: datetime) -> None:
+        self._withdraw(account_id)
+        self._place(account_id, now)
+
+    def _withdraw(self, account_id: int) -> None:
+        rank = self._rank.pop(account_id, None)
+        if rank is not None:
+            ready = self._ready[self.accounts[account_id].provider]
+            del ready[bisect_left(ready, rank)]
+
+    def _place(self, account_id: int, now: datetime) -> None:
+        account = self.accounts.get(account_id)
+        if account is None or not account.usable:
+            return
+        self._set_alarm(account_id, now)
+        if self.blocked(account_id, (), now) is not None:
+            return
+        left = max(0.0, self.left(account_id, now))
+        rank = (left <= 0.0, account.priority, -round(left * 100), self._used.get(account_id, 0.0), account_id)
+        self._rank[account_id] = rank
+        insort(self._ready[account.provider], rank)
+
+    def _set_alarm(self, account_id: int, now: datetime) -> None:
+        """Look at the account again when its next cooldown ends or its next window resets."""
+        ends = [c.until for c in self.cooldowns.get(account_id, {}).values()]
+        ends += [w.resets_at for w in self.windows.get(account_id, {}).values() if w.resets_at is not None]
+        due = min((end.timestamp() for end in ends if end > now), default=None)
+        if due is not None and due < self._alarm.get(account_id, float("inf")):
+            self._alarm[account_id] = due
+            heappush(self._due, (due, account_id))
+
+
+def _visible(window: QuotaWindow) -> tuple[int, bool, datetime | None]:
+    return round(window.left * 1000), window.unlimited, window.resets_at
