@@ -1,0 +1,276 @@
+"""The addon: mitmproxy's hooks on one side, the pool service on the other.
+
+A hook's body is one `try`: whatever goes wrong inside is logged once and the flow goes on as if the pool were not here.
+"""
+
+import asyncio
+import logging
+from typing import Any
+
+from mitmproxy import connection, ctx, exceptions, http
+from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy import layer
+
+from seatpool.clock import utcnow
+from seatpool.core.model import ProviderName
+from seatpool.providers.base import RequestFacts
+from seatpool.providers.registry import match
+from seatpool.proxy import options, replay
+from seatpool.proxy.answers import as_response, body_of, reply_of
+from seatpool.proxy.exchange import Exchange, Exchanges
+from seatpool.service.pool import PoolService
+from seatpool.service.trail import Assignment
+from seatpool.service.transport import Transport
+from seatpool.store import Store, StoreError
+
+logger = logging.getLogger(__name__)
+
+EVENT_STREAM = "text/event-stream"
+UNSERVED = "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
+
+
+class Pool:
+    """What `addon/pool.py` gives to mitmproxy."""
+
+    def __init__(self) -> None:
+        self.exchanges = Exchanges()
+        self.service: PoolService | None = None
+        self._store: Store | None = None
+        self._transport: Transport | None = None
+        self._database: str | None = None
+        self._builtin: Any = None
+        self._told: set[ProviderName] = set()
+
+    # -- life
+
+    def load(self, loader: Loader) -> None:
+        """Declare the options."""
+        options.add_options(loader)
+
+    def configure(self, updated: set[str]) -> None:
+        """Check the options; the first time, open the database and read the pool."""
+        if self._database is None:
+            self._database = options.database_of(ctx.options)
+            wrong = replay.missing_seams()
+            if wrong:
+                raise exceptions.OptionsError(
+                    f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
+                )
+            options.apply_defaults(ctx.options)
+            options.check(ctx.options)
+            self._open(self._database)
+            return
+        options.check(ctx.options)
+        if "pool_db" in updated and options.database_of(ctx.options) != self._database:
+            raise exceptions.OptionsError("pool_db: restart to change the database")
+        if self.service is not None:
+            self.service.policy = options.policy_of(ctx.options)
+
+    def _open(self, database: str) -> None:
+        try:
+            self._store = Store.open(database)
+            self._transport = Transport(options.transport_of(ctx.options))
+            service = PoolService(self._store, self._transport, options.policy_of(ctx.options))
+            service.load()
+        except StoreError as error:
+            # A warning, not an error: mitmproxy ends on errors at start, and a dead proxy is worse than none.
+            logger.warning("action=%s reason=%s: %s", ctx.options.pool_on_failure, type(error).__name__, error)
+            return
+        self.service = service
+        counts = {name: sum(a.provider is name for a in service.state.accounts.values()) for name in ProviderName}
+        logger.info("action=start database=%s codex=%d copilot=%d", self._store.url, *counts.values())
+        if not any(counts.values()):
+            logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
+
+    async def running(self) -> None:
+        """Follow what other processes write."""
+        if self.service is not None:
+            self.service.start()
+
+    async def done(self) -> None:
+        """Finish what is under way and write what is queued."""
+        service, self.service = self.service, None
+        if service is not None:
+            await service.stop()
+        if self._transport is not None:
+            await self._transport.close()
+        if self._store is not None:
+            await asyncio.to_thread(self._store.close)
+
+    # -- a request
+
+    def next_layer(self, nextlayer: layer.NextLayer) -> None:
+        """Put the replay layer where HTTP to a pooled host begins."""
+        if self._builtin is None:
+            self._builtin = ctx.master.addons.get("nextlayer")
+        replay.install(nextlayer, self._builtin, self.exchanges)
+
+    async def request(self, flow: http.HTTPFlow) -> None:
+        """The request was read whole: put it on an account, where it may move."""
+        exchange = self.exchanges.get(flow)
+        if exchange is None or flow.response is not None:
+            return
+        try:
+            await self._assign(flow, exchange)
+        except Exception:
+            self._give_up(flow, exchange, "request")
+
+    async def _assign(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        request = flow.request
+        upgrade = exchange.headers.get("upgrade", "").lower() == "websocket"
+        route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+        facts = exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request)) if route else None
+        if facts is None:
+            return
+        if facts.route.websocket and ctx.options.pool_websocket == "refuse":
+            flow.response = as_response(exchange.provider.unavailable(facts, 426, "use HTTPS: pool_websocket=refuse"))
+            return
+        service = self.service
+        if service is None or not service.serves(facts.route.provider):
+            self._unserved(flow, exchange, facts)
+            return
+        service.note_client(facts.route.provider, exchange.headers)
+        trail = service.open(flow.id, facts)
+        choice = await service.assign(trail)
+        if isinstance(choice, Assignment):
+            exchange.trail = trail
+            self._show(flow, exchange, choice)
+        elif choice.limited:
+            flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, utcnow()))
+            logger.info("action=exhausted provider=%s route=%s", facts.route.provider, facts.route.name)
+        else:
+            self._unserved(flow, exchange, facts)
+
+    def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
+        exchange.aim(flow.request)
+        flow.comment = f"account={assignment.account.name}"
+
+    def _unserved(self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts) -> None:
+        """Nobody to ask, and no limit to wait for: as the person has chosen."""
+        provider = facts.route.provider
+        if provider not in self._told:
+            self._told.add(provider)
+            logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
+        if ctx.options.pool_on_failure == "block":
+            flow.response = as_response(exchange.provider.unavailable(facts, 503, UNSERVED))
+
+    # -- an answer
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """An answer begins: learn from its head, and let events through as they come."""
+        exchange = self.exchanges.get(flow)
+        response = flow.response
+        if exchange is None or response is None:
+            return
+        if response.status_code >= replay.FIRST_REFUSAL:
+            if exchange.assignment is not None:
+                response.stream = False
+            return
+        if response.headers.get("content-type", "").startswith(EVENT_STREAM):
+            response.stream = True
+        try:
+            if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
+                self.service.served(exchange.trail, exchange.answered(response.status_code), response.headers)
+        except Exception:
+            logger.exception("action=passthrough hook=responseheaders")
+
+    async def pool_recover(self, flow: http.HTTPFlow) -> None:
+        """An attempt was refused, or failed before a byte of its answer: send again, or say what the editor gets."""
+        exchange = self.exchanges.get(flow)
+        if exchange is None:
+            return
+        try:
+            await self._recover(flow, exchange)
+        except Exception:
+            exchange.again = None
+            logger.exception("action=deliver hook=pool_recover")
+
+    async def _recover(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        trail, response = exchange.trail, flow.response
+        if trail is None or self.service is None:
+            return
+        if response is not None:
+            reply = reply_of(response)
+            outcome = exchange.provider.classify(trail.facts, reply, utcnow())
+            exchange.refusals[trail.number] = response
+            again = await self.service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)
+        elif exchange.failure is not None:
+            again = await self.service.recover(trail, exchange.failure, exchange.answered(None))
+        else:
+            again = None
+        exchange.again = again
+        if again is not None:
+            self._show(flow, exchange, again)
+        else:
+            self._conclude(flow, exchange)
+
+    def _conclude(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """Nothing better can be had: the editor gets the upstream's own refusal that ends soonest."""
+        trail = exchange.trail
+        assert trail is not None
+        facts = trail.facts
+        if facts.route.websocket and trail.soonest is not None:
+            reply = exchange.provider.exhausted(facts, trail.soonest[0], utcnow())
+            flow.response = exchange.answer = as_response(reply)
+        elif trail.soonest is not None and trail.soonest[1] in exchange.refusals:
+            flow.response = exchange.answer = exchange.refusals[trail.soonest[1]]
+        elif flow.response is None:
+            code = exchange.failure.code if exchange.failure is not None else "unavailable"
+            reply = exchange.provider.unavailable(facts, 502, f"seatpool: upstream {code}")
+            exchange.answer = as_response(reply)
+
+    # -- WebSocket messages
+
+    async def websocket_message(self, flow: http.HTTPFlow) -> None:
+        """Learn from frames; rewrite a refusal into the reconnect that the client performs silently."""
+        exchange = self.exchanges.get(flow)
+        if exchange is None or exchange.trail is None or self.service is None or flow.websocket is None:
+            return
+        messages = flow.websocket.messages
+        message = messages[-1]
+        # An hour's socket would otherwise keep every prompt and answer in memory, and in a dump of flows.
+        del messages[:-1]
+        try:
+            if message.from_client:
+                message.content = self.service.client_frame(exchange.trail, message.content)
+            else:
+                replacement = await self.service.server_frame(exchange.trail, message.content)
+                if replacement is not None:
+                    message.content = replacement
+        except Exception:
+            logger.exception("action=passthrough hook=websocket_message")
+
+    # -- every way out
+
+    def response(self, flow: http.HTTPFlow) -> None:
+        """The answer is complete; a WebSocket goes on."""
+        if flow.websocket is None:
+            self._end(flow.id)
+
+    def error(self, flow: http.HTTPFlow) -> None:
+        """The flow ended without an answer, or the client went away."""
+        self._end(flow.id)
+
+    def websocket_end(self, flow: http.HTTPFlow) -> None:
+        """The WebSocket is closed."""
+        self._end(flow.id)
+
+    def client_disconnected(self, client: connection.Client) -> None:
+        """Whatever a connection left open ends with it."""
+        for flow_id in self.exchanges.of_client(client.id):
+            self._end(flow_id)
+
+    def _end(self, flow_id: str) -> None:
+        exchange = self.exchanges.end(flow_id)
+        if exchange is not None and exchange.trail is not None and self.service is not None:
+            self.service.release(exchange.trail)
+
+    def _give_up(self, flow: http.HTTPFlow, exchange: Exchange, hook: str) -> None:
+        """A fault of ours: the flow goes on as the editor sent it, or is blocked where that is the person's choice."""
+        logger.exception("action=%s hook=%s", ctx.options.pool_on_failure, hook)
+        if exchange.trail is not None and self.service is not None:
+            self.service.release(exchange.trail)
+        exchange.trail = None
+        exchange.aim(flow.request)
+        if ctx.options.pool_on_failure == "block":
+            flow.response = http.Response.make(503, b'{"error":{"message":"seatpool failed; see its log"}}')

@@ -1,0 +1,194 @@
+"""One flow while it is under way: what the editor sent, and what goes upstream instead.
+
+A credential never stands in a flow. When a flow begins, the values of its secret headers move out of it into the
+exchange, and come back only into the copy that is sent. So nothing that looks at flows - mitmweb, a dump, another
+addon, an error - can show one, and nothing of one attempt can leak into the next.
+"""
+
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from mitmproxy import http
+
+from seatpool.core.model import Account
+from seatpool.core.outcome import Outcome
+from seatpool.providers.base import Provider
+from seatpool.service.pool import Answered
+from seatpool.service.trail import Assignment, Trail
+
+REDACTED = b"[redacted]"
+"""Stands in a flow where a secret was."""
+
+SECRETS = frozenset({b"authorization", b"copilot-session-token", b"cookie", b"request-hmac", b"x-oai-attestation"})
+"""Request headers whose values are moved out of the flow (codex.md 2.1, copilot.md 3)."""
+
+
+class OriginalHeaders:
+    """The request's headers as the editor sent them: case-insensitive, first value of several."""
+
+    def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
+        self._fields = tuple(fields)
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """The first value under a name."""
+        wanted = key.lower().encode()
+        for name, value in self._fields:
+            if name.lower() == wanted:
+                return value.decode("utf-8", "surrogateescape")
+        return default
+
+    def __contains__(self, key: object, /) -> bool:
+        return isinstance(key, str) and self.get(key) is not None
+
+    def items(self) -> list[tuple[str, str]]:
+        """All fields in order."""
+        return [(n.decode("latin-1"), v.decode("utf-8", "surrogateescape")) for n, v in self._fields]
+
+
+@dataclass(slots=True)
+class Exchange:
+    """State of one flow on a pooled host."""
+
+    provider: Provider
+    headers: OriginalHeaders
+    hidden: dict[bytes, list[bytes]]
+    """Values moved out of the flow, by lower-case name, in order."""
+    address: tuple[str, str, int, bytes, str | None]
+    """Scheme, host, port, authority and Host header as the editor sent them."""
+    client_id: str
+    trail: Trail | None = None
+    """Set while the pool has a hand in the flow; None where it goes on as the editor sent it."""
+    sent_at: float = 0.0
+    """Monotonic time of the present attempt's sending."""
+    failure: Outcome | None = None
+    """Set by the layer when an attempt got no answer."""
+    again: Assignment | None = None
+    """Set by the addon when the request is to be sent again."""
+    answer: http.Response | None = None
+    """Set by the addon: what the editor gets where the upstream gave nothing."""
+    refusals: dict[int, http.Response] = field(default_factory=dict)
+    """Answers that were not delivered, by number of the attempt."""
+
+    @classmethod
+    def begin(cls, flow: http.HTTPFlow, provider: Provider) -> "Exchange":
+        """Take the secrets out of a flow that has just begun."""
+        request = flow.request
+        fields = request.headers.fields
+        hidden: dict[bytes, list[bytes]] = {}
+        shown = []
+        for name, value in fields:
+            lower = name.lower()
+            if lower in SECRETS:
+                hidden.setdefault(lower, []).append(value)
+                shown.append((name, REDACTED))
+            else:
+                shown.append((name, value))
+        if hidden:
+            request.headers.fields = tuple(shown)
+        address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
+        return cls(provider, OriginalHeaders(fields), hidden, address, flow.client_conn.id)
+
+    @property
+    def assignment(self) -> Assignment | None:
+        """The account that serves the flow now; None while it goes on as the editor sent it."""
+        return self.trail.current if self.trail is not None else None
+
+    def aim(self, request: http.Request) -> None:
+        """Point the flow's request at the assigned account's host, or back at where the editor sent it."""
+        scheme, host, port, authority, host_header = self.address
+        request.data.scheme, request.data.host, request.data.port = scheme.encode(), host, port
+        request.data.authority = authority
+        if host_header is not None:
+            request.headers["host"] = host_header
+        assignment = self.assignment
+        if assignment is None:
+            return
+        parts = urlsplit(assignment.edits.origin)
+        target = parts.hostname or ""
+        if target != request.pretty_host.lower() or (parts.port or 443) != port:
+            request.data.scheme, request.data.port = parts.scheme.encode(), parts.port or 443
+            request.host = target
+
+    def wire(self, request: http.Request, upstream: str) -> http.Request:
+        """The request as it goes to `upstream` (`scheme://host:port` of the connection that will carry it).
+
+        This is the last moment: should somebody have pointed the flow elsewhere, no pooled credential goes along.
+        """
+        self.sent_at = time.monotonic()
+        assignment = self.assignment
+        if assignment is not None and not self.provider.may_receive(assignment.account, upstream):
+            raise ForeignHostError(assignment.account, upstream)
+        fields = self._fields(request, assignment)
+        data = request.data
+        return http.Request(
+            data.host,
+            data.port,
+            data.method,
+            data.scheme,
+            data.authority,
+            data.path,
+            data.http_version,
+            http.Headers(fields),
+            None,
+            data.trailers,
+            data.timestamp_start,
+            data.timestamp_end,
+        )
+
+    def answered(self, status: int | None) -> Answered:
+        """What is known of the present attempt's answer."""
+        return Answered(status, (time.monotonic() - self.sent_at) * 1000 if status is not None else None)
+
+    def _fields(self, request: http.Request, assignment: Assignment | None) -> list[tuple[bytes, bytes]]:
+        removed: set[bytes] = set()
+        changed: dict[bytes, tuple[bytes, bytes]] = {}
+        if assignment is not None:
+            removed = {name.lower().encode() for name in assignment.edits.remove_headers}
+            changed = {n.lower().encode(): (n.encode(), v.encode()) for n, v in assignment.edits.set_headers}
+        restored = {name: list(values) for name, values in self.hidden.items()}
+        fields = []
+        for name, value in request.headers.fields:
+            lower = name.lower()
+            original = restored[lower].pop(0) if value == REDACTED and restored.get(lower) else value
+            if lower in removed:
+                continue
+            fields.append((name, changed.pop(lower)[1] if lower in changed else original))
+        lowered = request.is_http2 or request.is_http3
+        fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
+        return fields
+
+
+class ForeignHostError(Exception):
+    """A credential was about to go to a host that is not its issuer's."""
+
+    def __init__(self, account: Account, upstream: str) -> None:
+        super().__init__(f"account={account.name} action=withheld reason=foreign-host upstream={upstream}")
+
+
+class Exchanges:
+    """The exchanges under way, by flow."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, Exchange] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    def get(self, flow: http.HTTPFlow) -> Exchange | None:
+        """The exchange of a flow, None where its host is not pooled or it is over."""
+        return self._open.get(flow.id)
+
+    def begin(self, flow: http.HTTPFlow, provider: Provider) -> Exchange:
+        """Begin one."""
+        exchange = self._open[flow.id] = Exchange.begin(flow, provider)
+        return exchange
+
+    def end(self, flow_id: str) -> Exchange | None:
+        """End one; None when it had ended before."""
+        return self._open.pop(flow_id, None)
+
+    def of_client(self, client_id: str) -> list[str]:
+        """Ids of the flows of one client connection that are still open."""
+        return [flow_id for flow_id, exchange in self._open.items() if exchange.client_id == client_id]

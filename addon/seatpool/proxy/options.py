@@ -1,0 +1,156 @@
+"""The proxy's options: one table of what a person can set, and what is refused."""
+
+import ipaddress
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mitmproxy import exceptions, options
+from mitmproxy.addonmanager import Loader
+from mitmproxy.proxy import mode_specs
+
+from seatpool.core.policy import Policy
+from seatpool.providers.registry import host_patterns
+from seatpool.service.transport import TransportSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One `--set name=value`."""
+
+    name: str
+    typespec: type
+    default: Any
+    help: str
+    choices: Sequence[str] | None = None
+
+
+OPTIONS: tuple[Option, ...] = (
+    Option(
+        "pool_db",
+        str,
+        "",
+        "Database of the pool: a SQLite file or an SQLAlchemy URL. Empty: SEATPOOL_DB, else the user's data directory.",
+    ),
+    Option(
+        "pool_on_failure",
+        str,
+        "passthrough",
+        "What happens to a request that the pool cannot serve although no limit stands in its way: it goes on with the "
+        "editor's own login, or gets a 503.",
+        ("passthrough", "block"),
+    ),
+    Option("pool_max_attempts", int, 3, "How often one request is sent at most (1 to 10)."),
+    Option(
+        "pool_rotate_on_limit",
+        bool,
+        True,
+        "Replay a request on another account when one is limited. False: the editor sees the limit.",
+    ),
+    Option(
+        "pool_websocket",
+        str,
+        "proxy",
+        "Carry WebSockets, or refuse the upgrade (426) so that clients use plain HTTPS.",
+        ("proxy", "refuse"),
+    ),
+)
+
+BETTER_DEFAULTS: dict[str, Any] = {
+    "connection_strategy": "lazy",  # the account decides where to connect, so nothing is opened before it is known
+    "upstream_cert": False,  # a foreign name copied from upstream would break a name-constrained CA
+    "listen_host": "127.0.0.1",  # promise: loopback
+}
+
+
+def add_options(loader: Loader) -> None:
+    """Declare the options to mitmproxy."""
+    for option in OPTIONS:
+        loader.add_option(option.name, option.typespec, option.default, option.help, option.choices)
+
+
+def apply_defaults(opts: options.Options) -> None:
+    """Set mitmproxy's own options where the pool needs another value and the person has set none."""
+    changes = {name: value for name, value in BETTER_DEFAULTS.items() if not opts.has_changed(name)}
+    if not opts.allow_hosts and not opts.ignore_hosts:
+        changes["allow_hosts"] = list(host_patterns())
+    if changes:
+        opts.update(**changes)
+
+
+def policy_of(opts: options.Options) -> Policy:
+    """The policy that the options describe."""
+    return Policy(max_attempts=opts.pool_max_attempts, rotate_on_limit=opts.pool_rotate_on_limit)
+
+
+def database_of(opts: options.Options) -> str:
+    """What to open: the option, else the environment, else nothing (the store knows its default)."""
+    return opts.pool_db or os.environ.get("SEATPOOL_DB", "")
+
+
+def transport_of(opts: options.Options) -> TransportSettings:
+    """Side calls reach the world as the proxy's own connections do."""
+    proxies = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
+    upstream = next((m for m in proxies if isinstance(m, mode_specs.UpstreamMode)), None)
+    url = f"{upstream.scheme}://{upstream.address[0]}:{upstream.address[1]}" if upstream is not None else None
+    return TransportSettings(
+        trusted_ca=opts.ssl_verify_upstream_trusted_ca,
+        trusted_dir=opts.ssl_verify_upstream_trusted_confdir,
+        upstream_proxy=url,
+    )
+
+
+def check(opts: options.Options) -> None:
+    """Refuse settings that break a promise. Raises `OptionsError` with what is wrong and how to mend it."""
+    for refuse in CHECKS:
+        problem = refuse(opts)
+        if problem is not None:
+            raise exceptions.OptionsError(problem)
+
+
+def _attempts(opts: options.Options) -> str | None:
+    if 1 <= opts.pool_max_attempts <= 10:
+        return None
+    return f"pool_max_attempts={opts.pool_max_attempts}: say a number from 1 to 10"
+
+
+def _insecure(opts: options.Options) -> str | None:
+    if not opts.ssl_insecure:
+        return None
+    return (
+        "ssl_insecure (-k): seatpool sends no credential to a server that is not verified; "
+        "trust a private CA with ssl_verify_upstream_trusted_ca=FILE instead"
+    )
+
+
+def _open_door(opts: options.Options) -> str | None:
+    if opts.proxyauth:
+        return None
+    for host in _listen_hosts(opts):
+        if not _is_loopback(host):
+            return (
+                f"listening on {host or 'every address'} would lend your accounts to the network; "
+                "listen on 127.0.0.1, or ask for a password with --proxyauth user:password"
+            )
+    return None
+
+
+def _listen_hosts(opts: options.Options) -> Iterable[str]:
+    for mode in opts.mode:
+        spec = mode_specs.ProxyMode.parse(mode)
+        if isinstance(spec, (mode_specs.LocalMode, mode_specs.TunMode)):
+            continue
+        yield spec.listen_host(opts.listen_host)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+CHECKS: tuple[Callable[[options.Options], str | None], ...] = (_attempts, _insecure, _open_door)

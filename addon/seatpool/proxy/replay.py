@@ -1,0 +1,305 @@
+"""The replay layer: mitmproxy's own HTTP layer, able to send a refused request again before the client sees anything.
+
+Everything that knows mitmproxy's layers is in this file. It relies on names that mitmproxy does not promise to keep;
+`missing_seams` checks them at start-up. How it works:
+
+* `PoolHttpLayer` replaces the `HttpLayer` behind client TLS on pooled hosts, and makes a `PoolHttpStream` per request.
+* Where a refusal was read whole, or a connection failed before a byte of an answer, the stream starts a hook of our
+  own. The addon decides asynchronously and leaves its decision in the flow's exchange.
+* To send again, the stream waits for response headers once more, gets a connection and sends everything anew. What
+  comes then streams as any first answer does.
+* HTTP/2 maps a client's stream id to an upstream's once and for all, so every further attempt over HTTP/2 runs under
+  a fresh, even id (clients use odd ones); ids are translated where events come in and commands go out.
+"""
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from types import MappingProxyType
+from typing import Any, cast
+
+from mitmproxy import http
+from mitmproxy.connection import Connection, Server
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    HTTPMode,
+    HttpLayer,
+    HttpStream,
+    RegisterHttpConnection,
+    SendHttp,
+)
+from mitmproxy.proxy.layers.http._events import (
+    ErrorCode,
+    RequestData,
+    RequestEndOfMessage,
+    RequestHeaders,
+    RequestProtocolError,
+    RequestTrailers,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    ResponseTrailers,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
+
+from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.providers.registry import provider_of
+from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
+
+logger = logging.getLogger(__name__)
+
+FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
+
+FIRST_REFUSAL = 400
+"""Statuses from here on may be answered by another attempt."""
+
+
+@dataclass
+class PoolRecoverHook(commands.StartHook):
+    """An attempt was refused or failed before a byte of an answer; decide what follows."""
+
+    name = "pool_recover"
+    flow: http.HTTPFlow
+
+
+class FreshHttpConnection(GetHttpConnection):
+    """Like its parent, but never an HTTP/1 connection that carried a request before."""
+
+
+class PoolHttpLayer(HttpLayer):
+    """mitmproxy's HTTP layer with streams that can replay."""
+
+    def __init__(self, context: Context, mode: HTTPMode, exchanges: Exchanges) -> None:
+        super().__init__(context, mode)
+        self.exchanges = exchanges
+        self.carried: set[Connection] = set()
+        self._fresh_id = 0
+
+    def fresh_id(self) -> int:
+        """A stream id that no client uses."""
+        self._fresh_id += 2
+        return self._fresh_id
+
+    def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
+        """Make a stream that can replay."""
+        self.streams[stream_id] = PoolHttpStream(self.context.fork(), stream_id, self)
+        yield from self.event_to_child(self.streams[stream_id], events.Start())
+
+    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
+        """Get a connection; a fresh one where that was asked for."""
+        if isinstance(event, FreshHttpConnection):
+            reuse = False
+        yield from super().get_connection(event, reuse=reuse)
+
+
+class PoolHttpStream(HttpStream):
+    """One request, sent as often as the pool decides."""
+
+    def __init__(self, context: Context, stream_id: int, pool_layer: PoolHttpLayer) -> None:
+        super().__init__(context, stream_id)
+        self._layer = pool_layer
+        self._exchange: Exchange | None = None
+        self._upstream_id = stream_id
+        self._reused = False
+        self._replaying = False
+        self._fresh_connection = False
+
+    # -- the boundary: ids and credentials are translated here
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, FROM_UPSTREAM):
+            if event.stream_id != self._upstream_id:
+                return  # late news of an attempt that is over
+            if type(event) is ResponseData:
+                # The bulk of a stream. Nothing that follows from it needs translation.
+                yield from super()._handle_event(event)
+                return
+        generator = super()._handle_event(event)
+        reply = None
+        while True:
+            try:
+                command = generator.send(reply)
+            except StopIteration:
+                return
+            if isinstance(command, DropStream) and self._upstream_id != self.stream_id:
+                yield DropStream(self._upstream_id)
+            reply = yield self._translate(command)
+
+    def _translate(self, command: commands.Command) -> commands.Command:
+        if isinstance(command, SendHttp):
+            to_client = command.connection is self.context.client
+            command.event.stream_id = self.stream_id if to_client else self._upstream_id
+            if isinstance(command.event, RequestHeaders):
+                command.event.request = self._wire(command.event.request, command.connection)
+        elif isinstance(command, HttpRequestHeadersHook):
+            provider = provider_of(self.flow.request.pretty_host)
+            if provider is not None:
+                self._exchange = self._layer.exchanges.begin(self.flow, provider)
+        elif self._fresh_connection and type(command) is GetHttpConnection:
+            return FreshHttpConnection(command.address, command.tls, command.via, command.transport_protocol)
+        return command
+
+    def _wire(self, request: http.Request, connection: Connection) -> http.Request:
+        if self._exchange is None:
+            return request
+        assert isinstance(connection, Server)
+        host, port = connection.address or ("", 0)
+        upstream = f"{'https' if connection.tls else 'http'}://{connection.sni or host}:{port}"
+        try:
+            return self._exchange.wire(request, upstream)
+        except ForeignHostError as error:
+            # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
+            logger.warning("%s", error)
+            self._exchange.trail = None
+            return self._exchange.wire(request, upstream)
+
+    @property
+    def _on_http2(self) -> bool:
+        return self.context.server.alpn == b"h2"
+
+    # -- sending again
+
+    def make_server_connection(self) -> layer.CommandGenerator[bool]:
+        """Get a connection, and an id of its own for a further attempt over HTTP/2."""
+        ok = yield from super().make_server_connection()
+        if not ok:
+            return False
+        connection = self.context.server
+        self._reused = connection in self._layer.carried
+        self._layer.carried.add(connection)
+        if self._upstream_id != self.stream_id:
+            yield DropStream(self._upstream_id)
+        self._upstream_id = self._layer.fresh_id() if self._replaying and self._on_http2 else self.stream_id
+        self._layer.streams[self._upstream_id] = self
+        return True
+
+    def _send_again(self) -> layer.CommandGenerator[None]:
+        self._replaying = True
+        self.flow.response = None
+        self.flow.error = None
+        self.response_body_buf.clear()
+        self.server_state = self.state_wait_for_response_headers
+        if not (yield from self.make_server_connection()):
+            return
+        request = self.flow.request
+        content = request.raw_content
+        bare = not (content or request.trailers)
+        yield SendHttp(RequestHeaders(self.stream_id, request, bare), self.context.server)
+        if content:
+            yield SendHttp(RequestData(self.stream_id, content), self.context.server)
+        if request.trailers:
+            yield SendHttp(RequestTrailers(self.stream_id, request.trailers), self.context.server)
+        yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+
+    def _recover(self, failure: Outcome | None) -> layer.CommandGenerator[bool]:
+        """Ask the pool. True: the stream goes on by itself (another attempt, or the client is gone)."""
+        exchange = self._exchange
+        if exchange is None or exchange.assignment is None:
+            return False
+        exchange.failure, exchange.again, exchange.answer = failure, None, None
+        yield PoolRecoverHook(self.flow)
+        if (yield from self.check_killed(True)):
+            return True
+        if exchange.again is None:
+            return False
+        # A refused HTTP/1 connection often closes without announcing it; a failed one is no use at all.
+        self._fresh_connection = failure is not None or not self._on_http2
+        yield from self._send_again()
+        return True
+
+    # -- the places where an attempt ends without an answer that the client should see
+
+    def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
+        """Deliver the answer, unless it is a refusal and the pool has something better."""
+        response = self.flow.response
+        assert response is not None
+        if not already_streamed and response.status_code >= FIRST_REFUSAL and (yield from self._recover(None)):
+            return
+        yield from super().send_response(already_streamed)
+
+    def handle_protocol_error(
+        self, event: RequestProtocolError | ResponseProtocolError
+    ) -> layer.CommandGenerator[None]:
+        """Recover from an upstream that failed before a byte of its answer."""
+        unanswered = (
+            isinstance(event, ResponseProtocolError)
+            and self.client_state == self.state_done
+            and self.server_state == self.state_wait_for_response_headers
+        )
+        if unanswered and self._exchange is not None:
+            failure = failure_of(cast("ResponseProtocolError", event), reused=self._reused)
+            if (yield from self._recover(failure)):
+                return
+            if self._exchange.answer is not None:
+                self.flow.response = self._exchange.answer
+                yield from super().send_response()
+                return
+        yield from super().handle_protocol_error(event)
+
+
+NEVER_BEGAN = ("REFUSED_STREAM", "HTTP_1_1_REQUIRED")
+"""HTTP/2 resets by which a server says that it has not touched the request (RFC 9113, 8.7)."""
+ANSWER_BEGAN = ("unexpected server response", "Cannot parse HTTP response", "HTTP/1 protocol error")
+"""How mitmproxy's HTTP/1 client begins its messages when some bytes of an answer had come."""
+
+
+def failure_of(event: ResponseProtocolError, *, reused: bool) -> Outcome:
+    """What the lack of an answer means: whether the request can have been served decides about sending it again."""
+    if event.code is ErrorCode.CONNECT_FAILED:
+        return Outcome(OutcomeKind.CONNECT_FAILED, "connect-failed")
+    if any(mark in event.message for mark in NEVER_BEGAN):
+        return Outcome(OutcomeKind.CONNECT_FAILED, "stream-refused")
+    if reused and not event.message.startswith(ANSWER_BEGAN):
+        return Outcome(OutcomeKind.STALE_CONNECTION, "stale-connection")
+    return Outcome(OutcomeKind.UNANSWERED, "unanswered")
+
+
+def install(nextlayer: layer.NextLayer, builtin: Any, exchanges: Exchanges) -> None:
+    """In a `next_layer` hook: let the built-in addon choose, and put ours where it chose HTTP on a pooled host."""
+    context = nextlayer.context
+    if not context.client.tls:
+        return
+    builtin.next_layer(nextlayer)
+    chosen = nextlayer.layer
+    if type(chosen) is not HttpLayer or chosen.mode is HTTPMode.upstream:
+        return
+    host = context.client.sni or (context.server.address or ("",))[0]
+    if provider_of(host) is None:
+        return
+    context.layers.remove(chosen)
+    nextlayer.layer = PoolHttpLayer(context, chosen.mode, exchanges)
+
+
+SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
+    {
+        HttpLayer.__init__: ("self", "context", "mode"),
+        HttpLayer.make_stream: ("self", "stream_id"),
+        HttpLayer.get_connection: ("self", "event", "reuse"),
+        HttpLayer.event_to_child: ("self", "child", "event"),
+        HttpStream.__init__: ("self", "context", "stream_id"),
+        HttpStream.send_response: ("self", "already_streamed"),
+        HttpStream.handle_protocol_error: ("self", "event"),
+        HttpStream.make_server_connection: ("self",),
+        HttpStream.check_killed: ("self", "emit_error_hook"),
+        HttpStream.state_wait_for_response_headers: ("self", "event"),
+        GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
+        DropStream.__init__: ("self", "stream_id"),
+        RegisterHttpConnection.__init__: ("self", "connection", "err"),
+    }
+)
+"""What this file relies on, with the parameters that it relies on."""
+
+
+def missing_seams() -> list[str]:
+    """What is not as this file needs it, in words; empty when all is well."""
+    wrong = []
+    for function, expected in SEAMS.items():
+        found = tuple(signature(function).parameters)
+        if found != expected:
+            wrong.append(f"{function.__qualname__}({', '.join(expected)}) is now ({', '.join(found)})")
+    return wrong

@@ -1,0 +1,178 @@
+"""Gets a credential that can be sent: once per process, once across processes, and never twice with one refresh token.
+
+The journey: join the renewal that runs in this process; take the lease across processes; read the store again, since
+another process may have been there meanwhile; only then ask the issuer. A rotated refresh token is stored before
+anything else is done with the answer.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Protocol
+from urllib.parse import urlsplit
+
+from seatpool.clock import utcnow
+from seatpool.core.model import Account, Credential, CredentialKind
+from seatpool.providers.base import (
+    HttpReply,
+    HttpRequest,
+    Keep,
+    Provider,
+    Renewal,
+    RenewalNeed,
+    RenewalRefused,
+    Renewed,
+)
+from seatpool.service.transport import SideCallFailed
+from seatpool.service.vault import Vault
+
+logger = logging.getLogger(__name__)
+
+LEASE_S = 45.0
+"""Longer than the two side calls of a renewal may take (15 s each): a lease must not end under its owner."""
+LOSER_LOOKS_EVERY_S = 0.25
+"""How often one who waits for another process's renewal reads the store."""
+
+MEMORY_ONLY = frozenset({CredentialKind.COPILOT_SESSION})
+"""Kinds that are not worth a row: cheap to get, bound to this editor's session."""
+
+
+class LeaseStore(Protocol):
+    """The store's part that is used here."""
+
+    def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
+        """Take or extend an exclusive right."""
+
+    def release(self, key: str, owner: str) -> None:
+        """Give it back."""
+
+    def save_credential(
+        self, account_id: int, credential: Credential, *, now: datetime, release: tuple[str, str] | None = None
+    ) -> Credential:
+        """Store durably, giving the lease (key, owner) back in the same transaction."""
+
+
+class Sender(Protocol):
+    """The transport's part that is used here."""
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Send one side call; raises `SideCallFailed`."""
+
+
+class Refresher:
+    """Renewals of every account, one at a time each."""
+
+    def __init__(self, store: LeaseStore, vault: Vault, transport: Sender, owner: str) -> None:
+        self._store = store
+        self._vault = vault
+        self._transport = transport
+        self._owner = owner
+        self._running: dict[tuple[int, CredentialKind], asyncio.Task[Renewed | RenewalRefused]] = {}
+
+    async def renew(
+        self,
+        provider: Provider,
+        account: Account,
+        kind: CredentialKind,
+        *,
+        refused: Credential | None = None,
+        client_headers: tuple[tuple[str, str], ...] = (),
+    ) -> Renewed | RenewalRefused:
+        """A credential of `kind` that upstream has not refused yet.
+
+        `refused` is the one that it just refused; a newer one that somebody else has stored meanwhile is used as it
+        is. The renewal goes on when the caller is cancelled: its answer may hold a rotated refresh token.
+        """
+        key = (account.id, kind)
+        task = self._running.get(key)
+        if task is None:
+            task = asyncio.create_task(self._renew(provider, account, kind, refused, client_headers))
+            self._running[key] = task
+            task.add_done_callback(lambda _: self._running.pop(key, None))
+        return await asyncio.shield(task)
+
+    async def drain(self) -> None:
+        """Wait for the renewals that are under way (at shutdown)."""
+        await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    async def _renew(
+        self,
+        provider: Provider,
+        account: Account,
+        kind: CredentialKind,
+        refused: Credential | None,
+        client_headers: tuple[tuple[str, str], ...],
+    ) -> Renewed | RenewalRefused:
+        if kind in MEMORY_ONLY:
+            held = await self._vault.held(account.id)
+            need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
+            return await self._drive(provider, account, provider.renew(need, utcnow), lease=None)
+        lease = (f"renew:{account.id}:{kind}", self._owner)
+        while True:
+            now = utcnow()
+            taken = await asyncio.to_thread(
+                self._store.acquire, *lease, now=now, until=now + timedelta(seconds=LEASE_S)
+            )
+            held = await self._vault.held(account.id, again=True)
+            found = held.get(kind)
+            if found is not None and not _same(found, refused) and provider.ready(found, utcnow()):
+                if taken:
+                    await asyncio.to_thread(self._store.release, *lease)
+                return Renewed(found)
+            if taken:
+                break
+            await asyncio.sleep(LOSER_LOOKS_EVERY_S)
+        need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
+        try:
+            return await self._drive(provider, account, provider.renew(need, utcnow), lease)
+        finally:
+            await asyncio.to_thread(self._store.release, *lease)
+
+    async def _drive(
+        self, provider: Provider, account: Account, renewal: Renewal, lease: tuple[str, str] | None
+    ) -> Renewed | RenewalRefused:
+        reply: HttpReply | None = None
+        while True:
+            try:
+                step = renewal.send(reply)
+            except StopIteration as stop:
+                return await self._finish(account, stop.value, lease)
+            if isinstance(step, Keep):
+                await self._keep(account, step.credential, None)
+                reply = None
+                continue
+            try:
+                reply = await self._send(provider, account, step)
+            except SideCallFailed as failure:
+                renewal.close()
+                logger.warning("account=%s action=renewal-failed reason=%s", account.name, failure)
+                return RenewalRefused("unreachable", durable=False)
+
+    async def _send(self, provider: Provider, account: Account, request: HttpRequest) -> HttpReply:
+        parts = urlsplit(request.url)
+        origin = f"{parts.scheme}://{parts.netloc}"
+        if not provider.may_receive(account, origin):
+            raise SideCallFailed(f"{parts.hostname}: not a host of {account.issuer}")
+        return await self._transport.send(request)
+
+    async def _finish(
+        self, account: Account, result: Renewed | RenewalRefused, lease: tuple[str, str] | None
+    ) -> Renewed | RenewalRefused:
+        if isinstance(result, RenewalRefused):
+            return result
+        return replace(result, credential=await self._keep(account, result.credential, lease))
+
+    async def _keep(self, account: Account, credential: Credential, lease: tuple[str, str] | None) -> Credential:
+        if credential.kind not in MEMORY_ONLY:
+            save: Callable[[], Credential] = lambda: self._store.save_credential(  # noqa: E731
+                account.id, credential, now=utcnow(), release=lease
+            )
+            credential = await asyncio.to_thread(save)
+        self._vault.put(account.id, credential)
+        return credential
+
+
+def _same(found: Credential, refused: Credential | None) -> bool:
+    return refused is not None and found.token == refused.token and found.endpoints == refused.endpoints

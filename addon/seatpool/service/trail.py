@@ -1,0 +1,53 @@
+"""One flow's way through the pool: what was tried, and what serves it now."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from seatpool.core.model import Account, Credential, CredentialKind, Scope, ScopeKind
+from seatpool.core.outcome import OutcomeKind
+from seatpool.core.selection import Demand
+from seatpool.providers.base import Edits, RequestFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """A flow and an account, for one attempt."""
+
+    account: Account
+    credential: Credential
+    """The one that the request is sent with; its `repr` is silent."""
+    edits: Edits
+    number: int
+    """Of the attempt, from 1."""
+    reason: str
+    """Why this account: `affinity`, `best`, `renewed`, `repaired`, `resent`."""
+    started_at: datetime
+    fresh_connection: bool = False
+    """Send on a connection of its own: the last one refused and may be about to close."""
+
+
+@dataclass(slots=True)
+class Trail:
+    """Attempts of one flow. Owned by the event loop; lives as long as the flow."""
+
+    flow_id: str
+    facts: RequestFacts
+    demand: Demand
+    current: Assignment | None = None
+    number: int = 0
+    tried: set[int] = field(default_factory=set)
+    repeats: Counter[tuple[int, OutcomeKind]] = field(default_factory=Counter)
+    given_up: set[CredentialKind] = field(default_factory=set)
+    """Second credentials that upstream would not have: the request goes without."""
+    soonest: tuple[datetime, int] | None = None
+    """The earliest end that a refusal named, and the number of the attempt that got it."""
+
+
+def demand_of(facts: RequestFacts) -> Demand:
+    """What selection must respect for this request."""
+    scopes = [Scope(ScopeKind.BUCKET, str(facts.needs[0]))]
+    scopes += [Scope(ScopeKind.BUCKET, bucket) for bucket in facts.buckets]
+    if facts.model is not None:
+        scopes.append(Scope(ScopeKind.MODEL, facts.model))
+    return Demand(facts.route.provider, tuple(scopes), facts.conversation)

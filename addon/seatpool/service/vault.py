@@ -1,0 +1,57 @@
+"""The credentials that this process holds in memory, so that a normal request reads no database."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Protocol
+
+from seatpool.core.model import Credential, CredentialKind
+
+
+class CredentialStore(Protocol):
+    """The store's part that is read here."""
+
+    def credentials(self, account_id: int) -> dict[CredentialKind, Credential]:
+        """Every stored credential of an account."""
+
+
+class Vault:
+    """A cache of decrypted credentials, emptied where another process has stored a newer one."""
+
+    def __init__(self, store: CredentialStore) -> None:
+        self._store = store
+        self._held: dict[int, dict[CredentialKind, Credential]] = {}
+
+    def get(self, account_id: int, kind: CredentialKind) -> Credential | None:
+        """What memory holds; None also where the store was not asked yet."""
+        held = self._held.get(account_id)
+        return held.get(kind) if held is not None else None
+
+    async def held(self, account_id: int, *, again: bool = False) -> Mapping[CredentialKind, Credential]:
+        """Every credential of an account. `again` reads the store even if memory has an answer."""
+        if again or account_id not in self._held:
+            stored = await asyncio.to_thread(self._store.credentials, account_id)
+            kept = self._held.get(account_id, {}).get(CredentialKind.COPILOT_SESSION)
+            if kept is not None:
+                stored.setdefault(kept.kind, kept)
+            self._held[account_id] = stored
+        return self._held[account_id]
+
+    def put(self, account_id: int, credential: Credential) -> None:
+        """Hold a credential that was just obtained."""
+        self._held.setdefault(account_id, {})[credential.kind] = credential
+
+    def drop(self, account_id: int, kind: CredentialKind) -> None:
+        """Forget one, because upstream would not have it."""
+        self._held.get(account_id, {}).pop(kind, None)
+
+    def catch_up(self, generations: Mapping[tuple[int, CredentialKind], int]) -> None:
+        """Forget accounts of which another process has stored something newer."""
+        for (account_id, kind), generation in generations.items():
+            known = self.get(account_id, kind)
+            if account_id in self._held and (known is None or known.generation < generation):
+                del self._held[account_id]
+
+    def forget_all_but(self, account_ids: Iterable[int]) -> None:
+        """Drop the credentials of every account that is not named."""
+        for account_id in self._held.keys() - set(account_ids):
+            del self._held[account_id]
