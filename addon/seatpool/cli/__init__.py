@@ -1,0 +1,1 @@
+"""`seatpool ...`: arguments in, tables out. The only place that prints."""

@@ -1,0 +1,60 @@
+"""What every command shares: the database option, plain errors, the console."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import click
+from rich.console import Console
+
+from seatpool.providers.base import NotALogin
+from seatpool.store import Store, StoreError
+
+DATABASE_KEY = "seatpool.database"
+
+
+def _keep_database(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.meta[DATABASE_KEY] = value
+
+
+def with_database[F: Callable[..., Any]](command: F) -> F:
+    """Add `--db` to a command or group; the innermost one given wins."""
+    option = click.option(
+        "--db",
+        envvar="SEATPOOL_DB",
+        metavar="PATH|URL",
+        expose_value=False,
+        callback=_keep_database,
+        help="Database of the pool: a SQLite file or an SQLAlchemy URL. [default: in the user's data directory]",
+    )
+    return option(command)
+
+
+@contextmanager
+def open_store() -> Iterator[Store]:
+    """The pool's database for the length of a command."""
+    store = Store.open(click.get_current_context().meta.get(DATABASE_KEY, ""))
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def console() -> Console:
+    """Where tables go; colours only on a terminal."""
+    return Console(highlight=False, soft_wrap=False)
+
+
+class PlainGroup(click.Group):
+    """A group whose commands end in one plain line when something is wrong, never in a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command."""
+        try:
+            return super().invoke(ctx)
+        except (StoreError, NotALogin) as error:
+            raise click.ClickException(str(error)) from error
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            raise click.ClickException(f"{where}{error.strerror or error}") from error

@@ -1,0 +1,29 @@
+"""The entry point of `seatpool`."""
+
+import click
+
+import seatpool
+from seatpool.cli.accounts import account
+from seatpool.cli.common import PlainGroup, with_database
+from seatpool.cli.run import run
+from seatpool.cli.status import cooldown, status
+
+
+@click.group(cls=PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(seatpool.__version__, prog_name="seatpool")
+@with_database
+def main() -> None:
+    """One editor, several Copilot or Codex accounts of yours.
+
+    \b
+    seatpool account import ~/.codex-work/auth.json --name work
+    seatpool run
+    seatpool status
+    """
+
+
+for command in (account, cooldown, run, status):
+    main.add_command(command)
+
+if __name__ == "__main__":
+    main()

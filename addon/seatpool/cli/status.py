@@ -1,0 +1,95 @@
+"""`seatpool status` and `seatpool cooldown`: how the pool stands, with or without a running proxy."""
+
+import json
+from datetime import datetime, timedelta
+
+import click
+from rich.markup import escape
+from rich.table import Table
+
+from seatpool.cli.common import PlainGroup, console, open_store, with_database
+from seatpool.clock import utcnow
+from seatpool.core import report
+from seatpool.core.model import QuotaWindow
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC, shares from 0.0 to 1.0.")
+@with_database
+def status(as_json: bool) -> None:
+    """Show every account: state, quota left, cooldowns, last use.
+
+    \b
+    seatpool status
+    seatpool status --json | jq '.[] | select(.state == "ready") | .name'
+    """
+    now = utcnow()
+    with open_store() as store:
+        changes = store.changes(None)
+    windows: dict[int, list[QuotaWindow]] = {}
+    for account_id, window in changes.windows:
+        windows.setdefault(account_id, []).append(window)
+    rows = report.rows(changes.accounts, windows, changes.cooldowns, now)
+    if as_json:
+        click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
+        return
+    table = Table("account", "provider", "plan", "state", "quota left", "last used", box=None)
+    for row in rows:
+        table.add_row(
+            escape(row.account.name),
+            row.account.provider,
+            row.account.plan or "-",
+            escape(_state(row, now)),
+            escape("\n".join(_window(w, now) for w in row.windows) or "not seen yet"),
+            _ago(row.account.last_used_at, now),
+        )
+    console().print(table if rows else "no account yet; add one with: seatpool account import PATH")
+
+
+@click.group(cls=PlainGroup)
+def cooldown() -> None:
+    """Look after accounts that are resting."""
+
+
+@cooldown.command()
+@click.argument("name", required=False)
+@with_database
+def clear(name: str | None) -> None:
+    """Let NAME be asked again at once, or every account without NAME.
+
+    A limit that really stands is met again, and rested for again, with the next request.
+    """
+    with open_store() as store:
+        count = store.clear_cooldowns(store.account(name).id if name is not None else None)
+    click.echo(f"cleared {count} cooldown{'s' if count != 1 else ''}")
+
+
+def _state(row: report.AccountRow, now: datetime) -> str:
+    if row.account.disabled:
+        return f"disabled: {row.account.disabled}"
+    parts = [row.state] if row.state != "cooling" else []
+    for held in row.cooldowns:
+        part = f"{held.scope.value} " if held.scope.value else ""
+        parts.append(f"{part}cooling {_span(held.until - now)}: {held.reason}")
+    return "\n".join(parts)
+
+
+def _window(window: QuotaWindow, now: datetime) -> str:
+    if window.unlimited:
+        return f"{window.bucket} unlimited"
+    if window.resets_at is not None and window.resets_at <= now:
+        return f"{window.bucket} reset since"
+    resets = f", resets in {_span(window.resets_at - now)}" if window.resets_at is not None else ""
+    return f"{window.bucket} {window.left:.0%}{resets} (seen {_ago(window.observed_at, now)})"
+
+
+def _ago(moment: datetime | None, now: datetime) -> str:
+    return "never" if moment is None else f"{_span(now - moment)} ago"
+
+
+def _span(length: timedelta) -> str:
+    seconds = max(0, round(length.total_seconds()))
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size or (seconds >= size and unit != "min"):
+            return f"{seconds // size} {unit}"
+    return f"{seconds} s"

@@ -1,0 +1,1 @@
+"""What a person's machine needs before the first request."""
