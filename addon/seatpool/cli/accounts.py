@@ -49,7 +49,9 @@ def import_(path: Path, name: str | None) -> None:
     logins = [login for file in _files(path) for login in _read(file)]
     if name is not None and len({login.identity for login in logins}) > 1:
         found = ", ".join(login.name for login in logins)
-        raise click.UsageError(f"--name {name}: {path} holds several logins ({found}); import it without --name, then rename")
+        raise click.UsageError(
+            f"--name {name}: {path} holds several logins ({found}); import it without --name, then rename"
+        )
     now = utcnow()
     with open_store() as store:
         for login in logins:

@@ -26,7 +26,9 @@ from seatpool.store import Store, StoreError
 logger = logging.getLogger(__name__)
 
 EVENT_STREAM = "text/event-stream"
-UNSERVED = "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
+UNSERVED = (
+    "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
+)
 
 
 class Pool:
@@ -119,7 +121,9 @@ class Pool:
         request = flow.request
         upgrade = exchange.headers.get("upgrade", "").lower() == "websocket"
         route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
-        facts = exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request)) if route else None
+        facts = (
+            exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request)) if route else None
+        )
         if facts is None:
             return
         if facts.route.websocket and ctx.options.pool_websocket == "refuse":

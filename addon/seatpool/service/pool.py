@@ -37,7 +37,7 @@ from seatpool.service.vault import Vault
 from seatpool.service.writer import Writer
 
 if TYPE_CHECKING:
-    from seatpool.store import Store
+    from seatpool.store import Changes, Store
 
 logger = logging.getLogger(__name__)
 
@@ -158,9 +158,7 @@ class PoolService:
         if headers is not None:
             self.observe(assignment.account.id, self._provider(trail).quota(headers, now))
         key = (assignment.account.id, outcome.kind)
-        decision = decide(
-            outcome, attempt=trail.number, repeats=trail.repeats[key], policy=self.policy, now=now
-        )
+        decision = decide(outcome, attempt=trail.number, repeats=trail.repeats[key], policy=self.policy, now=now)
         trail.repeats[key] += 1
         self._record(trail, outcome.code, answered)
         await self._apply(assignment.account, outcome, decision)
@@ -305,12 +303,18 @@ class PoolService:
         self.state.cool(cooldown, now)
         part = f" {scope.kind}={scope.value}" if scope.value else ""
         logger.warning(
-            "account=%s action=cooldown%s until=%s reason=%s", account.name, part, until.isoformat("T", "seconds"), reason
+            "account=%s action=cooldown%s until=%s reason=%s",
+            account.name,
+            part,
+            until.isoformat("T", "seconds"),
+            reason,
         )
         try:
             await asyncio.to_thread(self._store.cool, cooldown)
         except Exception as error:  # noqa: BLE001 # memory knows; a database that is away must not cost the request
-            logger.warning("account=%s action=cooldown-not-stored reason=%s: %s", account.name, type(error).__name__, error)
+            logger.warning(
+                "account=%s action=cooldown-not-stored reason=%s: %s", account.name, type(error).__name__, error
+            )
 
     async def _disable(self, account: Account, reason: str) -> None:
         self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
@@ -318,7 +322,9 @@ class PoolService:
         try:
             await asyncio.to_thread(self._store.disable, account.id, reason, utcnow())
         except Exception as error:  # noqa: BLE001 # as above
-            logger.warning("account=%s action=disable-not-stored reason=%s: %s", account.name, type(error).__name__, error)
+            logger.warning(
+                "account=%s action=disable-not-stored reason=%s: %s", account.name, type(error).__name__, error
+            )
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action
@@ -413,5 +419,10 @@ def _log_recovery(assignment: Assignment, outcome: Outcome, decision: Decision, 
     action = decision.action.value if following is not None else "deliver"
     target = f" to={following.account.name}" if following is not None else ""
     logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s", assignment.account.name, action, target, assignment.number, outcome.code
+        "account=%s action=%s%s attempt=%d reason=%s",
+        assignment.account.name,
+        action,
+        target,
+        assignment.number,
+        outcome.code,
     )

@@ -1,0 +1,79 @@
+"""The recovery table, row by row."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from seatpool.core.model import Scope, ScopeKind
+from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.core.policy import Policy
+from seatpool.core.recovery import RULES, Action, Decision, Remedy, decide
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+POLICY = Policy()
+K, A, R = OutcomeKind, Action, Remedy
+
+
+def at(
+    kind: OutcomeKind, *, attempt: int = 1, repeats: int = 0, until: datetime | None = None, policy: Policy = POLICY
+) -> Decision:
+    return decide(Outcome(kind, "code", until=until), attempt=attempt, repeats=repeats, policy=policy, now=NOW)
+
+
+def test_every_outcome_has_a_rule() -> None:
+    assert set(RULES) == set(OutcomeKind)
+
+
+@pytest.mark.parametrize(
+    ("kind", "first", "then", "remedy_first", "remedy_then"),
+    [
+        (K.OK, A.DELIVER, A.DELIVER, R.NONE, R.NONE),
+        (K.QUOTA_SPENT, A.SWITCH, A.SWITCH, R.COOL, R.COOL),
+        (K.RATE_LIMITED, A.SWITCH, A.SWITCH, R.COOL, R.COOL),
+        (K.UNAUTHORIZED, A.REFRESH, A.SWITCH, R.NONE, R.COOL),
+        (K.MISDIRECTED, A.REFRESH, A.DELIVER, R.NONE, R.NONE),
+        (K.NOT_ENTITLED, A.SWITCH, A.SWITCH, R.DISABLE, R.DISABLE),  # of the whole account; a model's cools, below
+        (K.REVOKED, A.DELIVER, A.DELIVER, R.DISABLE, R.DISABLE),
+        (K.CARRIER, A.REPAIR, A.DELIVER, R.NONE, R.NONE),
+        (K.SERVER_ERROR, A.RESEND, A.DELIVER, R.NONE, R.NONE),
+        (K.OVERLOADED, A.DELIVER, A.DELIVER, R.NONE, R.NONE),
+        (K.CLIENT_ERROR, A.DELIVER, A.DELIVER, R.NONE, R.NONE),
+        (K.CONNECT_FAILED, A.RESEND, A.SWITCH, R.NONE, R.NONE),
+        (K.STALE_CONNECTION, A.RESEND, A.DELIVER, R.NONE, R.NONE),
+        (K.UNANSWERED, A.DELIVER, A.DELIVER, R.NONE, R.NONE),
+    ],
+)
+def test_what_follows_the_first_and_the_second_time(
+    kind: OutcomeKind, first: Action, then: Action, remedy_first: Remedy, remedy_then: Remedy
+) -> None:
+    assert (at(kind).action, at(kind).remedy) == (first, remedy_first)
+    assert (at(kind, repeats=1).action, at(kind, repeats=1).remedy) == (then, remedy_then)
+
+
+def test_the_upstreams_own_time_is_honoured_in_full_and_a_default_stands_in() -> None:
+    assert at(K.QUOTA_SPENT, until=NOW + timedelta(days=6)).until == NOW + timedelta(days=6)
+    assert at(K.QUOTA_SPENT).until == NOW + timedelta(minutes=15)
+    assert at(K.RATE_LIMITED).until == NOW + timedelta(minutes=1)
+
+
+def test_an_implausible_end_is_bounded_to_the_longest_window() -> None:
+    assert at(K.QUOTA_SPENT, until=NOW + timedelta(days=4000)).until == NOW + timedelta(days=35)
+
+
+def test_a_request_is_not_sent_more_often_than_allowed_except_in_search_of_unspent_quota() -> None:
+    assert at(K.RATE_LIMITED, attempt=3) == Decision(A.DELIVER, R.COOL, NOW + timedelta(minutes=1))
+    assert at(K.CONNECT_FAILED, attempt=3).action is A.DELIVER
+    assert at(K.QUOTA_SPENT, attempt=30).action is A.SWITCH
+
+
+def test_with_rotation_off_a_limit_is_the_editors_to_see_but_token_care_goes_on() -> None:
+    off = Policy(rotate_on_limit=False)
+    assert at(K.QUOTA_SPENT, policy=off) == Decision(A.DELIVER)
+    assert at(K.RATE_LIMITED, policy=off) == Decision(A.DELIVER)
+    assert at(K.UNAUTHORIZED, policy=off).action is A.REFRESH
+
+
+def test_a_model_that_an_account_lacks_cools_that_model_only() -> None:
+    outcome = Outcome(K.NOT_ENTITLED, "model_not_supported", Scope(ScopeKind.MODEL, "gpt-x"))
+    decision = decide(outcome, attempt=1, repeats=0, policy=POLICY, now=NOW)
+    assert decision == Decision(A.SWITCH, R.COOL, NOW + timedelta(days=1))

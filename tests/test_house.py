@@ -1,0 +1,65 @@
+"""The house rules, as data: who may import whom, and what stays in its room."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ADDON = Path(__file__).parent.parent / "addon"
+PACKAGE = ADDON / "seatpool"
+
+MAY_IMPORT: dict[str, set[str]] = {
+    "core": set(),
+    "providers": {"core"},
+    "store": {"core"},
+    "service": {"store", "providers", "core", "clock"},
+    "proxy": {"service", "providers", "core", "store", "clock"},  # the store only to compose, in the addon
+    "setup": {"core"},
+    "cli": {"setup", "service", "store", "providers", "core", "clock"},
+}
+ONLY_IN = {"mitmproxy": "proxy", "sqlalchemy": "store", "alembic": "store", "click": "cli", "rich": "cli"}
+STANDARD_ONLY = {"core"}
+NEVER_IN_PURE = {"logging", "asyncio", "socket", "time", "os", "random", "sqlite3", "threading"}
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        room = path.relative_to(PACKAGE).parts[0]
+        if not room.endswith(".py"):
+            yield room, path
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            assert node.module is not None
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+@pytest.mark.parametrize(("room", "path"), [pytest.param(r, p, id=str(p.relative_to(PACKAGE))) for r, p in modules()])
+def test_each_module_imports_only_what_its_room_may(room: str, path: Path) -> None:
+    for name in imports(path):
+        parts = name.split(".")
+        if parts[0] == "seatpool" and len(parts) > 1 and parts[1] != "__version__":
+            assert parts[1] in MAY_IMPORT[room] | {room}, f"{room} may not import {name}"
+        elif parts[0] in ONLY_IN:
+            assert room == ONLY_IN[parts[0]], f"{name} belongs to {ONLY_IN[parts[0]]}/"
+        if room in ("core", "providers"):
+            assert parts[0] not in NEVER_IN_PURE, f"{room} is pure, and {name} is not"
+
+
+def test_the_file_that_mitmdump_loads_never_grows() -> None:
+    tree = ast.parse((ADDON / "pool.py").read_text())
+    assert len(tree.body) == 3, "a docstring, one import, one list"
+
+
+def test_the_top_level_holds_what_it_should_and_nothing_else() -> None:
+    root = ADDON.parent
+    expected = {"pyproject.toml", "README.md", "certs-howto.md", "addon", "tests", "scripts"}
+    tracked = {p.name for p in root.iterdir() if not p.name.startswith(".")}
+    assert expected <= tracked
+    assert tracked - expected <= {"dist", "build"}
