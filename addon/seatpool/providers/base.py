@@ -24,24 +24,28 @@ class HeaderView(Protocol):
     def items(self) -> Iterable[tuple[str, str]]: ...
 
 
-class Headers(dict[str, str]):
-    """The least case-insensitive mapping: names are lower case inside; the first of several equal names wins."""
+class Headers:
+    """The least case-insensitive headers: names are lower case inside; the first of several equal names wins."""
 
     def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        super().__init__()
+        self._fields: dict[str, str] = {}
         for name, value in fields:
-            self.setdefault(name.lower(), value)
+            self._fields.setdefault(name.lower(), value)
 
     @overload
     def get(self, key: str) -> str | None: ...
     @overload
     def get(self, key: str, default: str) -> str: ...
-    def get(self, key: str, default: str | None = None) -> str | None:  # type: ignore[override] # names are str here
+    def get(self, key: str, default: str | None = None) -> str | None:
         """The value under `key`, whatever its case."""
-        return super().get(key.lower(), default)
+        return self._fields.get(key.lower(), default)
 
-    def __contains__(self, key: object) -> bool:
-        return isinstance(key, str) and super().__contains__(key.lower())
+    def __contains__(self, key: object, /) -> bool:
+        return isinstance(key, str) and key.lower() in self._fields
+
+    def items(self) -> Iterable[tuple[str, str]]:
+        """Names in lower case, with their values."""
+        return self._fields.items()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +195,10 @@ class Provider(Protocol):
     hosts: tuple[str, ...]
     """Regular expressions, each matching a whole lower-case host name that may be decrypted."""
 
-    def match(self, method: str, path: str, *, upgrade: bool) -> Route | None:
+    def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         """The route of a request on a pooled host, or None where it acts as the person and must not move.
 
-        `path` is the request target with its query. `upgrade` tells a WebSocket handshake.
+        `host` is in lower case, `path` is the request target with its query. `upgrade` tells a WebSocket handshake.
         """
 
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:

@@ -27,7 +27,7 @@ def provider_of(host: str) -> Provider | None:
 def match(method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
     """The route of a request that may move to another account; None: leave it alone."""
     provider = provider_of(host)
-    return provider.match(method, host, path, upgrade=upgrade) if provider is not None else None
+    return provider.match(method, host.lower(), path, upgrade=upgrade) if provider is not None else None
 
 
 def host_patterns() -> tuple[str, ...]:

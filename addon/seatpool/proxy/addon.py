@@ -134,7 +134,7 @@ class Pool:
             self._unserved(flow, exchange, facts)
             return
         service.note_client(facts.route.provider, exchange.headers)
-        trail = service.open(flow.id, facts)
+        trail = service.open(flow.id, facts, exchange.headers)
         choice = await service.assign(trail)
         if isinstance(choice, Assignment):
             exchange.trail = trail

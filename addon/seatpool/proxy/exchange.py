@@ -6,7 +6,6 @@ addon, an error - can show one, and nothing of one attempt can leak into the nex
 """
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -25,34 +24,13 @@ SECRETS = frozenset({b"authorization", b"copilot-session-token", b"cookie", b"re
 """Request headers whose values are moved out of the flow (codex.md 2.1, copilot.md 3)."""
 
 
-class OriginalHeaders:
-    """The request's headers as the editor sent them: case-insensitive, first value of several."""
-
-    def __init__(self, fields: Iterable[tuple[bytes, bytes]]) -> None:
-        self._fields = tuple(fields)
-
-    def get(self, key: str, default: str | None = None) -> str | None:
-        """The first value under a name."""
-        wanted = key.lower().encode()
-        for name, value in self._fields:
-            if name.lower() == wanted:
-                return value.decode("utf-8", "surrogateescape")
-        return default
-
-    def __contains__(self, key: object, /) -> bool:
-        return isinstance(key, str) and self.get(key) is not None
-
-    def items(self) -> list[tuple[str, str]]:
-        """All fields in order."""
-        return [(n.decode("latin-1"), v.decode("utf-8", "surrogateescape")) for n, v in self._fields]
-
-
 @dataclass(slots=True)
 class Exchange:
     """State of one flow on a pooled host."""
 
     provider: Provider
-    headers: OriginalHeaders
+    headers: http.Headers
+    """As the editor sent them."""
     hidden: dict[bytes, list[bytes]]
     """Values moved out of the flow, by lower-case name, in order."""
     address: tuple[str, str, int, bytes, str | None]
@@ -88,7 +66,7 @@ class Exchange:
         if hidden:
             request.headers.fields = tuple(shown)
         address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
-        return cls(provider, OriginalHeaders(fields), hidden, address, flow.client_conn.id)
+        return cls(provider, http.Headers(fields), hidden, address, flow.client_conn.id)
 
     @property
     def assignment(self) -> Assignment | None:

@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
 
 from seatpool.clock import utcnow
 from seatpool.core.model import (
@@ -35,9 +34,7 @@ from seatpool.service.trail import Assignment, Trail, demand_of
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Writer
-
-if TYPE_CHECKING:
-    from seatpool.store import Changes, Store
+from seatpool.store import Changes, Store
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +55,7 @@ class PoolService:
 
     def __init__(
         self,
-        store: "Store",
+        store: Store,
         transport: Sender,
         policy: Policy,
         providers: Mapping[ProviderName, Provider] = PROVIDERS,
@@ -101,9 +98,9 @@ class PoolService:
 
     # -- a request
 
-    def open(self, flow_id: str, facts: RequestFacts) -> Trail:
-        """Begin a flow's way through the pool."""
-        return Trail(flow_id, facts, demand_of(facts))
+    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView) -> Trail:
+        """Begin a flow's way through the pool; `headers` are the editor's own."""
+        return Trail(flow_id, facts, headers, demand_of(facts))
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -244,7 +241,7 @@ class PoolService:
         found: dict[CredentialKind, Credential] = {}
         now = utcnow()
         for index, kind in enumerate(trail.facts.needs):
-            if kind in trail.given_up or (index > 0 and provider.holds(trail.facts, found[trail.facts.needs[0]])):
+            if kind in trail.given_up or (index > 0 and provider.holds(trail.headers, found[trail.facts.needs[0]])):
                 continue
             held = self._vault.get(account.id, kind)
             unusable = refused if index == 0 else None
@@ -397,7 +394,7 @@ class PoolService:
                     logger.warning("action=follow-failed reason=%s: %s", type(error).__name__, error)
                 failing = True
 
-    def _take_changes(self, changes: "Changes") -> None:
+    def _take_changes(self, changes: Changes) -> None:
         now = utcnow()
         if changes.full:
             names = {a.id for a in changes.accounts}

@@ -7,9 +7,8 @@ anything else is done with the answer.
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from seatpool.providers.base import (
 )
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
+from seatpool.store import Lease, Store
 
 logger = logging.getLogger(__name__)
 
@@ -39,21 +39,6 @@ MEMORY_ONLY = frozenset({CredentialKind.COPILOT_SESSION})
 """Kinds that are not worth a row: cheap to get, bound to this editor's session."""
 
 
-class LeaseStore(Protocol):
-    """The store's part that is used here."""
-
-    def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
-        """Take or extend an exclusive right."""
-
-    def release(self, key: str, owner: str) -> None:
-        """Give it back."""
-
-    def save_credential(
-        self, account_id: int, credential: Credential, *, now: datetime, release: tuple[str, str] | None = None
-    ) -> Credential:
-        """Store durably, giving the lease (key, owner) back in the same transaction."""
-
-
 class Sender(Protocol):
     """The transport's part that is used here."""
 
@@ -64,7 +49,7 @@ class Sender(Protocol):
 class Refresher:
     """Renewals of every account, one at a time each."""
 
-    def __init__(self, store: LeaseStore, vault: Vault, transport: Sender, owner: str) -> None:
+    def __init__(self, store: Store, vault: Vault, transport: Sender, owner: str) -> None:
         self._store = store
         self._vault = vault
         self._transport = transport
@@ -109,17 +94,17 @@ class Refresher:
             held = await self._vault.held(account.id)
             need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
             return await self._drive(provider, account, provider.renew(need, utcnow), lease=None)
-        lease = (f"renew:{account.id}:{kind}", self._owner)
+        lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
             now = utcnow()
             taken = await asyncio.to_thread(
-                self._store.acquire, *lease, now=now, until=now + timedelta(seconds=LEASE_S)
+                self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)
             )
             held = await self._vault.held(account.id, again=True)
             found = held.get(kind)
             if found is not None and not _same(found, refused) and provider.ready(found, utcnow()):
                 if taken:
-                    await asyncio.to_thread(self._store.release, *lease)
+                    await asyncio.to_thread(self._store.release, lease.key, lease.owner)
                 return Renewed(found)
             if taken:
                 break
@@ -128,10 +113,10 @@ class Refresher:
         try:
             return await self._drive(provider, account, provider.renew(need, utcnow), lease)
         finally:
-            await asyncio.to_thread(self._store.release, *lease)
+            await asyncio.to_thread(self._store.release, lease.key, lease.owner)
 
     async def _drive(
-        self, provider: Provider, account: Account, renewal: Renewal, lease: tuple[str, str] | None
+        self, provider: Provider, account: Account, renewal: Renewal, lease: Lease | None
     ) -> Renewed | RenewalRefused:
         reply: HttpReply | None = None
         while True:
@@ -158,18 +143,17 @@ class Refresher:
         return await self._transport.send(request)
 
     async def _finish(
-        self, account: Account, result: Renewed | RenewalRefused, lease: tuple[str, str] | None
+        self, account: Account, result: Renewed | RenewalRefused, lease: Lease | None
     ) -> Renewed | RenewalRefused:
         if isinstance(result, RenewalRefused):
             return result
         return replace(result, credential=await self._keep(account, result.credential, lease))
 
-    async def _keep(self, account: Account, credential: Credential, lease: tuple[str, str] | None) -> Credential:
+    async def _keep(self, account: Account, credential: Credential, lease: Lease | None) -> Credential:
         if credential.kind not in MEMORY_ONLY:
-            save: Callable[[], Credential] = lambda: self._store.save_credential(  # noqa: E731
-                account.id, credential, now=utcnow(), release=lease
+            credential = await asyncio.to_thread(
+                self._store.save_credential, account.id, credential, now=utcnow(), release=lease
             )
-            credential = await asyncio.to_thread(save)
         self._vault.put(account.id, credential)
         return credential
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from seatpool.core.model import Account, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
 from seatpool.core.selection import Demand
-from seatpool.providers.base import Edits, RequestFacts
+from seatpool.providers.base import Edits, HeaderView, RequestFacts
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,8 @@ class Trail:
 
     flow_id: str
     facts: RequestFacts
+    headers: HeaderView
+    """As the editor sent them."""
     demand: Demand
     current: Assignment | None = None
     number: int = 0

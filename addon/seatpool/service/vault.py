@@ -2,22 +2,15 @@
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from typing import Protocol
 
 from seatpool.core.model import Credential, CredentialKind
-
-
-class CredentialStore(Protocol):
-    """The store's part that is read here."""
-
-    def credentials(self, account_id: int) -> dict[CredentialKind, Credential]:
-        """Every stored credential of an account."""
+from seatpool.store import Store
 
 
 class Vault:
     """A cache of decrypted credentials, emptied where another process has stored a newer one."""
 
-    def __init__(self, store: CredentialStore) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._held: dict[int, dict[CredentialKind, Credential]] = {}
 

@@ -9,9 +9,9 @@ import queue
 import threading
 import time
 from datetime import datetime
-from typing import Protocol
 
 from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
 
@@ -23,26 +23,13 @@ BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
 
-class Recorder(Protocol):
-    """The store's part that is written to here."""
-
-    def record(
-        self,
-        *,
-        attempts: "list[Attempt]" = ...,
-        windows: "list[tuple[int, QuotaWindow]]" = ...,
-        used: "dict[int, datetime]" = ...,
-    ) -> None:
-        """Write a batch in one transaction."""
-
-
 Row = Attempt | tuple[int, QuotaWindow] | tuple[int, datetime]
 
 
 class Writer:
     """The queue and its thread."""
 
-    def __init__(self, store: Recorder) -> None:
+    def __init__(self, store: Store) -> None:
         self._store = store
         self._queue: queue.SimpleQueue[Row | threading.Event | None] = queue.SimpleQueue()
         self._pending: list[Row] = []

@@ -1,0 +1,143 @@
+"""What ties a conversation to an account: its ids, its model, and the sticky-routing token (codex.md 2.1, 2.2)."""
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+
+from seatpool.core.model import CredentialKind
+from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.codex.auth import bearer
+from seatpool.providers.codex.quota import MAIN_BUCKETS
+from seatpool.providers.codex.wire import TURN_STATE, plain, read_json, text
+
+CONVERSATION_HEADERS = ("session-id", "thread-id", "session_id", "conversation_id", "x-client-request-id")
+"""The session comes first: the threads of its agents share their history. The last is the thread's id as well."""
+ROUTING_HINT = "x-codex-routing-hint"
+
+_PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
+_MODEL = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
+
+
+class _Body(msgspec.Struct):
+    model: Any = None
+    prompt_cache_key: Any = None
+
+
+_decode_body = msgspec.json.Decoder(_Body).decode
+_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
+
+
+def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
+    """What selection needs; None without a ChatGPT login. The body is read only where the headers are silent."""
+    if bearer(headers) is None:
+        return None
+    model = _model(_hinted_model(headers.get(ROUTING_HINT, "")))
+    conversation = next((key for name in CONVERSATION_HEADERS if (key := headers.get(name))), None)
+    if not route.websocket and (model is None or conversation is None):
+        fields = _read_body(body())
+        model = model or _model(fields.model)
+        conversation = conversation or text(fields.prompt_cache_key)
+    return RequestFacts(
+        route=route,
+        needs=(CredentialKind.CODEX_OAUTH,),
+        model=model,
+        conversation=None if conversation is None else _opaque(conversation),
+        buckets=MAIN_BUCKETS,
+        turn_state=issued_turn_state(headers),
+    )
+
+
+def issued_turn_state(headers: HeaderView) -> str | None:
+    """The sticky-routing token in the head of an answer, or of a request that sends it back."""
+    return plain(headers.get(TURN_STATE))
+
+
+def edit_client_frame(content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
+    """The client's message with a foreign token in its `client_metadata` replaced, or removed where there is none.
+
+    Every other byte stays as it is; a message without a foreign token is returned as the same object.
+    """
+    if b'"x-codex-turn-state"' not in content:
+        return content
+    outer = _members(content)
+    metadata = outer.get("client_metadata") if outer else None
+    if metadata is None:
+        return content
+    start, end = metadata.value
+    inner = _members(content[start:end])
+    state = inner.get(TURN_STATE) if inner else None
+    if state is None:
+        return content
+    value = read_json(content[start + state.value[0] : start + state.value[1]])
+    if not isinstance(value, str) or owned(value):
+        return content
+    if turn_state is None:
+        first, last = state.whole
+        return content[: start + first] + content[start + last :]
+    first, last = state.value
+    return content[: start + first] + msgspec.json.encode(turn_state) + content[start + last :]
+
+
+class _Member(msgspec.Struct, frozen=True):
+    """Where a member of an object stands, as byte offsets."""
+
+    value: tuple[int, int]
+    whole: tuple[int, int]
+    """With its key and exactly one of the commas beside it."""
+
+
+_KEY = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*+"[ \t\r\n]*:[ \t\r\n]*)', re.DOTALL)
+_AFTER = re.compile(rb"[ \t\r\n]*([,}])")
+
+
+def _members(content: bytes) -> dict[str, _Member] | None:
+    """Where the members of an object stand; None where it is not one, or names a key twice.
+
+    The decoder yields each value's very bytes, so only keys and punctuation between them are walked over here.
+    """
+    try:
+        values = _decode_members(content)
+    except (ValueError, RecursionError):
+        return None
+    found: dict[str, _Member] = {}
+    position = content.index(b"{") + 1
+    comma, more = position, False
+    for name, raw in values.items():
+        key = _KEY.match(content, position)
+        if key is None:
+            return None
+        start, end = key.end(), key.end() + len(raw_bytes := bytes(raw))
+        after = _AFTER.match(content, end)
+        if after is None or content[start:end] != raw_bytes:
+            return None
+        more = after[1] == b","
+        # The first member takes the comma behind it along, every other one the comma before it.
+        whole = (comma, end) if found else (key.start(1), after.end() if more else end)
+        found[name] = _Member((start, end), whole)
+        comma, position = after.start(1), after.end()
+    return None if more else found  # a comma is left over where a key came twice
+
+
+def _hinted_model(hint: str) -> str | None:
+    """The slug in `model=<slug>[;tier=<t>]`."""
+    fields = (part.strip().partition("=") for part in hint.split(";"))
+    return next((value for name, _, value in fields if name == "model"), None)
+
+
+def _model(value: object) -> str | None:
+    return value if isinstance(value, str) and _MODEL.fullmatch(value) else None
+
+
+def _opaque(key: str) -> str:
+    """The key, hashed where it is not plainly an id: somebody's own key might hold content."""
+    return key if _PLAIN_ID.fullmatch(key) else sha256(key.encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def _read_body(content: bytes) -> _Body:
+    try:
+        return _decode_body(content)
+    except (ValueError, RecursionError):
+        return _Body()

@@ -1,0 +1,176 @@
+"""What a refusal means: a table over status and code (codex.md 3.3, 4, 6). The first row that fits decides.
+
+A row's `names` are looked for in `error.code`, `error.type`, `error` itself, `code` and `detail.code`, in this order.
+"""
+
+import re
+from collections.abc import Callable, Container
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+
+from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
+from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
+from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
+from seatpool.providers.codex.wire import Json, after, mapping, moment, read_object, retry_after, text
+
+_TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
+_HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal, taken apart. It can come as an HTTP answer or inside a frame."""
+
+    status: int | None
+    headers: HeaderView
+    error: Json
+    """The object that holds message and resets."""
+    names: tuple[str, ...]
+    page: str = ""
+    """The lower-case head of a body that is HTML."""
+
+
+class Ends(Enum):
+    """Where a row's end is read."""
+
+    UNSAID = "unsaid"
+    RETRY_AFTER = "retry-after"
+    QUOTA = "quota"
+    """`resets_at`, else `resets_in_seconds`, else the spent windows of the headers, else `Retry-After`."""
+    THROTTLE = "throttle"
+    """`try again in 1.5s` of the message, else `Retry-After`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of the table. What is left out fits everything."""
+
+    kind: OutcomeKind
+    code: str = ""
+    """Of the outcome; empty: the name that fitted."""
+    names: tuple[str, ...] = ()
+    statuses: Container[int] | None = None
+    test: Callable[[Refusal, datetime], bool] | None = None
+    ends: Ends = Ends.UNSAID
+
+
+def _edge(refusal: Refusal, now: datetime) -> bool:
+    """A Cloudflare page or challenge: it is about where we come from, not about the account."""
+    return _challenged(refusal, now) or "just a moment" in refusal.page or "cloudflare" in refusal.page
+
+
+def _challenged(refusal: Refusal, now: datetime) -> bool:
+    return "cf-mitigated" in refusal.headers
+
+
+def _spent(refusal: Refusal, now: datetime) -> bool:
+    return any(spent(w) and is_main(w) for w in windows_of_headers(refusal.headers, now))
+
+
+_K = OutcomeKind
+TABLE: tuple[Row, ...] = (
+    # The edge. 5xx pages are left to the last row but one: they are outages more often than blocks.
+    Row(_K.OVERLOADED, "edge-blocked", statuses=(403, 429), test=_edge, ends=Ends.RETRY_AFTER),
+    Row(_K.OVERLOADED, "edge-blocked", statuses=(503,), test=_challenged, ends=Ends.RETRY_AFTER),
+    # The account, by name: these come with several statuses, and inside frames with none.
+    Row(_K.REVOKED, names=("deactivated_workspace",)),
+    Row(_K.QUOTA_SPENT, names=("usage_limit_reached",), ends=Ends.QUOTA),
+    Row(_K.QUOTA_SPENT, names=("insufficient_quota", "organization_spend_limit_exceeded"), ends=Ends.QUOTA),
+    Row(_K.NOT_ENTITLED, names=("usage_not_included",)),
+    Row(_K.RATE_LIMITED, names=("rate_limit_exceeded",), ends=Ends.THROTTLE),
+    Row(_K.CARRIER, names=("invalid_encrypted_content",)),
+    Row(_K.UNAUTHORIZED, names=("token_expired", "token_invalidated")),
+    # The service, by name.
+    Row(_K.OVERLOADED, names=("server_is_overloaded", "slow_down"), ends=Ends.RETRY_AFTER),
+    # The client's own affair: it reconnects by itself and sends everything again (codex.md 5).
+    Row(_K.CLIENT_ERROR, names=("websocket_connection_limit_reached", "previous_response_not_found")),
+    # By status.
+    Row(_K.UNAUTHORIZED, "unauthorized", statuses=(401,)),
+    Row(_K.CLIENT_ERROR, "upgrade-refused", statuses=(426,)),  # the client goes on over HTTPS by itself
+    # A 429 without a name whose headers show the window empty (the capture of codex.md 3.1 is one).
+    Row(_K.QUOTA_SPENT, "usage_limit_reached", statuses=(429,), test=_spent, ends=Ends.QUOTA),
+    Row(_K.RATE_LIMITED, "rate-limited", statuses=(429,), ends=Ends.THROTTLE),
+    Row(_K.SERVER_ERROR, "server-error", statuses=range(500, 600), ends=Ends.RETRY_AFTER),
+    Row(_K.SERVER_ERROR, "server-error", names=("server_error", "internal_server_error")),
+    # 402 and 403 of other kinds may be a refusal of the person: the editor reads them, nobody else is asked.
+)
+
+
+def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
+    """What a whole answer means. Its body is the decoded one."""
+    if reply.status < 400:
+        return OK
+    fields = read_object(reply.body)
+    page = ""
+    if not fields and reply.body.lstrip()[:1] == b"<":
+        page = reply.body[:_HTML_HEAD_BYTES].decode("utf-8", "replace").lower()
+    refusal = Refusal(reply.status, reply.headers, mapping(fields.get("error")), _names(fields), page)
+    return judge(facts, refusal, now)
+
+
+def classify_frame(
+    facts: RequestFacts, fields: Json, status: int | None, headers: HeaderView, now: datetime
+) -> Outcome:
+    """What the refusal inside a frame means; `fields` is the object that has the `error`."""
+    return judge(facts, Refusal(status, headers, mapping(fields.get("error")), _names(fields)), now)
+
+
+def judge(facts: RequestFacts, refusal: Refusal, now: datetime) -> Outcome:
+    """Apply the table; what it does not know is the request's own fault, and the editor reads it."""
+    for row in TABLE:
+        code = _fits(row, refusal, now)
+        if code is not None:
+            scope = _scope(facts, refusal, now) if row.ends is Ends.QUOTA else WHOLE_ACCOUNT
+            return Outcome(row.kind, code, scope, _until(row.ends, refusal, now))
+    return Outcome(OutcomeKind.CLIENT_ERROR, "refused" if refusal.status is None else f"http-{refusal.status}")
+
+
+def _fits(row: Row, refusal: Refusal, now: datetime) -> str | None:
+    """The outcome's code where the row fits."""
+    if row.statuses is not None and refusal.status not in row.statuses:
+        return None
+    name = next((n for n in refusal.names if n in row.names), "")
+    if row.names and not name:
+        return None
+    if row.test is not None and not row.test(refusal, now):
+        return None
+    return row.code or name
+
+
+def _names(fields: Json) -> tuple[str, ...]:
+    error = fields.get("error")
+    inner, detail = mapping(error), mapping(fields.get("detail"))
+    stated = (inner.get("code"), inner.get("type"), error, fields.get("code"), detail.get("code"))
+    return tuple(name for value in stated if (name := text(value)) is not None)
+
+
+def _scope(facts: RequestFacts, refusal: Refusal, now: datetime) -> Scope:
+    """The model alone where the headers show that only its additional limit is empty, not the main one."""
+    windows = windows_of_headers(refusal.headers, now)
+    main = [w for w in windows if is_main(w)]
+    others_spent = any(spent(w) and not is_main(w) for w in windows)
+    if facts.model and main and others_spent and not any(map(spent, main)):
+        return Scope(ScopeKind.MODEL, facts.model)
+    return WHOLE_ACCOUNT
+
+
+def _until(ends: Ends, refusal: Refusal, now: datetime) -> datetime | None:
+    if ends is Ends.UNSAID:
+        return None
+    if ends is Ends.QUOTA:
+        stated = moment(refusal.error.get("resets_at"), now)
+        stated = stated or after(refusal.error.get("resets_in_seconds"), now)
+        stated = stated or spent_until(windows_of_headers(refusal.headers, now))
+    else:
+        stated = _throttle(refusal, now) if ends is Ends.THROTTLE else None
+    return stated or retry_after(refusal.headers, now)
+
+
+def _throttle(refusal: Refusal, now: datetime) -> datetime | None:
+    found = _TRY_AGAIN.search(text(refusal.error.get("message")) or "")
+    if found is None:
+        return None
+    seconds = float(found[1]) / (1000.0 if found[2].lower() == "ms" else 1.0)
+    return after(seconds, now)

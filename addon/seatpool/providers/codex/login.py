@@ -1,0 +1,128 @@
+"""Reads the logins of Codex (`~/.codex/auth.json`) and of opencode (`auth.json`, entry `openai`): codex.md 4."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from types import MappingProxyType
+
+from seatpool.core.model import Credential, CredentialKind, ProviderName
+from seatpool.providers.base import ImportedLogin, NotALogin
+from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_USER
+from seatpool.providers.codex.tokens import Claims, identity_of, read_claims
+from seatpool.providers.codex.wire import ISSUER, Json, mapping, number, plain, read_json, text
+
+CODEX_KEYS = ("auth_mode", "tokens", "OPENAI_API_KEY")
+FILE_NAME = "auth.json"
+
+OTHER_MODES: Mapping[str, str] = MappingProxyType(
+    {
+        "apikey": "an API key",
+        "chatgptAuthTokens": "tokens that another program renews",
+        "headers": "headers of its own",
+        "agentIdentity": "an agent identity",
+        "personalAccessToken": "a personal access token",
+        "bedrockApiKey": "a Bedrock key",
+    }
+)
+"""What the modes are signed in with that are not a ChatGPT login of Codex's own."""
+
+
+def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
+    """The logins in a file; None when it is not one of these programs'. Raises `NotALogin` when it is, but broken."""
+    document = read_json(content)
+    if document is None:
+        _complain_of_damage(name, content)
+        return None
+    fields = mapping(document)
+    if any(key in fields for key in CODEX_KEYS):
+        return (_codex_login(name, fields),)
+    entry = mapping(fields.get("openai"))
+    if entry.get("type") == "oauth":
+        return (_opencode_login(name, entry),)
+    return None
+
+
+def _complain_of_damage(name: str, content: bytes) -> None:
+    if name == FILE_NAME and not content.strip():
+        raise NotALogin(f"{name} is empty")
+    if content.lstrip().startswith(b"{") and any(f'"{key}"'.encode() in content for key in CODEX_KEYS):
+        raise NotALogin(f"{name} looks like a login of Codex but is not whole JSON: is it truncated?")
+
+
+def _codex_login(name: str, fields: Json) -> ImportedLogin:
+    mode = fields.get("auth_mode")
+    if mode is None and text(fields.get("OPENAI_API_KEY")):
+        mode = "apikey"
+    if mode not in (None, "chatgpt"):
+        what = OTHER_MODES.get(mode) if isinstance(mode, str) else None
+        raise NotALogin(f"{name}: Codex is signed in with {what or 'something unknown'}, not with ChatGPT")
+    tokens = mapping(fields.get("tokens"))
+    if not tokens:
+        raise NotALogin(f"{name} holds no tokens: sign in with `codex login`, with the credentials kept in a file")
+    return _login(
+        name,
+        access=plain(tokens.get("access_token")),
+        refresh=plain(tokens.get("refresh_token")),
+        account_id=plain(tokens.get("account_id")),
+        id_token=text(tokens.get("id_token")),
+    )
+
+
+def _opencode_login(name: str, entry: Json) -> ImportedLogin:
+    return _login(
+        name,
+        access=plain(entry.get("access")),
+        refresh=plain(entry.get("refresh")),
+        account_id=plain(entry.get("accountId")),
+        expires_ms=number(entry.get("expires")),
+    )
+
+
+def _login(
+    name: str,
+    *,
+    access: str | None,
+    refresh: str | None,
+    account_id: str | None,
+    id_token: str | None = None,
+    expires_ms: float | None = None,
+) -> ImportedLogin:
+    if access is None:
+        raise NotALogin(f"{name} holds no access token")
+    granted, who = read_claims(access), read_claims(id_token or "")
+    account_id = account_id or granted.account_id or who.account_id
+    user_id = granted.user_id or who.user_id
+    if account_id is None or user_id is None:
+        missing = "workspace" if account_id is None else "person"
+        raise NotALogin(f"{name} does not say which {missing} its tokens belong to")
+    attributes = {ATTR_ACCOUNT: account_id, ATTR_USER: user_id}
+    if granted.fedramp or who.fedramp:
+        attributes[ATTR_FEDRAMP] = "true"
+    credential = Credential(
+        CredentialKind.CODEX_OAUTH,
+        access,
+        refresh,
+        granted.expires_at or _from_ms(expires_ms),
+        attributes=MappingProxyType(attributes),
+    )
+    return ImportedLogin(
+        provider=ProviderName.CODEX,
+        name=_suggested_name(granted, who),
+        identity=identity_of(user_id, account_id),
+        issuer=ISSUER,
+        credentials=(credential,),
+        plan=granted.plan or who.plan,
+    )
+
+
+def _suggested_name(granted: Claims, who: Claims) -> str:
+    """The e-mail's local part, else the plan, in what a person can type."""
+    stated = (who.email or granted.email or "").partition("@")[0] or granted.plan or who.plan or ""
+    return re.sub(r"[^a-z0-9._-]+", "-", stated.lower()).strip("-.")[:40] or "codex"
+
+
+def _from_ms(epoch_ms: float | None) -> datetime | None:
+    """A time of opencode's; None where it is none that a calendar has (it writes 0 for unknown)."""
+    if epoch_ms is None or not 0 < epoch_ms < 253_000_000_000_000:
+        return None
+    return datetime.fromtimestamp(epoch_ms / 1000, UTC)

@@ -1,0 +1,119 @@
+"""Quota windows out of headers (codex.md 3.1), frames (3.2) and the usage payload (3.4).
+
+The main limit's windows are called `primary` and `secondary`; those of an additional limit carry its name in front, as in
+`codex_bengalfox/primary`. Which is short and which is long is told by their length alone: `primary` can be a week.
+"""
+
+import re
+from collections.abc import Iterable
+from dataclasses import replace
+from datetime import datetime
+
+from seatpool.core.model import QuotaWindow
+from seatpool.providers.base import HeaderView
+from seatpool.providers.codex.wire import Json, after, mapping, moment, number, read_object, text, truth
+
+MAIN_LIMIT = "codex"
+SLOTS = ("primary", "secondary")
+MAIN_BUCKETS = SLOTS
+CREDITS = "credits"
+LONGEST_LENGTH = 1e8  # of a window, in minutes or seconds; keeps nonsense within a database's integers
+
+_USED = re.compile(r"x-(.{1,64})-(primary|secondary)-used-percent")
+
+
+def windows_of_headers(headers: HeaderView, now: datetime, source: str = "header") -> tuple[QuotaWindow, ...]:
+    """The windows of every limit that the headers of an answer name, and `credits` where they are unlimited."""
+    found: list[QuotaWindow | None] = []
+    for name, used in headers.items():
+        match = _USED.fullmatch(name.lower()) if name[-13:].lower() == "-used-percent" else None
+        if match is None:
+            continue
+        stem = f"x-{match[1]}-{match[2]}-"
+        ends = moment(headers.get(stem + "reset-at"), now) or after(headers.get(stem + "reset-after-seconds"), now)
+        minutes = number(headers.get(stem + "window-minutes"))
+        found.append(_window(_bucket(match[1], match[2]), used, _seconds(minutes, 60), ends, now, source))
+    found.append(_credits(headers.get("x-codex-credits-unlimited"), now, source))
+    return tuple(w for w in found if w is not None)
+
+
+def windows_of_event(event: Json, now: datetime) -> tuple[QuotaWindow, ...]:
+    """The windows of a `codex.rate_limits` event."""
+    limit = text(event.get("metered_limit_name")) or text(event.get("limit_name")) or MAIN_LIMIT
+    limits = mapping(event.get("rate_limits"))
+    found: list[QuotaWindow | None] = []
+    for slot in SLOTS:
+        window = mapping(limits.get(slot))
+        length_s = _seconds(number(window.get("window_minutes")), 60)
+        ends = moment(window.get("reset_at"), now)
+        found.append(_window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "frame"))
+    found.append(_credits(mapping(event.get("credits")).get("unlimited"), now, "frame"))
+    return tuple(w for w in found if w is not None)
+
+
+def windows_of_usage(content: bytes, now: datetime) -> tuple[QuotaWindow, ...]:
+    """The windows of a `GET /backend-api/wham/usage` answer; none where it has none, or is not one."""
+    usage = read_object(content)
+    found = list(_usage_windows(MAIN_LIMIT, mapping(usage.get("rate_limit")), now))
+    additional = usage.get("additional_rate_limits")
+    for entry in map(mapping, additional if isinstance(additional, list) else ()):
+        name = text(entry.get("metered_feature")) or text(entry.get("limit_name"))
+        if name is not None:
+            found += _usage_windows(name, mapping(entry.get("rate_limit")), now)
+    unlimited = _credits(mapping(usage.get("credits")).get("unlimited"), now, "usage")
+    return (*found, unlimited) if unlimited is not None else tuple(found)
+
+
+def spent_until(windows: Iterable[QuotaWindow]) -> datetime | None:
+    """When the last of the spent windows resets; None where none is spent or none tells."""
+    return max((w.resets_at for w in windows if spent(w) and w.resets_at is not None), default=None)
+
+
+def spent(window: QuotaWindow) -> bool:
+    """Whether nothing is left of it."""
+    return window.left <= 0.0 and not window.unlimited
+
+
+def is_main(window: QuotaWindow) -> bool:
+    """Whether it belongs to the limit that every model draws on."""
+    return window.bucket in MAIN_BUCKETS
+
+
+def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow, ...]:
+    found = []
+    for slot in SLOTS:
+        window = mapping(status.get(f"{slot}_window"))
+        length_s = _seconds(number(window.get("limit_window_seconds")), 1)
+        ends = moment(window.get("reset_at"), now) or after(window.get("reset_after_seconds"), now)
+        made = _window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "usage")
+        if made is not None:
+            found.append(made)
+    if found and (status.get("allowed") is False or status.get("limit_reached") is True):
+        # Refused although the percentages, which are rounded, leave something: the fullest window is the one.
+        fullest = min(found, key=lambda w: w.left)
+        found[found.index(fullest)] = replace(fullest, left=0.0)
+    return tuple(found)
+
+
+def _bucket(limit: str, slot: str) -> str:
+    name = limit.lower().replace("-", "_")
+    return slot if name == MAIN_LIMIT else f"{name[:64]}/{slot}"
+
+
+def _seconds(length: float | None, unit_s: int) -> int | None:
+    return None if length is None else int(min(max(length, 0.0), LONGEST_LENGTH) * unit_s)
+
+
+def _credits(unlimited: object, now: datetime, source: str) -> QuotaWindow | None:
+    return QuotaWindow(CREDITS, 1.0, now, source, unlimited=True) if truth(unlimited) else None
+
+
+def _window(
+    bucket: str, used_percent: object, length_s: int | None, ends: datetime | None, now: datetime, source: str
+) -> QuotaWindow | None:
+    """A window; None where it is absent. A length of zero is upstream's way to say so (codex.md 3.1)."""
+    used = number(used_percent)
+    if used is None or (length_s is not None and length_s <= 0):
+        return None
+    left = min(max(1.0 - used / 100.0, 0.0), 1.0)
+    return QuotaWindow(bucket, left, now, source, length_s=length_s, resets_at=ends)

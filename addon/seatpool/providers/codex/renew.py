@@ -1,0 +1,196 @@
+"""Renewal of a Codex login: a new access token, then the place where its workspace is served (codex.md 4, 1.1).
+
+The refresh token rotates and is good once, so the new one is kept before anything else is asked. The second call may
+fail in every way without harm: the last known place, or else chatgpt.com, stands in, and `ATTR_LOCATED` says so.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from types import MappingProxyType
+
+import msgspec
+
+from seatpool.core.model import Credential, CredentialKind
+from seatpool.providers.base import HttpReply, HttpRequest, Keep, Renewal, RenewalNeed, RenewalRefused, Renewed
+from seatpool.providers.codex.auth import (
+    ATTR_ACCOUNT,
+    ATTR_FEDRAMP,
+    ATTR_LOCATED,
+    ATTR_OVERRIDE,
+    ATTR_USER,
+    fresh,
+    is_backend,
+)
+from seatpool.providers.codex.tokens import Claims, read_claims
+from seatpool.providers.codex.wire import (
+    ACCOUNT_ID,
+    AUTH_ORIGIN,
+    AUTHORIZATION,
+    CHATGPT,
+    Json,
+    after,
+    mapping,
+    plain,
+    read_object,
+    retry_after,
+    text,
+    truth,
+)
+
+CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
+"""Codex's own public OAuth client, which the login was made with (codex.md 4)."""
+TOKEN_URL = AUTH_ORIGIN + "/oauth/token"
+CHECK_URL = CHATGPT + "/backend-api/wham/accounts/check"
+
+DEFAULT_CLIENT_HEADERS = (("user-agent", "codex_exec/0.169.0"), ("originator", "codex_exec"))
+"""Stands in until the person's own editor was seen; the newest client on 2026-11-21 (codex.md 2.1)."""
+
+NO_CONSTRAINT = "NO_CONSTRAINT"
+OVERRIDES = frozenset({"us", "us_cr"})
+
+DURABLE = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
+"""Codes after which only signing in again helps; any other 401 is durable as well (codex.md 4)."""
+
+
+class Located(StrEnum):
+    """How the origin of a credential was learnt."""
+
+    ASKED = "asked"
+    """`accounts/check` named it."""
+    KEPT = "kept"
+    """It could not be asked again: what was known before holds."""
+    ASSUMED = "assumed"
+    """Never learnt, or not to be trusted: chatgpt.com without a constraint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a workspace is served."""
+
+    origin: str = CHATGPT
+    override: str | None = None
+    fedramp: bool = False
+    plan: str | None = None
+    located: Located = Located.ASSUMED
+
+
+def renew(need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
+    """Refresh the token where it is stale or was refused, then look its endpoints up."""
+    current = need.held.get(CredentialKind.CODEX_OAUTH)
+    if need.kind is not CredentialKind.CODEX_OAUTH or current is None:
+        return RenewalRefused("no-credential", durable=True)
+    if need.refused or not fresh(current, now()):
+        if current.refresh_token is None:
+            return RenewalRefused("no-refresh-token", durable=True)
+        answer = yield _token_request(need, current.refresh_token)
+        stale, result = current.token, read_tokens(current, answer, now())
+        if isinstance(result, RenewalRefused):
+            return result
+        yield Keep(result)
+        if result.token == stale:
+            return RenewalRefused("no-access-token", durable=False)
+        current = result
+    answer = yield _check_request(need, current)
+    claims = read_claims(current.token)
+    place = read_place(answer, _account_id(current, claims))
+    return Renewed(_placed(current, place, claims), plan=(place and place.plan) or claims.plan)
+
+
+def read_tokens(held: Credential, reply: HttpReply | None, now: datetime) -> Credential | RenewalRefused:
+    """The credential that a reply of the token endpoint makes of the held one; every field of it is optional."""
+    if reply is None:
+        return RenewalRefused("no-answer", durable=False)
+    if reply.status != 200:
+        return _refusal(reply, now)
+    fields = read_object(reply.body)
+    token, rotated = plain(fields.get("access_token")), plain(fields.get("refresh_token"))
+    if token is None and rotated is None:
+        return RenewalRefused("malformed-reply", durable=False)
+    renewed = replace(held, refresh_token=rotated or held.refresh_token)
+    if token is None:
+        return renewed
+    expires_at = read_claims(token).expires_at or after(fields.get("expires_in"), now)
+    return replace(renewed, token=token, expires_at=expires_at)
+
+
+def read_place(reply: HttpReply | None, account_id: str | None) -> Place | None:
+    """The place that `accounts/check` names for this workspace; None where it tells nothing of it."""
+    if reply is None or reply.status != 200:
+        return None
+    accounts = read_object(reply.body).get("accounts")
+    entries = accounts if isinstance(accounts, list) else []
+    mine = [e for e in entries if account_id and mapping(e).get("id") == account_id]
+    return _place(mine[0]) if len(mine) == 1 else None
+
+
+def _place(entry: Json) -> Place:
+    stated, override = text(entry.get("workspace_backend_origin")), text(entry.get("account_routing_override"))
+    origin = CHATGPT if stated == NO_CONSTRAINT else (stated or "").lower().removesuffix("/")
+    known = Place(fedramp=truth(entry.get("is_fedramp_compliant_workspace")), plan=text(entry.get("plan_type")))
+    # `lower` can make ASCII of other letters; what is not ASCII is no origin of ours.
+    if not (stated or "").isascii() or not is_backend(origin) or override not in OVERRIDES | {NO_CONSTRAINT}:
+        return known
+    located = None if override == NO_CONSTRAINT else override
+    return replace(known, origin=origin, override=located, located=Located.ASKED)
+
+
+def _placed(credential: Credential, place: Place | None, claims: Claims) -> Credential:
+    """The credential with its endpoints and what else its requests need."""
+    if place is None and is_backend(credential.endpoints.get("api", "")):
+        return replace(credential, attributes=_with(credential.attributes, {ATTR_LOCATED: Located.KEPT.value}))
+    place = place or Place()
+    known: dict[str, str | None] = {
+        ATTR_ACCOUNT: _account_id(credential, claims),
+        ATTR_USER: credential.attributes.get(ATTR_USER) or claims.user_id,
+        ATTR_OVERRIDE: place.override,
+        ATTR_FEDRAMP: "true" if place.fedramp or claims.fedramp else None,
+        ATTR_LOCATED: place.located.value,
+    }
+    endpoints = MappingProxyType({"api": place.origin})
+    return replace(credential, endpoints=endpoints, attributes=_with(credential.attributes, known))
+
+
+def _with(attributes: Mapping[str, str], changes: Mapping[str, str | None]) -> Mapping[str, str]:
+    merged = {**attributes, **changes}
+    return MappingProxyType({key: value for key, value in merged.items() if value is not None})
+
+
+def _account_id(credential: Credential, claims: Claims) -> str | None:
+    """The workspace that the login was made for; a renewed token does not change it (codex.md 6)."""
+    return credential.attributes.get(ATTR_ACCOUNT) or claims.account_id
+
+
+def _client(need: RenewalNeed) -> tuple[tuple[str, str], ...]:
+    return need.client_headers or DEFAULT_CLIENT_HEADERS
+
+
+def _token_request(need: RenewalNeed, refresh_token: str) -> HttpRequest:
+    body = {
+        "client_id": CLIENT_ID,
+        "grant_type": "refresh_token",
+        "refresh_reason": "unauthorized_recovery" if need.refused else "proactive_expiry",
+        "refresh_token": refresh_token,
+    }
+    headers = (("content-type", "application/json"), *_client(need))
+    return HttpRequest("POST", TOKEN_URL, headers, msgspec.json.encode(body))
+
+
+def _check_request(need: RenewalNeed, credential: Credential) -> HttpRequest:
+    account_id = _account_id(credential, read_claims(credential.token))
+    owner = ((ACCOUNT_ID, account_id),) if account_id else ()
+    token = (AUTHORIZATION, f"Bearer {credential.token}")
+    return HttpRequest("GET", CHECK_URL, (token, *owner, *_client(need)))
+
+
+def _refusal(reply: HttpReply, now: datetime) -> RenewalRefused:
+    fields = read_object(reply.body)
+    error = fields.get("error")
+    # The code stands in one of three places (codex.md 4).
+    code = text(mapping(error).get("code")) or text(error) or text(fields.get("code"))
+    if code in DURABLE:
+        return RenewalRefused(code, durable=True)
+    if reply.status == 401:
+        return RenewalRefused("refresh-unauthorized", durable=True)
+    return RenewalRefused(f"refresh-http-{reply.status}", durable=False, retry_at=retry_after(reply.headers, now))

@@ -1,0 +1,40 @@
+"""Which paths move, as a table (codex.md 1). What is not listed acts as the person and stays on the editor's own login.
+
+Matched by path alone, since a workspace can be served by another host (codex.md 1.1). `models` stays: its catalogue and
+the editor's picker follow the editor's own plan. `accounts/check` stays: swapped, it stops the client
+(codex-observed.md 1).
+"""
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from seatpool.core.model import ProviderName
+from seatpool.providers.base import Route
+
+BASE = "/backend-api/codex/"
+
+HOSTS = (r"(?!ab\.|codex-cloud-backend\.)(?:[a-z0-9-]+\.)*chatgpt\.com",)
+"""Workspaces can live on any host of chatgpt.com; metrics and cloud previews serve no model and are left sealed."""
+
+
+def _route(name: str, *, websocket: bool = False) -> Route:
+    return Route(ProviderName.CODEX, name, "api", websocket)
+
+
+ROUTES: Mapping[tuple[str, str, bool], Route] = MappingProxyType(
+    {
+        # method, path, upgrade
+        ("GET", BASE + "responses", True): _route("responses-ws", websocket=True),
+        ("POST", BASE + "responses", False): _route("responses"),
+        ("POST", BASE + "responses/compact", False): _route("compact"),
+        ("POST", BASE + "alpha/search", False): _route("search"),
+        ("POST", BASE + "images/generations", False): _route("images"),
+        ("POST", BASE + "images/edits", False): _route("images"),
+        ("POST", BASE + "memories/trace_summarize", False): _route("memories"),
+    }
+)
+
+
+def match(method: str, path: str, *, upgrade: bool) -> Route | None:
+    """The route of a request; exact, so that no unusual spelling of a path ever moves."""
+    return ROUTES.get((method, path.partition("?")[0], upgrade))

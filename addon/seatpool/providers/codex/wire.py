@@ -1,0 +1,119 @@
+"""Names on the wire, and the tolerant reading of JSON: whatever upstream or editor send, nothing here raises."""
+
+import re
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from seatpool.providers.base import Headers, HeaderView
+
+CHATGPT = "https://chatgpt.com"
+"""Where an account without a constraint of its own is served (codex.md 1)."""
+ISSUER = "chatgpt.com"
+AUTH_ORIGIN = "https://auth.openai.com"
+
+AUTHORIZATION = "Authorization"
+ACCOUNT_ID = "ChatGPT-Account-Id"
+ROUTING_OVERRIDE = "x-openai-account-routing-override"
+FEDRAMP = "x-openai-fedramp"
+TURN_STATE = "x-codex-turn-state"
+
+BEYOND_REASON = timedelta(days=35)
+"""No window of any plan is longer than a month; a reset further away is a mistake and is cut to this."""
+
+_PLAIN = re.compile(r"[!-~]+")
+
+Json = Mapping[str, Any]
+NO_JSON: Json = {}
+
+
+def read_json(content: bytes | str) -> Any:
+    """The parsed document, or None where it is not JSON."""
+    try:
+        return msgspec.json.decode(content)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, bad UTF-8 is another
+        return None
+
+
+def read_object(content: bytes | str) -> Json:
+    """The parsed object; empty where it is none."""
+    return mapping(read_json(content))
+
+
+def mapping(value: object) -> Json:
+    """The value where it is an object, else an empty one."""
+    return value if isinstance(value, dict) else NO_JSON
+
+
+def text(value: object) -> str | None:
+    """The value where it is a string with something in it."""
+    return value if isinstance(value, str) and value else None
+
+
+def plain(value: object) -> str | None:
+    """The value where it can be put into a header as it is: visible ASCII without blanks."""
+    found = text(value)
+    return found if found is not None and _PLAIN.fullmatch(found) else None
+
+
+def number(value: object) -> float | None:
+    """The finite number that a JSON number or a header's text states."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        stated = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return stated if isfinite(stated) else None
+
+
+def truth(value: object) -> bool:
+    """A JSON boolean or a header's, which upstream writes the Python way: `True`, `False` (codex.md 3.1)."""
+    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
+
+
+def headers_in(value: object) -> Headers:
+    """The headers that ride inside a frame; of a list the first counts."""
+    return Headers(_fields(mapping(value)))
+
+
+def _fields(headers: Json) -> Iterable[tuple[str, str]]:
+    for name, value in headers.items():
+        first = value[0] if isinstance(value, list) and value else value
+        if isinstance(first, (str, int, float)):
+            yield name, str(first)
+
+
+def moment(epoch_s: object, now: datetime) -> datetime | None:
+    """A time in seconds since the epoch; None where it is not ahead of `now`, cut to `BEYOND_REASON`."""
+    stated = number(epoch_s)
+    if stated is None or stated <= now.timestamp():
+        return None
+    latest = now + BEYOND_REASON
+    return latest if stated >= latest.timestamp() else datetime.fromtimestamp(stated, UTC)
+
+
+def after(seconds: object, now: datetime) -> datetime | None:
+    """`now` and some seconds; None where they are none, cut to `BEYOND_REASON`."""
+    stated = number(seconds)
+    if stated is None or stated <= 0:
+        return None
+    return now + min(timedelta(seconds=min(stated, BEYOND_REASON.total_seconds())), BEYOND_REASON)
+
+
+def retry_after(headers: HeaderView, now: datetime) -> datetime | None:
+    """When `Retry-After` (seconds or an HTTP date) allows the next request."""
+    stated = headers.get("retry-after")
+    if stated is None:
+        return None
+    if number(stated) is not None:
+        return after(stated, now)
+    try:
+        date = parsedate_to_datetime(stated)
+        return moment(date.replace(tzinfo=date.tzinfo or UTC).timestamp(), now)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None

@@ -1,0 +1,43 @@
+"""What outlives a process. The only importer of SQLAlchemy.
+
+`Store` is the whole face of it: synchronous, thread-safe, several processes on one file. It takes and returns core
+values, never rows, and raises nothing but `StoreError`. Behind it each module has one idea::
+
+    errors      what can go wrong, in one plain line each
+    schema      the tables
+    engine      a URL or path -> an engine; how SQLite is set up; upserts; SQLAlchemy's errors in plain words
+    migrate     brings a database to the present schema (Alembic, loaded only when there is something to do)
+    masterkey   where the key lives that seals the credentials
+    secrets     sealing and opening credentials with it
+    revisions   the number of the last change; rows are stamped with it
+    feed        what has changed since a reader last looked
+    accounts    credentials    cooldowns    observations    leases      one kind of row each, on an open transaction
+    store       the class that joins them
+"""
+
+from seatpool.store.errors import (
+    BadName,
+    NameTaken,
+    NewerDatabase,
+    StoreError,
+    StoreUnavailable,
+    UnknownAccount,
+    WrongKey,
+)
+from seatpool.store.feed import Changes
+from seatpool.store.leases import Lease
+from seatpool.store.store import Store, default_url
+
+__all__ = [
+    "BadName",
+    "Changes",
+    "Lease",
+    "NameTaken",
+    "NewerDatabase",
+    "Store",
+    "StoreError",
+    "StoreUnavailable",
+    "UnknownAccount",
+    "WrongKey",
+    "default_url",
+]

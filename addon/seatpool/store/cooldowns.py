@@ -1,0 +1,73 @@
+"""Cooldown rows, on an open transaction."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, select, update
+
+from seatpool.core.model import Cooldown, Scope, ScopeKind
+from seatpool.store import revisions
+from seatpool.store.engine import upsert
+from seatpool.store.schema import cooldowns
+
+_KEY = (cooldowns.c.account_id, cooldowns.c.scope, cooldowns.c.value)
+_SOONEST_FIRST = select(cooldowns).order_by(cooldowns.c.until, *_KEY)
+
+
+def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
+    """Never shortens one that runs: returns the one in force, this or a later one. The account must exist."""
+    held = db.execute(select(cooldowns).where(*_is(cooldown.account_id, cooldown.scope))).one_or_none()
+    if held is not None and not held.lifted and held.until >= cooldown.until:
+        return _cooldown(held)
+    values = {
+        "reason": cooldown.reason,
+        "until": cooldown.until,
+        "created_at": cooldown.created_at,
+        "lifted": False,
+        "revision": revisions.take(db),
+    }
+    scope = {"scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
+    fresh = upsert(db, cooldowns).values(account_id=cooldown.account_id, **scope, **values)
+    db.execute(fresh.on_conflict_do_update(index_elements=list(_KEY), set_=values))
+    return cooldown
+
+
+def lift(db: Connection, account_id: int | None) -> int:
+    """End those of one account, or all, before their time; how many. Those that are over count while they are kept."""
+    running = cooldowns.c.lifted.is_(False)
+    which = running if account_id is None else running & (cooldowns.c.account_id == account_id)
+    if db.execute(select(cooldowns.c.account_id).where(which).limit(1)).first() is None:
+        return 0
+    return db.execute(update(cooldowns).where(which).values(lifted=True, revision=revisions.take(db))).rowcount
+
+
+def live(db: Connection, now: datetime) -> tuple[Cooldown, ...]:
+    """Those that run, the soonest to end first."""
+    rows = db.execute(_SOONEST_FIRST.where(cooldowns.c.lifted.is_(False), cooldowns.c.until > now))
+    return tuple(map(_cooldown, rows))
+
+
+def changed(db: Connection, after: int) -> tuple[tuple[Cooldown, ...], tuple[tuple[int, Scope], ...]]:
+    """Those stamped after this revision: set, and lifted."""
+    rows = db.execute(_SOONEST_FIRST.where(cooldowns.c.revision > after)).all()
+    lifted = tuple((row.account_id, _scope(row)) for row in rows if row.lifted)
+    return tuple(_cooldown(row) for row in rows if not row.lifted), lifted
+
+
+def prune(db: Connection, before: datetime) -> int:
+    """Drop those that were over by then; how many. Nobody needs to hear of it."""
+    return db.execute(delete(cooldowns).where(cooldowns.c.until < before)).rowcount
+
+
+def _is(account_id: int, scope: Scope) -> tuple[Any, ...]:
+    return tuple(
+        column == value for column, value in zip(_KEY, (account_id, scope.kind.value, scope.value), strict=True)
+    )
+
+
+def _scope(row: Row[Any]) -> Scope:
+    return Scope(ScopeKind(row.scope), row.value)
+
+
+def _cooldown(row: Row[Any]) -> Cooldown:
+    return Cooldown(row.account_id, _scope(row), row.reason, row.until, row.created_at)

@@ -1,0 +1,55 @@
+"""Credential rows, on an open transaction; what is secret of them goes through the vault."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from cryptography.fernet import InvalidToken
+from sqlalchemy import Connection, Row, select
+
+from seatpool.core.model import Credential, CredentialKind
+from seatpool.store import revisions
+from seatpool.store.engine import upsert
+from seatpool.store.errors import StoreUnavailable
+from seatpool.store.schema import credentials
+from seatpool.store.secrets import Vault
+
+
+def of_account(db: Connection, vault: Vault, account_id: int) -> dict[CredentialKind, Credential]:
+    """Every one that the account holds. Raises `StoreUnavailable` when one is damaged."""
+    rows = db.execute(select(credentials).where(credentials.c.account_id == account_id))
+    return {CredentialKind(row.kind): _credential(row, vault) for row in rows}
+
+
+def changed_generations(db: Connection, after: int) -> Mapping[tuple[int, CredentialKind], int]:
+    """Generations of those stamped after this revision, by account and kind."""
+    columns = select(credentials.c.account_id, credentials.c.kind, credentials.c.generation)
+    rows = db.execute(columns.where(credentials.c.revision > after))
+    return {(row.account_id, CredentialKind(row.kind)): row.generation for row in rows}
+
+
+def save(db: Connection, vault: Vault, account_id: int, credential: Credential, now: datetime) -> Credential:
+    """Put in place of the one of the same kind; returned with its new generation. The account must exist."""
+    values = {
+        "secret": vault.seal(credential),
+        "expires_at": credential.expires_at,
+        "renewed_at": now,
+        "revision": revisions.take(db),
+    }
+    first = upsert(db, credentials).values(account_id=account_id, kind=credential.kind.value, generation=1, **values)
+    renewed = first.on_conflict_do_update(
+        index_elements=[credentials.c.account_id, credentials.c.kind],
+        set_={**values, "generation": credentials.c.generation + 1},
+    )
+    return replace(credential, generation=db.execute(renewed.returning(credentials.c.generation)).scalar_one())
+
+
+def _credential(row: Row[Any], vault: Vault) -> Credential:
+    bare = Credential(CredentialKind(row.kind), "", expires_at=row.expires_at, generation=row.generation)
+    try:
+        return vault.open(bare, row.secret)
+    except InvalidToken:
+        raise StoreUnavailable(
+            f"the {row.kind} credential of account {row.account_id} is damaged; import its login again"
+        ) from None

@@ -1,0 +1,49 @@
+"""What can go wrong with the store. Each message is one line: what, where, and how to mend it; never a secret."""
+
+from collections.abc import Iterable
+
+
+class StoreError(Exception):
+    """Everything that the store raises."""
+
+
+class StoreUnavailable(StoreError):
+    """The database cannot be read or written now: locked, full, damaged, out of reach, or closed."""
+
+
+class NewerDatabase(StoreError):
+    """The database has a schema that this version does not know. Nothing was changed in it."""
+
+
+class WrongKey(StoreError):
+    """The key that sealed the credentials is missing or is another one. Nothing was changed."""
+
+
+class UnknownAccount(StoreError):
+    """No account of that name or number; it may just have been removed by another process."""
+
+    @classmethod
+    def named(cls, name: str, known: Iterable[str]) -> "UnknownAccount":
+        """For a name that a person typed: tells the names there are."""
+        names = ", ".join(known)
+        hint = f"known: {names}" if names else "there is none yet, `seatpool account import PATH` adds one"
+        return cls(f"no account is named {name!r}; {hint}")
+
+    @classmethod
+    def numbered(cls, account_id: int) -> "UnknownAccount":
+        """For an id that a process held on to."""
+        return cls(f"account {account_id} is gone: it was removed, or never was in this database")
+
+
+class NameTaken(StoreError):
+    """Another account has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"another account is named {name!r} already; choose another name")
+
+
+class BadName(StoreError):
+    """A name that cannot be shown on one line, or none at all."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} cannot be an account's name; use one line of visible characters")

@@ -1,0 +1,44 @@
+"""What has changed since a reader last looked: how a process hears of another's doings without reading everything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from seatpool.core.model import Account, Cooldown, CredentialKind, QuotaWindow, Scope
+from seatpool.store import accounts, cooldowns, credentials, observations, revisions
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """Everything that was written after one revision, up to and including another."""
+
+    revision: int
+    """Where to go on: the next `since`."""
+    full: bool
+    """Forget everything known and take these as all there is: a first read, or an account was removed."""
+    accounts: tuple[Account, ...]
+    cooldowns: tuple[Cooldown, ...]
+    """As they are now; may include some that are over."""
+    cleared: tuple[tuple[int, Scope], ...]
+    """Cooldowns that were lifted before their time."""
+    windows: tuple[tuple[int, QuotaWindow], ...]
+    generations: Mapping[tuple[int, CredentialKind], int]
+    """Of stored credentials, by account id and kind: for noticing that another process renewed one."""
+
+
+def read(db: Connection, since: int | None) -> Changes:
+    """The changes after `since`; everything for None, and for a number that the database does not vouch for."""
+    revision, forgotten = revisions.current_and_forgotten(db)
+    full = since is None or not forgotten <= since <= revision
+    after = -1 if since is None or full else since
+    cooling, cleared = cooldowns.changed(db, after)
+    return Changes(
+        revision=revision,
+        full=full,
+        accounts=accounts.changed(db, after),
+        cooldowns=cooling,
+        cleared=() if full else cleared,
+        windows=observations.changed_windows(db, after),
+        generations=credentials.changed_generations(db, after),
+    )

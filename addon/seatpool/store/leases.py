@@ -1,0 +1,41 @@
+"""Lease rows, on an open transaction: an exclusive right among processes that expires by itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, delete
+
+from seatpool.store.engine import upsert
+from seatpool.store.schema import leases
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who holds which right."""
+
+    key: str
+    """What it is a right to, such as `renew:7:codex-oauth`."""
+    owner: str
+    """Differs for every process, and for every thread that must exclude the others."""
+
+
+def acquire(db: Connection, lease: Lease, now: datetime, until: datetime) -> bool:
+    """Whether `lease.owner` holds it now: it was free, or over, or its own already (then prolonged)."""
+    values = {"owner": lease.owner, "until": until}
+    wanted = upsert(db, leases).values(key=lease.key, **values)
+    taken = wanted.on_conflict_do_update(
+        index_elements=[leases.c.key],
+        set_=values,
+        where=(leases.c.until <= now) | (leases.c.owner == lease.owner),
+    )
+    return db.execute(taken.returning(leases.c.key)).first() is not None
+
+
+def release(db: Connection, lease: Lease) -> None:
+    """Give it back; nothing where another has it by now."""
+    db.execute(delete(leases).where(leases.c.key == lease.key, leases.c.owner == lease.owner))
+
+
+def prune(db: Connection, before: datetime) -> int:
+    """Drop those that were over by then; how many."""
+    return db.execute(delete(leases).where(leases.c.until < before)).rowcount

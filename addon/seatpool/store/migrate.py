@@ -1,0 +1,54 @@
+"""Brings a database to the schema of this version, or refuses it untouched.
+
+Loading Alembic costs more than everything else at start-up, so it is loaded only when there is something to do.
+"""
+
+import threading
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, inspect, text
+
+from seatpool.store import engine as engines
+from seatpool.store.errors import NewerDatabase, StoreUnavailable
+
+REVISIONS = ("0001",)
+"""Every schema that ever was, oldest first, as the files in `migrations/versions` name them."""
+HEAD = REVISIONS[-1]
+
+_SCRIPTS = Path(__file__).with_name("migrations")
+_alembic_is_global = threading.Lock()
+
+
+def bring_to_head(engine: Engine, where: str) -> None:
+    """Migrate where needed. The database's own write lock is the lock: others wait, then find nothing to do."""
+    with engine.connect() as db:
+        found = found_revision(db, where)
+    engines.ensure_wal(engine)
+    if found == HEAD:
+        return
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
+    with _alembic_is_global, engines.writing(engine).begin() as db:
+        if found_revision(db, where) == HEAD:
+            return
+        config.attributes["connection"] = db
+        command.upgrade(config, "head")
+
+
+def found_revision(db: Connection, where: str) -> str | None:
+    """The schema that the database has, None for an empty one. Raises for one that is not ours to change."""
+    tables = inspect(db).get_table_names()
+    if "alembic_version" not in tables:
+        if tables:
+            raise StoreUnavailable(f"the database {where} belongs to another program; choose another file")
+        return None
+    found: str | None = db.scalar(text("SELECT version_num FROM alembic_version"))
+    if found is not None and found not in REVISIONS:
+        raise NewerDatabase(
+            f"the database {where} was written by a newer seatpool (schema {found}, this one knows {HEAD});"
+            " update seatpool, or choose another file"
+        )
+    return found

@@ -1,0 +1,80 @@
+"""What was seen: quota windows and attempts. On an open transaction."""
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, delete, insert, select
+
+from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.store import revisions
+from seatpool.store.engine import upsert
+from seatpool.store.schema import attempts, windows
+
+_KEY = (windows.c.account_id, windows.c.bucket)
+_NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
+
+
+def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> None:
+    """The newest observation of each window stays. The accounts must exist."""
+    if not seen:
+        return
+    revision = revisions.take(db)
+    rows = [{"account_id": account_id, **asdict(window), "revision": revision} for account_id, window in seen]
+    fresh = upsert(db, windows)
+    newer = fresh.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={column.name: fresh.excluded[column.name] for column in windows.c if column not in set(_KEY)},
+        where=windows.c.observed_at <= fresh.excluded.observed_at,
+    )
+    db.execute(newer, rows)
+
+
+def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow], ...]:
+    """Those stamped after this revision, with their accounts' ids."""
+    rows = db.execute(select(windows).where(windows.c.revision > after).order_by(*_KEY))
+    return tuple((row.account_id, _window(row)) for row in rows)
+
+
+def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
+    """Add to the record; no revision, nobody follows it. The accounts must exist."""
+    if made:
+        db.execute(insert(attempts), [asdict(attempt) for attempt in made])
+
+
+def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple[Attempt, ...]:
+    """By their start, the newest first; of one account, or of all."""
+    wanted = _NEWEST_FIRST if account_id is None else _NEWEST_FIRST.where(attempts.c.account_id == account_id)
+    return tuple(map(_attempt, db.execute(wanted.limit(limit))))
+
+
+def prune(db: Connection, before: datetime) -> int:
+    """Drop attempts that started before; how many."""
+    return db.execute(delete(attempts).where(attempts.c.started_at < before)).rowcount
+
+
+def _window(row: Row[Any]) -> QuotaWindow:
+    return QuotaWindow(
+        bucket=row.bucket,
+        left=row.left,
+        observed_at=row.observed_at,
+        source=row.source,
+        unlimited=row.unlimited,
+        length_s=row.length_s,
+        resets_at=row.resets_at,
+    )
+
+
+def _attempt(row: Row[Any]) -> Attempt:
+    return Attempt(
+        flow_id=row.flow_id,
+        number=row.number,
+        account_id=row.account_id,
+        route=row.route,
+        model=row.model,
+        outcome=row.outcome,
+        status=row.status,
+        started_at=row.started_at,
+        first_byte_ms=row.first_byte_ms,
+    )

@@ -1,0 +1,33 @@
+"""The number of the last change, which every changed row is stamped with.
+
+A transaction that changes accounts, credentials, cooldowns or windows takes the next number. A removed row cannot be
+stamped, so the number of the last removal is kept too. Taking a number locks the row that holds it, so numbers are
+committed in order and a reader misses none.
+"""
+
+from sqlalchemy import Connection, select, update
+
+from seatpool.store.schema import feed
+
+_NOW = select(feed.c.revision)
+_NEXT = update(feed).values(revision=feed.c.revision + 1).returning(feed.c.revision)
+_NEXT_AND_FORGET = _NEXT.values(forgotten=feed.c.revision + 1)
+_BOTH = select(feed.c.revision, feed.c.forgotten)
+
+
+def current(db: Connection) -> int:
+    """The number of the last change."""
+    number: int = db.execute(_NOW).scalar_one()
+    return number
+
+
+def take(db: Connection, *, removal: bool = False) -> int:
+    """The next number; others see it when the transaction ends. `removal`: rows go, so others read everything again."""
+    number: int = db.execute(_NEXT_AND_FORGET if removal else _NEXT).scalar_one()
+    return number
+
+
+def current_and_forgotten(db: Connection) -> tuple[int, int]:
+    """The numbers of the last change and of the last removal."""
+    row = db.execute(_BOTH).one()
+    return row.revision, row.forgotten

@@ -1,0 +1,162 @@
+"""The tables. What they look like in a file is made by `migrations/`; a test holds the two together.
+
+`revision` on a row is the feed's number at its last change (see `feed`). Moments are UTC with microseconds.
+"""
+
+from datetime import UTC, datetime
+
+from sqlalchemy import (
+    Boolean,
+    Column,
+    DateTime,
+    Dialect,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    TypeDecorator,
+    UniqueConstraint,
+)
+
+
+class Moment(TypeDecorator[datetime]):
+    """Aware datetimes in and out; kept as naive UTC, which every database compares and sorts alike."""
+
+    impl = DateTime
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """A naive datetime is a mistake of the caller: `ValueError`."""
+        if value is None:
+            return None
+        if value.tzinfo is None:
+            raise ValueError("a stored moment must be aware of its time zone")
+        return value.astimezone(UTC).replace(tzinfo=None)
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Aware again, always UTC."""
+        return None if value is None else value.replace(tzinfo=UTC)
+
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _of_account(*, primary_key: bool = False) -> Column[int]:
+    return Column(
+        "account_id",
+        ForeignKey("accounts.id", ondelete="CASCADE"),
+        primary_key=primary_key,
+        nullable=False,
+    )
+
+
+feed = Table(
+    "feed",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # the one row is 1
+    Column("revision", Integer, nullable=False),
+    # Revision of the last removal of an account: who last looked before it must read everything again.
+    Column("forgotten", Integer, nullable=False),
+)
+
+master_key = Table(
+    "master_key",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),  # the one row is 1
+    Column("key_id", String, nullable=False),  # user name in the keyring; tells several databases' keys apart
+    Column("proof", LargeBinary, nullable=False),  # a known text, sealed: only the right key opens it
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("provider", String, nullable=False),
+    Column("name", String, nullable=False, unique=True),
+    Column("identity", String, nullable=False),
+    Column("issuer", String, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("disabled", String),
+    Column("plan", String),
+    Column("last_used_at", Moment),
+    Column("state_since", Moment, nullable=False),  # last signed in, paused, resumed or disabled
+    Column("revision", Integer, nullable=False),
+    UniqueConstraint("provider", "identity"),
+    sqlite_autoincrement=True,  # a removed account's id is never given again: other processes may still hold it
+)
+
+credentials = Table(
+    "credentials",
+    metadata,
+    _of_account(primary_key=True),
+    Column("kind", String, primary_key=True),
+    Column("secret", LargeBinary, nullable=False),  # tokens, endpoints and attributes, sealed as one
+    Column("expires_at", Moment),
+    Column("generation", Integer, nullable=False),
+    Column("renewed_at", Moment, nullable=False),
+    Column("revision", Integer, nullable=False),
+)
+
+cooldowns = Table(
+    "cooldowns",
+    metadata,
+    _of_account(primary_key=True),
+    Column("scope", String, primary_key=True),
+    Column("value", String, primary_key=True),
+    Column("reason", String, nullable=False),
+    Column("until", Moment, nullable=False),
+    Column("created_at", Moment, nullable=False),
+    Column("lifted", Boolean, nullable=False),  # kept until pruned, so that other processes hear of the lifting
+    Column("revision", Integer, nullable=False),
+)
+
+windows = Table(
+    "windows",
+    metadata,
+    _of_account(primary_key=True),
+    Column("bucket", String, primary_key=True),
+    Column("left", Float, nullable=False),
+    Column("observed_at", Moment, nullable=False),
+    Column("source", String, nullable=False),
+    Column("unlimited", Boolean, nullable=False),
+    Column("length_s", Integer),
+    Column("resets_at", Moment),
+    Column("revision", Integer, nullable=False),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("flow_id", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    _of_account(),
+    Column("route", String, nullable=False),
+    Column("model", String),
+    Column("outcome", String, nullable=False),
+    Column("status", Integer),
+    Column("started_at", Moment, nullable=False),
+    Column("first_byte_ms", Float),
+    Index(None, "started_at"),
+    Index(None, "account_id", "started_at"),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("key", String, primary_key=True),
+    Column("owner", String, nullable=False),
+    Column("until", Moment, nullable=False),
+)

@@ -1,0 +1,275 @@
+"""The store as the rest of the house sees it: one method, one transaction."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import MappingProxyType
+from typing import Self
+
+import platformdirs
+from sqlalchemy import URL, Connection, Engine
+
+from seatpool.core.model import Account, Attempt, Cooldown, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.store import accounts, cooldowns, feed, leases, migrate, observations, revisions, secrets
+from seatpool.store import credentials as credential_rows
+from seatpool.store import engine as engines
+from seatpool.store.errors import StoreUnavailable
+from seatpool.store.feed import Changes
+from seatpool.store.leases import Lease
+from seatpool.store.secrets import Vault
+
+_NO_USE: Mapping[int, datetime] = MappingProxyType({})
+
+
+def default_url() -> str:
+    """The SQLite file in this person's data directory."""
+    return f"sqlite:///{platformdirs.user_data_path('seatpool') / 'pool.db'}"
+
+
+class Store:
+    """Every method is one transaction, may be called from any thread, and raises nothing but `StoreError`.
+
+    Moments must be aware of their time zone; they come back in UTC.
+    """
+
+    def __init__(self, url: URL, engine: Engine, vault: Vault) -> None:
+        """For `open`."""
+        self.url = url.render_as_string(hide_password=True)
+        self._where = engines.place(url)
+        self._engine = engine
+        self._lookup = engines.lookup(engine)
+        self._writing = engines.writing(engine)
+        self._durable = engines.durable(engine)
+        self._vault = vault
+        self._turn = threading.Lock()
+        self._closed = False
+
+    @classmethod
+    def open(cls, url_or_path: str = "") -> Self:
+        """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file."""
+        url = engines.resolve(url_or_path or default_url())
+        where = engines.place(url)
+        engines.create_file(Path(where))
+        engine = engines.open_engine(url)
+        try:
+            with engines.plainly(where):
+                migrate.bring_to_head(engine, where)
+                return cls(url, engine, secrets.unlock(engine, where))
+        except BaseException:
+            engine.dispose()
+            raise
+
+    def close(self) -> None:
+        """Waits for a write that is under way. Later calls raise `StoreUnavailable`."""
+        with self._turn:
+            self._closed = True
+            self._engine.pool.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        self.close()
+
+    # -- the feed
+
+    def revision(self) -> int:
+        """Grows with every change that `changes` tells. Cheap enough to ask several times a second."""
+        with self._transaction(self._lookup) as db:
+            return revisions.current(db)
+
+    def changes(self, since: int | None) -> Changes:
+        """What was written after the revision `since`, by any process; None: everything."""
+        with self._read() as db:
+            return feed.read(db, since)
+
+    # -- accounts
+
+    def accounts(self) -> tuple[Account, ...]:
+        """By priority, then as they were added."""
+        with self._read() as db:
+            return accounts.every(db)
+
+    def account(self, name: str) -> Account:
+        """Raises `UnknownAccount`, which tells the names there are."""
+        with self._read() as db:
+            return accounts.named(db, name)
+
+    def save_login(
+        self,
+        *,
+        provider: ProviderName,
+        identity: str,
+        name: str,
+        issuer: str,
+        credentials: Sequence[Credential],
+        now: datetime,
+        plan: str | None = None,
+        explicit_name: bool = False,
+    ) -> tuple[Account, bool]:
+        """Add the account of this provider and identity, or sign it in again; True: it was added.
+
+        `name` is a suggestion (`-2`, `-3`, ... is appended where it is taken, and an account that exists keeps its
+        own), unless `explicit_name`: then it is given or refused (`NameTaken`, `BadName`). Signing in again enables a
+        disabled account; it stays paused where it was, keeps its priority, and its plan where `plan` is None.
+        """
+        with self._write(durable=True) as db:
+            account, added = accounts.sign_in(
+                db,
+                provider=provider,
+                identity=identity,
+                name=name,
+                explicit_name=explicit_name,
+                issuer=issuer,
+                plan=plan,
+                now=now,
+            )
+            for credential in credentials:
+                credential_rows.save(db, self._vault, account.id, credential, now)
+            return account, added
+
+    def rename(self, name: str, new_name: str) -> Account:
+        """Raises `UnknownAccount`, `NameTaken` or `BadName`."""
+        with self._write() as db:
+            return accounts.rename(db, name, new_name)
+
+    def set_priority(self, name: str, priority: int) -> Account:
+        """Lower is asked first. Raises `UnknownAccount`."""
+        with self._write() as db:
+            return accounts.set_priority(db, name, priority)
+
+    def set_paused(self, name: str, paused: bool, now: datetime) -> Account:
+        """Resuming also enables a disabled account: that lasts until a person acts. Raises `UnknownAccount`."""
+        with self._write() as db:
+            return accounts.set_paused(db, name, paused, now)
+
+    def remove(self, name: str) -> Account:
+        """The account and all that belongs to it, overwritten in the file. Raises `UnknownAccount`."""
+        with self._write(durable=True) as db:
+            removed = accounts.remove(db, name)
+        try:
+            with self._transaction(self._lookup) as db:
+                engines.empty_log(db)
+        except StoreUnavailable:
+            pass  # it is removed; the log is overwritten in the course of things, and what it holds is sealed
+        return removed
+
+    def disable(self, account_id: int, reason: str, now: datetime) -> Account:
+        """Take it out until a person acts; `reason` is a stable code. Raises `UnknownAccount`."""
+        with self._write() as db:
+            return accounts.disable(db, account_id, reason, now)
+
+    def set_plan(self, account_id: int, plan: str | None) -> Account:
+        """Raises `UnknownAccount`."""
+        with self._write() as db:
+            return accounts.set_plan(db, account_id, plan)
+
+    # -- credentials
+
+    def credentials(self, account_id: int) -> dict[CredentialKind, Credential]:
+        """Every one that is stored for the account; none for an account that is gone."""
+        with self._read() as db:
+            return credential_rows.of_account(db, self._vault, account_id)
+
+    def save_credential(
+        self, account_id: int, credential: Credential, *, now: datetime, release: Lease | None = None
+    ) -> Credential:
+        """Replace the one of its kind and give the lease back, both or neither; returned with its new generation.
+
+        When this returns, the credential outlives a kill and a power cut. Raises `UnknownAccount`.
+        """
+        with self._write(durable=True) as db:
+            accounts.numbered(db, account_id)
+            saved = credential_rows.save(db, self._vault, account_id, credential, now)
+            if release is not None:
+                leases.release(db, release)
+            return saved
+
+    # -- cooldowns
+
+    def cool(self, cooldown: Cooldown) -> Cooldown:
+        """Never shortens one that runs: returns the one in force, this or a later one. Raises `UnknownAccount`."""
+        with self._write() as db:
+            accounts.numbered(db, cooldown.account_id)
+            return cooldowns.cool(db, cooldown)
+
+    def clear_cooldowns(self, account_id: int | None = None) -> int:
+        """Lift those of one account, or all; how many, those included that are over but not yet pruned."""
+        with self._write() as db:
+            return cooldowns.lift(db, account_id)
+
+    def cooldowns(self, now: datetime) -> tuple[Cooldown, ...]:
+        """Those that run, the soonest to end first."""
+        with self._read() as db:
+            return cooldowns.live(db, now)
+
+    # -- observations
+
+    def record(
+        self,
+        *,
+        attempts: Sequence[Attempt] = (),
+        windows: Sequence[tuple[int, QuotaWindow]] = (),
+        used: Mapping[int, datetime] = _NO_USE,
+    ) -> None:
+        """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
+
+        What belongs to an account that was removed meanwhile is dropped. Only windows are told by `changes`.
+        """
+        with self._write() as db:
+            known = accounts.ids(db)
+            observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
+            observations.record_windows(db, [seen for seen in windows if seen[0] in known])
+            for account_id, used_at in used.items():
+                accounts.touch(db, account_id, used_at)
+
+    def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
+        """The newest first, of one account or of all."""
+        with self._read() as db:
+            return observations.newest_attempts(db, limit, account_id)
+
+    def prune(self, *, before: datetime) -> int:
+        """Drop attempts that started, and cooldowns and leases that ended, before then; how many rows."""
+        with self._write() as db:
+            return observations.prune(db, before) + cooldowns.prune(db, before) + leases.prune(db, before)
+
+    # -- leases
+
+    def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
+        """Whether `owner` has the right now: it was free, or over, or its own already (then prolonged)."""
+        with self._write() as db:
+            return leases.acquire(db, Lease(key, owner), now, until)
+
+    def release(self, key: str, owner: str) -> None:
+        """Give the right back; nothing where another has it by now."""
+        with self._write() as db:
+            leases.release(db, Lease(key, owner))
+
+    # -- transactions
+
+    def _read(self) -> AbstractContextManager[Connection]:
+        return self._transaction(self._engine)
+
+    @contextmanager
+    def _write(self, *, durable: bool = False) -> Iterator[Connection]:
+        """Threads of this process take turns here, at once and in order; other processes are waited for by polling."""
+        if not self._turn.acquire(timeout=engines.BUSY_TIMEOUT_S):
+            raise StoreUnavailable(f"the database {self._where} is busy with another write; try again")
+        try:
+            with self._transaction(self._durable if durable else self._writing) as db:
+                yield db
+        finally:
+            self._turn.release()
+
+    @contextmanager
+    def _transaction(self, engine: Engine) -> Iterator[Connection]:
+        if self._closed:
+            raise StoreUnavailable(f"the database {self._where} was closed by this program")
+        try:
+            with engines.plainly(self._where), engine.begin() as db:
+                yield db
+        finally:
+            if self._closed:
+                self._engine.pool.dispose()  # `close` could not reach the connection that was in use here
