@@ -115,7 +115,8 @@ class Pool:
         try:
             await self._assign(flow, exchange)
         except Exception:
-            self._give_up(flow, exchange, "request")
+            logger.exception("action=%s hook=request", ctx.options.pool_on_failure)
+            self._give_up(flow, exchange)
 
     async def _assign(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         request = flow.request
@@ -269,9 +270,8 @@ class Pool:
         if exchange is not None and exchange.trail is not None and self.service is not None:
             self.service.release(exchange.trail)
 
-    def _give_up(self, flow: http.HTTPFlow, exchange: Exchange, hook: str) -> None:
+    def _give_up(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """A fault of ours: the flow goes on as the editor sent it, or is blocked where that is the person's choice."""
-        logger.exception("action=%s hook=%s", ctx.options.pool_on_failure, hook)
         if exchange.trail is not None and self.service is not None:
             self.service.release(exchange.trail)
         exchange.trail = None

@@ -1,0 +1,245 @@
+"""Assigning and recovering, over a real store: what is durable, what is counted, who is asked next."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind
+from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.core.policy import Policy
+from seatpool.core.selection import Exhausted
+from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.service.pool import Answered, PoolService
+from seatpool.service.trail import Assignment, Trail
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+
+FACTS = RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk")
+NO_ANSWER = Answered(None, None)
+GOT_429 = Answered(429, 12.0)
+
+
+async def begin(service: PoolService, flow: str = "flow-1") -> tuple[Trail, Assignment]:
+    trail = service.open(flow, FACTS, Headers())
+    assignment = await service.assign(trail)
+    assert isinstance(assignment, Assignment)
+    return trail, assignment
+
+
+def spent(hours: float = 5) -> Outcome:
+    return Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached", until=datetime.now(UTC) + timedelta(hours=hours))
+
+
+async def test_a_request_goes_out_with_the_accounts_own_token_and_id(store: Store, issuer: Issuer) -> None:
+    sign_in(store, issuer, "alice")
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    _, assignment = await begin(service)
+    headers = dict(assignment.edits.set_headers)
+    assert headers["Authorization"] == f"Bearer {store.credentials(1)[CredentialKind.CODEX_OAUTH].token}"
+    assert headers["ChatGPT-Account-Id"] == "ws-alice"
+    assert assignment.edits.origin == "https://chatgpt.com"
+    await service.stop()
+
+
+async def test_spent_quota_is_stored_before_the_next_account_is_asked(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, first = await begin(service)
+    outcome = spent()
+    second = await service.recover(trail, outcome, GOT_429)
+    assert second is not None
+    assert second.account.id != first.account.id
+    assert [(c.account_id, c.reason, c.until) for c in store.cooldowns(datetime.now(UTC))] == [
+        (first.account.id, "usage_limit_reached", outcome.until)
+    ]
+    assert second.number == 2
+    assert second.fresh_connection
+    assert service.in_flight == {first.account.id: 0, second.account.id: 1}
+    await service.stop()
+
+
+async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob", "carol", "dan"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy(max_attempts=2))
+    service.load()
+    trail, _ = await begin(service)
+    hours = [5.0, 2.0, 7.0, 3.0]
+    answers = [await service.recover(trail, spent(h), GOT_429) for h in hours]
+    assert [a is not None for a in answers] == [True, True, True, False], "once per account, beyond max_attempts"
+    assert trail.soonest is not None
+    assert trail.soonest[1] == 2, "the second attempt's refusal ends first"
+    assert +service.in_flight == {}, "every slot is free again"
+    after = await service.assign(service.open("flow-2", FACTS, Headers()))
+    assert isinstance(after, Exhausted)
+    assert after.limited
+    await service.stop()
+
+
+async def test_a_slot_is_freed_exactly_once(store: Store, issuer: Issuer, service: PoolService) -> None:
+    sign_in(store, issuer, "alice")
+    service.load()
+    trail, assignment = await begin(service)
+    assert service.in_flight[assignment.account.id] == 1
+    service.release(trail)
+    service.release(trail)
+    assert service.in_flight[assignment.account.id] == 0
+
+
+async def test_a_401_renews_once_and_stays_on_the_account_then_moves_on(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, first = await begin(service)
+    stale = Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")
+    renewed = await service.recover(trail, stale, Answered(401, 5.0))
+    assert renewed is not None
+    assert renewed.account.id == first.account.id
+    assert renewed.credential.token != first.credential.token
+    assert issuer.refreshes == 1
+    moved = await service.recover(trail, stale, Answered(401, 5.0))
+    assert moved is not None
+    assert moved.account.id != first.account.id
+    assert issuer.refreshes == 1, "a token that was just renewed is not renewed again"
+    await service.stop()
+
+
+async def test_a_burst_of_401s_refreshes_once(store: Store, issuer: Issuer, service: PoolService) -> None:
+    sign_in(store, issuer, "alice")
+    service.load()
+    pairs = [await begin(service, f"flow-{n}") for n in range(10)]
+    stale = Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")
+    renewed = await asyncio.gather(*(service.recover(trail, stale, Answered(401, 1.0)) for trail, _ in pairs))
+    assert issuer.refreshes == 1
+    assert len({r.credential.token for r in renewed if r is not None}) == 1
+
+
+async def test_two_processes_refresh_an_expired_login_once(store: Store, issuer: Issuer, tmp_path: Path) -> None:
+    sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+    other_store = Store.open(str(tmp_path / "pool.db"))
+    services = [PoolService(s, issuer, Policy()) for s in (store, other_store)]
+    for each in services:
+        each.load()
+    begun = await asyncio.gather(*(begin(s, f"flow-{n}") for n, s in enumerate(services * 5)))
+    assert issuer.refreshes == 1
+    assert len({assignment.credential.token for _, assignment in begun}) == 1
+    for each in services:
+        await each.stop()
+    other_store.close()
+
+
+async def test_a_dead_refresh_token_disables_the_account_and_is_not_sent_again(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+    service.load()
+    issuer.refused = "refresh_token_invalidated"
+    for _ in range(3):
+        assert await service.assign(service.open("flow", FACTS, Headers())) == Exhausted(limited=False)
+    assert issuer.refreshes == 1
+    assert store.account("alice").disabled == "renewal-refresh_token_invalidated"
+
+
+async def test_an_issuer_out_of_reach_rests_the_account_without_calling_it_limited(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+    service.load()
+    issuer.down = True
+    assert await service.assign(service.open("flow", FACTS, Headers())) == Exhausted(limited=False)
+    assert store.account("alice").disabled is None
+    assert [c.reason for c in store.cooldowns(datetime.now(UTC))] == ["renewal-unreachable"]
+
+
+async def test_a_revoked_seat_is_disabled_and_never_leads_to_the_next_account(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, first = await begin(service)
+    assert (
+        await service.recover(trail, Outcome(OutcomeKind.REVOKED, "deactivated_workspace"), Answered(402, 1.0)) is None
+    )
+    assert store.account(first.account.name).disabled == "deactivated_workspace"
+    await service.stop()
+
+
+async def test_what_another_process_writes_is_heard_of(store: Store, issuer: Issuer, service: PoolService) -> None:
+    account = sign_in(store, issuer, "alice")
+    service.load()
+    service.start()
+    now = datetime.now(UTC)
+    store.cool(Cooldown(account.id, WHOLE_ACCOUNT, "elsewhere", now + timedelta(hours=1), now))
+    async with asyncio.timeout(5):
+        while service.state.blocked(account.id, (), now) is None:
+            await asyncio.sleep(0.02)
+    store.clear_cooldowns()
+    async with asyncio.timeout(5):
+        while service.state.blocked(account.id, (), now) is not None:
+            await asyncio.sleep(0.02)
+
+
+async def test_attempts_are_recorded_with_their_outcome(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, _ = await begin(service)
+    await service.recover(trail, spent(), GOT_429)
+    service.served(trail, Answered(200, 34.0), Headers())
+    await service.stop()
+    recorded = sorted(store.attempts(limit=9), key=lambda a: a.number)
+    assert [(a.number, a.outcome, a.status, a.first_byte_ms) for a in recorded] == [
+        (1, "usage_limit_reached", 429, 12.0),
+        (2, "ok", 200, 34.0),
+    ]
+
+
+async def test_a_conversation_returns_to_the_account_that_served_it(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, first = await begin(service)
+    service.served(trail, Answered(200, 1.0), Headers())
+    again = [(await begin(service, f"flow-{n}"))[1] for n in range(4)]
+    assert {a.account.id for a in again} == {first.account.id}
+    await service.stop()
+
+
+async def test_a_foreign_turn_state_is_not_sent_to_another_account(store: Store, issuer: Issuer) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, first = await begin(service)
+    service.served(trail, Answered(200, 1.0), Headers([("x-codex-turn-state", "of-the-first")]))
+    facts = RequestFacts(FACTS.route, FACTS.needs, FACTS.model, FACTS.conversation, turn_state="of-the-first")
+    follow = service.open("flow-2", facts, Headers())
+    same = await service.assign(follow)
+    assert isinstance(same, Assignment)
+    assert same.account.id == first.account.id
+    assert dict(same.edits.set_headers)["x-codex-turn-state"] == "of-the-first"
+    moved = await service.recover(follow, spent(), GOT_429)
+    assert moved is not None
+    assert "x-codex-turn-state" in moved.edits.remove_headers
+    await service.stop()
+
+
+@pytest.mark.parametrize("scope", [Scope(ScopeKind.MODEL, "gpt-x")])
+async def test_a_model_limit_leaves_the_account_to_other_models(store: Store, issuer: Issuer, scope: Scope) -> None:
+    sign_in(store, issuer, "alice")
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    trail, _ = await begin(service)
+    limited = Outcome(OutcomeKind.RATE_LIMITED, "model", scope, datetime.now(UTC) + timedelta(hours=1))
+    assert await service.recover(trail, limited, GOT_429) is None
+    other = RequestFacts(FACTS.route, FACTS.needs, "gpt-y", "talk-2")
+    assert isinstance(await service.assign(service.open("flow-2", other, Headers())), Assignment)
+    await service.stop()
