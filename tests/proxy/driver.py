@@ -1,0 +1,145 @@
+"""Drives a layer by hand: events in, commands carried out, no sockets. Upstreams and the client speak through `h2`."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any
+
+import h2.config
+import h2.connection
+import h2.events
+from mitmproxy import http, options
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.connection import Client, Connection, ConnectionState, Server
+from mitmproxy.proxy import commands, context, events, layer
+from mitmproxy.proxy.mode_specs import ProxyMode
+
+Handler = Callable[[http.HTTPFlow], None]
+
+
+def make_context(*, upstream_alpn: bytes = b"h2") -> context.Context:
+    """A client that speaks HTTP/2 inside TLS to chatgpt.com, and one upstream connection that is open already."""
+    opts = options.Options()
+    Proxyserver().load(opts)  # type: ignore[no-untyped-call] # options take declarations as a loader does
+    client = Client(
+        peername=("127.0.0.1", 51234),
+        sockname=("127.0.0.1", 8080),
+        timestamp_start=0.0,
+        state=ConnectionState.OPEN,
+        proxy_mode=ProxyMode.parse("regular"),
+    )
+    client.tls = True
+    client.alpn = b"h2"
+    client.sni = "chatgpt.com"
+    ctx = context.Context(client, opts)
+    ctx.server = upstream(("chatgpt.com", 443), upstream_alpn)
+    return ctx
+
+
+def upstream(address: tuple[str, int], alpn: bytes) -> Server:
+    """An upstream connection that is open, with TLS done."""
+    server = Server(address=address)
+    server.state = ConnectionState.OPEN
+    server.tls = True
+    server.sni = address[0]
+    server.alpn = alpn
+    server.timestamp_tcp_setup = 1.0
+    return server
+
+
+class Driver:
+    """Carries a layer's commands out. Hooks are answered by `handlers`, at once or when `finish_hook` says."""
+
+    def __init__(self, top: layer.Layer, handlers: dict[str, Handler] | None = None) -> None:
+        self.top = top
+        self.handlers = handlers or {}
+        self.held: set[str] = set()
+        """Hooks that are left unanswered until `finish_hook`."""
+        self.waiting: list[commands.StartHook] = []
+        self.hooks: list[str] = []
+        self.closed: list[Connection] = []
+        self.sinks: dict[Connection, Callable[[bytes], None]] = {}
+        self._queue: deque[events.Event] = deque()
+        self._busy = False
+
+    def feed(self, event: events.Event) -> None:
+        """Let the layer handle an event, and everything that follows from it."""
+        self._queue.append(event)
+        if self._busy:
+            return
+        self._busy = True
+        while self._queue:
+            for command in self.top.handle_event(self._queue.popleft()):
+                self._carry_out(command)
+        self._busy = False
+
+    def finish_hook(self) -> None:
+        """Answer the oldest held hook."""
+        hook = self.waiting.pop(0)
+        self._answer(hook)
+
+    def _carry_out(self, command: commands.Command) -> None:
+        match command:
+            case commands.SendData():
+                self.sinks[command.connection](command.data)
+            case commands.CloseConnection():
+                self.closed.append(command.connection)
+                command.connection.state = ConnectionState.CLOSED
+            case commands.StartHook():
+                self.hooks.append(command.name)
+                if command.name in self.held:
+                    self.waiting.append(command)
+                else:
+                    self._answer(command)
+            case commands.OpenConnection():
+                raise AssertionError(f"no new connection was expected: {command.connection.address}")
+
+    def _answer(self, hook: commands.StartHook) -> None:
+        handler = self.handlers.get(hook.name)
+        if handler is not None:
+            handler(*hook.args())
+        self.feed(events.HookCompleted(hook))
+
+
+class Peer:
+    """One end of an HTTP/2 connection, on the far side of the layer."""
+
+    def __init__(self, driver: Driver, connection: Connection, *, client_side: bool) -> None:
+        self.driver = driver
+        self.connection = connection
+        self.h2 = h2.connection.H2Connection(
+            h2.config.H2Configuration(client_side=client_side, header_encoding="utf-8")
+        )
+        self.events: list[h2.events.Event] = []
+        driver.sinks[connection] = self._receive
+        self.h2.initiate_connection()
+
+    def start(self) -> None:
+        """Send the preface."""
+        self.flush()
+
+    def flush(self) -> None:
+        """Hand what h2 wants to send to the layer."""
+        data = self.h2.data_to_send()
+        if data:
+            self.driver.feed(events.DataReceived(self.connection, data))
+
+    @property
+    def bodies(self) -> dict[int, bytes]:
+        """What came, by stream id."""
+        found: dict[int, bytes] = {}
+        for event in self.of(h2.events.DataReceived):
+            found[event.stream_id] = found.get(event.stream_id, b"") + event.data
+        return found
+
+    def of[E: h2.events.Event](self, kind: type[E]) -> list[E]:
+        """The events of a kind, in order."""
+        return [e for e in self.events if isinstance(e, kind)]
+
+    def _receive(self, data: bytes) -> None:
+        self.events += self.h2.receive_data(data)
+        self.flush()
+
+
+def fields(event: Any) -> dict[str, str]:
+    """The headers of an h2 event."""
+    return dict(event.headers)

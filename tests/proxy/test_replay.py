@@ -1,0 +1,243 @@
+"""The replay layer by itself, HTTP/2 on both sides: ids, credentials, late news, clients that leave."""
+
+from dataclasses import dataclass, field
+
+import pytest
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, RequestReceived, ResponseReceived, StreamEnded, StreamReset
+from mitmproxy import http
+from mitmproxy.proxy import events
+from mitmproxy.proxy.layers.http import HTTPMode
+from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
+
+from seatpool.clock import utcnow
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
+from seatpool.core.outcome import OutcomeKind
+from seatpool.providers.base import Edits, Headers, RequestFacts, Route
+from seatpool.proxy import replay
+from seatpool.proxy.exchange import Exchanges
+from seatpool.service.trail import Assignment, Trail, demand_of
+from tests.proxy.driver import Driver, Peer, fields, make_context
+
+FACTS = RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,))
+REQUEST = [
+    (":method", "POST"),
+    (":scheme", "https"),
+    (":authority", "chatgpt.com"),
+    (":path", "/backend-api/codex/responses"),
+    ("authorization", "Bearer editor-FAKESECRET"),
+    ("chatgpt-account-id", "editor"),
+    ("x-only-mine", "1"),
+]
+
+
+def assignment(number: int, origin: str = "https://chatgpt.com", *, override: bool = False) -> Assignment:
+    name = f"account-{number}"
+    edits = Edits(
+        origin,
+        (("Authorization", f"Bearer FAKESECRET-{number}"), ("ChatGPT-Account-Id", name))
+        + ((("x-openai-account-routing-override", "us"),) if override else ()),
+        () if override else ("x-openai-account-routing-override",),
+    )
+    account = Account(number, ProviderName.CODEX, name, name, "chatgpt.com")
+    credential = Credential(CredentialKind.CODEX_OAUTH, f"FAKESECRET-{number}")
+    return Assignment(account, credential, edits, number, "best", utcnow())
+
+
+@dataclass
+class Stage:
+    """A client and an upstream with the layer between them, and a pool that decides by a list."""
+
+    decisions: list[Assignment] = field(default_factory=list)
+    first: Assignment = field(default_factory=lambda: assignment(1, override=True))
+    flows: list[http.HTTPFlow] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.exchanges = Exchanges()
+        self.context = make_context()
+        self.layer = replay.PoolHttpLayer(self.context, HTTPMode.transparent, self.exchanges)
+        handlers = {"request": self.request, "responseheaders": self.responseheaders, "pool_recover": self.recover}
+        self.driver = Driver(self.layer, handlers)
+        self.client = Peer(self.driver, self.context.client, client_side=True)
+        self.upstream = Peer(self.driver, self.context.server, client_side=False)
+        self.driver.feed(events.Start())
+        self.client.start()
+
+    def request(self, flow: http.HTTPFlow) -> None:
+        self.flows.append(flow)
+        exchange = self.exchanges.get(flow)
+        assert exchange is not None
+        exchange.trail = Trail(flow.id, FACTS, Headers(), demand_of(FACTS), current=self.first)
+        exchange.aim(flow.request)
+
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        assert flow.response is not None
+        flow.response.stream = flow.response.status_code < 400
+
+    def recover(self, flow: http.HTTPFlow) -> None:
+        exchange = self.exchanges.get(flow)
+        assert exchange is not None
+        assert exchange.trail is not None
+        if self.decisions:
+            exchange.again = exchange.trail.current = self.decisions.pop(0)
+
+    def ask(self, stream_id: int = 1, body: bytes = b'{"model":"x"}') -> None:
+        self.client.h2.send_headers(stream_id, REQUEST)
+        self.client.h2.send_data(stream_id, body, end_stream=True)
+        self.client.flush()
+
+    def answer(self, stream_id: int, status: int, body: bytes = b"{}", *, end: bool = True) -> None:
+        self.upstream.h2.send_headers(stream_id, [(":status", str(status))])
+        self.upstream.h2.send_data(stream_id, body, end_stream=end)
+        self.upstream.flush()
+
+    @property
+    def asked(self) -> list[dict[str, str]]:
+        return [fields(e) for e in self.upstream.of(RequestReceived)]
+
+    @property
+    def statuses(self) -> list[str]:
+        return [fields(e)[":status"] for e in self.client.of(ResponseReceived)]
+
+
+def test_a_refusal_is_sent_again_on_the_next_account_and_streams() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.ask()
+    stage.answer(1, 429, b"refused")
+    assert stage.statuses == [], "the client has seen nothing yet"
+    stage.answer(3, 200, b"one ", end=False)
+    assert [e.data for e in stage.client.of(DataReceived)] == [b"one "], "streams before the end"
+    stage.upstream.h2.send_data(3, b"two", end_stream=True)
+    stage.upstream.flush()
+    assert stage.statuses == ["200"]
+    assert stage.client.bodies == {1: b"one two"}
+    assert [e.stream_id for e in stage.client.of(StreamEnded)] == [1]
+
+
+def test_each_attempt_carries_its_own_account_and_nothing_of_the_one_before() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.ask()
+    stage.answer(1, 429)
+    first, second = stage.asked
+    assert first["authorization"] == "Bearer FAKESECRET-1"
+    assert first["x-openai-account-routing-override"] == "us"
+    assert second["authorization"] == "Bearer FAKESECRET-2"
+    assert second["chatgpt-account-id"] == "account-2"
+    assert "x-openai-account-routing-override" not in second
+    assert first["x-only-mine"] == second["x-only-mine"] == "1"
+    assert stage.upstream.bodies == {1: b'{"model":"x"}', 3: b'{"model":"x"}'}
+
+
+def test_no_credential_stands_in_the_flow_at_any_time() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.ask()
+    stage.answer(1, 429)
+    stage.answer(3, 200)
+    assert "FAKESECRET" not in repr(stage.flows[0].get_state())
+    assert stage.flows[0].request.headers["authorization"] == "[redacted]"
+
+
+def test_without_an_assignment_the_request_goes_on_as_the_editor_sent_it() -> None:
+    stage = Stage()
+    stage.driver.handlers.pop("request")
+    stage.ask()
+    assert stage.asked[0] == dict(REQUEST)
+    stage.answer(1, 429, b"mine")
+    assert "pool_recover" not in stage.driver.hooks
+    assert stage.statuses == ["429"]
+
+
+def test_a_refusal_is_delivered_verbatim_when_the_pool_has_nothing_better() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.answer(1, 429, b"upstream's own words")
+    assert stage.statuses == ["429"]
+    assert stage.client.bodies == {1: b"upstream's own words"}
+
+
+def test_three_refusals_and_three_streams_at_once_keep_apart() -> None:
+    stage = Stage(decisions=[assignment(n) for n in (2, 3, 4, 5, 6)])
+    for stream_id in (1, 3, 5):
+        stage.ask(stream_id, b"body-%d" % stream_id)
+    for upstream_id in (3, 1, 5):  # refused out of order: replays run under 7, 9, 11
+        stage.answer(upstream_id, 429)
+    stage.answer(9, 503)  # the second attempt of client stream 1, refused again: 13
+    for upstream_id, text in ((7, b"for-3"), (11, b"for-5"), (13, b"for-1")):
+        stage.answer(upstream_id, 200, text)
+    assert stage.client.bodies == {1: b"for-1", 3: b"for-3", 5: b"for-5"}
+    sent = stage.upstream.bodies
+    assert (sent[7], sent[9], sent[11], sent[13]) == (b"body-3", b"body-1", b"body-5", b"body-1")
+    assert stage.layer.streams == {}, "nothing is left behind under any id"
+
+
+def test_late_news_of_a_former_attempt_is_ignored() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.ask()
+    stage.answer(1, 429)
+    late = ResponseProtocolError(1, "stream reset", ErrorCode.GENERIC_SERVER_ERROR)
+    stage.driver.top.streams[1]._handle_event(late).close()
+    for command in stage.layer.streams[1].handle_event(late):
+        pytest.fail(f"{command} followed from an attempt that is over")
+    stage.answer(3, 200, b"fine")
+    assert stage.statuses == ["200"]
+
+
+def test_a_client_that_leaves_during_an_attempt_ends_it_upstream() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.ask()
+    stage.answer(1, 429)
+    stage.client.h2.reset_stream(1, ErrorCodes.CANCEL)
+    stage.client.flush()
+    assert [e.stream_id for e in stage.upstream.of(StreamReset)] == [3], "the running attempt, under its own id"
+    assert stage.driver.hooks.count("error") == 1
+    assert stage.layer.streams == {}
+
+
+def test_a_client_that_leaves_while_the_pool_decides_is_not_replayed() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.driver.held.add("pool_recover")
+    stage.ask()
+    stage.answer(1, 429)
+    stage.client.h2.reset_stream(1, ErrorCodes.CANCEL)
+    stage.client.flush()
+    stage.driver.finish_hook()
+    assert len(stage.asked) == 1
+    assert stage.driver.hooks.count("error") == 1
+
+
+def test_a_stream_that_the_server_never_began_may_be_sent_again() -> None:
+    stage = Stage(decisions=[])
+    seen = []
+    stage.driver.handlers["pool_recover"] = lambda flow: seen.append(stage.exchanges.get(flow).failure.kind)  # type: ignore[union-attr]
+    stage.ask()
+    stage.upstream.h2.reset_stream(1, ErrorCodes.REFUSED_STREAM)
+    stage.upstream.flush()
+    assert seen == [OutcomeKind.CONNECT_FAILED]
+
+
+@pytest.mark.parametrize(
+    ("message", "code", "reused", "kind"),
+    [
+        ("connect refused", ErrorCode.CONNECT_FAILED, False, OutcomeKind.CONNECT_FAILED),
+        ("stream reset by client (REFUSED_STREAM)", ErrorCode.GENERIC_SERVER_ERROR, False, OutcomeKind.CONNECT_FAILED),
+        ("server closed connection", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.STALE_CONNECTION),
+        ("server closed connection", ErrorCode.GENERIC_SERVER_ERROR, False, OutcomeKind.UNANSWERED),
+        ("unexpected server response: b'HT'", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.UNANSWERED),
+        ("Cannot parse HTTP response: x", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.UNANSWERED),
+    ],
+)
+def test_what_the_lack_of_an_answer_means(message: str, code: ErrorCode, reused: bool, kind: OutcomeKind) -> None:
+    assert replay.failure_of(ResponseProtocolError(1, message, code), reused=reused).kind is kind
+
+
+def test_a_credential_never_goes_to_a_host_that_is_not_its_issuers() -> None:
+    """Another addon has pointed the flow elsewhere after the pool had chosen."""
+    stage = Stage()
+    stage.context.server.sni = "evil.example"
+    stage.ask()
+    assert stage.asked[0]["authorization"] == "Bearer editor-FAKESECRET"
+    assert stage.asked[0]["chatgpt-account-id"] == "editor"
+
+
+def test_the_seams_are_as_the_layer_needs_them() -> None:
+    assert replay.missing_seams() == []
