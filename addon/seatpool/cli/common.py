@@ -1,5 +1,6 @@
 """What every command shares: the database option, plain errors, the console."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -19,22 +20,27 @@ def _keep_database(ctx: click.Context, _param: click.Parameter, value: str | Non
 
 
 def with_database[F: Callable[..., Any]](command: F) -> F:
-    """Add `--db` to a command or group; the innermost one given wins."""
+    """Add `--db` to a command or group; the innermost one given wins, then `SEATPOOL_DB`."""
     option = click.option(
         "--db",
-        envvar="SEATPOOL_DB",
         metavar="PATH|URL",
         expose_value=False,
         callback=_keep_database,
-        help="Database of the pool: a SQLite file or an SQLAlchemy URL. [default: in the user's data directory]",
+        help="Database of the pool: a SQLite file or an SQLAlchemy URL. [default: SEATPOOL_DB, else in the user's data directory]",
     )
     return option(command)
+
+
+def database() -> str:
+    """What the person named; empty for the default."""
+    named: str | None = click.get_current_context().meta.get(DATABASE_KEY)
+    return named if named is not None else os.environ.get("SEATPOOL_DB", "")
 
 
 @contextmanager
 def open_store() -> Iterator[Store]:
     """The pool's database for the length of a command."""
-    store = Store.open(click.get_current_context().meta.get(DATABASE_KEY, ""))
+    store = Store.open(database())
     try:
         yield store
     finally:

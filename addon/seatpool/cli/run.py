@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 import seatpool
-from seatpool.cli.common import DATABASE_KEY, with_database
+from seatpool.cli.common import database, with_database
 from seatpool.setup.hints import hints
 
 
@@ -15,8 +15,7 @@ from seatpool.setup.hints import hints
 @click.option("--port", "-p", default=8080, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback.")
 @click.argument("mitmdump_arguments", nargs=-1, type=click.UNPROCESSED)
 @with_database
-@click.pass_context
-def run(ctx: click.Context, port: int, mitmdump_arguments: tuple[str, ...]) -> None:
+def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     """Start the proxy with the pool; more MITMDUMP_ARGUMENTS are handed on.
 
     \b
@@ -28,8 +27,7 @@ def run(ctx: click.Context, port: int, mitmdump_arguments: tuple[str, ...]) -> N
         raise click.ClickException(f"mitmdump is not beside {sys.executable}; install seatpool with its dependencies")
     click.echo(hints(port))
     sys.stdout.flush()
-    database = ctx.meta.get(DATABASE_KEY)
-    named = ["--set", f"pool_db={database}"] if database else []
+    named = ["--set", f"pool_db={database()}"] if database() else []
     arguments = [str(program), "-s", str(_addon()), "--listen-port", str(port), *named, *mitmdump_arguments]
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell
 

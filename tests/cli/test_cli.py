@@ -1,0 +1,162 @@
+"""The command line, over a real database: what it says, what it changes, and how it refuses."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from seatpool.cli.main import main
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, QuotaWindow
+from seatpool.store import Store
+from tests.upstream.logins import codex_login
+
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture(autouse=True)
+def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
+    monkeypatch.setenv("SEATPOOL_DB", str(tmp_path / "pool.db"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return Store.open(str(tmp_path / "pool.db"))
+
+
+def seatpool(*arguments: str, text: str | None = None) -> Result:
+    return CliRunner().invoke(main, list(arguments), input=text)
+
+
+def good(*arguments: str) -> str:
+    result = seatpool(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.output
+
+
+def refused(*arguments: str) -> str:
+    """One line that begins with Error, perhaps after the usage; never a traceback."""
+    result = seatpool(*arguments)
+    assert result.exit_code != 0
+    assert isinstance(result.exception, SystemExit)
+    lines = result.output.strip().splitlines()
+    assert lines[-1].startswith("Error: ")
+    assert sum(line.startswith("Error") for line in lines) == 1
+    return lines[-1]
+
+
+@pytest.fixture
+def login(tmp_path: Path) -> Path:
+    return codex_login(tmp_path / "codex", "alice")
+
+
+def test_a_login_is_imported_by_content_and_named(login: Path, store: Store) -> None:
+    elsewhere = login.rename(login.with_name("backup.txt"))
+    assert good("account", "import", str(elsewhere), "--name", "work") == "added work (codex, plus)\n"
+    assert [a.name for a in store.accounts()] == ["work"]
+
+
+def test_importing_again_renews_the_same_account(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    assert good("account", "import", str(login.parent)) == "renewed work (codex, plus)\n"
+    assert len(store.accounts()) == 1
+
+
+def test_a_directory_is_searched_for_logins(login: Path, tmp_path: Path) -> None:
+    assert "added" in good("account", "import", str(login.parent))
+    assert "no login here" in refused("account", "import", str(tmp_path / "codex" / ".."))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b'{"tokens": {"acc', "truncated"),
+        (b"hello", "not a login"),
+        (b"\x00\xff\x10", "not a login"),
+        (b"[1]", "not a login"),
+    ],
+)
+def test_a_file_that_is_not_a_login_changes_nothing_and_says_why(
+    content: bytes, said: str, tmp_path: Path, store: Store
+) -> None:
+    path = tmp_path / "auth.json"
+    path.write_bytes(content)
+    assert said in refused("account", "import", str(path))
+    assert store.accounts() == ()
+
+
+def test_unknown_names_are_answered_with_the_known_ones(login: Path) -> None:
+    good("account", "import", str(login), "--name", "work")
+    for command in (
+        ("account", "pause", "wrok"),
+        ("account", "remove", "wrok", "--yes"),
+        ("cooldown", "clear", "wrok"),
+    ):
+        assert "work" in refused(*command)
+
+
+def test_accounts_are_paused_resumed_renamed_prioritised_and_removed(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    good("account", "pause", "work")
+    assert store.account("work").paused
+    good("account", "resume", "work")
+    good("account", "priority", "work", "5")
+    good("account", "rename", "work", "day job")
+    assert (store.account("day job").paused, store.account("day job").priority) == (False, 5)
+    assert "priority" in good("account", "list")
+    assert seatpool("account", "remove", "day job", text="n\n").exit_code != 0
+    assert len(store.accounts()) == 1
+    good("account", "remove", "day job", "--yes")
+    assert store.accounts() == ()
+
+
+def test_resume_takes_back_a_disabling(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    store.disable(store.account("work").id, "deactivated_workspace", datetime.now(UTC))
+    assert "disabled: deactivated_workspace" in good("account", "list")
+    good("account", "resume", "work")
+    assert store.account("work").usable
+
+
+def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    now = datetime.now(UTC)
+    id_ = store.account("work").id
+    store.cool(Cooldown(id_, WHOLE_ACCOUNT, "usage_limit_reached", now + 3 * HOUR, now))
+    store.record(
+        windows=[(id_, QuotaWindow("primary", 0.25, now, "header", resets_at=now + 3 * HOUR))], used={id_: now}
+    )
+    table = good("status")
+    assert "work" in table
+    assert "usage_limit_reached" in table
+    assert "primary 25%" in table
+    row = json.loads(good("status", "--json"))[0]
+    assert (row["name"], row["state"], row["windows"][0]["left"]) == ("work", "cooling", 0.25)
+    assert row["cooldowns"][0]["reason"] == "usage_limit_reached"
+    assert good("cooldown", "clear", "work") == "cleared 1 cooldown\n"
+    assert json.loads(good("status", "--json"))[0]["state"] == "ready"
+
+
+def test_an_empty_pool_says_how_to_fill_it() -> None:
+    for command in (("status",), ("account", "list")):
+        assert "seatpool account import" in good(*command)
+
+
+def test_no_command_shows_a_token(login: Path) -> None:
+    outputs = [good("account", "import", str(login), "--name", "work")]
+    outputs += [
+        good(*c) for c in (("status",), ("status", "--json"), ("account", "list"), ("account", "list", "--json"))
+    ]
+    assert "FAKESECRET" in login.read_text()
+    assert not [o for o in outputs if "FAKESECRET" in o or "eyJ" in o]
+
+
+def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
+    broken = tmp_path / "broken.db"
+    broken.write_bytes(b"this is no database, and long enough to be looked at as one" * 20)
+    assert str(broken) in refused("--db", str(broken), "status")
+    assert str(broken) in refused("status", "--db", str(broken))
