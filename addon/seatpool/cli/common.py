@@ -26,7 +26,7 @@ def with_database[F: Callable[..., Any]](command: F) -> F:
         metavar="PATH|URL",
         expose_value=False,
         callback=_keep_database,
-        help="Database of the pool: a SQLite file or an SQLAlchemy URL. [default: SEATPOOL_DB, else in the user's data directory]",
+        help="Database: a SQLite file or an SQLAlchemy URL. [default: SEATPOOL_DB, else in your data directory]",
     )
     return option(command)
 

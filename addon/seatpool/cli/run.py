@@ -28,7 +28,17 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     click.echo(hints(port))
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
-    arguments = [str(program), "-s", str(_addon()), "--listen-port", str(port), *named, *mitmdump_arguments]
+    arguments = [
+        str(program),
+        "-s",
+        str(_addon()),
+        "--listen-host",
+        "127.0.0.1",
+        "--listen-port",
+        str(port),
+        *named,
+        *mitmdump_arguments,
+    ]
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell
 
 

@@ -15,7 +15,7 @@ from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.registry import match
-from seatpool.proxy import options, replay
+from seatpool.proxy import listening, options, replay
 from seatpool.proxy.answers import as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.service.pool import PoolService
@@ -85,7 +85,8 @@ class Pool:
             logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
 
     async def running(self) -> None:
-        """Follow what other processes write."""
+        """Close every door but loopback's; follow what other processes write."""
+        await listening.move_to_loopback(ctx.options, ctx.master.addons.get("proxyserver").servers)
         if self.service is not None:
             self.service.start()
 
@@ -259,6 +260,10 @@ class Pool:
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         """The WebSocket is closed."""
         self._end(flow.id)
+
+    def client_connected(self, client: connection.Client) -> None:
+        """Nobody from outside without a password."""
+        listening.turn_away(client, ctx.options)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Whatever a connection left open ends with it."""

@@ -1,8 +1,7 @@
 """The proxy's options: one table of what a person can set, and what is refused."""
 
-import ipaddress
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +11,7 @@ from mitmproxy.proxy import mode_specs
 
 from seatpool.core.policy import Policy
 from seatpool.providers.registry import host_patterns
+from seatpool.proxy import listening
 from seatpool.service.transport import TransportSettings
 
 
@@ -124,33 +124,4 @@ def _insecure(opts: options.Options) -> str | None:
     )
 
 
-def _open_door(opts: options.Options) -> str | None:
-    if opts.proxyauth:
-        return None
-    for host in _listen_hosts(opts):
-        if not _is_loopback(host):
-            return (
-                f"listening on {host or 'every address'} would lend your accounts to the network; "
-                "listen on 127.0.0.1, or ask for a password with --proxyauth user:password"
-            )
-    return None
-
-
-def _listen_hosts(opts: options.Options) -> Iterable[str]:
-    for mode in opts.mode:
-        spec = mode_specs.ProxyMode.parse(mode)
-        if isinstance(spec, (mode_specs.LocalMode, mode_specs.TunMode)):
-            continue
-        yield spec.listen_host(opts.listen_host)
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-CHECKS: tuple[Callable[[options.Options], str | None], ...] = (_attempts, _insecure, _open_door)
+CHECKS: tuple[Callable[[options.Options], str | None], ...] = (_attempts, _insecure, listening.open_door)

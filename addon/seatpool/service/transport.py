@@ -4,6 +4,7 @@ Proxy variables of the environment are ignored: they may point at ourselves.
 """
 
 import asyncio
+import logging
 import ssl
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -78,6 +79,7 @@ class Transport:
     def _make(self) -> "httpx.AsyncClient":
         import httpx
 
+        logging.getLogger("httpx").setLevel(logging.WARNING)  # a line for each call is ours to write, or not
         context = ssl.create_default_context(cafile=self._settings.trusted_ca, capath=self._settings.trusted_dir)
         return httpx.AsyncClient(
             verify=context,
