@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 
-from seatpool.core.model import WHOLE_ACCOUNT, Scope
+from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope
 
 
 class OutcomeKind(Enum):
@@ -49,6 +49,8 @@ class Outcome:
     scope: Scope = WHOLE_ACCOUNT
     until: datetime | None = None
     """When the upstream says that it ends; None when it does not say."""
+    without: CredentialKind | None = None
+    """Of a CARRIER: the second credential whose absence, or renewal, mends it; None where nothing of ours does."""
 
 
 OK = Outcome(OutcomeKind.OK, "ok")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from seatpool.core.model import Account, Cooldown, QuotaWindow
+from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ def rows(
 
 
 def _row(account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Cooldown, ...]) -> AccountRow:
-    whole = any(c.scope.value == "" for c in cooldowns)
+    whole = any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns)
     state = "disabled" if account.disabled else "paused" if account.paused else "cooling" if whole else "ready"
     return AccountRow(account, state, tuple(sorted(windows, key=lambda w: w.bucket)), cooldowns)
 

@@ -93,6 +93,8 @@ class RequestFacts:
     """Quota buckets that the request draws on; empty = those without a name of their own."""
     turn_state: str | None = field(default=None, repr=False)
     """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
+    sent: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    """The editor's own headers that `edits` must know to replace them in kind; names in lower case, for `Headers`."""
 
 
 @dataclass(frozen=True, slots=True)

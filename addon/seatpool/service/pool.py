@@ -334,10 +334,10 @@ class PoolService:
                 credentials = await self._credentials(account, trail)
                 reason = "resent"
             case Action.REPAIR:
-                if len(trail.facts.needs) < 2 or trail.facts.needs[1] in trail.given_up:
+                if outcome.without is None or outcome.without in trail.given_up:
                     return None
-                trail.given_up.add(trail.facts.needs[1])
-                self._vault.drop(account.id, trail.facts.needs[1])
+                trail.given_up.add(outcome.without)
+                self._vault.drop(account.id, outcome.without)
                 credentials = await self._credentials(account, trail)
                 reason = "repaired"
             case Action.REFRESH:

@@ -11,47 +11,47 @@ from seatpool.store.engine import upsert
 from seatpool.store.schema import cooldowns
 
 _KEY = (cooldowns.c.account_id, cooldowns.c.scope, cooldowns.c.value)
+_RUNNING = cooldowns.c.lifted < cooldowns.c.revision
 _SOONEST_FIRST = select(cooldowns).order_by(cooldowns.c.until, *_KEY)
 
 
 def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
     """Never shortens one that runs: returns the one in force, this or a later one. The account must exist."""
     held = db.execute(select(cooldowns).where(*_is(cooldown.account_id, cooldown.scope))).one_or_none()
-    if held is not None and not held.lifted and held.until >= cooldown.until:
+    if held is not None and held.lifted < held.revision and held.until >= cooldown.until:
         return _cooldown(held)
     values = {
         "reason": cooldown.reason,
         "until": cooldown.until,
         "created_at": cooldown.created_at,
-        "lifted": False,
         "revision": revisions.take(db),
     }
     scope = {"scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
-    fresh = upsert(db, cooldowns).values(account_id=cooldown.account_id, **scope, **values)
+    fresh = upsert(db, cooldowns).values(account_id=cooldown.account_id, **scope, **values, lifted=0)
     db.execute(fresh.on_conflict_do_update(index_elements=list(_KEY), set_=values))
     return cooldown
 
 
 def lift(db: Connection, account_id: int | None) -> int:
     """End those of one account, or all, before their time; how many. Those that are over count while they are kept."""
-    running = cooldowns.c.lifted.is_(False)
-    which = running if account_id is None else running & (cooldowns.c.account_id == account_id)
+    which = _RUNNING if account_id is None else _RUNNING & (cooldowns.c.account_id == account_id)
     if db.execute(select(cooldowns.c.account_id).where(which).limit(1)).first() is None:
         return 0
-    return db.execute(update(cooldowns).where(which).values(lifted=True, revision=revisions.take(db))).rowcount
+    revision = revisions.take(db)
+    return db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision)).rowcount
 
 
 def live(db: Connection, now: datetime) -> tuple[Cooldown, ...]:
     """Those that run, the soonest to end first."""
-    rows = db.execute(_SOONEST_FIRST.where(cooldowns.c.lifted.is_(False), cooldowns.c.until > now))
+    rows = db.execute(_SOONEST_FIRST.where(_RUNNING, cooldowns.c.until > now))
     return tuple(map(_cooldown, rows))
 
 
 def changed(db: Connection, after: int) -> tuple[tuple[Cooldown, ...], tuple[tuple[int, Scope], ...]]:
-    """Those stamped after this revision: set, and lifted."""
+    """Those that run of the ones stamped after this revision, and those lifted after it; one can be both, in turn."""
     rows = db.execute(_SOONEST_FIRST.where(cooldowns.c.revision > after)).all()
-    lifted = tuple((row.account_id, _scope(row)) for row in rows if row.lifted)
-    return tuple(_cooldown(row) for row in rows if not row.lifted), lifted
+    running = tuple(_cooldown(row) for row in rows if row.lifted < row.revision)
+    return running, tuple((row.account_id, _scope(row)) for row in rows if row.lifted > max(after, 0))
 
 
 def prune(db: Connection, before: datetime) -> int:

@@ -21,7 +21,7 @@ class Changes:
     cooldowns: tuple[Cooldown, ...]
     """As they are now; may include some that are over."""
     cleared: tuple[tuple[int, Scope], ...]
-    """Cooldowns that were lifted before their time."""
+    """Cooldowns that were lifted before their time; to be applied before `cooldowns`, which may set one anew."""
     windows: tuple[tuple[int, QuotaWindow], ...]
     generations: Mapping[tuple[int, CredentialKind], int]
     """Of stored credentials, by account id and kind: for noticing that another process renewed one."""
@@ -38,7 +38,7 @@ def read(db: Connection, since: int | None) -> Changes:
         full=full,
         accounts=accounts.changed(db, after),
         cooldowns=cooling,
-        cleared=() if full else cleared,
+        cleared=cleared,
         windows=observations.changed_windows(db, after),
         generations=credentials.changed_generations(db, after),
     )

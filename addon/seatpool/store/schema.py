@@ -118,8 +118,9 @@ cooldowns = Table(
     Column("reason", String, nullable=False),
     Column("until", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("lifted", Boolean, nullable=False),  # kept until pruned, so that other processes hear of the lifting
     Column("revision", Integer, nullable=False),
+    # Revision of its last lifting, 0 before; the row's own while it is lifted, so that other processes hear of it.
+    Column("lifted", Integer, nullable=False),
 )
 
 windows = Table(

@@ -31,7 +31,9 @@ ATTR_LOCATED = "located"
 """How its origin was learnt: see `Located`."""
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_BACKEND = re.compile(rf"https://(?:{_LABEL}\.)*chatgpt\.com(?::([1-9][0-9]{{0,4}}))?")
+_PORT = r"(?::([1-9][0-9]{0,4}))?"
+_BACKEND = re.compile(rf"https://(?:{_LABEL}\.)*chatgpt\.com{_PORT}")
+_AUTH = re.compile(re.escape(AUTH_ORIGIN) + _PORT)
 _LONGEST_ORIGIN = 270  # a host name has 253 characters at most
 
 
@@ -41,13 +43,17 @@ def is_backend(origin: str) -> bool:
     Everything else is refused rather than understood: other cases, IDNA, user info, a trailing dot, a backslash,
     a path.
     """
-    found = _BACKEND.fullmatch(origin) if len(origin) <= _LONGEST_ORIGIN else None
-    return found is not None and int(found[1] or 443) <= 65535
+    return _is(_BACKEND, origin)
 
 
 def may_receive(account: Account, origin: str) -> bool:
     """Whether a credential of `account` may go to `origin`: model hosts, and the issuer's for renewals."""
-    return account.provider is ProviderName.CODEX and (is_backend(origin) or origin == AUTH_ORIGIN)
+    return account.provider is ProviderName.CODEX and (is_backend(origin) or _is(_AUTH, origin))
+
+
+def _is(pattern: re.Pattern[str], origin: str) -> bool:
+    found = pattern.fullmatch(origin) if len(origin) <= _LONGEST_ORIGIN else None
+    return found is not None and int(found[1] or 443) <= 65535
 
 
 def bearer(headers: HeaderView) -> str | None:

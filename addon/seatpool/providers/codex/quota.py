@@ -1,6 +1,6 @@
 """Quota windows out of headers (codex.md 3.1), frames (3.2) and the usage payload (3.4).
 
-The main limit's windows are called `primary` and `secondary`; those of an additional limit carry its name in front, as in
+The main limit's windows are called `primary` and `secondary`; those of an additional limit carry its name in front:
 `codex_bengalfox/primary`. Which is short and which is long is told by their length alone: `primary` can be a week.
 """
 

@@ -16,7 +16,7 @@ RECONNECT = (
     b'"code":"websocket_connection_limit_reached","message":"Responses websocket connection limit reached '
     b'(60 minutes). Create a new websocket connection to continue."}}'
 )
-"""Makes the client reconnect: it does so in 0.2 s and sends its whole input again, unseen by the person (codex.md 5, 9)."""
+"""Makes the client reconnect: in 0.2 s, with its whole input, unseen by the person (codex.md 5, 9)."""
 
 
 SHORT_WAIT_S = 20

@@ -86,8 +86,8 @@ def _make_accounts() -> None:
         sa.Column("reason", sa.String, nullable=False),
         sa.Column("until", sa.DateTime, nullable=False),
         sa.Column("created_at", sa.DateTime, nullable=False),
-        sa.Column("lifted", sa.Boolean, nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("lifted", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("account_id", "scope", "value", name="pk_cooldowns"),
     )
 

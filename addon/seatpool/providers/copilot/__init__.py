@@ -1,0 +1,87 @@
+"""The Copilot dialect: GitHub logins and the tokens minted from them, at the hosts of their plan or tenant."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.outcome import Outcome
+from seatpool.providers.base import (
+    Edits,
+    Frame,
+    HeaderView,
+    HttpReply,
+    ImportedLogin,
+    Provider,
+    Renewal,
+    RenewalNeed,
+    RequestFacts,
+    Route,
+)
+from seatpool.providers.copilot import auth, continuity, errors, frames, login, quota, renew, replies, routes
+
+
+class Copilot:
+    """Composes this package's modules; each method's rules stand where it points. Copilot has no turn state."""
+
+    name: ProviderName = ProviderName.COPILOT
+    hosts: tuple[str, ...] = routes.HOSTS
+
+    def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
+        return routes.match(method, host, path, upgrade=upgrade)
+
+    def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
+        return continuity.facts(route, path, headers, body)
+
+    def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
+        return renew.client_headers(headers)
+
+    def holds(self, headers: HeaderView, credential: Credential) -> bool:
+        return auth.holds(headers, credential)
+
+    def ready(self, credential: Credential, now: datetime) -> bool:
+        return auth.ready(credential, now)
+
+    def edits(
+        self,
+        facts: RequestFacts,
+        account: Account,
+        credentials: Mapping[CredentialKind, Credential],
+        turn_state: str | None,
+    ) -> Edits:
+        return auth.edits(facts, account, credentials)
+
+    def may_receive(self, account: Account, origin: str) -> bool:
+        return auth.may_receive(account, origin)
+
+    def classify(self, facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
+        return errors.classify(facts, reply, now)
+
+    def quota(self, headers: HeaderView, now: datetime) -> tuple[QuotaWindow, ...]:
+        return quota.of_headers(headers, now)
+
+    def issued_turn_state(self, headers: HeaderView) -> str | None:
+        return None
+
+    def read_frame(self, facts: RequestFacts, content: bytes, now: datetime) -> Frame:
+        return frames.read_frame(facts, content, now)
+
+    def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
+        return content
+
+    def reconnect_frame(self) -> bytes | None:
+        return None
+
+    def exhausted(self, facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
+        return replies.exhausted(facts, soonest, now)
+
+    def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:
+        return replies.unavailable(facts, status, message)
+
+    def renew(self, need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
+        return renew.renew(need, now)
+
+    def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
+        return login.read_login(name, content)
+
+
+COPILOT: Provider = Copilot()

@@ -1,0 +1,143 @@
+"""What a request tells of itself: model, conversation, buckets. Nothing of its contents is kept.
+
+The conversation's key is a hash of the editor's session and of how the conversation began: its instructions and
+everything up to the first thing that the person said. That beginning is the same in every later request, while cache
+marks, tool results and the order of JSON keys are not; so only texts are hashed.
+"""
+
+import re
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+
+import msgspec
+
+from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.copilot import auth
+from seatpool.providers.copilot.auth import PROXY
+from seatpool.providers.copilot.routes import engine_of
+from seatpool.providers.copilot.wire import mapping, read_json, text
+
+CLI_SESSION = "x-client-session-id"
+EDITOR_SESSION = "vscode-sessionid"
+
+CHAT_BUCKETS = ("chat", "premium_interactions", "premium_models")
+COMPLETION_BUCKETS = ("completions",)
+EMBEDDING_BUCKETS = ("embeddings",)
+
+_MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
+
+_ABSENT = msgspec.Raw(b"null")
+
+
+class _Body(msgspec.Struct):
+    """The few fields that are read of a body that may be megabytes long; the rest is skipped, not built."""
+
+    model: msgspec.Raw = _ABSENT
+    system: msgspec.Raw = _ABSENT
+    """Instructions of `/v1/messages`."""
+    instructions: msgspec.Raw = _ABSENT
+    """Instructions of `/responses`."""
+    messages: msgspec.Raw = _ABSENT
+    input: msgspec.Raw = _ABSENT
+
+
+_read_body = msgspec.json.Decoder(_Body).decode
+_read_items = msgspec.json.Decoder(list[msgspec.Raw]).decode
+
+
+def facts(route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
+    """What selection needs; None when the request carries no credential that the pool could replace."""
+    needs = auth.needs(headers)
+    if not needs:
+        return None
+    if route.name == "engine" or route.websocket:
+        parsed = None
+        model = engine_of(path)
+    else:
+        parsed = _parse(body())
+        model = _model(parsed)
+    return RequestFacts(
+        route=route,
+        needs=needs,
+        model=model,
+        conversation=_conversation(route, headers, parsed),
+        buckets=_buckets(route),
+        sent=auth.sent(headers),
+    )
+
+
+def _buckets(route: Route) -> tuple[str, ...]:
+    if route.endpoint == PROXY:
+        return COMPLETION_BUCKETS
+    return EMBEDDING_BUCKETS if route.name == "embeddings" else CHAT_BUCKETS
+
+
+def _parse(content: bytes) -> _Body:
+    try:
+        return _read_body(content)
+    except (ValueError, RecursionError):
+        return _Body()
+
+
+def _model(body: _Body) -> str | None:
+    stated = text(read_json(body.model))
+    return stated if _MODEL.fullmatch(stated) else None
+
+
+def _conversation(route: Route, headers: HeaderView, body: _Body | None) -> str | None:
+    """Ghost text and suggestions belong together by editor alone; embeddings belong to nothing (copilot.md 4)."""
+    if route.name == "embeddings":
+        return None
+    session = headers.get(EDITOR_SESSION, "")
+    if route.endpoint == PROXY:
+        return _key("typing", session) if session else None
+    named = headers.get(CLI_SESSION)
+    if named:
+        return _key("session", named)
+    if body is None:  # a socket's messages come after the choice
+        return _key("socket", session) if session else None
+    beginning = list(_beginning(body))
+    return _key("chat", session, *beginning) if beginning else None
+
+
+def _key(*parts: str) -> str:
+    digest = blake2b(digest_size=16)
+    for part in parts:
+        raw = part.encode("utf-8", "replace")
+        digest.update(b"%d:" % len(raw))
+        digest.update(raw)
+    return digest.hexdigest()
+
+
+def _beginning(body: _Body) -> Iterator[str]:
+    """Instructions, then roles and texts up to the first of the person, that one too; nothing where they are silent."""
+    said: list[str] = []
+    for items in (body.messages, body.input):
+        for role, words in _items(items):
+            said += (role, words)
+            if role == "user":
+                yield from (_texts(read_json(body.system)), _texts(read_json(body.instructions)), *said)
+                return
+
+
+def _items(raw: msgspec.Raw) -> Iterator[tuple[str, str]]:
+    """Role and text of each item, read one by one; a bare string is what the person said."""
+    try:
+        items = _read_items(raw)
+    except (ValueError, RecursionError):
+        alone = read_json(raw)
+        if isinstance(alone, str):
+            yield "user", alone
+        return
+    for item in items:
+        found = mapping(read_json(item))
+        yield text(found.get("role")), _texts(found.get("content"))
+
+
+def _texts(content: object) -> str:
+    """The words of a string or of a list of parts, without cache marks, pictures or results."""
+    if isinstance(content, str):
+        return content
+    if not isinstance(content, list):
+        return ""
+    return "\n".join(t for part in content if (t := text(mapping(part).get("text"))))

@@ -1,0 +1,275 @@
+"""What a refusal means (copilot.md 5.4), by status, code prefix and text. The table is the whole story.
+
+Codes carry a `:sku` suffix upstream; it is cut off before anything is compared. The first row that fits wins.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+from types import MappingProxyType
+
+from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
+from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
+from seatpool.providers.copilot import quota
+from seatpool.providers.copilot.wire import Json, mapping, read_json, retry_after, stable_code, text
+
+
+class Reach(Enum):
+    """How far a refusal reaches."""
+
+    ACCOUNT = "account"
+    MODEL = "model"
+    """The request's model; one that is not known (WebSocket handshakes name none) limits nothing."""
+    BUCKET = "bucket"
+    """Chat or completions, whichever the request drew on."""
+    LIMITER = "limiter"
+    """What `x-ratelimit-exceeded` names: chat alone, else the account."""
+
+
+class Mark(Enum):
+    """Signs of a refusal beside its code."""
+
+    CONSENT = "consent"
+    """`authorize_url`: a remote agent wants the person's consent."""
+    DETAILS = "details"
+    """`error_details`: the account has no access (copilot.md 2.4)."""
+    FIVE_HOURS = "five-hours"
+    WEEK = "week"
+
+
+_LIMITERS = ((("5-hour", "five-hour"), Mark.FIVE_HOURS), (("week", "7-day"), Mark.WEEK))
+_LONGEST_TEXT = 2000
+"""Characters of a message that are looked at: the known texts stand at its beginning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """A refusal, taken apart. Lives for one classification; its text is never kept or logged."""
+
+    status: int
+    name: str = ""
+    """Code without its suffix."""
+    text: str = field(repr=False, default="")
+    marks: frozenset[Mark] = frozenset()
+    limiter: str = ""
+    notification: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: fits when the status is listed (empty: any) and a name, text or mark is (all empty: any)."""
+
+    kind: OutcomeKind
+    statuses: tuple[int, ...] = ()
+    names: tuple[str, ...] = ()
+    texts: tuple[str, ...] = ()
+    """Parts of the message, in lower case and without backticks."""
+    marks: tuple[Mark, ...] = ()
+    code: str = ""
+    """Outcome's code; empty: the name itself."""
+    reach: Reach = Reach.ACCOUNT
+
+    def fits(self, refusal: Refusal) -> bool:
+        if self.statuses and refusal.status not in self.statuses:
+            return False
+        return (
+            not (self.names or self.texts or self.marks)
+            or refusal.name in self.names
+            or any(part in refusal.text for part in self.texts)
+            or any(mark in refusal.marks for mark in self.marks)
+        )
+
+
+_CARRIER, _CLIENT = OutcomeKind.CARRIER, OutcomeKind.CLIENT_ERROR
+_SPENT, _LIMITED, _OVERLOADED = OutcomeKind.QUOTA_SPENT, OutcomeKind.RATE_LIMITED, OutcomeKind.OVERLOADED
+
+AUTO_MODE = "auto-mode-selector"
+ITEM_ID = "item-id"
+
+TABLE: tuple[Row, ...] = (
+    # What only another account can read. Renewing a token mends none of it (copilot.md 0.3, 4).
+    Row(_CARRIER, (401,), texts=("invalid auto-mode selector",), code=AUTO_MODE),
+    Row(_CARRIER, (400, 401), texts=("input item id does not belong",), code=ITEM_ID),
+    Row(
+        _CARRIER,
+        (400,),
+        names=("invalid_encrypted_content",),
+        texts=("encrypted content could not be decrypted",),
+        code="invalid_encrypted_content",
+    ),
+    Row(_CARRIER, (400,), texts=("invalid signature in thinking block",), code="thinking-signature"),
+    Row(_CARRIER, (400, 404), names=("previous_response_not_found",)),
+    Row(_CARRIER, (400, 403, 404, 422), names=("vision_attachment_not_accessible",)),
+    # The token.
+    Row(_CLIENT, (401,), marks=(Mark.CONSENT,), code="authorize-url"),
+    Row(OutcomeKind.UNAUTHORIZED, (401,), code="unauthorized"),
+    Row(OutcomeKind.MISDIRECTED, (421,), code="misdirected"),
+    # The month's quota. The CLI's own spend cap is not the account's.
+    Row(_CLIENT, (402, 429), names=("session_quota_exceeded",)),
+    Row(_SPENT, (402, 429), names=("quota_exceeded", "free_quota_exceeded"), reach=Reach.BUCKET),
+    Row(_SPENT, (402,), texts=("you have no quota",), code="quota_exceeded", reach=Reach.BUCKET),
+    Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.BUCKET),
+    Row(_SPENT, (402,), names=("billing_not_configured",)),
+    # The seat. A refusal of the content is the request's own and never leads to another account.
+    Row(
+        OutcomeKind.REVOKED,
+        (403,),
+        texts=("not licensed to use copilot", "not authorized to use this copilot feature"),
+        code="not-licensed",
+    ),
+    Row(OutcomeKind.REVOKED, (403,), marks=(Mark.DETAILS,), code="no-access"),
+    Row(
+        _CLIENT,
+        (403,),
+        names=("content_filter",),
+        texts=("content filter", "content management policy", "content policy", "responsible ai"),
+        code="content",
+    ),
+    Row(OutcomeKind.NOT_ENTITLED, (403,), texts=("model", "policy"), code="model-policy", reach=Reach.MODEL),
+    # The model.
+    Row(
+        OutcomeKind.NOT_ENTITLED,
+        (400,),
+        names=("model_not_supported",),
+        texts=("requested model is not supported",),
+        code="model_not_supported",
+        reach=Reach.MODEL,
+    ),
+    Row(_CLIENT, (400,), names=("model_not_available_for_integrator", "unsupported_api_for_model")),
+    # Limits that are nobody's on this machine: another account would meet them as well.
+    Row(
+        _OVERLOADED, (429, 503), names=("integration_rate_limited", "model_overloaded", "upstream_provider_rate_limit")
+    ),
+    Row(_OVERLOADED, (429,), names=("extension_blocked",)),
+    Row(
+        _OVERLOADED,
+        (429,),
+        names=("RESOURCE_EXHAUSTED", "insufficient_quota", "rate_limit_error", "overloaded_error"),
+        texts=("resource_exhausted", "insufficient_quota"),
+        code="provider-limit",
+    ),
+    # The account's throttles.
+    Row(_SPENT, (429,), names=("user_global_rate_limited", "user_weekly_rate_limited")),
+    Row(_LIMITED, (429,), names=("user_model_rate_limited",), reach=Reach.MODEL),
+    Row(_LIMITED, (429,), names=("agent_mode_limit_exceeded",)),
+    Row(_SPENT, (429,), marks=(Mark.FIVE_HOURS,), code="user_global_rate_limited"),
+    Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited"),
+    Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER),
+    # The rest is for the editor to read, or the service's own trouble.
+    Row(_CLIENT, (466,), code="client-too-old"),
+    Row(_OVERLOADED, (503,), code="service_unavailable"),
+    Row(OutcomeKind.SERVER_ERROR, tuple(range(500, 600)), code="server-error"),
+)
+
+_RESETS_WITH: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {"user_global_rate_limited": (quota.SESSION,), "user_weekly_rate_limited": (quota.WEEKLY,)}
+)
+"""Windows whose reset ends a refusal; for the others, the buckets that the request drew on."""
+
+_TIMED = frozenset({_SPENT, _LIMITED, _OVERLOADED, OutcomeKind.SERVER_ERROR})
+
+_FRAME_STATUS: Mapping[str, int] = MappingProxyType(
+    {name: row.statuses[0] for row in reversed(TABLE) for name in row.names}
+    | {
+        # as both clients map them (copilot.md 7.1)
+        "bad_request": 400,
+        "not_found": 404,
+        "request_too_large": 413,
+        "rate_limited": 429,
+        "content_filter": 400,
+        "service_unavailable": 503,
+        # and the two that a socket's owner can meet by name
+        "unauthorized": 401,
+        "forbidden": 403,
+    }
+)
+"""Status that a WebSocket frame's code stands for; 500 for every other."""
+
+
+def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
+    """What a whole answer means."""
+    if reply.status < 400:
+        return OK
+    raw = reply.body[: 64 * 1024]
+    document = read_json(raw)
+    refusal = _refusal(reply.status, document, raw.decode("utf-8", "replace"), reply.headers)
+    return _outcome(refusal, facts, reply.headers, now)
+
+
+def classify_frame(facts: RequestFacts, document: Json, now: datetime) -> Outcome:
+    """What the error of a WebSocket frame means: its code stands for a status, then the same table holds."""
+    nothing = Headers()
+    refusal = _refusal(0, document, "", nothing)
+    status = _FRAME_STATUS.get(refusal.name, 500)
+    named = Refusal(status, refusal.name, refusal.text, refusal.marks, notification=refusal.notification)
+    return _outcome(named, facts, nothing, now)
+
+
+def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Refusal:
+    """Take `{"error":{...}}`, its inner object alone, a list of one, or plain text apart."""
+    if isinstance(document, list) and document:
+        document = document[0]
+    outer = mapping(document)
+    error = outer.get("error")
+    inner = mapping(error) or outer
+    message = text(inner.get("message")) or text(error) or (raw if not outer else "")
+    limiter = headers.get("x-ratelimit-exceeded", "").lower()
+    details = mapping(inner.get("error_details")) or mapping(outer.get("error_details"))
+    marks = {mark for parts, mark in _LIMITERS if any(part in limiter for part in parts)}
+    if inner.get("authorize_url") or outer.get("authorize_url"):
+        marks.add(Mark.CONSENT)
+    if details:
+        marks.add(Mark.DETAILS)
+    return Refusal(
+        status=status,
+        name=_name(inner),
+        text=message[:_LONGEST_TEXT].replace("`", "").lower(),
+        marks=frozenset(marks),
+        limiter=limiter,
+        notification=stable_code(details.get("notification_id")),
+    )
+
+
+def _name(error: Json) -> str:
+    """Copilot's code, else the raw provider's `status` or `type` (some send a number as the code)."""
+    for key in ("code", "status", "type"):
+        stated = stable_code(text(error.get(key)).partition(":")[0])
+        if stated:
+            return stated
+    return ""
+
+
+def _outcome(refusal: Refusal, facts: RequestFacts, headers: HeaderView, now: datetime) -> Outcome:
+    row = next((row for row in TABLE if row.fits(refusal)), None)
+    if row is None:
+        return Outcome(_CLIENT, refusal.name or f"http-{refusal.status}")
+    code = row.code or refusal.name
+    if Mark.DETAILS in row.marks:
+        code = refusal.notification or code
+    until = _until(row, code, facts, headers, now) if row.kind in _TIMED else None
+    without = CredentialKind.COPILOT_SESSION if row.code == AUTO_MODE else None
+    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without)
+
+
+def _scope(reach: Reach, refusal: Refusal, facts: RequestFacts) -> Scope:
+    if reach is Reach.MODEL:
+        return Scope(ScopeKind.MODEL, facts.model or "")
+    bucket = facts.buckets[0] if facts.buckets else ""
+    named = reach is Reach.BUCKET or (reach is Reach.LIMITER and bucket and bucket in refusal.limiter)
+    return Scope(ScopeKind.BUCKET, bucket) if named and bucket else WHOLE_ACCOUNT
+
+
+def _until(row: Row, code: str, facts: RequestFacts, headers: HeaderView, now: datetime) -> datetime | None:
+    """When upstream says that it ends: `retry-after`, else (spent quota) the reset of the window that is empty."""
+    told = retry_after(headers, now)
+    if told is not None or row.kind is not _SPENT:
+        return told
+    buckets = _RESETS_WITH.get(code, facts.buckets)
+    ends = [
+        w.resets_at
+        for w in quota.of_headers(headers, now)
+        if w.bucket in buckets and w.left <= 0 and w.resets_at is not None and w.resets_at > now
+    ]
+    return max(ends, default=None)

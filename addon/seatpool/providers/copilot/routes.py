@@ -1,0 +1,66 @@
+"""Which paths move, as a table (copilot.md 1.3, 1.4). What is not listed acts as the person and is left alone.
+
+Tokens, policy, content exclusion, models, MCP, agents, memory and telemetry are never here, although some of them share
+these hosts.
+"""
+
+import re
+from dataclasses import dataclass
+
+from seatpool.core.model import ProviderName
+from seatpool.providers.base import Route
+
+_TENANT = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_API_HOSTS = (r"api\.(?:(?:individual|business|enterprise)\.)?githubcopilot\.com", rf"copilot-api\.{_TENANT}\.ghe\.com")
+_PROXY_HOSTS = (
+    r"proxy\.(?:individual|business|enterprise)\.githubcopilot\.com",
+    r"copilot-proxy\.githubusercontent\.com",
+    rf"copilot-proxy\.{_TENANT}\.ghe\.com",
+)
+HOSTS = _API_HOSTS + _PROXY_HOSTS
+
+_ENDPOINTS = (("api", re.compile("|".join(_API_HOSTS))), ("proxy", re.compile("|".join(_PROXY_HOSTS))))
+
+# One segment that no normalisation can turn into another path: no `%`, and never dots alone.
+_ENGINE = re.compile(r"/v1/engines/([A-Za-z0-9][A-Za-z0-9._:@+-]*)/completions")
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    endpoint: str
+    method: str
+    path: re.Pattern[str]
+    route: Route
+
+
+def _row(endpoint: str, method: str, path: str, name: str, *, websocket: bool = False) -> _Row:
+    return _Row(endpoint, method, re.compile(path), Route(ProviderName.COPILOT, name, endpoint, websocket))
+
+
+ROUTES = (
+    _row("api", "POST", "/chat/completions", "chat-completions"),
+    _row("api", "POST", "/responses", "responses"),
+    _row("api", "GET", "/responses", "responses-ws", websocket=True),
+    _row("api", "POST", "/v1/messages", "messages"),
+    _row("api", "POST", "/embeddings", "embeddings"),
+    _row("proxy", "POST", _ENGINE.pattern, "engine"),
+    _row("proxy", "POST", "/chat/completions", "edits"),
+)
+"""`edits` is next-edit suggestion and instant apply: the same path as chat, on the other host (copilot.md 1.4)."""
+
+
+def match(method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
+    """The route of a request; exact, so that no unusual spelling of a path ever moves."""
+    endpoint = next((name for name, hosts in _ENDPOINTS if hosts.fullmatch(host.lower())), None)
+    bare = path.partition("?")[0]
+    for row in ROUTES:
+        asked = (row.endpoint, row.method, row.route.websocket) == (endpoint, method, upgrade)
+        if asked and row.path.fullmatch(bare):
+            return row.route
+    return None
+
+
+def engine_of(path: str) -> str | None:
+    """The model that a ghost-text request names in its path (copilot.md 6)."""
+    found = _ENGINE.fullmatch(path.partition("?")[0])
+    return found[1] if found else None

@@ -1,0 +1,39 @@
+"""Runs inside the private namespaces for as long as its standard input is open.
+
+Opens TCP connections there for the test process outside, and hands them over as file descriptors: a socket stays in the
+network namespace that it was made in. Standard library only; run as a file.
+"""
+
+import socket
+import sys
+import threading
+
+
+def _serve(client: socket.socket) -> None:
+    with client:
+        try:
+            host, port = client.recv(1024).decode().split()
+            with socket.create_connection((host, int(port)), timeout=10) as opened:
+                socket.send_fds(client, [b"ok"], [opened.fileno()])
+        except OSError as error:
+            client.sendall(str(error).encode() or b"failed")
+
+
+def _accept(listener: socket.socket) -> None:
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=_serve, args=(client,), daemon=True).start()
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen(256)
+    threading.Thread(target=_accept, args=(listener,), daemon=True).start()
+    print("ready", flush=True)
+    sys.stdin.buffer.read()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,163 @@
+"""A real `mitmdump`, with the pool or with next to nothing."""
+
+import re
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from tests.harness.namespace import REPOSITORY, Lab, clean_environment, end_process
+
+POOL_ADDON = REPOSITORY / "addon" / "pool.py"
+_BARE_ADDON = """\
+def responseheaders(flow):
+    if flow.response.headers.get("content-type", "").startswith("text/event-stream"):
+        flow.response.stream = True
+"""
+_LISTENING = re.compile(r"proxy.* listening at \S*:(\d+)")
+
+
+class Mitmdump:
+    """`with Mitmdump(tmp_path, lab=lab, upstream_ca=fake.ca) as proxy:` listens when the block begins.
+
+    With a `lab` on its port 8080, else on a free port. Its home, configuration and database are in `folder`, so that a
+    second start after `kill` finds what the first one left. `bare`: no pool, only streaming.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        lab: Lab | None = None,
+        upstream_ca: Path | None = None,
+        bare: bool = False,
+        addon: Path = POOL_ADDON,
+        options: Mapping[str, str] | None = None,
+        arguments: tuple[str, ...] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.port = 8080 if lab else 0
+        self.database = folder / "pool.db"
+        self.ca = folder / "confdir" / "mitmproxy-ca-cert.pem"
+        """What its clients have to trust."""
+        self.log: list[str] = []
+        """Every line it wrote, over all starts."""
+        self._lab = lab
+        self._env = {"HOME": str(folder), "PYTHONUNBUFFERED": "1", **(env or {})}
+        self._env |= {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+        self._addon = folder / "bare_addon.py" if bare else addon
+        self._bare = bare
+        self._options = {"confdir": str(folder / "confdir"), "pool_db": str(self.database), **(options or {})}
+        if upstream_ca is not None:
+            self._options["ssl_verify_upstream_trusted_ca"] = str(upstream_ca)
+        if bare:
+            del self._options["pool_db"]
+        self._arguments = arguments
+        self._process: subprocess.Popen[str] | None = None
+        self._reader: threading.Thread | None = None
+        self._reading = False
+        self._news = threading.Condition()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Where it listens."""
+        return "127.0.0.1", self.port
+
+    @property
+    def url(self) -> str:
+        """For proxy variables and curl."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None, "it is not running"
+        return self._process.pid
+
+    def start(self, timeout_s: float = 30) -> None:
+        """Start and wait until it listens; `RuntimeError` with its log when it ends instead."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        if self._bare:
+            self._addon.write_text(_BARE_ADDON)
+        since = len(self.log)
+        self._process = self._spawn(self._command())
+        self._reading = True
+        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        self._reader.start()
+        try:
+            found = self.wait_log(_LISTENING.pattern, timeout_s, since=since)
+        except AssertionError as error:
+            self.stop()
+            raise RuntimeError(f"mitmdump did not start:\n{error}") from None
+        self.port = int(found[1])
+
+    def stop(self) -> int:
+        """End it as Ctrl-C does. Returns the exit code; 0 when it was not running."""
+        return self._end(signal.SIGINT)
+
+    def kill(self) -> None:
+        """End it as `kill -9` does."""
+        self._end(signal.SIGKILL)
+
+    def wait_log(self, pattern: str, timeout_s: float = 10, *, since: int = 0) -> re.Match[str]:
+        """Wait for a line that has `pattern` in it; `AssertionError`, with the log, when none comes."""
+
+        def found() -> re.Match[str] | None:
+            return next((match for line in self.log[since:] if (match := re.search(pattern, line))), None)
+
+        with self._news:
+            self._news.wait_for(lambda: found() or not self._reading, timeout_s)
+            if match := found():
+                return match
+        raise AssertionError(f"no line with {pattern!r} in:\n" + "\n".join(self.log[since:]))
+
+    def _command(self) -> list[str]:
+        mitmdump = Path(sys.executable).with_name("mitmdump")
+        options = [part for name, value in self._options.items() for part in ("--set", f"{name}={value}")]
+        listen = ["--listen-host", "127.0.0.1", "--listen-port", str(self.port)]
+        return [str(mitmdump), *listen, "-s", str(self._addon), *options, *self._arguments]
+
+    def _spawn(self, argv: list[str]) -> subprocess.Popen[str]:
+        pipes: dict[str, Any] = {
+            "stdin": subprocess.DEVNULL,
+            "stdout": subprocess.PIPE,
+            "stderr": subprocess.STDOUT,
+            "text": True,
+        }
+        if self._lab is not None:
+            return self._lab.popen(argv, env=self._env, cwd=self.folder, **pipes)
+        environment = clean_environment(self._env)
+        return subprocess.Popen(argv, env=environment, cwd=self.folder, start_new_session=True, **pipes)
+
+    def _read(self, process: subprocess.Popen[str]) -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            with self._news:
+                self.log.append(line.rstrip("\n"))
+                self._news.notify_all()
+        with self._news:
+            self._reading = False
+            self._news.notify_all()
+
+    def _end(self, number: int) -> int:
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        process.send_signal(number)
+        if self._reader is not None:
+            self._reader.join(timeout=10)
+        return self._lab.end(process, number) if self._lab else end_process(process, number)

@@ -1,0 +1,126 @@
+"""The fake chatgpt.com and auth.openai.com (codex.md 1, 3, 4, 9)."""
+
+from tests.upstream import dialogue, tokens
+from tests.upstream.codex_quota import WINDOWS_S, percent, quota_headers, resets_at
+from tests.upstream.exchange import Exchange, Route
+from tests.upstream.hosts import Site
+from tests.upstream.sockets import Conversation
+from tests.upstream.tokens import carrier
+
+_REUSED = "Your refresh token has already been used to generate a new access token. Please try signing in again."
+
+
+async def _accounts_check(exchange: Exchange) -> None:
+    """The entry of the caller's own account (codex.md 1.1)."""
+    account = exchange.owner
+    entry = {
+        "id": account.account_id,
+        "structure": "personal",
+        "plan_type": account.plan,
+        "workspace_backend_origin": account.origin,
+        "account_routing_override": account.override,
+        "is_deactivated": False,
+        "is_fedramp_compliant_workspace": False,
+        **account.entry,
+    }
+    await exchange.answer(200, {"accounts": [entry]})
+
+
+async def _usage(exchange: Exchange) -> None:
+    """codex.md 3.4."""
+    account = exchange.owner
+    used = percent(account)
+    windows = {
+        f"{window}_window": {
+            "used_percent": used[window],
+            "limit_window_seconds": length_s,
+            "reset_after_seconds": length_s // 2,
+            "reset_at": resets_at(length_s),
+        }
+        for window, length_s in WINDOWS_S.items()
+    }
+    spent = max(used["primary"], used["secondary"]) >= 100
+    usage = {
+        "user_id": f"user-{account.name}",
+        "account_id": account.account_id,
+        "email": f"{account.name}@example.com",
+        "plan_type": account.plan,
+        "rate_limit": {"allowed": not spent, "limit_reached": spent, **windows},
+        "code_review_rate_limit": None,
+        "additional_rate_limits": [],
+        "credits": {"has_credits": False, "unlimited": False, "overage_limit_reached": False, "balance": "0"},
+        "rate_limit_reached_type": None,
+    }
+    await exchange.answer(200, usage)
+
+
+async def _responses(exchange: Exchange) -> None:
+    """A turn over HTTPS, or the handshake of the WebSocket that carries turns."""
+    if exchange.request.upgrade:
+        await Conversation(exchange, await exchange.accept_socket()).run()
+        return
+    account, behaviour, request = exchange.owner, exchange.behaviour, exchange.request
+    if exchange.world.strict and _foreign(exchange):
+        await exchange.refuse(kind="invalid_encrypted")
+        return
+    number = next(exchange.world.numbers)
+    headers = quota_headers(account) if behaviour.rate_limits else {}
+    if behaviour.turn_state and "x-codex-turn-state" not in request.headers:
+        headers["x-codex-turn-state"] = carrier("turn-state", account.name, number)
+    script = dialogue.responses(account.name, exchange.entry.model or "unknown", number, reasoning=behaviour.reasoning)
+    await exchange.stream(script, headers.items())
+
+
+def _foreign(exchange: Exchange) -> bool:
+    mine = exchange.owner.name
+    return exchange.entry.turn_state not in (None, mine) or bool(set(exchange.entry.ciphers) - {mine})
+
+
+async def _oauth_token(exchange: Exchange) -> None:
+    """Refresh with a single-use token: a second use is refused for good (codex.md 4)."""
+    account, owned = exchange.account, exchange.owned
+    if account is None or owned is None or account.revoked:
+        await exchange.refuse(
+            kind="unauthorized", code="refresh_token_invalidated", message="Your refresh token was revoked."
+        )
+        return
+    if owned.generation != account.generation:
+        await exchange.refuse(kind="unauthorized", code="refresh_token_reused", message=_REUSED)
+        return
+    account.generation += 1
+    access = tokens.codex_access_token(
+        account.name, account.plan, generation=account.generation, account_id=account.account_id
+    )
+    fresh = {
+        "id_token": access,
+        "access_token": access,
+        "refresh_token": tokens.codex_refresh_token(account.name, account.generation),
+        "expires_in": 864000,
+    }
+    await exchange.answer(200, fresh)
+
+
+async def _nothing(exchange: Exchange) -> None:
+    await exchange.answer(200, {})
+
+
+async def _not_allowed(exchange: Exchange) -> None:
+    await exchange.answer(405, {"detail": "Method Not Allowed"})
+
+
+_CHATGPT = frozenset({Site.CHATGPT})
+_AUTH = frozenset({Site.OPENAI_AUTH})
+_BEARER = frozenset({"codex"})
+_CODEX = "/backend-api/codex"
+
+ROUTES = (
+    Route("responses", "POST", f"{_CODEX}/responses", _responses, _CHATGPT, _BEARER),
+    Route("responses", "GET", f"{_CODEX}/responses", _responses, _CHATGPT, _BEARER),
+    Route("responses", "HEAD", f"{_CODEX}/responses", _not_allowed, _CHATGPT),
+    Route("accounts-check", "GET", "/backend-api/wham/accounts/check", _accounts_check, _CHATGPT, _BEARER),
+    Route("usage", "GET", "/backend-api/wham/usage", _usage, _CHATGPT, _BEARER),
+    Route("analytics", "POST", f"{_CODEX}/analytics-events/events", _nothing, _CHATGPT),
+    Route("metrics", "POST", "/otlp/v1/metrics", _nothing, _CHATGPT),
+    Route("oauth-token", "POST", "/oauth/token", _oauth_token, _AUTH),
+    Route("oauth-revoke", "POST", "/oauth/revoke", _nothing, _AUTH),
+)

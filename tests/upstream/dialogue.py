@@ -1,0 +1,197 @@
+"""What a model's answer looks like in each of the dialects: events before, one for each delta, and events after."""
+
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from tests.upstream.tokens import carrier
+
+Event = dict[str, Any] | str
+"""A string is sent as it is (`[DONE]`)."""
+
+
+@dataclass(slots=True)
+class Script:
+    """An answer, to be played with gaps between its deltas."""
+
+    opening: list[Event]
+    delta: Callable[[str], Event]
+    closing: Callable[[str], list[Event]]
+    """Events after the last delta, from the whole text."""
+    failure: Callable[[str], Event]
+    """An error in the middle, from its code."""
+    whole: Callable[[str], dict[str, Any]]
+    """The answer of a request that asked for no stream."""
+
+
+def sse(event: Event) -> bytes:
+    """One server-sent event; typed dialects name it as well."""
+    if isinstance(event, str):
+        return f"data: {event}\n\n".encode()
+    kind = event.get("type")
+    name = f"event: {kind}\n" if kind else ""
+    return f"{name}data: {json.dumps(event)}\n\n".encode()
+
+
+def responses(name: str, model: str, number: int, *, reasoning: bool = False) -> Script:
+    """The Responses API (codex.md 9), for Codex and Copilot alike."""
+    response_id, message_id = f"resp_{name}_{number}", f"msg_{name}_{number}"
+    usage = {
+        "input_tokens": 10,
+        "input_tokens_details": {"cached_tokens": 0},
+        "output_tokens": 2,
+        "output_tokens_details": {"reasoning_tokens": 0},
+        "total_tokens": 12,
+    }
+    at = 1 if reasoning else 0
+
+    def shell(status: str) -> dict[str, Any]:
+        return {
+            "id": response_id,
+            "object": "response",
+            "created_at": int(time.time()),
+            "status": status,
+            "model": model,
+        }
+
+    def item(text: str | None) -> dict[str, Any]:
+        content = [] if text is None else [{"type": "output_text", "text": text, "annotations": []}]
+        status = "in_progress" if text is None else "completed"
+        return {
+            "type": "message",
+            "role": "assistant",
+            "id": message_id,
+            "status": status,
+            "content": content,
+        }
+
+    thought = {
+        "type": "reasoning",
+        "id": f"rs_{name}_{number}",
+        "summary": [],
+        "encrypted_content": carrier("cipher", name, number),
+    }
+    thinking: list[Event] = [{"type": "response.output_item.done", "output_index": 0, "item": thought}]
+    part = {"item_id": message_id, "output_index": at, "content_index": 0}
+
+    def completed(text: str) -> dict[str, Any]:
+        output = ([thought] if reasoning else []) + [item(text)]
+        return {**shell("completed"), "output": output, "usage": usage}
+
+    return Script(
+        opening=[
+            {"type": "response.created", "response": {**shell("in_progress"), "output": []}},
+            *(thinking if reasoning else []),
+            {"type": "response.output_item.added", "output_index": at, "item": item(None)},
+            {"type": "response.content_part.added", **part, "part": {"type": "output_text", "text": ""}},
+        ],
+        delta=lambda text: {"type": "response.output_text.delta", **part, "delta": text},
+        closing=lambda text: [
+            {"type": "response.output_text.done", **part, "text": text},
+            {"type": "response.output_item.done", "output_index": at, "item": item(text)},
+            {"type": "response.completed", "response": completed(text)},
+        ],
+        failure=lambda code: {
+            "type": "response.failed",
+            "response": {**shell("failed"), "error": {"code": code, "message": "Please try again in 1.5s."}},
+        },
+        whole=completed,
+    )
+
+
+def chat(name: str, model: str, number: int) -> Script:
+    """Chat completions as Copilot streams them (copilot.md 7.2)."""
+    base = {"created": int(time.time()), "id": f"chatcmpl-{name}-{number}", "model": model}
+    usage = {
+        "prompt_tokens": 12,
+        "completion_tokens": 1,
+        "total_tokens": 13,
+        "prompt_tokens_details": {"cached_tokens": 0},
+    }
+
+    def chunk(delta: dict[str, Any], reason: str | None = None, **more: Any) -> Event:
+        return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}], **base, **more}
+
+    return Script(
+        opening=[
+            {
+                "choices": [],
+                "created": 0,
+                "id": "",
+                "prompt_filter_results": [{"content_filter_results": {}, "prompt_index": 0}],
+            }
+        ],
+        delta=lambda text: chunk({"role": "assistant", "content": text}),
+        closing=lambda text: [chunk({"content": None}, "stop", usage=usage), "[DONE]"],
+        failure=lambda code: {"error": {"message": "failed", "code": code}},
+        whole=lambda text: {
+            **base,
+            "object": "chat.completion",
+            "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
+            "usage": usage,
+        },
+    )
+
+
+def messages(name: str, model: str, number: int) -> Script:
+    """Anthropic Messages."""
+    shell = {"id": f"msg_{name}_{number}", "type": "message", "role": "assistant", "model": model}
+    usage = {"input_tokens": 10, "output_tokens": 1}
+    return Script(
+        opening=[
+            {
+                "type": "message_start",
+                "message": {
+                    **shell,
+                    "content": [],
+                    "stop_reason": None,
+                    "stop_sequence": None,
+                    "usage": usage,
+                },
+            },
+            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+        ],
+        delta=lambda text: {
+            "type": "content_block_delta",
+            "index": 0,
+            "delta": {"type": "text_delta", "text": text},
+        },
+        closing=lambda text: [
+            {"type": "content_block_stop", "index": 0},
+            {
+                "type": "message_delta",
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                "usage": usage,
+            },
+            {"type": "message_stop"},
+        ],
+        failure=lambda code: {"type": "error", "error": {"type": code, "message": "failed"}},
+        whole=lambda text: {
+            **shell,
+            "content": [{"type": "text", "text": text}],
+            "stop_reason": "end_turn",
+            "stop_sequence": None,
+            "usage": usage,
+        },
+    )
+
+
+def engine(name: str, model: str, number: int) -> Script:
+    """Inline completions: the model is named by the path (copilot.md 1.4)."""
+    base = {"id": f"cmpl-{name}-{number}", "created": int(time.time()), "model": model}
+
+    def chunk(text: str, reason: str | None = None) -> dict[str, Any]:
+        return {
+            **base,
+            "choices": [{"text": text, "index": 0, "finish_reason": reason, "logprobs": None, "p": "aa"}],
+        }
+
+    return Script(
+        opening=[],
+        delta=chunk,
+        closing=lambda text: [chunk("", "stop"), "[DONE]"],
+        failure=lambda code: {"error": {"message": "failed", "code": code}},
+        whole=lambda text: chunk(text, "stop"),
+    )

@@ -1,0 +1,202 @@
+"""One request being answered: what the routes of both providers have in common."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from tests.upstream import tokens
+from tests.upstream.dialogue import Event, Script, sse
+from tests.upstream.hosts import Site
+from tests.upstream.journal import Entry, Journal, Progress
+from tests.upstream.refusals import refuse
+from tests.upstream.websocket import Socket
+from tests.upstream.wire import Reply, Request
+from tests.upstream.world import Behaviour, FakeAccount, World
+
+_BREAKS = frozenset({"cut", "stall", "failed", "truncated", "close_code"})
+_JSON = ("content-type", "application/json")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A path that a fake knows."""
+
+    name: str
+    method: str
+    path: str
+    """A regular expression for the whole path; its first group names the model, where it has one."""
+    serve: Callable[["Exchange"], Awaitable[None]]
+    sites: frozenset[Site]
+    auth: frozenset[str] = frozenset()
+    """Kinds of credential that open it; empty: open to all."""
+
+
+@dataclass(slots=True)
+class Facts:
+    """What a request's body says."""
+
+    body: dict[str, Any] = field(default_factory=dict)
+    model: str | None = None
+    stream: bool | None = None
+    items: int | None = None
+
+
+def read_facts(request: Request) -> Facts:
+    """The few facts of a JSON body; none for any other body."""
+    if not request.body:
+        return Facts()
+    try:
+        body = json.loads(request.decoded_body())
+    except ValueError:
+        return Facts()
+    if not isinstance(body, dict):
+        return Facts()
+    items = body.get("input", body.get("messages"))
+    return Facts(body, body.get("model"), body.get("stream"), len(items) if isinstance(items, list) else None)
+
+
+class Exchange:
+    """A request, its answer, and whose it is."""
+
+    def __init__(self, world: World, journal: Journal, request: Request, reply: Reply, entry: Entry) -> None:
+        self.world = world
+        self.journal = journal
+        self.request = request
+        self.reply = reply
+        self.entry = entry
+        self.provider = "codex"
+        self.owned: tokens.Owned | None = None
+        self.account: FakeAccount | None = None
+        self.behaviour = Behaviour()
+        self.answering = True
+        """False between the turns of a WebSocket: a client that leaves then misses nothing."""
+
+    @cached_property
+    def facts(self) -> Facts:
+        """What the body says, read once."""
+        return read_facts(self.request)
+
+    @property
+    def owner(self) -> FakeAccount:
+        """The account of a request whose credential was accepted."""
+        assert self.account is not None, "the route has no auth, so nobody is known"
+        return self.account
+
+    async def answer(self, status: int, payload: Any, headers: Mapping[str, str] | None = None) -> None:
+        """A whole answer: JSON, or a string as it is."""
+        plain = isinstance(payload, str)
+        body = payload.encode() if plain else json.dumps(payload).encode()
+        fields = dict([("content-type", "text/plain") if plain else _JSON, *self._own_headers()])
+        fields |= {**(headers or {}), **self.behaviour.headers}
+        await self._delay()
+        self.entry.status = status
+        await self.reply.head(status, list(fields.items()), len(body))
+        await self.reply.data(body)
+        await self._end()
+
+    async def refuse(self, behaviour: Behaviour | None = None, **fields: Any) -> None:
+        """A refusal in the provider's words; `fields` make a behaviour on the spot."""
+        behaviour = behaviour or Behaviour(**fields)
+        refusal = refuse(self.provider, behaviour, self.account)
+        self.entry.answer = behaviour.kind
+        await self.answer(refusal.status, refusal.body, refusal.headers)
+
+    async def stream(self, script: Script, headers: Iterable[tuple[str, str]] = ()) -> None:
+        """Play an answer as server-sent events, or whole where no stream was asked for."""
+        behaviour = self.behaviour
+        if behaviour.body is not None:
+            await self.answer(behaviour.status or 200, behaviour.body, dict(headers))
+            return
+        if self.facts.stream is False:
+            text = "".join(pieces(self.owner.name, behaviour))
+            await self.answer(200, script.whole(text), dict(headers))
+            return
+        await self._delay()
+        self.entry.status = 200
+        fields = {"content-type": "text/event-stream", **dict(self._own_headers()), **dict(headers)}
+        await self.reply.head(200, list((fields | behaviour.headers).items()))
+        verdict = await play(script, behaviour, self.owner.name, self.entry, self._send, self.journal)
+        await self._finish(verdict, script)
+
+    async def accept_socket(self) -> Socket:
+        """Accept a WebSocket handshake."""
+        await self._delay()
+        self.entry.status = 101
+        return await self.reply.websocket(tuple(self.behaviour.headers.items()))
+
+    async def break_off(self, kind: str) -> None:
+        """End without an answer."""
+        self.entry.answer = kind
+        if kind == "hang":
+            await asyncio.Event().wait()  # until the client gives up
+        self.answering = False
+        {"close": self.reply.close, "reset": self.reply.reset, "goaway": self.reply.goaway}[kind]()
+
+    def note_facts(self) -> None:
+        """Write what the body says into the journal."""
+        facts, entry = self.facts, self.entry
+        entry.model, entry.stream, entry.input = entry.model or facts.model, facts.stream, facts.items
+        entry.ciphers = sorted(tokens.ciphers_in(self.request.decoded_body())) if self.request.body else []
+
+    async def _send(self, event: Event) -> None:
+        await self.reply.data(sse(event))
+
+    async def _finish(self, verdict: str, script: Script) -> None:
+        if verdict == "stall":
+            await asyncio.Event().wait()
+        if verdict == "cut":
+            self.answering = False
+            self.reply.cut()
+            return
+        if verdict == "failed":
+            await self._send(script.failure(str(self.behaviour.code or "server_error")))
+        await self._end()
+
+    async def _end(self) -> None:
+        self.answering = False
+        await self.reply.end()
+        if self.behaviour.close_after:
+            self.reply.close()
+
+    async def _delay(self) -> None:
+        if self.behaviour.delay_ms:
+            await asyncio.sleep(self.behaviour.delay_ms / 1000)
+
+    def _own_headers(self) -> list[tuple[str, str]]:
+        number = f"{self.entry.n:04d}"
+        if self.provider == "codex":
+            return [("x-oai-request-id", f"req_{number}")]
+        return [("x-github-request-id", f"FAKE:{number}"), ("x-request-id", f"fake-{number}")]
+
+
+def pieces(name: str, behaviour: Behaviour) -> list[str]:
+    """The deltas' texts: `alice0 `, `alice1 `, ..., so that a reader sees whose answer it is, and in which order."""
+    return [f"{name}{number} ".ljust(behaviour.size, ".") for number in range(behaviour.deltas)]
+
+
+async def play(
+    script: Script,
+    behaviour: Behaviour,
+    name: str,
+    progress: Progress,
+    send: Callable[[Event], Awaitable[None]],
+    journal: Journal,
+) -> str:
+    """Send an answer event by event. Returns `ok`, or the kind of the break that is now due."""
+    limit = behaviour.after if behaviour.kind != "ok" else behaviour.deltas
+    texts = pieces(name, behaviour)[:limit]
+    for event in script.opening:
+        await send(event)
+    for number, text in enumerate(texts):
+        if number and behaviour.gap_ms:
+            await asyncio.sleep(behaviour.gap_ms / 1000)
+        await send(script.delta(text))
+        journal.delta(progress)
+    if behaviour.kind != "ok":
+        return behaviour.kind if behaviour.kind in _BREAKS else "refuse"
+    for event in script.closing("".join(texts)):
+        await send(event)
+    return "ok"

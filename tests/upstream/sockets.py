@@ -1,0 +1,156 @@
+"""The Responses API over a WebSocket, as Codex and the Copilot CLI use it (codex.md 5, copilot.md 7.1)."""
+
+import asyncio
+import json
+from typing import Any
+
+from tests.upstream import dialogue, tokens
+from tests.upstream.codex_quota import rate_limits_event
+from tests.upstream.dialogue import Event
+from tests.upstream.exchange import Exchange, play
+from tests.upstream.journal import Turn, owner
+from tests.upstream.refusals import error_frame, refuse
+from tests.upstream.websocket import Socket
+from tests.upstream.world import FRAME, PREWARM, Behaviour
+
+_NO_PREVIOUS = Behaviour(
+    kind="invalid_encrypted", code="previous_response_not_found", message="Previous response not found."
+)
+
+
+class Conversation:
+    """One open socket: turn after turn, each told by its own behaviour."""
+
+    def __init__(self, exchange: Exchange, socket: Socket) -> None:
+        self._exchange = exchange
+        self._socket = socket
+        self._issued: set[str] = set()
+
+    async def run(self) -> None:
+        """Answer every message until one side closes."""
+        exchange = self._exchange
+        exchange.answering = False
+        exchange.journal.changed()
+        while (message := await self._socket.receive()) is not None:
+            exchange.answering = True
+            turn = self._note(message)
+            try:
+                alive = await self._turn(turn)
+            except asyncio.CancelledError:
+                turn.gone = True
+                raise
+            finally:
+                exchange.answering = False
+                exchange.journal.changed()
+            if not alive:
+                break
+        exchange.entry.close_code = self._socket.close_code
+
+    def _note(self, message: str | bytes) -> Turn:
+        try:
+            body: dict[str, Any] = json.loads(message)
+        except ValueError:
+            body = {"type": "not json"}
+        previous, items = body.get("previous_response_id"), body.get("input")
+        state = (body.get("client_metadata") or {}).get("x-codex-turn-state")
+        raw = message.encode() if isinstance(message, str) else message
+        turn = Turn(
+            type=str(body.get("type")),
+            model=body.get("model"),
+            previous_response_id=previous is not None,
+            known_previous=previous in self._issued,
+            input=len(items) if isinstance(items, list) else 0,
+            generate=body.get("generate", True),
+            turn_state=None if state is None else owner(state),
+            ciphers=sorted(tokens.ciphers_in(raw)),
+        )
+        self._exchange.entry.turns.append(turn)
+        self._exchange.journal.changed()
+        return turn
+
+    async def _turn(self, turn: Turn) -> bool:
+        """Answer one message; False when the connection is over."""
+        exchange = self._exchange
+        if turn.previous_response_id and not turn.known_previous:
+            return await self._refuse(turn, _NO_PREVIOUS)
+        if exchange.world.strict and self._foreign(turn):
+            return await self._refuse(turn, Behaviour(kind="invalid_encrypted"))
+        number = next(exchange.world.numbers)
+        self._issued.add(f"resp_{exchange.owner.name}_{number}")
+        model = turn.model or "unknown"
+        place = FRAME if turn.generate else PREWARM
+        behaviour = exchange.world.pick(
+            exchange.account, place, exchange.entry.route, exchange.request.host, turn.model, reused=False
+        )
+        if behaviour.delay_ms:
+            await asyncio.sleep(behaviour.delay_ms / 1000)
+        turn.answer = behaviour.kind
+        if behaviour.kind not in _PLAYED and not behaviour.after:
+            return await self._refuse(turn, behaviour)
+        script = dialogue.responses(exchange.owner.name, model, number, reasoning=behaviour.reasoning)
+        if not turn.generate:
+            turn.answer = "prewarm"
+            await self._send(script.opening[0])
+            await self._send(script.closing("")[-1])
+            return True
+        await self._announce(behaviour, number)
+        verdict = await play(script, behaviour, exchange.owner.name, turn, self._send, exchange.journal)
+        return await self._after(verdict, behaviour, turn, script)
+
+    def _foreign(self, turn: Turn) -> bool:
+        mine = self._exchange.owner.name
+        return turn.turn_state not in (None, mine) or bool(set(turn.ciphers) - {mine})
+
+    async def _announce(self, behaviour: Behaviour, number: int) -> None:
+        """Codex tells the turn-state and the quota as events of their own (codex.md 2.2, 3.2)."""
+        account = self._exchange.owner
+        if self._exchange.provider != "codex":
+            return
+        if behaviour.turn_state:
+            state = tokens.carrier("turn-state", account.name, number)
+            await self._send({"type": "response.metadata", "headers": {"x-codex-turn-state": state}})
+        if behaviour.rate_limits:
+            await self._send(rate_limits_event(account))
+
+    async def _after(self, verdict: str, behaviour: Behaviour, turn: Turn, script: dialogue.Script) -> bool:
+        match verdict:
+            case "refuse":
+                return await self._refuse(turn, behaviour)
+            case "stall":
+                await asyncio.Event().wait()
+            case "cut":
+                self._exchange.reply.close()
+                return False
+            case "close_code":
+                self._socket.close(int(behaviour.code or 1011))
+                return await self._closed()
+            case "failed":
+                await self._send(script.failure(str(behaviour.code or "server_error")))
+        if behaviour.close_after:
+            self._socket.close(int(behaviour.code or 1000))
+            return await self._closed()
+        return True
+
+    async def _closed(self) -> bool:
+        while await self._socket.receive() is not None:
+            pass  # what crossed our close is not answered
+        return False
+
+    async def _refuse(self, turn: Turn, behaviour: Behaviour) -> bool:
+        turn.answer = str(behaviour.code) if behaviour is _NO_PREVIOUS else behaviour.kind
+        if behaviour.kind in _BROKEN:
+            await self._exchange.break_off(behaviour.kind)
+            return False
+        refusal = refuse(self._exchange.provider, behaviour, self._exchange.account)
+        await self._send(error_frame(self._exchange.provider, refusal))
+        if behaviour.close_after:
+            self._socket.close(1000)
+            return await self._closed()
+        return True
+
+    async def _send(self, event: Event) -> None:
+        await self._socket.send(event if isinstance(event, str) else json.dumps(event))
+
+
+_PLAYED = frozenset({"ok", "cut", "stall", "failed", "truncated", "close_code"})
+_BROKEN = frozenset({"close", "reset", "goaway", "hang"})

@@ -1,0 +1,192 @@
+"""Who exists at the fake upstream, and how it treats each of them."""
+
+import itertools
+import time
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from tests.upstream import tokens
+from tests.upstream.hosts import copilot_endpoints
+
+ANYBODY = "*"
+REQUEST, HANDSHAKE, PREWARM, FRAME = "request", "handshake", "prewarm", "frame"
+_STREAM_KINDS = frozenset({"ok", "cut", "stall", "failed", "truncated", "close_code"})
+
+
+@dataclass(slots=True)
+class Behaviour:
+    """How requests are answered. `kind` is one of:
+
+    - `ok`: the route's own good answer, streamed where it streams;
+    - refusals, see `refusals.py`: `usage_limit`, `rate_limited`, `not_included`, `unauthorized`, `payment`,
+      `forbidden`, `cloudflare`, `misdirected`, `overloaded`, `server_error`, `invalid_encrypted`,
+      `model_not_supported`, `status` (any, given by `status`, `body` and `headers`);
+    - broken before an answer: `close`, `reset`, `goaway`, `hang`;
+    - broken streams, after `after` deltas: `cut`, `stall` (silence), `failed` (an error event), `truncated` (a clean
+      end without the terminal event), `close_code` (WebSocket close with `code`).
+
+    A refusal on a `frame` is an error frame, sent after `after` deltas.
+    """
+
+    kind: str = "ok"
+    route: str = ANYBODY
+    """Name of a route (`responses`, `chat-completions`, `oauth-token`, ...)."""
+    on: tuple[str, ...] = ()
+    """`request` (plain HTTP); `handshake`, `prewarm` and `frame` (WebSocket). Refusals default to the first two,
+    streams to the first and the last."""
+    first: int | None = None
+    """For how many requests it holds before the next behaviour (at last: ok) takes over; None for all."""
+    model: str | None = None
+    host: str | None = None
+    reused: bool | None = None
+    """True: only for a request that is not the first one of its connection."""
+    deltas: int = 3
+    gap_ms: float = 0
+    delay_ms: float = 0
+    """Before the head of the answer, after what the request does has been done."""
+    after: int = 0
+    size: int = 0
+    """Pads every delta's text to this many characters."""
+    status: int | None = None
+    code: str | int | None = None
+    message: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)
+    """More headers of the answer."""
+    body: Any = None
+    """A string goes out as it is, anything else as JSON."""
+    retry_after: float | None = None
+    resets_in_s: int = 3600
+    turn_state: bool = True
+    reasoning: bool = False
+    """Puts an encrypted reasoning item before the message."""
+    rate_limits: bool = True
+    """Quota in headers, and as a frame on a WebSocket."""
+    close_after: bool = False
+    """Closes the connection behind the answer, unannounced."""
+
+    def __post_init__(self) -> None:
+        if isinstance(self.on, str):
+            self.on = (self.on,)
+        if not self.on:
+            self.on = (REQUEST, FRAME) if self.kind in _STREAM_KINDS else (REQUEST, HANDSHAKE)
+
+
+@dataclass(slots=True)
+class FakeAccount:
+    """One paying customer of an upstream."""
+
+    name: str
+    provider: str
+    """`codex` or `copilot`."""
+    plan: str = ""
+    """ChatGPT plan type, or `individual`, `business`, `enterprise`, `ghe`."""
+    account_id: str = ""
+    origin: str = "https://chatgpt.com"
+    """`workspace_backend_origin` of accounts/check (codex.md 1.1)."""
+    override: str = "NO_CONSTRAINT"
+    entry: dict[str, Any] = field(default_factory=dict)
+    """More fields of the accounts/check entry."""
+    quota: dict[str, Any] = field(default_factory=dict)
+    """Codex: `primary`, `secondary` in percent used. Copilot: percent left by snapshot name."""
+    models: list[str] | None = None
+    """Which models a Copilot seat may use; None for the whole catalogue."""
+    token_life_s: float = 1800
+    revoked: bool = False
+    """Every credential of the account is refused with 401."""
+    revoked_below: int = 0
+    """Access tokens of lower generations are refused with 401."""
+    generation: int = 0
+    """Codex: generation of the refresh token that is good now."""
+    minted: int = 0
+    """Copilot: how many tokens were minted."""
+    behaviours: list[Behaviour] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        tokens.check_name(self.name)
+        self.plan = self.plan or ("plus" if self.provider == "codex" else "individual")
+        self.account_id = self.account_id or tokens.codex_account_id(self.name)
+        self.behaviours = [made(each) for each in self.behaviours]
+
+    @property
+    def endpoints(self) -> dict[str, str]:
+        """Copilot endpoints of the plan."""
+        return copilot_endpoints(self.plan)
+
+    @property
+    def number(self) -> int:
+        """A GitHub user id."""
+        return int.from_bytes(self.name.encode()[:3], "big")
+
+
+def made(behaviour: Behaviour | Mapping[str, Any]) -> Behaviour:
+    """A behaviour out of its JSON form."""
+    return behaviour if isinstance(behaviour, Behaviour) else Behaviour(**behaviour)
+
+
+class World:
+    """Accounts and their behaviours."""
+
+    def __init__(self, accounts: Iterable[FakeAccount] = (), *, strict: bool = False) -> None:
+        self.accounts = {account.name: account for account in accounts}
+        self.everybody: list[Behaviour] = []
+        self.strict = strict
+        """Refuse foreign turn-states, ciphers and item ids, as the real services may."""
+        self.numbers = itertools.count(1)
+
+    @classmethod
+    def from_script(cls, script: Mapping[str, Any]) -> "World":
+        """`{"accounts": {name: {provider, plan, behaviours, ...}}, "behaviours": [...], "strict": false}`."""
+        world = cls(
+            (FakeAccount(name=name, **fields) for name, fields in script.get("accounts", {}).items()),
+            strict=script.get("strict", False),
+        )
+        world.everybody = [made(each) for each in script.get("behaviours", ())]
+        return world
+
+    def behave(self, account: str, behaviours: Iterable[Behaviour | Mapping[str, Any]]) -> None:
+        """Replace the behaviours of an account (`*`: those of everybody, asked after an account's own)."""
+        fresh = [made(each) for each in behaviours]
+        if account == ANYBODY:
+            self.everybody = fresh
+        else:
+            self.accounts[account].behaviours = fresh
+
+    def change(self, account: str, fields: Mapping[str, Any]) -> None:
+        """Set fields of an account."""
+        for name, value in fields.items():
+            if not hasattr(self.accounts[account], name):
+                raise ValueError(f"an account has no {name!r}")
+            setattr(self.accounts[account], name, value)
+
+    def pick(
+        self, account: FakeAccount | None, place: str, route: str, host: str, model: str | None, *, reused: bool
+    ) -> Behaviour:
+        """The behaviour for this request, used up by one where it is limited."""
+        for each in itertools.chain(account.behaviours if account else (), self.everybody):
+            if (
+                each.first != 0
+                and place in each.on
+                and each.route in (ANYBODY, route)
+                and each.host in (None, host)
+                and each.model in (None, model)
+                and each.reused in (None, reused)
+            ):
+                if each.first is not None:
+                    each.first -= 1
+                return each
+        return _OK
+
+    def accepts(self, owned: tokens.Owned | None) -> str | None:
+        """None when a credential is good, else the code of its refusal."""
+        account = self.accounts.get(owned.owner) if owned else None
+        if owned is None or account is None:
+            return "token_invalid"
+        if account.revoked or (owned.kind == "codex" and owned.generation < account.revoked_below):
+            return "token_invalidated"
+        if owned.expires_at is not None and owned.expires_at <= time.time():
+            return "token_expired"
+        return None
+
+
+_OK = Behaviour()
