@@ -8,12 +8,13 @@ The house, and who may import whom (a test holds this table as data and walks th
     service/    the only orchestrator: assigns, recovers, refreshes                    -> store, providers, core
     proxy/      the only importer of mitmproxy: hooks and the replay layer             -> service, providers, core
     setup/      what a person's machine needs before the first request                 -> core
-    cli/        `seatpool ...`: arguments in, tables out; the only place that prints   -> setup, service, store, providers, core
+    cli/        `seatpool ...`: arguments in, tables out; the only place that prints   -> all but proxy
     clock.py    the one place that asks the time; free to all but core and providers
 
-Words: the *pool* is the accounts behind one editor; a *provider* is a wire dialect (Codex, Copilot); *upstream* is the
-remote server of a *flow*; an *assignment* joins a flow and an account for one *attempt*; a *cooldown* is a timed removal
-from selection, *disabled* a durable one; an *outcome* is a classified answer; a *replay* is the same request sent again.
+Words: the *pool* is the accounts behind one editor; a *provider* is a wire dialect (Codex, Copilot); *upstream* is
+the remote server of a *flow*; an *assignment* joins a flow and an account for one *attempt*; a *cooldown* is a timed
+removal from selection, *disabled* a durable one; an *outcome* is a classified answer; a *replay* is the same request
+sent again.
 """
 
 __version__ = "0.1.0"

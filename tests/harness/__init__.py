@@ -1,15 +1,16 @@
 """What end-to-end tests, the demo and the benchmark share.
 
-namespace         `Lab`: a private network in which the fakes answer to their real names; `namespaces_allowed`
+namespace         `Lab`: a private network in which the fakes answer to their real names; `namespaces_allowed`, `why_no_namespaces`
 mitmdump          `Mitmdump`: a real mitmdump with the pool, or bare
 clients           `Network`: HTTP/1.1, HTTP/2 and WebSocket clients through a proxy; `curl`
 incoming          an answer as it arrives, with times
+marks             `needs_namespaces`, for tests
 """
 
 from tests.harness.clients import Network, TunnelRefused, curl
 from tests.harness.incoming import BrokenOff, Event, Incoming
 from tests.harness.mitmdump import POOL_ADDON, Mitmdump
-from tests.harness.namespace import REPOSITORY, Lab, namespaces_allowed
+from tests.harness.namespace import REPOSITORY, Lab, namespaces_allowed, why_no_namespaces
 from tests.harness.websocket_client import Dropped, HandshakeRefused, WebSocketClient
 
 __all__ = [
@@ -27,4 +28,5 @@ __all__ = [
     "WebSocketClient",
     "curl",
     "namespaces_allowed",
+    "why_no_namespaces",
 ]

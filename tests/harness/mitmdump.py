@@ -125,6 +125,21 @@ class Mitmdump:
                 return match
         raise AssertionError(f"no line with {pattern!r} in:\n" + "\n".join(self.log[since:]))
 
+    @property
+    def running(self) -> bool:
+        """Whether it was started and not ended."""
+        return self._process is not None
+
+    def wait_last_log(self, kind: str, pattern: str, timeout_s: float = 10) -> None:
+        """Wait until the last line of a kind matches `pattern`; `AssertionError`, with that line, when it does not."""
+
+        def last() -> str:
+            return next((line for line in reversed(self.log) if re.search(kind, line)), "")
+
+        with self._news:
+            if not self._news.wait_for(lambda: re.search(pattern, last()), timeout_s):
+                raise AssertionError(f"no {pattern!r} in {last()!r}")
+
     def _command(self) -> list[str]:
         mitmdump = Path(sys.executable).with_name("mitmdump")
         options = [part for name, value in self._options.items() for part in ("--set", f"{name}={value}")]

@@ -30,9 +30,14 @@ _ROOTLESS = ("-r",), ("-U", "--preserve-credentials")
 _ROOT = (), ()
 
 
+def namespaces_allowed() -> bool:
+    """Whether a `Lab` works here."""
+    return why_no_namespaces() is None
+
+
 @functools.cache
-def namespaces_allowed() -> str | None:
-    """None when a `Lab` works here, else the reason why not."""
+def why_no_namespaces() -> str | None:
+    """The reason why a `Lab` cannot be had here; None where it can."""
     missing = [tool for tool in ("unshare", "nsenter", "ip", "mount") if shutil.which(tool) is None]
     if missing:
         return f"no {', '.join(missing)} on this machine"
@@ -92,7 +97,7 @@ class Lab:
     def __enter__(self) -> Self:
         flags = _flags()
         if flags is None:
-            raise RuntimeError(namespaces_allowed())
+            raise RuntimeError(why_no_namespaces())
         self.folder.mkdir(parents=True, exist_ok=True)
         # A Unix socket's path must be shorter than 108 bytes, which a test's own folder need not be.
         self._sockets = Path(tempfile.mkdtemp(prefix="lab-"))

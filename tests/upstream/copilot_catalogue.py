@@ -40,6 +40,7 @@ CATALOGUE: tuple[dict[str, Any], ...] = (
     _model("gpt-5-mini", "OpenAI", ["/responses"]),
     _model("gpt-4.1", "Azure OpenAI", ["/chat/completions"], is_chat_fallback=True),
     _model("gpt-4o", "Azure OpenAI", ["/chat/completions"]),
+    _model("gpt-4o-mini", "Azure OpenAI", ["/chat/completions"]),  # the language server's follow-up questions
 )
 
 COMPLETION_MODELS: tuple[dict[str, Any], ...] = (

@@ -96,7 +96,7 @@ class QuotaWindow:
     """One limit of one account as it was last seen."""
 
     bucket: str
-    """The upstream's name for it: `primary`, `secondary`, `chat`, `premium_interactions`, `session`, ..."""
+    """The upstream's name for it: `primary`, `chat`, `session`, ...; `limit/slot` where only some models draw on it."""
     left: float
     """Share left, 0.0 to 1.0; 1.0 when unlimited."""
     observed_at: datetime

@@ -112,8 +112,8 @@ class PoolState:
             self._owner.popitem(last=False)
 
     def left(self, account_id: int, now: datetime) -> float:
-        """Share of quota left in the tightest window, 0.0 to 1.0; 1.0 where nothing is known or all was reset."""
-        known = self.windows.get(account_id, {}).values()
+        """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
+        known = [w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket]
         return min((w.left for w in known if w.resets_at is None or w.resets_at > now), default=1.0)
 
     def _wake(self, now: datetime) -> None:

@@ -170,7 +170,7 @@ class RenewalRefused:
 
 
 Renewal = Generator[HttpRequest | Keep, HttpReply | None, Renewed | RenewalRefused]
-"""Send `None` to start and after a `Keep`; send the reply after a request."""
+"""Send `None` to start and after a `Keep`; after a request send the reply, or `None` where there was none."""
 
 
 class NotALogin(ValueError):

@@ -16,7 +16,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.registry import match
 from seatpool.proxy import listening, options, replay
-from seatpool.proxy.answers import as_response, body_of, reply_of
+from seatpool.proxy.answers import as_response, body_of, headers_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.service.pool import PoolService
 from seatpool.service.trail import Assignment
@@ -79,9 +79,9 @@ class Pool:
             logger.warning("action=%s reason=%s: %s", ctx.options.pool_on_failure, type(error).__name__, error)
             return
         self.service = service
-        counts = {name: sum(a.provider is name for a in service.state.accounts.values()) for name in ProviderName}
-        logger.info("action=start database=%s codex=%d copilot=%d", self._store.url, *counts.values())
-        if not any(counts.values()):
+        roster = service.roster
+        logger.info("action=start database=%s codex=%d copilot=%d", self._store.url, *roster.values())
+        if not any(roster.values()):
             logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
 
     async def running(self) -> None:
@@ -176,7 +176,9 @@ class Pool:
             response.stream = True
         try:
             if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
-                self.service.served(exchange.trail, exchange.answered(response.status_code), response.headers)
+                self.service.served(
+                    exchange.trail, exchange.answered(response.status_code), headers_of(response.headers.fields)
+                )
         except Exception:
             logger.exception("action=passthrough hook=responseheaders")
 

@@ -13,7 +13,8 @@ from mitmproxy import http
 
 from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
-from seatpool.providers.base import Provider
+from seatpool.providers.base import Headers, Provider
+from seatpool.proxy.answers import headers_of
 from seatpool.service.pool import Answered
 from seatpool.service.trail import Assignment, Trail
 
@@ -29,7 +30,7 @@ class Exchange:
     """State of one flow on a pooled host."""
 
     provider: Provider
-    headers: http.Headers
+    headers: Headers
     """As the editor sent them."""
     hidden: dict[bytes, list[bytes]]
     """Values moved out of the flow, by lower-case name, in order."""
@@ -66,7 +67,7 @@ class Exchange:
         if hidden:
             request.headers.fields = tuple(shown)
         address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
-        return cls(provider, http.Headers(fields), hidden, address, flow.client_conn.id)
+        return cls(provider, headers_of(fields), hidden, address, flow.client_conn.id)
 
     @property
     def assignment(self) -> Assignment | None:

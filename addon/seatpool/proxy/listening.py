@@ -1,8 +1,8 @@
 """Where the proxy listens: on loopback, or behind a password. Never an open door to somebody's accounts.
 
 mitmproxy begins to open its port while scripts are still being loaded, so an option that a script sets comes too late
-for the first time. Hence three parts: a refusal of what was asked for openly, a move to loopback when running begins, and
-a guard that turns away whoever comes through the wrong door meanwhile.
+for the first time. Hence three parts: a refusal of what was asked for openly, a move to loopback when running begins,
+and a guard that turns away whoever comes through the wrong door meanwhile.
 """
 
 import ipaddress

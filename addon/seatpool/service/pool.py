@@ -5,9 +5,10 @@ import logging
 import os
 import secrets
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from seatpool.clock import utcnow
 from seatpool.core.model import (
@@ -73,6 +74,7 @@ class PoolService:
         self._client_headers: dict[ProviderName, tuple[tuple[str, str], ...]] = {}
         self._revision: int | None = None
         self._follower: asyncio.Task[None] | None = None
+        self._tasks: set[asyncio.Task[object]] = set()
 
     # -- life
 
@@ -89,8 +91,15 @@ class PoolService:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._refresher.drain()
         await asyncio.to_thread(self._writer.close)
+
+    @property
+    def roster(self) -> dict[ProviderName, int]:
+        """How many accounts there are that a person has not taken out."""
+        usable = Counter(a.provider for a in self.state.accounts.values() if a.usable)
+        return {name: usable[name] for name in ProviderName}
 
     def serves(self, provider: ProviderName) -> bool:
         """Whether there is any account of this provider that a person has not taken out."""
@@ -189,6 +198,9 @@ class PoolService:
         if frame.outcome is None:
             return None
         decision = decide(frame.outcome, attempt=trail.number, repeats=0, policy=self.policy, now=utcnow())
+        if decision.action is Action.REFRESH:
+            # The client reconnects by itself; the next handshake is to find a better token.
+            self._background(self._renewed(assignment.account, trail, assignment.credential))
         self._record(trail, frame.outcome.code, Answered(None, None))
         await self._apply(assignment.account, frame.outcome, decision)
         if decision.action is not Action.SWITCH:
@@ -361,6 +373,12 @@ class PoolService:
             return await self._credentials(account, trail)
         return await self._credentials(account, trail, refused=now or refused)
 
+    def _background(self, work: Coroutine[Any, Any, object]) -> None:
+        """Work that outlives the hook that began it; awaited at the end."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
     def _record(self, trail: Trail, code: str, answered: Answered) -> None:
         assignment = trail.current
         if assignment is not None:
@@ -396,6 +414,7 @@ class PoolService:
 
     def _take_changes(self, changes: Changes) -> None:
         now = utcnow()
+        before = self.roster
         if changes.full:
             names = {a.id for a in changes.accounts}
             self.state.forget_all_but(names)
@@ -409,6 +428,8 @@ class PoolService:
         for account_id, window in changes.windows:
             self.state.observe(account_id, window, now)
         self._vault.catch_up(changes.generations)
+        if self.roster != before and self._revision is not None:
+            logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision
 
 

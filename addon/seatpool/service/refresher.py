@@ -131,9 +131,8 @@ class Refresher:
             try:
                 reply = await self._send(provider, account, step)
             except SideCallFailed as failure:
-                renewal.close()
-                logger.warning("account=%s action=renewal-failed reason=%s", account.name, failure)
-                return RenewalRefused("unreachable", durable=False)
+                logger.warning("account=%s action=side-call-failed reason=%s", account.name, failure)
+                reply = None
 
     async def _send(self, provider: Provider, account: Account, request: HttpRequest) -> HttpReply:
         parts = urlsplit(request.url)

@@ -32,7 +32,7 @@ def bring_to_head(engine: Engine, where: str) -> None:
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     with _alembic_is_global, engines.writing(engine).begin() as db:
-        if found_revision(db, where) == HEAD:
+        if found_revision(db, where) == HEAD:  # or refused by now: a newer version may have had its turn before us
             return
         config.attributes["connection"] = db
         command.upgrade(config, "head")

@@ -1,0 +1,183 @@
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatpool.core.model import Scope, ScopeKind
+from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.providers.base import Headers, HttpReply
+from seatpool.providers.codex import CODEX
+from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, at, reply
+
+K = OutcomeKind
+SPENT_AT = NOW_S + 13872
+# The captured body of codex.md 3.3, with its reset put 13872 s after NOW.
+SPENT = {
+    "error": {
+        "type": "usage_limit_reached",
+        "message": "The usage limit has been reached",
+        "plan_type": "plus",
+        "resets_at": SPENT_AT,
+        "eligible_promo": None,
+        "resets_in_seconds": 99,
+    }
+}
+ENCRYPTED = {
+    "error": {
+        "message": "The encrypted content for item rs_1 could not be verified. Reason: Encrypted content "
+        "organization_id did not match the target organization.",
+        "type": "invalid_request_error",
+        "param": None,
+        "code": "invalid_encrypted_content",
+    }
+}
+EMPTY_WINDOW = {"x_codex_primary_used_percent": "100", "x_codex_primary_reset_at": str(NOW_S + 500)}
+
+
+def error(**fields: Any) -> dict[str, Any]:
+    return {"error": fields}
+
+
+def spent(**changes: Any) -> dict[str, Any]:
+    return {"error": {**SPENT["error"], **changes}}
+
+
+def outcome(answer: HttpReply) -> Outcome:
+    return CODEX.classify(FACTS, answer, NOW)
+
+
+@pytest.mark.parametrize("status", [101, 200, 204, 304])
+def test_what_is_no_error_is_ok(status: int) -> None:
+    assert outcome(reply(status)) == OK
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "code", "until"),
+    [
+        # codex.md 3.3, row by row
+        (reply(429, SPENT), K.QUOTA_SPENT, "usage_limit_reached", at(13872)),
+        (reply(429, error(code="rate_limit_exceeded", message="... Please try again in 1.5s. See")), K.RATE_LIMITED,
+         "rate_limit_exceeded", at(1.5)),
+        (reply(429, error(code="rate_limit_exceeded", message="Try again in 200ms")), K.RATE_LIMITED,
+         "rate_limit_exceeded", at(0.2)),
+        (reply(429, error(code="rate_limit_exceeded", message="try again in 3 seconds")), K.RATE_LIMITED,
+         "rate_limit_exceeded", at(3)),
+        (reply(429, error(type="usage_not_included", plan_type="free")), K.NOT_ENTITLED, "usage_not_included", None),
+        (reply(429, {"detail": "Too many requests"}), K.RATE_LIMITED, "rate-limited", None),
+        (reply(429, error(code="insufficient_quota")), K.QUOTA_SPENT, "insufficient_quota", None),
+        (reply(429, error(code="organization_spend_limit_exceeded")), K.QUOTA_SPENT,
+         "organization_spend_limit_exceeded", None),
+        (reply(503, error(code="server_is_overloaded")), K.OVERLOADED, "server_is_overloaded", None),
+        (reply(503, error(code="slow_down")), K.OVERLOADED, "slow_down", None),
+        (reply(403, b"<html><title>Attention! Cloudflare</title>You have been blocked"), K.OVERLOADED,
+         "edge-blocked", None),
+        (reply(403, b"\n<!DOCTYPE html><title>Just a moment...</title>"), K.OVERLOADED, "edge-blocked", None),
+        (reply(403, {"detail": "x"}, cf_mitigated="challenge"), K.OVERLOADED, "edge-blocked", None),
+        (reply(401, error(code="token_expired")), K.UNAUTHORIZED, "token_expired", None),
+        (reply(401, error(code="token_invalidated")), K.UNAUTHORIZED, "token_invalidated", None),
+        (reply(401, {"detail": "Unauthorized"}), K.UNAUTHORIZED, "unauthorized", None),
+        (reply(401), K.UNAUTHORIZED, "unauthorized", None),
+        (reply(402, {"detail": {"code": "deactivated_workspace"}}), K.REVOKED, "deactivated_workspace", None),
+        # codex.md 2.3
+        (reply(400, ENCRYPTED), K.CARRIER, "invalid_encrypted_content", None),
+        # The edge never costs an account its turn, whatever the status.
+        (reply(429, b"<html>cloudflare: error 1015", retry_after="5"), K.OVERLOADED, "edge-blocked", at(5)),
+        (reply(503, b"<html>", cf_mitigated="challenge"), K.OVERLOADED, "edge-blocked", None),
+        # The service
+        (reply(500), K.SERVER_ERROR, "server-error", None),
+        (reply(502, b"<html>cloudflare"), K.SERVER_ERROR, "server-error", None),
+        (reply(503, b"", retry_after="7"), K.SERVER_ERROR, "server-error", at(7)),
+        # The editor's own affair
+        (reply(426), K.CLIENT_ERROR, "upgrade-refused", None),
+        (reply(400, {"detail": "Unsupported parameter"}), K.CLIENT_ERROR, "http-400", None),
+        (reply(402, {"detail": "pay"}), K.CLIENT_ERROR, "http-402", None),
+        (reply(403, {"detail": "not allowed"}), K.CLIENT_ERROR, "http-403", None),
+        (reply(403, b"<html>nothing we know"), K.CLIENT_ERROR, "http-403", None),
+        (reply(404), K.CLIENT_ERROR, "http-404", None),
+        (reply(413, b"\xff\xfe"), K.CLIENT_ERROR, "http-413", None),
+        (reply(400, error(code="content_policy_violation")), K.CLIENT_ERROR, "http-400", None),
+    ],
+)  # fmt: skip
+def test_the_table(answer: HttpReply, kind: OutcomeKind, code: str, until: datetime | None) -> None:
+    assert outcome(answer) == Outcome(kind, code, until=until)
+
+
+@pytest.mark.parametrize(
+    ("answer", "until"),
+    [
+        (reply(429, spent(resets_at=NOW_S + 10), **EMPTY_WINDOW), at(10)),  # the body goes before the headers
+        (reply(429, spent(resets_at=None), **EMPTY_WINDOW), at(99)),  # resets_in_seconds
+        (reply(429, spent(resets_at=NOW_S - 10)), at(99)),  # a reset in the past says nothing
+        (reply(429, spent(resets_at=None, resets_in_seconds=None), **EMPTY_WINDOW), at(500)),
+        (reply(429, spent(resets_at=None, resets_in_seconds=-4)), None),
+        (reply(429, spent(resets_at=NOW_S * 1000)), at(35 * 86400)),  # cut to 35 days
+        (reply(429, spent(resets_at=None, resets_in_seconds=1e300)), at(35 * 86400)),
+        (reply(429, spent(resets_at=None, resets_in_seconds=None), retry_after="60"), at(60)),
+        (reply(429, b"", **EMPTY_WINDOW), at(500)),  # the headers alone show the empty window
+    ],
+)
+def test_a_spent_quota_ends_where_the_most_telling_source_says(answer: HttpReply, until: datetime | None) -> None:
+    assert outcome(answer) == Outcome(K.QUOTA_SPENT, "usage_limit_reached", until=until)
+
+
+@pytest.mark.parametrize(
+    ("stated", "until"),
+    [
+        ("120", at(120)),
+        ("1.5", at(1.5)),
+        ("Wed, 01 Apr 2026 12:02:00 GMT", at(120)),
+        ("Wed, 01 Apr 2026 12:02:00 -0000", at(120)),
+        ("Wed, 01 Apr 2026 11:00:00 GMT", None),  # past
+        ("-3", None),
+        ("0", None),
+        ("tomorrow", None),
+        ("9999999999", at(35 * 86400)),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", at(35 * 86400)),
+    ],
+)
+def test_retry_after(stated: str, until: datetime | None) -> None:
+    assert outcome(reply(429, b"", retry_after=stated)) == Outcome(K.RATE_LIMITED, "rate-limited", until=until)
+
+
+def test_an_empty_additional_limit_takes_out_its_model_alone() -> None:
+    """Only where the headers show that the main limit has something left."""
+    additional = {"x_codex_bengalfox_primary_used_percent": "100"}
+    answer = reply(429, SPENT, **additional, x_codex_primary_used_percent="30")
+    assert outcome(answer).scope == Scope(ScopeKind.MODEL, "gpt-6.1-sol")
+    assert outcome(reply(429, SPENT, **additional)).scope == Scope()
+    assert outcome(reply(429, SPENT, **additional, x_codex_primary_used_percent="100")).scope == Scope()
+
+
+def test_an_outcome_never_repeats_a_message() -> None:
+    body = error(code="FAKESECRET of mine", type="FAKESECRET too", message="FAKESECRET")
+    for status in (400, 401, 403, 429, 500):
+        assert "FAKESECRET" not in repr(outcome(reply(status, body)))
+
+
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.sampled_from(["usage_limit_reached", "", "try again in 9s"]),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(
+            st.sampled_from(["error", "code", "type", "message", "detail", "resets_at", "resets_in_seconds"]), inner
+        )
+    ),
+)
+
+
+@given(
+    st.integers(100, 999),
+    st.binary(max_size=60) | JSON.map(lambda value: json.dumps(value).encode()),
+    st.lists(st.tuples(st.sampled_from(["retry-after", "cf-mitigated", "x-codex-primary-reset-at"]), st.text())),
+)
+def test_answers_of_any_kind_are_classified(status: int, body: bytes, fields: list[tuple[str, str]]) -> None:
+    found = outcome(HttpReply(status, Headers(fields), body))
+    assert (found == OK) is (status < 400)
+    assert found.until is None or NOW < found.until <= at(35 * 86400)

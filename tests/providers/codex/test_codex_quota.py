@@ -1,0 +1,205 @@
+import json
+from datetime import datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatpool.core.model import QuotaWindow
+from seatpool.providers.base import Headers
+from seatpool.providers.codex import CODEX
+from seatpool.providers.codex.quota import windows_of_event, windows_of_usage
+from tests.providers.codex.codex_material import NOW, NOW_S, at
+
+# The capture of codex.md 3.1; its reset lies 471285 s after its own moment.
+CAPTURED = datetime.fromtimestamp(1773860656 - 471285, NOW.tzinfo)
+CAPTURE = {
+    "x-codex-active-limit": "codex",
+    "x-codex-plan-type": "free",
+    "x-codex-primary-used-percent": "100",
+    "x-codex-primary-window-minutes": "10080",
+    "x-codex-primary-reset-after-seconds": "471285",
+    "x-codex-primary-reset-at": "1773860656",
+    "x-codex-secondary-used-percent": "0",
+    "x-codex-secondary-window-minutes": "0",
+    "x-codex-secondary-reset-after-seconds": "0",
+    "x-codex-secondary-reset-at": "",
+    "x-codex-primary-over-secondary-limit-percent": "0",
+    "x-codex-credits-has-credits": "False",
+    "x-codex-credits-unlimited": "False",
+    "x-codex-credits-balance": "",
+}
+
+
+def headers(**fields: str) -> Headers:
+    return Headers((name.replace("_", "-"), value) for name, value in fields.items())
+
+
+def test_the_captured_refusal_has_one_window_and_it_is_a_week() -> None:
+    """Its second window is zero minutes long, which is upstream's way to have none."""
+    assert CODEX.quota(Headers(CAPTURE.items()), CAPTURED) == (
+        QuotaWindow(
+            "primary",
+            0.0,
+            CAPTURED,
+            "header",
+            length_s=604800,  # 10080 min
+            resets_at=datetime.fromtimestamp(1773860656, NOW.tzinfo),
+        ),
+    )
+
+
+def test_an_additional_limit_has_windows_under_its_own_name() -> None:
+    found = CODEX.quota(
+        headers(
+            X_Codex_Bengalfox_Primary_Used_Percent="25.5",
+            X_Codex_Bengalfox_Primary_Window_Minutes="300",
+            X_Codex_Bengalfox_Limit_Name="GPT-5.3-Codex-Spark",
+            X_Codex_Secondary_Used_Percent="40",
+            X_Codex_Secondary_Window_Minutes="10080",
+            X_Codex_Secondary_Reset_After_Seconds="90",
+        ),
+        NOW,
+    )
+    assert found == (
+        QuotaWindow("codex_bengalfox/primary", 0.745, NOW, "header", length_s=18000),
+        QuotaWindow("secondary", 0.6, NOW, "header", length_s=604800, resets_at=at(90)),
+    )
+
+
+def test_unlimited_credits_are_read_from_a_python_boolean() -> None:
+    assert CODEX.quota(headers(x_codex_credits_unlimited="True"), NOW) == (
+        QuotaWindow("credits", 1.0, NOW, "header", unlimited=True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("used", "left"),
+    [("0", 1.0), ("100", 0.0), ("150", 0.0), ("-5", 1.0), ("12.5", 0.875), ("x", None), ("", None), ("nan", None)],
+)
+def test_shares(used: str, left: float | None) -> None:
+    found = CODEX.quota(headers(x_codex_primary_used_percent=used), NOW)
+    assert [w.left for w in found] == ([] if left is None else [left])
+
+
+@pytest.mark.parametrize(
+    ("reset_at", "resets_at"),
+    [
+        (str(NOW_S + 60), at(60)),
+        (str(NOW_S), None),  # not ahead
+        ("-1", None),
+        (str(NOW_S * 1000), at(35 * 86400)),  # milliseconds: cut to what any plan can mean, 35 days
+        ("inf", None),
+        ("soon", None),
+    ],
+)
+def test_resets(reset_at: str, resets_at: datetime | None) -> None:
+    found = CODEX.quota(headers(x_codex_primary_used_percent="1", x_codex_primary_reset_at=reset_at), NOW)
+    assert [w.resets_at for w in found] == [resets_at]
+
+
+def test_the_rate_limits_event() -> None:
+    """The payload of codex.md 3.2, with its resets put after NOW."""
+    event = {
+        "type": "codex.rate_limits",
+        "plan_type": "plus",
+        "metered_limit_name": "codex",
+        "limit_name": None,
+        "rate_limits": {
+            "primary": {"used_percent": 55, "window_minutes": 300, "reset_at": NOW_S + 100},
+            "secondary": {"used_percent": 9, "window_minutes": 10080, "reset_at": NOW_S + 200},
+        },
+        "credits": {"has_credits": False, "unlimited": False, "balance": None},
+    }
+    assert windows_of_event(event, NOW) == (
+        QuotaWindow("primary", pytest.approx(0.45), NOW, "frame", length_s=18000, resets_at=at(100)),
+        QuotaWindow("secondary", pytest.approx(0.91), NOW, "frame", length_s=604800, resets_at=at(200)),
+    )
+    event["metered_limit_name"] = "codex_bengalfox"
+    assert [w.bucket for w in windows_of_event(event, NOW)] == ["codex_bengalfox/primary", "codex_bengalfox/secondary"]
+
+
+USAGE_PLUS = {
+    "user_id": "user-aaa",
+    "account_id": "1111-aaaa",
+    "plan_type": "plus",
+    "rate_limit": {
+        "allowed": True,
+        "limit_reached": False,
+        "primary_window": {
+            "used_percent": 33,
+            "limit_window_seconds": 18000,
+            "reset_after_seconds": 16481,
+            "reset_at": NOW_S + 16481,
+        },
+        "secondary_window": {"used_percent": 5, "limit_window_seconds": 604800, "reset_after_seconds": 603281},
+    },
+    "code_review_rate_limit": None,
+    "additional_rate_limits": [
+        {
+            "limit_name": "GPT-5.3-Codex-Spark-Preview",
+            "metered_feature": "codex_bengalfox",
+            "rate_limit": {
+                "allowed": True,
+                "limit_reached": False,
+                "primary_window": {"used_percent": 0, "limit_window_seconds": 18000, "reset_after_seconds": 18000},
+                "secondary_window": None,
+            },
+        }
+    ],
+    "credits": {"has_credits": False, "unlimited": False, "balance": "0"},
+}
+
+
+def test_the_usage_payload() -> None:
+    assert windows_of_usage(json.dumps(USAGE_PLUS).encode(), NOW) == (
+        QuotaWindow("primary", pytest.approx(0.67), NOW, "usage", length_s=18000, resets_at=at(16481)),
+        QuotaWindow("secondary", pytest.approx(0.95), NOW, "usage", length_s=604800, resets_at=at(603281)),
+        QuotaWindow("codex_bengalfox/primary", 1.0, NOW, "usage", length_s=18000, resets_at=at(18000)),
+    )
+
+
+def test_a_reached_limit_empties_the_fullest_window_whatever_its_percentage() -> None:
+    limit = {**USAGE_PLUS["rate_limit"], "limit_reached": True}  # type: ignore[dict-item]
+    found = windows_of_usage(json.dumps({"rate_limit": limit}).encode(), NOW)
+    assert [(w.bucket, w.left) for w in found] == [("primary", 0.0), ("secondary", pytest.approx(0.95))]
+
+
+@pytest.mark.parametrize(
+    "usage",
+    [b"", b"<html>", b"[]", b'{"rate_limit":null,"additional_rate_limits":null,"credits":null}', b'{"rate_limit":[]}'],
+)
+def test_a_plan_without_windows_has_none(usage: bytes) -> None:
+    assert windows_of_usage(usage, NOW) == ()
+
+
+ODD = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+NAMES = st.sampled_from([*CAPTURE, "retry-after", "x-codex-credits-unlimited", "X-A-Primary-Used-Percent", ""])
+VALUES = st.text(max_size=12) | st.floats().map(str) | st.integers().map(str)
+
+
+@given(st.lists(st.tuples(NAMES | st.text(max_size=40), VALUES), max_size=6))
+def test_headers_of_any_kind_are_read_without_an_error(fields: list[tuple[str, str]]) -> None:
+    for window in CODEX.quota(Headers(fields), NOW):
+        assert 0.0 <= window.left <= 1.0
+        assert window.resets_at is None or NOW < window.resets_at <= at(35 * 86400)
+        assert window.length_s is None or 0 < window.length_s < 2**63
+
+
+@given(
+    st.fixed_dictionaries(
+        {}, optional=dict.fromkeys(("metered_limit_name", "limit_name", "credits", "rate_limits"), ODD)
+    ),
+    ODD,
+    ODD,
+)
+def test_payloads_of_any_kind_are_read_without_an_error(event: dict[str, object], used: object, reset: object) -> None:
+    windows_of_event(event, NOW)
+    windows_of_event({"rate_limits": {"primary": {"used_percent": used, "reset_at": reset}}}, NOW)
+    limit = {"primary_window": {"used_percent": used, "reset_at": reset, "limit_window_seconds": used}}
+    usage = {"rate_limit": limit, "additional_rate_limits": [{"metered_feature": used, "rate_limit": limit}, used]}
+    windows_of_usage(json.dumps({**event, **usage}).encode(), NOW)

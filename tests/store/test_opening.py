@@ -1,0 +1,207 @@
+"""Opening: what is made, what is migrated, what is refused and left alone."""
+
+import sqlite3
+import stat
+import sys
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+
+from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate
+from seatpool.store import engine as engines
+from seatpool.store.schema import metadata
+from tests.store.made import NOW, finish, sign_in, start
+
+OPEN = """
+import sys
+from seatpool.store import Store
+sys.stdin.readline()
+Store.open(sys.argv[1]).close()
+print(*sorted({"alembic", "keyring"} & set(sys.modules)))
+"""
+
+posix_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX file modes")
+
+
+def test_the_constants_name_the_migrations_there_are() -> None:
+    scripts = ScriptDirectory(str(Path(migrate.__file__).with_name("migrations")))
+    assert [script.revision for script in scripts.walk_revisions()][::-1] == list(migrate.REVISIONS)
+    assert scripts.get_current_head() == migrate.HEAD
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, path: Path) -> None:
+    engine = engines.open_engine(engines.resolve(str(path)))
+    with engine.connect() as db:
+        context = MigrationContext.configure(db, opts={"compare_type": True})
+        assert compare_metadata(context, metadata) == []
+        keys = db.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql LIKE '%ON DELETE CASCADE%'").all()
+    engine.dispose()
+    assert len(keys) == 4  # credentials, cooldowns, windows, attempts
+    assert store.revision() == 0
+
+
+@posix_modes
+def test_directory_database_log_and_key_are_for_their_owner_alone(store: Store, path: Path) -> None:
+    sign_in(store)
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in path.parent.iterdir()}
+    assert modes == dict.fromkeys(("pool.db", "pool.db-wal", "pool.db-shm", "pool.db.key"), 0o600)
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+@posix_modes
+def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    Store.open(str(tmp_path / "pool.db")).close()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_path_and_a_url_open_the_same_database(store: Store, path: Path) -> None:
+    account = sign_in(store)
+    assert store.url == f"sqlite:///{path}"
+    with Store.open(store.url) as again:
+        assert again.accounts() == (account,)
+
+
+def test_nothing_named_is_the_default_in_the_persons_data_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    with Store.open() as store:
+        assert store.url == default_url()
+        assert Path(store.url.removeprefix("sqlite:///")).is_file()
+
+
+def test_four_processes_that_open_a_fresh_file_at_once_all_succeed_and_migrate_it_once(path: Path) -> None:
+    processes = [start(OPEN, path) for _ in range(4)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        finish(process)
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("SELECT version_num FROM alembic_version").fetchall() == [(migrate.HEAD,)]
+        assert db.execute("SELECT count(*) FROM feed").fetchone() == (1,)
+        assert db.execute("SELECT count(*) FROM master_key").fetchone() == (1,)
+    assert sorted(file.name for file in path.parent.iterdir()) == ["pool.db", "pool.db.key"]
+
+
+def test_threads_that_open_a_fresh_file_at_once_all_succeed(tmp_path: Path) -> None:
+    """The processes above start apart by chance; threads at a barrier meet in every step."""
+    together = threading.Barrier(6)
+
+    def open_one(path: str) -> int:
+        together.wait()
+        with Store.open(path) as store:
+            return store.revision()
+
+    with ThreadPoolExecutor(6) as threads:
+        for number in range(4):
+            assert list(threads.map(open_one, [str(tmp_path / f"{number}.db")] * 6)) == [0] * 6
+
+
+def test_opening_a_database_that_is_up_to_date_loads_neither_alembic_nor_keyring(path: Path) -> None:
+    """Start-up time counts. The first line shows that the question can be answered otherwise."""
+    assert finish(start(OPEN, path), "go\n").split() == ["alembic"]
+    assert finish(start(OPEN, path), "go\n").split() == []
+
+
+def test_a_database_of_a_newer_version_is_refused_untouched(path: Path) -> None:
+    Store.open(str(path)).close()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE alembic_version SET version_num = '9999'")
+    assert_refused_untouched(path, NewerDatabase, "9999")
+
+
+def test_a_database_of_another_program_is_refused_untouched(path: Path) -> None:
+    path.parent.mkdir()
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute("CREATE TABLE recipes (name TEXT)")
+    assert_refused_untouched(path, StoreUnavailable, "another program")
+
+
+def test_a_file_that_is_no_database_is_refused_untouched(path: Path) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"Dear diary, " * 500)
+    assert_refused_untouched(path, StoreUnavailable, "not a database")
+
+
+def test_a_damaged_database_is_refused_in_one_line(path: Path) -> None:
+    with Store.open(str(path)) as store:
+        sign_in(store)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + b"\xff" * (len(whole) - 100))  # the header's 100 bytes stay
+    assert_refused_untouched(path, StoreUnavailable, "malformed")
+
+
+def test_damage_behind_the_first_pages_is_told_by_the_call_that_meets_it(path: Path) -> None:
+    with Store.open(str(path)) as store:
+        sign_in(store)
+    with closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_master WHERE name = 'accounts'").fetchone()
+        (size,) = db.execute("PRAGMA page_size").fetchone()
+    with path.open("r+b") as file:
+        file.seek((page - 1) * size)
+        file.write(b"\xff" * size)
+    with Store.open(str(path)) as store, pytest.raises(StoreUnavailable) as caught:
+        store.accounts()
+    assert "\n" not in str(caught.value)
+
+
+PLACES: dict[str, Callable[[Path], str]] = {
+    "a directory": str,
+    "below a file": lambda tmp: str(_file(tmp / "file") / "pool.db"),
+    "in memory": lambda _: "sqlite://",
+    "in memory by name": lambda _: "sqlite:///:memory:",
+    "another kind of database": lambda _: "postgresql://me:FAKESECRET@localhost/pool",
+    "an unreadable URL": lambda _: "nonsense://FAKESECRET:x:y@[",
+}
+
+
+@pytest.mark.parametrize("kind", PLACES)
+def test_a_place_where_no_database_can_be_is_refused_in_one_line(tmp_path: Path, kind: str) -> None:
+    with pytest.raises(StoreUnavailable) as caught:
+        Store.open(PLACES[kind](tmp_path))
+    assert "\n" not in str(caught.value) and "FAKESECRET" not in str(caught.value)
+
+
+def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:
+    store.close()
+    store.close()
+    for call in (store.revision, store.accounts, lambda: store.clear_cooldowns()):
+        with pytest.raises(StoreUnavailable, match="closed"):
+            call()
+
+
+def test_a_database_that_another_program_keeps_locked_is_unavailable_for_writing_only(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engines, "BUSY_TIMEOUT_S", 0.05)
+    with Store.open(str(path)) as store, closing(sqlite3.connect(path, isolation_level=None)) as db:
+        account = sign_in(store)
+        db.execute("BEGIN IMMEDIATE")
+        assert store.accounts() == (account,)
+        with pytest.raises(StoreUnavailable, match="locked; another program"):
+            store.set_paused("work", True, NOW)
+        db.execute("ROLLBACK")
+        assert store.set_paused("work", True, NOW).paused
+
+
+def assert_refused_untouched(path: Path, error: type[Exception], match: str) -> None:
+    before = {file.name: file.read_bytes() for file in path.parent.iterdir()}
+    with pytest.raises(error, match=match) as caught:
+        Store.open(str(path))
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+    assert {file.name: file.read_bytes() for file in path.parent.iterdir()} == before
+
+
+def _file(path: Path) -> Path:
+    path.touch()
+    return path

@@ -1,0 +1,166 @@
+"""Credentials, cooldowns, observations and leases, each through a real file."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from seatpool.core.model import Credential, CredentialKind, QuotaWindow, Scope, ScopeKind
+from seatpool.store import Lease, Store
+from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
+
+
+def test_a_credential_comes_back_whole_with_its_generation(store: Store, other: Store) -> None:
+    account = sign_in(store, credentials=[oauth()])
+    assert other.credentials(account.id) == {CredentialKind.CODEX_OAUTH: replace(oauth(), generation=1)}
+
+
+def test_a_credential_without_refresh_token_or_expiry_comes_back_so(store: Store) -> None:
+    bare = Credential(CredentialKind.GITHUB_OAUTH, "gho_FAKESECRET")
+    account = sign_in(store, credentials=[bare])
+    assert store.credentials(account.id)[bare.kind] == replace(bare, generation=1)
+
+
+def test_each_renewal_grows_the_generation_of_its_kind(store: Store) -> None:
+    account = sign_in(store, credentials=[oauth()])
+    renewed = store.save_credential(account.id, oauth(2), now=NOW)
+    assert renewed == replace(oauth(2), generation=2)
+    minted = store.save_credential(account.id, Credential(CredentialKind.COPILOT_TOKEN, "tid=FAKESECRET"), now=NOW)
+    assert minted.generation == 1
+    sign_in(store, credentials=[oauth(3)])
+    assert store.credentials(account.id) == {
+        CredentialKind.CODEX_OAUTH: replace(oauth(3), generation=3),
+        CredentialKind.COPILOT_TOKEN: minted,
+    }
+
+
+def test_a_credential_is_saved_with_the_release_of_its_lease(store: Store) -> None:
+    account = sign_in(store)
+    lease = Lease("renew", "me")
+    assert store.acquire(lease.key, lease.owner, now=NOW, until=at(60))
+    store.save_credential(account.id, oauth(), now=NOW, release=lease)
+    assert store.acquire(lease.key, "another", now=NOW, until=at(60))
+
+
+# until of the held, until of the new, which is in force (seconds from now)
+LENGTHS = [(60, 30, 60), (60, 60, 60), (60, 90, 90)]
+
+
+@pytest.mark.parametrize(("held", "new", "in_force"), LENGTHS)
+def test_a_cooldown_is_never_shortened(store: Store, other: Store, held: int, new: int, in_force: int) -> None:
+    account = sign_in(store)
+    store.cool(cooldown(account, held))
+    effective = other.cool(cooldown(account, new, reason="new"))
+    assert effective.until == at(in_force)
+    assert store.cooldowns(NOW) == (effective,)
+
+
+def test_cooldowns_of_different_scopes_stand_beside_each_other(store: Store) -> None:
+    account = sign_in(store)
+    scopes = [Scope(), Scope(ScopeKind.MODEL, "m"), Scope(ScopeKind.BUCKET, "m")]
+    set_ = tuple(store.cool(cooldown(account, 60 + n, scope=scope)) for n, scope in enumerate(scopes))
+    assert store.cooldowns(NOW) == set_
+
+
+def test_a_cooldown_is_over_at_its_very_moment(store: Store) -> None:
+    held = store.cool(cooldown(sign_in(store), 60))
+    assert store.cooldowns(at(60) - timedelta(microseconds=1)) == (held,)
+    assert store.cooldowns(at(60)) == ()
+
+
+def test_lifting_ends_the_cooldowns_of_one_account_or_of_all(store: Store) -> None:
+    a, b = (sign_in(store, name, identity=name) for name in "ab")
+    store.cool(cooldown(a, 60))
+    kept = store.cool(cooldown(b, 60))
+    assert store.clear_cooldowns(a.id) == 1
+    assert store.cooldowns(NOW) == (kept,)
+    assert store.clear_cooldowns() == 1
+    assert store.clear_cooldowns() == 0
+
+
+def test_a_lifted_cooldown_can_be_set_anew_even_shorter(store: Store) -> None:
+    account = sign_in(store)
+    store.cool(cooldown(account, 60))
+    store.clear_cooldowns()
+    shorter = store.cool(cooldown(account, 30))
+    assert store.cooldowns(NOW) == (shorter,)
+    assert store.clear_cooldowns() == 1
+
+
+def test_the_newest_observation_of_a_window_wins_in_whatever_order_they_come(store: Store) -> None:
+    account = sign_in(store)
+    store.record(windows=[(account.id, window(5, 0.5)), (account.id, window(9, 0.3)), (account.id, window(7, 0.4))])
+    store.record(windows=[(account.id, window(8, 0.35)), (account.id, window(0, 1.0, "secondary"))])
+    assert store.changes(None).windows == (
+        (account.id, window(9, 0.3)),
+        (account.id, window(0, 1.0, "secondary")),
+    )
+
+
+def test_an_unlimited_window_of_unknown_length_comes_back_so(store: Store) -> None:
+    account = sign_in(store)
+    seen = QuotaWindow("chat", 1.0, NOW, "usage", unlimited=True)
+    store.record(windows=[(account.id, seen)])
+    assert store.changes(None).windows == ((account.id, seen),)
+
+
+def test_attempts_come_newest_first_of_one_account_or_of_all(store: Store) -> None:
+    a, b = (sign_in(store, name, identity=name) for name in "ab")
+    first, second, third = attempt(a, 1), attempt(b, 2), attempt(a, 3, number=2)
+    store.record(attempts=[second, third, first])
+    assert store.attempts(limit=9) == (third, second, first)
+    assert store.attempts(limit=1) == (third,)
+    assert store.attempts(limit=9, account_id=a.id) == (third, first)
+
+
+def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
+    account = sign_in(store)
+    store.record(attempts=[attempt(account, 1), attempt(account, 2)])
+    store.cool(cooldown(account, 1))
+    running = store.cool(cooldown(account, 2, scope=Scope(ScopeKind.MODEL, "m")))
+    store.acquire("over", "me", now=NOW, until=at(1))
+    store.acquire("held", "me", now=NOW, until=at(2))
+    assert store.prune(before=at(2)) == 3  # one attempt, one cooldown, one lease
+    assert store.attempts(limit=9) == (attempt(account, 2),)
+    assert store.changes(None).cooldowns == (running,)
+    assert not store.acquire("held", "another", now=NOW, until=at(9))
+
+
+# who asks, when, until when, whether they get it: one after the other on one key
+LEASE_STORY = [
+    ("a", 0, 60, True),  # it was free
+    ("b", 59, 99, False),  # a has it
+    ("a", 59, 90, True),  # its own: prolonged
+    ("b", 60, 99, False),  # the prolonged one runs to 90
+    ("b", 90, 99, True),  # over at its very moment
+    ("a", 95, 99, False),
+]
+
+
+def test_a_lease_excludes_others_until_it_is_over(store: Store) -> None:
+    got = [store.acquire("k", owner, now=at(now), until=at(until)) for owner, now, until, _ in LEASE_STORY]
+    assert got == [expected for *_, expected in LEASE_STORY]
+
+
+def test_only_its_owner_gives_a_lease_back(store: Store) -> None:
+    store.acquire("k", "a", now=NOW, until=at(60))
+    store.release("k", "b")
+    assert not store.acquire("k", "b", now=NOW, until=at(60))
+    store.release("k", "a")
+    assert store.acquire("k", "b", now=NOW, until=at(60))
+
+
+def test_moments_of_any_zone_come_back_as_the_same_moment_in_utc(store: Store) -> None:
+    """Microseconds included, and in an hour that does not exist on some clocks."""
+    account = sign_in(store)
+    east = datetime(2026, 3, 29, 2, 30, 0, 654321, tzinfo=timezone(timedelta(hours=5, minutes=45)))
+    store.record(used={account.id: east})
+    back = store.account("work").last_used_at
+    assert back == east
+    assert back is not None and back.tzinfo is UTC
+
+
+def test_a_moment_without_a_zone_is_a_mistake_and_says_so(store: Store) -> None:
+    account = sign_in(store)
+    with pytest.raises(Exception, match="aware"):
+        store.record(used={account.id: NOW.replace(tzinfo=None)})
