@@ -35,12 +35,16 @@ from seatpool.service.trail import Assignment, Trail, demand_of
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Writer
-from seatpool.store import Changes, Store
+from seatpool.store import Changes, Store, StoreError
 
 logger = logging.getLogger(__name__)
 
 FOLLOW_EVERY_S = 0.25
 """How often the store is asked whether another process has written: the promise is 250 ms."""
+
+
+KEPT = timedelta(days=30)
+"""How long attempts and ended cooldowns are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +87,8 @@ class PoolService:
         self._take_changes(self._store.changes(None))
 
     def start(self) -> None:
-        """Begin to follow what other processes write."""
+        """Begin to follow what other processes write; drop what is too old to be of use."""
+        self._background(self._prune())
         self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
 
     async def stop(self) -> None:
@@ -272,9 +277,13 @@ class PoolService:
             held = (await self._vault.held(account.id)).get(kind)
             if held is not None and provider.ready(held, utcnow()):
                 return held
-        result = await self._refresher.renew(
-            provider, account, kind, refused=refused, client_headers=self._client_headers.get(provider.name, ())
-        )
+        try:
+            result = await self._refresher.renew(
+                provider, account, kind, refused=refused, client_headers=self._client_headers.get(provider.name, ())
+            )
+        except StoreError as error:
+            logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
+            return None
         if isinstance(result, Renewed):
             self.observe(account.id, result.windows)
             await self._learn_plan(account, result.plan)
@@ -320,7 +329,7 @@ class PoolService:
         )
         try:
             await asyncio.to_thread(self._store.cool, cooldown)
-        except Exception as error:  # noqa: BLE001 # memory knows; a database that is away must not cost the request
+        except StoreError as error:  # memory knows; a database that is away must not cost the request
             logger.warning(
                 "account=%s action=cooldown-not-stored reason=%s: %s", account.name, type(error).__name__, error
             )
@@ -330,7 +339,7 @@ class PoolService:
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
         try:
             await asyncio.to_thread(self._store.disable, account.id, reason, utcnow())
-        except Exception as error:  # noqa: BLE001 # as above
+        except StoreError as error:
             logger.warning(
                 "account=%s action=disable-not-stored reason=%s: %s", account.name, type(error).__name__, error
             )
@@ -407,10 +416,16 @@ class PoolService:
                 if await asyncio.to_thread(self._store.revision) != self._revision:
                     self._take_changes(await asyncio.to_thread(self._store.changes, self._revision))
                 failing = False
-            except Exception as error:  # noqa: BLE001 # the pool goes on from memory while the database is away
+            except StoreError as error:  # the pool goes on from memory while the database is away
                 if not failing:
                     logger.warning("action=follow-failed reason=%s: %s", type(error).__name__, error)
                 failing = True
+
+    async def _prune(self) -> None:
+        try:
+            await asyncio.to_thread(self._store.prune, before=utcnow() - KEPT)
+        except StoreError as error:
+            logger.warning("action=prune-failed reason=%s: %s", type(error).__name__, error)
 
     def _take_changes(self, changes: Changes) -> None:
         now = utcnow()

@@ -26,7 +26,7 @@ from seatpool.providers.base import (
 )
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
-from seatpool.store import Lease, Store
+from seatpool.store import Lease, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -34,6 +34,9 @@ LEASE_S = 45.0
 """Longer than the two side calls of a renewal may take (15 s each): a lease must not end under its owner."""
 LOSER_LOOKS_EVERY_S = 0.25
 """How often one who waits for another process's renewal reads the store."""
+
+STORE_ATTEMPTS = 4
+"""Each waits for the database's own time-out of 5 s; after them memory alone knows the credential."""
 
 MEMORY_ONLY = frozenset({CredentialKind.COPILOT_SESSION})
 """Kinds that are not worth a row: cheap to get, bound to this editor's session."""
@@ -149,10 +152,22 @@ class Refresher:
         return replace(result, credential=await self._keep(account, result.credential, lease))
 
     async def _keep(self, account: Account, credential: Credential, lease: Lease | None) -> Credential:
-        if credential.kind not in MEMORY_ONLY:
-            credential = await asyncio.to_thread(
-                self._store.save_credential, account.id, credential, now=utcnow(), release=lease
-            )
+        """Hold it and store it. A refresh token that was rotated is worth some patience with a busy database."""
+        self._vault.put(account.id, credential)
+        if credential.kind in MEMORY_ONLY:
+            return credential
+        for attempt in range(STORE_ATTEMPTS):
+            try:
+                credential = await asyncio.to_thread(
+                    self._store.save_credential, account.id, credential, now=utcnow(), release=lease
+                )
+            except StoreUnavailable as error:
+                logger.warning(
+                    "account=%s action=credential-not-stored attempt=%d: %s", account.name, attempt + 1, error
+                )
+                await asyncio.sleep(LOSER_LOOKS_EVERY_S)
+            else:
+                break
         self._vault.put(account.id, credential)
         return credential
 

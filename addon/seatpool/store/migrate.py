@@ -3,6 +3,7 @@
 Loading Alembic costs more than everything else at start-up, so it is loaded only when there is something to do.
 """
 
+import logging
 import threading
 from pathlib import Path
 
@@ -29,6 +30,7 @@ def bring_to_head(engine: Engine, where: str) -> None:
     from alembic import command
     from alembic.config import Config
 
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plugin that it sets up
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     with _alembic_is_global, engines.writing(engine).begin() as db:
