@@ -41,9 +41,7 @@ ENGINE_PATH = "/v1/engines/gpt-41-copilot/completions"
 ENGINE = route(ENGINE_PATH, "proxy.individual.githubcopilot.com")
 
 
-def facts(
-    to: Route = CHAT, path: str = "/chat/completions", body: object = None, **headers: str
-) -> RequestFacts:
+def facts(to: Route = CHAT, path: str = "/chat/completions", body: object = None, **headers: str) -> RequestFacts:
     """Facts of a request; headers by keyword, with `_` for `-`."""
     fields = {"authorization": f"Bearer {BOB_CT}", **{k.replace("_", "-"): v for k, v in headers.items()}}
     content = body if isinstance(body, bytes) else json.dumps(body).encode()

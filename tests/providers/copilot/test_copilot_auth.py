@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from seatpool.core.model import Account, CredentialKind, ProviderName
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.providers.base import Headers, RequestFacts
 from seatpool.providers.copilot import COPILOT, auth
 from tests.providers.copilot.copilot_material import (
@@ -104,7 +104,9 @@ def test_no_other_spelling_and_no_other_host_may_receive(account: Account, origi
     assert not COPILOT.may_receive(account, origin)
 
 
-@pytest.mark.parametrize("issuer", ["", "ghe.com", ".ghe.com", "a.b.ghe.com", "evil.example", "github.com.evil.example"])
+@pytest.mark.parametrize(
+    "issuer", ["", "ghe.com", ".ghe.com", "a.b.ghe.com", "evil.example", "github.com.evil.example"]
+)
 def test_an_unknown_issuer_has_no_hosts(issuer: str) -> None:
     account = Account(3, ProviderName.COPILOT, "x", "x", issuer)
     for host in ("api.github.com", "api.githubcopilot.com", issuer, f"api.{issuer}", f"copilot-api.{issuer}"):
@@ -115,20 +117,19 @@ def test_another_providers_account_has_no_hosts_here() -> None:
     assert not COPILOT.may_receive(Account(4, ProviderName.CODEX, "c", "c", "github.com"), "https://api.github.com")
 
 
-_PIECES = st.lists(
-    st.sampled_from(
-        ["https://", "http://", "api.", "github", "copilot", ".com", "githubcopilot.com", "octo", ".ghe.com", "evil", ".",
-         "@", "\\", "/", ":", "443", "#", "?", "%2e", "\u212a", "xn--", " ", "\t", "copilot-api."]
-    ),
-    max_size=8,
-).map("".join)  # fmt: skip
+_HOST_PIECES = ["api.", "github", "copilot", ".com", "githubcopilot.com", "octo", ".ghe.com", "copilot-api.", "evil"]
+_TRICKS = ["https://", "http://", ".", "@", "\\", "/", ":", "443", "#", "?", "%2e", "\u212a", "xn--", " ", "\t"]
+_PIECES = st.lists(st.sampled_from(_HOST_PIECES + _TRICKS), max_size=8).map("".join)
 
 
 @given(st.one_of(_PIECES, st.text()))
 @example("https://api.githubcopilot.com:443")
 def test_what_may_receive_is_read_the_same_by_every_parser(origin: str) -> None:
     """Whatever is let through is plain https to a host that Python's own parser places under the issuer too."""
-    for account, zones in ((ACCOUNT, ("githubcopilot.com", "github.com", "githubusercontent.com")), (TENANT, ("octo.ghe.com",))):
+    for account, zones in (
+        (ACCOUNT, ("githubcopilot.com", "github.com", "githubusercontent.com")),
+        (TENANT, ("octo.ghe.com",)),
+    ):
         if COPILOT.may_receive(account, origin):
             parts = urlsplit(origin)
             assert parts.scheme == "https" and parts.username is None
@@ -204,8 +205,8 @@ def test_auto_mode_needs_a_session_as_well() -> None:
         ("tid=;x", minted("tid=;y"), False),
     ],
 )
-def test_holds_knows_the_same_person(sent: str, held: object, same: bool) -> None:
-    assert COPILOT.holds(Headers([("authorization", f"Bearer {sent}")]), held) is same  # type: ignore[arg-type]
+def test_holds_knows_the_same_person(sent: str, held: Credential, same: bool) -> None:
+    assert COPILOT.holds(Headers([("authorization", f"Bearer {sent}")]), held) is same
 
 
 # -- whether it can be sent
@@ -224,15 +225,15 @@ def test_holds_knows_the_same_person(sent: str, held: object, same: bool) -> Non
         (session(ttl_s=119), False),
     ],
 )
-def test_ready_means_more_than_two_minutes_and_a_known_host(credential: object, ready: bool) -> None:
-    assert COPILOT.ready(credential, NOW) is ready  # type: ignore[arg-type]
+def test_ready_means_more_than_two_minutes_and_a_known_host(credential: Credential, ready: bool) -> None:
+    assert COPILOT.ready(credential, NOW) is ready
 
 
 # -- edits
 
 
-def edited(request: RequestFacts, *credentials: object) -> tuple[str, dict[str, str], tuple[str, ...]]:
-    held = {c.kind: c for c in credentials}  # type: ignore[attr-defined]
+def edited(request: RequestFacts, *credentials: Credential) -> tuple[str, dict[str, str], tuple[str, ...]]:
+    held = {c.kind: c for c in credentials}
     edits = COPILOT.edits(request, ACCOUNT, held, None)
     return edits.origin, dict(edits.set_headers), edits.remove_headers
 

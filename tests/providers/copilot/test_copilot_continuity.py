@@ -104,6 +104,12 @@ def test_a_conversation_keeps_its_key_as_it_grows(to: Route, first: object, late
     assert key(first, to) == key(later, to) is not None
 
 
+def test_who_said_it_is_part_of_the_beginning() -> None:
+    as_system = {"messages": [{"role": "system", "content": "a"}, ASK]}
+    as_answer = {"messages": [{"role": "assistant", "content": "a"}, ASK]}
+    assert key(as_system) != key(as_answer)
+
+
 def test_other_beginnings_and_other_windows_are_other_conversations() -> None:
     other_words = {"messages": [SYSTEM, {"role": "user", "content": "Why is grass green?"}]}
     other_system = {"messages": [{"role": "system", "content": "Be brief."}, ASK]}
@@ -114,7 +120,9 @@ def test_other_beginnings_and_other_windows_are_other_conversations() -> None:
 
 def test_the_clis_session_is_its_key_whatever_is_said() -> None:
     one = key({"messages": [ASK]}, x_client_session_id="cli-1")
-    assert one == key({"messages": [SYSTEM]}, x_client_session_id="cli-1") == key(b"", SOCKET, x_client_session_id="cli-1")
+    assert (
+        one == key({"messages": [SYSTEM]}, x_client_session_id="cli-1") == key(b"", SOCKET, x_client_session_id="cli-1")
+    )
     assert one != key({"messages": [ASK]}, x_client_session_id="cli-2")
 
 
@@ -130,7 +138,8 @@ def test_ghost_text_goes_by_the_window_and_embeddings_by_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [{}, [], {"messages": []}, {"messages": [SYSTEM]}, {"messages": 7, "input": {}}, {"messages": [1, None]}, b"{"]
+    "body",
+    [{}, [], {"messages": []}, {"messages": [SYSTEM]}, {"messages": 7, "input": {}}, {"messages": [1, None]}, b"{"],
 )
 def test_where_nobody_has_spoken_there_is_no_conversation(body: object) -> None:
     assert key(body) is None
@@ -156,8 +165,10 @@ def test_no_body_makes_it_raise(body: bytes) -> None:
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.floats() | st.text(max_size=10),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["role", "content", "text", "type"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["role", "content", "text", "type"]), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 

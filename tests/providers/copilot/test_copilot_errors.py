@@ -21,6 +21,7 @@ from tests.providers.copilot.copilot_material import (
 )
 
 K = OutcomeKind
+ALL = WHOLE_ACCOUNT
 MODEL = Scope(ScopeKind.MODEL, "gpt-x")
 CHAT = Scope(ScopeKind.BUCKET, "chat")
 COMPLETIONS = Scope(ScopeKind.BUCKET, "completions")
@@ -31,78 +32,167 @@ def error(code: str = "", message: str = "", **more: object) -> dict[str, object
 
 
 # Bodies are those of copilot.md 2, 4 and 5.4; codes carry their `:sku` where upstream was seen to add one.
-ROWS = [
+ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     # 429: the account's
-    (429, error("user_global_rate_limited:pro_plus", "Sorry, you've exceeded your 5 hour session limits."), K.QUOTA_SPENT, "user_global_rate_limited", WHOLE_ACCOUNT),
-    (429, error("user_weekly_rate_limited:pro_plus", "Sorry, you've exceeded your weekly rate limits."), K.QUOTA_SPENT, "user_weekly_rate_limited", WHOLE_ACCOUNT),
+    (
+        429,
+        error("user_global_rate_limited:pro_plus", "Sorry, you've exceeded your 5 hour session limits."),
+        K.QUOTA_SPENT,
+        "user_global_rate_limited",
+        ALL,
+    ),
+    (
+        429,
+        error("user_weekly_rate_limited:pro_plus", "Sorry, you've exceeded your weekly rate limits."),
+        K.QUOTA_SPENT,
+        "user_weekly_rate_limited",
+        ALL,
+    ),
     (429, error("user_model_rate_limited:pro"), K.RATE_LIMITED, "user_model_rate_limited", MODEL),
-    (429, error("rate_limited", "Sorry, you've exceeded your rate limits."), K.RATE_LIMITED, "rate_limited", WHOLE_ACCOUNT),
-    (429, {"code": "rate_limited", "message": "the inner object alone"}, K.RATE_LIMITED, "rate_limited", WHOLE_ACCOUNT),
-    (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", WHOLE_ACCOUNT),
+    (429, error("rate_limited", "Sorry, you've exceeded your rate limits."), K.RATE_LIMITED, "rate_limited", ALL),
+    (429, {"code": "rate_limited", "message": "the inner object alone"}, K.RATE_LIMITED, "rate_limited", ALL),
+    (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", ALL),
     (429, error("quota_exceeded"), K.QUOTA_SPENT, "quota_exceeded", CHAT),
-    (429, error("never-seen-before"), K.RATE_LIMITED, "rate_limited", WHOLE_ACCOUNT),
-    (429, "Too Many Requests", K.RATE_LIMITED, "rate_limited", WHOLE_ACCOUNT),
-    (429, "", K.RATE_LIMITED, "rate_limited", WHOLE_ACCOUNT),
+    (429, error("never-seen-before"), K.RATE_LIMITED, "rate_limited", ALL),
+    (429, "Too Many Requests", K.RATE_LIMITED, "rate_limited", ALL),
+    (429, "", K.RATE_LIMITED, "rate_limited", ALL),
     # 429 and 503: nobody's here
-    (429, error("integration_rate_limited"), K.OVERLOADED, "integration_rate_limited", WHOLE_ACCOUNT),
-    (429, error("model_overloaded"), K.OVERLOADED, "model_overloaded", WHOLE_ACCOUNT),
-    (503, error("model_overloaded"), K.OVERLOADED, "model_overloaded", WHOLE_ACCOUNT),
-    (429, error("upstream_provider_rate_limit"), K.OVERLOADED, "upstream_provider_rate_limit", WHOLE_ACCOUNT),
-    (429, error("extension_blocked", type="rate_limit_error"), K.OVERLOADED, "extension_blocked", WHOLE_ACCOUNT),
-    (429, {"error": {"code": 429, "message": "Quota exceeded for gemini", "status": "RESOURCE_EXHAUSTED"}}, K.OVERLOADED, "provider-limit", WHOLE_ACCOUNT),
-    (429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], K.OVERLOADED, "provider-limit", WHOLE_ACCOUNT),
-    (429, {"error": {"message": "You exceeded your current quota", "type": "insufficient_quota", "code": "insufficient_quota"}}, K.OVERLOADED, "provider-limit", WHOLE_ACCOUNT),
-    (429, {"type": "error", "error": {"type": "rate_limit_error", "message": "x"}}, K.OVERLOADED, "provider-limit", WHOLE_ACCOUNT),
-    (503, "", K.OVERLOADED, "service_unavailable", WHOLE_ACCOUNT),
+    (429, error("integration_rate_limited"), K.OVERLOADED, "integration_rate_limited", ALL),
+    (429, error("model_overloaded"), K.OVERLOADED, "model_overloaded", ALL),
+    (503, error("model_overloaded"), K.OVERLOADED, "model_overloaded", ALL),
+    (429, error("upstream_provider_rate_limit"), K.OVERLOADED, "upstream_provider_rate_limit", ALL),
+    (429, error("extension_blocked", type="rate_limit_error"), K.OVERLOADED, "extension_blocked", ALL),
+    (
+        429,
+        {"error": {"code": 429, "message": "Quota exceeded for gemini", "status": "RESOURCE_EXHAUSTED"}},
+        K.OVERLOADED,
+        "provider-limit",
+        ALL,
+    ),
+    (429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], K.OVERLOADED, "provider-limit", ALL),
+    (
+        429,
+        {
+            "error": {
+                "message": "You exceeded your current quota",
+                "type": "insufficient_quota",
+                "code": "insufficient_quota",
+            }
+        },
+        K.OVERLOADED,
+        "provider-limit",
+        ALL,
+    ),
+    (
+        429,
+        {"type": "error", "error": {"type": "rate_limit_error", "message": "x"}},
+        K.OVERLOADED,
+        "provider-limit",
+        ALL,
+    ),
+    (503, "", K.OVERLOADED, "service_unavailable", ALL),
     # 402
     (402, error("quota_exceeded", "You have no quota"), K.QUOTA_SPENT, "quota_exceeded", CHAT),
     (402, error("free_quota_exceeded"), K.QUOTA_SPENT, "free_quota_exceeded", CHAT),
     (402, "You have no quota\n", K.QUOTA_SPENT, "quota_exceeded", CHAT),
     (402, error("overage_limit_reached"), K.QUOTA_SPENT, "overage_limit_reached", CHAT),
     (402, error("additional_spend_limit_reached"), K.QUOTA_SPENT, "additional_spend_limit_reached", CHAT),
-    (402, error("billing_not_configured"), K.QUOTA_SPENT, "billing_not_configured", WHOLE_ACCOUNT),
-    (402, error("session_quota_exceeded"), K.CLIENT_ERROR, "session_quota_exceeded", WHOLE_ACCOUNT),
-    (402, error("something_new"), K.CLIENT_ERROR, "something_new", WHOLE_ACCOUNT),
+    (402, error("billing_not_configured"), K.QUOTA_SPENT, "billing_not_configured", ALL),
+    (402, error("session_quota_exceeded"), K.CLIENT_ERROR, "session_quota_exceeded", ALL),
+    (402, error("something_new"), K.CLIENT_ERROR, "something_new", ALL),
     # 401
-    (401, "unauthorized: token expired\n", K.UNAUTHORIZED, "unauthorized", WHOLE_ACCOUNT),
-    (401, "", K.UNAUTHORIZED, "unauthorized", WHOLE_ACCOUNT),
-    (401, "Invalid auto-mode selector\n", K.CARRIER, "auto-mode-selector", WHOLE_ACCOUNT),
-    (401, error("", "input item ID does not belong to this connection"), K.CARRIER, "item-id", WHOLE_ACCOUNT),
-    (400, error("bad_request", "input item ID does not belong to this connection", type="websocket_error"), K.CARRIER, "item-id", WHOLE_ACCOUNT),
-    (401, {"authorize_url": "https://example.test/consent"}, K.CLIENT_ERROR, "authorize-url", WHOLE_ACCOUNT),
-    (401, error("agent_unauthorized", authorize_url="https://example.test/consent"), K.CLIENT_ERROR, "authorize-url", WHOLE_ACCOUNT),
+    (401, "unauthorized: token expired\n", K.UNAUTHORIZED, "unauthorized", ALL),
+    (401, "", K.UNAUTHORIZED, "unauthorized", ALL),
+    (401, "Invalid auto-mode selector\n", K.CARRIER, "auto-mode-selector", ALL),
+    (401, error("", "input item ID does not belong to this connection"), K.CARRIER, "item-id", ALL),
+    (
+        400,
+        error("bad_request", "input item ID does not belong to this connection", type="websocket_error"),
+        K.CARRIER,
+        "item-id",
+        ALL,
+    ),
+    (401, {"authorize_url": "https://example.test/consent"}, K.CLIENT_ERROR, "authorize-url", ALL),
+    (
+        401,
+        error("agent_unauthorized", authorize_url="https://example.test/consent"),
+        K.CLIENT_ERROR,
+        "authorize-url",
+        ALL,
+    ),
     # 403
-    (403, error("", "You are not licensed to use Copilot."), K.REVOKED, "not-licensed", WHOLE_ACCOUNT),
-    (403, "unauthorized: not authorized to use this Copilot feature", K.REVOKED, "not-licensed", WHOLE_ACCOUNT),
-    (403, {"error_details": {"notification_id": "spammy_user", "message": "Contact Support."}, "message": "Resource not accessible by integration"}, K.REVOKED, "spammy_user", WHOLE_ACCOUNT),
-    (403, {"error_details": {"message": "x"}}, K.REVOKED, "no-access", WHOLE_ACCOUNT),
-    (403, error("", "Access to this model is disabled by your organization's policy"), K.NOT_ENTITLED, "model-policy", MODEL),
-    (403, error("", "The prompt was refused by the content policy"), K.CLIENT_ERROR, "content", WHOLE_ACCOUNT),
-    (403, "Forbidden", K.CLIENT_ERROR, "http-403", WHOLE_ACCOUNT),
+    (403, error("", "You are not licensed to use Copilot."), K.REVOKED, "not-licensed", ALL),
+    (403, "unauthorized: not authorized to use this Copilot feature", K.REVOKED, "not-licensed", ALL),
+    (
+        403,
+        {
+            "error_details": {"notification_id": "spammy_user", "message": "Contact Support."},
+            "message": "Resource not accessible by integration",
+        },
+        K.REVOKED,
+        "spammy_user",
+        ALL,
+    ),
+    (403, {"error_details": {"message": "x"}}, K.REVOKED, "no-access", ALL),
+    (
+        403,
+        error("", "Access to this model is disabled by your organization's policy"),
+        K.NOT_ENTITLED,
+        "model-policy",
+        MODEL,
+    ),
+    (403, error("", "The prompt was refused by the content policy"), K.CLIENT_ERROR, "content", ALL),
+    (403, "Forbidden", K.CLIENT_ERROR, "http-403", ALL),
     # 400
-    (400, error("model_not_supported", "The requested model is not supported.", param="model", type="invalid_request_error"), K.NOT_ENTITLED, "model_not_supported", MODEL),
+    (
+        400,
+        error(
+            "model_not_supported", "The requested model is not supported.", param="model", type="invalid_request_error"
+        ),
+        K.NOT_ENTITLED,
+        "model_not_supported",
+        MODEL,
+    ),
     (400, "The requested model is not supported.", K.NOT_ENTITLED, "model_not_supported", MODEL),
-    (400, error("model_not_available_for_integrator"), K.CLIENT_ERROR, "model_not_available_for_integrator", WHOLE_ACCOUNT),
-    (400, error("unsupported_api_for_model"), K.CLIENT_ERROR, "unsupported_api_for_model", WHOLE_ACCOUNT),
-    (400, error("invalid_encrypted_content", "The encrypted content gAAA... could not be verified."), K.CARRIER, "invalid_encrypted_content", WHOLE_ACCOUNT),
-    (400, error("invalid_request_body", "messages.1.content.0: Invalid signature in thinking block"), K.CARRIER, "thinking-signature", WHOLE_ACCOUNT),
-    (400, error("", "messages.1.content.0: Invalid `signature` in `thinking` block"), K.CARRIER, "thinking-signature", WHOLE_ACCOUNT),
-    (400, error("previous_response_not_found"), K.CARRIER, "previous_response_not_found", WHOLE_ACCOUNT),
-    (400, error("vision_attachment_not_accessible"), K.CARRIER, "vision_attachment_not_accessible", WHOLE_ACCOUNT),
-    (400, error("invalid_request_body", "messages: at least one"), K.CLIENT_ERROR, "invalid_request_body", WHOLE_ACCOUNT),
+    (400, error("model_not_available_for_integrator"), K.CLIENT_ERROR, "model_not_available_for_integrator", ALL),
+    (400, error("unsupported_api_for_model"), K.CLIENT_ERROR, "unsupported_api_for_model", ALL),
+    (
+        400,
+        error("invalid_encrypted_content", "The encrypted content gAAA... could not be verified."),
+        K.CARRIER,
+        "invalid_encrypted_content",
+        ALL,
+    ),
+    (
+        400,
+        error("invalid_request_body", "messages.1.content.0: Invalid signature in thinking block"),
+        K.CARRIER,
+        "thinking-signature",
+        ALL,
+    ),
+    (
+        400,
+        error("", "messages.1.content.0: Invalid `signature` in `thinking` block"),
+        K.CARRIER,
+        "thinking-signature",
+        ALL,
+    ),
+    (400, error("previous_response_not_found"), K.CARRIER, "previous_response_not_found", ALL),
+    (400, error("vision_attachment_not_accessible"), K.CARRIER, "vision_attachment_not_accessible", ALL),
+    (400, error("invalid_request_body", "messages: at least one"), K.CLIENT_ERROR, "invalid_request_body", ALL),
     # the rest
-    (404, "", K.CLIENT_ERROR, "http-404", WHOLE_ACCOUNT),
-    (413, error("request_too_large"), K.CLIENT_ERROR, "request_too_large", WHOLE_ACCOUNT),
-    (421, "Misdirected Request", K.MISDIRECTED, "misdirected", WHOLE_ACCOUNT),
-    (422, error("content_filter"), K.CLIENT_ERROR, "content_filter", WHOLE_ACCOUNT),
-    (424, "", K.CLIENT_ERROR, "http-424", WHOLE_ACCOUNT),
-    (466, "update your client", K.CLIENT_ERROR, "client-too-old", WHOLE_ACCOUNT),
-    (499, "", K.CLIENT_ERROR, "http-499", WHOLE_ACCOUNT),
-    (500, error("internal_error"), K.SERVER_ERROR, "server-error", WHOLE_ACCOUNT),
-    (502, "<html>", K.SERVER_ERROR, "server-error", WHOLE_ACCOUNT),
-    (504, "", K.SERVER_ERROR, "server-error", WHOLE_ACCOUNT),
-    (200, error("rate_limited"), K.OK, "ok", WHOLE_ACCOUNT),
-]  # fmt: skip
+    (404, "", K.CLIENT_ERROR, "http-404", ALL),
+    (413, error("request_too_large"), K.CLIENT_ERROR, "request_too_large", ALL),
+    (421, "Misdirected Request", K.MISDIRECTED, "misdirected", ALL),
+    (422, error("content_filter"), K.CLIENT_ERROR, "content_filter", ALL),
+    (424, "", K.CLIENT_ERROR, "http-424", ALL),
+    (466, "update your client", K.CLIENT_ERROR, "client-too-old", ALL),
+    (499, "", K.CLIENT_ERROR, "http-499", ALL),
+    (500, error("internal_error"), K.SERVER_ERROR, "server-error", ALL),
+    (502, "<html>", K.SERVER_ERROR, "server-error", ALL),
+    (504, "", K.SERVER_ERROR, "server-error", ALL),
+    (200, error("rate_limited"), K.OK, "ok", ALL),
+]
 
 
 @pytest.mark.parametrize(("status", "body", "kind", "code", "scope"), ROWS)
@@ -141,12 +231,27 @@ def test_an_unknown_model_limits_nothing_rather_than_the_whole_account() -> None
 @pytest.mark.parametrize(
     ("limiter", "kind", "code", "scope"),
     [
-        ("global-chat:global-usage-5-hour-key:userID:COPILOT_PLAN_INDIVIDUAL", K.QUOTA_SPENT, "user_global_rate_limited", WHOLE_ACCOUNT),
-        ("global-chat:global-usage-weekly-key:userID:COPILOT_PLAN_INDIVIDUAL", K.QUOTA_SPENT, "user_weekly_rate_limited", WHOLE_ACCOUNT),
-        ("global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU", K.RATE_LIMITED, "rate_limited", CHAT),
-        ("something-else:key", K.RATE_LIMITED, "rate_limited", WHOLE_ACCOUNT),
+        (
+            "global-chat:global-usage-5-hour-key:userID:COPILOT_PLAN_INDIVIDUAL",
+            K.QUOTA_SPENT,
+            "user_global_rate_limited",
+            ALL,
+        ),
+        (
+            "global-chat:global-usage-weekly-key:userID:COPILOT_PLAN_INDIVIDUAL",
+            K.QUOTA_SPENT,
+            "user_weekly_rate_limited",
+            ALL,
+        ),
+        (
+            "global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU",
+            K.RATE_LIMITED,
+            "rate_limited",
+            CHAT,
+        ),
+        ("something-else:key", K.RATE_LIMITED, "rate_limited", ALL),
     ],
-)  # fmt: skip
+)
 def test_the_limiters_name_says_what_a_generic_429_does_not(
     limiter: str, kind: OutcomeKind, code: str, scope: Scope
 ) -> None:
@@ -193,11 +298,16 @@ DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)
         # a window that still has room, or is not this request's, does not end anything
         (402, "quota_exceeded", {"x-quota-snapshot-chat": SPENT.replace("0.0", "50.0")}, None),
         (402, "quota_exceeded", {"x-quota-snapshot-completions": SPENT}, None),
-        (429, "user_global_rate_limited", {"x-usage-ratelimit-session": "rem=0&rst=2026-11-21T15:00:00Z"}, at(5 * 3600)),
+        (
+            429,
+            "user_global_rate_limited",
+            {"x-usage-ratelimit-session": "rem=0&rst=2026-11-21T15:00:00Z"},
+            at(5 * 3600),
+        ),
         (429, "user_weekly_rate_limited", {"x-usage-ratelimit-session": "rem=0&rst=2026-11-21T15:00:00Z"}, None),
         (429, "rate_limited", {"x-quota-snapshot-chat": SPENT}, None),
     ],
-)  # fmt: skip
+)
 def test_spent_quota_ends_with_the_reset_of_its_window(
     status: int, code: str, headers: dict[str, str], until: datetime | None
 ) -> None:
@@ -234,8 +344,10 @@ def test_no_answer_makes_it_raise(status: int, body: bytes, headers: dict[str, s
 
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.dictionaries(st.sampled_from(["error", "code", "message", "error_details", "type"]), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(st.sampled_from(["error", "code", "message", "error_details", "type"]), inner, max_size=4)
+    ),
     max_leaves=10,
 )
 
