@@ -158,6 +158,16 @@ def test_an_account_that_is_put_again_is_not_chosen_twice_over() -> None:
     assert chosen(state) is None
 
 
+def test_without_regard_to_quota_priority_alone_decides() -> None:
+    state = pool(account(1, priority=1), account(2, priority=2))
+    state.rank(by_quota=False, now=NOW)
+    state.observe(1, window(0.0), NOW)
+    state.use(1, NOW)
+    assert chosen(state) == 1
+    state.rank(by_quota=True, now=NOW)
+    assert chosen(state) == 2
+
+
 EVENTS = st.lists(
     st.one_of(
         st.tuples(st.just("put"), st.integers(1, 4), st.booleans()),

@@ -164,8 +164,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
         fakes = lab.upstream({"accounts": ACCOUNTS})
         proxies: list[Mitmdump] = []
 
-        def start(*pooled: str, **options: str) -> Scene:
-            proxy = Mitmdump(tmp_path / f"proxy-{len(proxies)}", lab=lab, upstream_ca=fakes.ca, options=options)
+        def start(*pooled: str, arguments: tuple[str, ...] = (), **options: str) -> Scene:
+            folder = tmp_path / f"proxy-{len(proxies)}"
+            proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, options=options, arguments=arguments)
             scene = Scene(lab, fakes, proxy, tmp_path)
             proxy.folder.mkdir()
             scene.pool(*pooled)

@@ -1,6 +1,7 @@
 """What end-to-end tests, the demo and the benchmark share.
 
-namespace         `Lab`: a private network in which the fakes answer to their real names; `namespaces_allowed`, `why_no_namespaces`
+namespace         `Lab`: a private network in which the fakes answer to their real names
+                  (`namespaces_allowed`, `why_no_namespaces`)
 mitmdump          `Mitmdump`: a real mitmdump with the pool, or bare
 clients           `Network`: HTTP/1.1, HTTP/2 and WebSocket clients through a proxy; `curl`
 incoming          an answer as it arrives, with times

@@ -18,7 +18,9 @@ def responseheaders(flow):
     if flow.response.headers.get("content-type", "").startswith("text/event-stream"):
         flow.response.stream = True
 """
-_LISTENING = re.compile(r"proxy.* listening at \S*:(\d+)")
+_ANNOUNCER = Path(__file__).with_name("announce_start.py")
+_STARTED = "^start-up is over$"
+_LISTENING = r"proxy.* listening at \S*:(\d+)"
 
 
 class Mitmdump:
@@ -52,7 +54,12 @@ class Mitmdump:
         self._env |= {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
         self._addon = folder / "bare_addon.py" if bare else addon
         self._bare = bare
-        self._options = {"confdir": str(folder / "confdir"), "pool_db": str(self.database), **(options or {})}
+        self._options = {
+            "listen_host": "127.0.0.1",
+            "confdir": str(folder / "confdir"),
+            "pool_db": str(self.database),
+            **(options or {}),
+        }
         if upstream_ca is not None:
             self._options["ssl_verify_upstream_trusted_ca"] = str(upstream_ca)
         if bare:
@@ -99,7 +106,8 @@ class Mitmdump:
         self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
         self._reader.start()
         try:
-            found = self.wait_log(_LISTENING.pattern, timeout_s, since=since)
+            self.wait_log(_STARTED, timeout_s, since=since)
+            found = self.wait_log(_LISTENING, timeout_s, since=since)
         except AssertionError as error:
             self.stop()
             raise RuntimeError(f"mitmdump did not start:\n{error}") from None
@@ -143,8 +151,17 @@ class Mitmdump:
     def _command(self) -> list[str]:
         mitmdump = Path(sys.executable).with_name("mitmdump")
         options = [part for name, value in self._options.items() for part in ("--set", f"{name}={value}")]
-        listen = ["--listen-host", "127.0.0.1", "--listen-port", str(self.port)]
-        return [str(mitmdump), *listen, "-s", str(self._addon), *options, *self._arguments]
+        return [
+            str(mitmdump),
+            "--listen-port",
+            str(self.port),
+            "-s",
+            str(self._addon),
+            "-s",
+            str(_ANNOUNCER),
+            *options,
+            *self._arguments,
+        ]
 
     def _spawn(self, argv: list[str]) -> subprocess.Popen[str]:
         pipes: dict[str, Any] = {

@@ -148,6 +148,7 @@ class Lab:
             **more,
         )
         self._processes.append(process)
+        self._tell_holder(process.pid)
         return process
 
     def run(
@@ -172,6 +173,7 @@ class Lab:
         """End one program that was started here. Returns its exit code."""
         if process in self._processes:
             self._processes.remove(process)
+            self._tell_holder(-process.pid)
         return end_process(process, number)
 
     def connect(self, host: str, port: int) -> socket.socket:
@@ -197,6 +199,11 @@ class Lab:
         if not process.stdout.readline():
             raise RuntimeError("the fake upstreams did not start; see their message above")
         return Control(control, ca)
+
+    def _tell_holder(self, session: int) -> None:
+        assert self._holder is not None and self._holder.stdin is not None, "the lab is closed"
+        self._holder.stdin.write(f"{session:+d}\n")
+        self._holder.stdin.flush()
 
     def _enter(self, cwd: Path) -> list[str]:
         flags = _flags()

@@ -154,7 +154,7 @@ async def test_an_issuer_out_of_reach_rests_the_account_without_calling_it_limit
     issuer.down = True
     assert await service.assign(service.open("flow", FACTS, Headers())) == Exhausted(limited=False)
     assert store.account("alice").disabled is None
-    assert [c.reason for c in store.cooldowns(datetime.now(UTC))] == ["renewal-unreachable"]
+    assert [c.reason for c in store.cooldowns(datetime.now(UTC))] == ["renewal-no-answer"]
 
 
 async def test_a_revoked_seat_is_disabled_and_never_leads_to_the_next_account(store: Store, issuer: Issuer) -> None:

@@ -6,6 +6,7 @@ Prints one JSON line when it listens, and ends on SIGTERM or SIGINT.
 import argparse
 import asyncio
 import json
+import logging
 import shutil
 import signal
 import tempfile
@@ -52,6 +53,7 @@ async def _serve(arguments: argparse.Namespace, folder: Path) -> None:
 
 def main() -> None:
     """Serve until told to stop."""
+    logging.getLogger("asyncio").setLevel(logging.ERROR)  # a client that leaves in mid-stream is no news here
     with tempfile.TemporaryDirectory() as folder:
         asyncio.run(_serve(_arguments(), Path(folder)))
 

@@ -176,6 +176,8 @@ class Http1Reply(Reply):
         return made
 
     async def _write(self, data: bytes) -> None:
+        if self._engine.transport.is_closing():
+            raise asyncio.CancelledError  # the client is gone, and we heard of it before our task did
         self._engine.transport.write(data)
         if not self._engine.writable.is_set():
             await self._engine.writable.wait()

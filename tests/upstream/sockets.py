@@ -121,8 +121,8 @@ class Conversation:
             case "cut":
                 self._exchange.reply.close()
                 return False
-            case "close_code":
-                self._socket.close(int(behaviour.code or 1011))
+            case "close_code" | "truncated":
+                self._socket.close(int(behaviour.code or (1000 if verdict == "truncated" else 1011)))
                 return await self._closed()
             case "failed":
                 await self._send(script.failure(str(behaviour.code or "server_error")))

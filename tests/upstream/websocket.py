@@ -26,6 +26,8 @@ class Socket:
 
     async def send(self, text: str) -> None:
         """Send a text message."""
+        if self._transport.is_closing():
+            raise asyncio.CancelledError  # the client is gone, and we heard of it before our task did
         try:
             self._transport.write(self._protocol.send(TextMessage(data=text)))
         except LocalProtocolError:

@@ -24,7 +24,7 @@ class Behaviour:
       `model_not_supported`, `status` (any, given by `status`, `body` and `headers`);
     - broken before an answer: `close`, `reset`, `goaway`, `hang`;
     - broken streams, after `after` deltas: `cut`, `stall` (silence), `failed` (an error event), `truncated` (a clean
-      end without the terminal event), `close_code` (WebSocket close with `code`).
+      end without the terminal event; close 1000 on a WebSocket), `close_code` (WebSocket close with `code`).
 
     A refusal on a `frame` is an error frame, sent after `after` deltas.
     """

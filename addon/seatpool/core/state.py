@@ -19,7 +19,8 @@ Rank = tuple[bool, int, int, float, int]
 class PoolState:
     """Accounts, quota windows, cooldowns and affinities of every provider."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, by_quota: bool = True) -> None:
+        self._by_quota = by_quota
         self.accounts: dict[int, Account] = {}
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
@@ -29,6 +30,12 @@ class PoolState:
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
         self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
+
+    def rank(self, *, by_quota: bool, now: datetime) -> None:
+        """Order the accounts by quota and use, or (False) by priority alone: then a limit moves nobody."""
+        self._by_quota = by_quota
+        for account_id in self.accounts:
+            self._replace(account_id, now)
 
     def put(self, account: Account, now: datetime) -> None:
         """Add an account, or replace what was known of it."""
@@ -141,8 +148,9 @@ class PoolState:
         self._set_alarm(account_id, now)
         if self.blocked(account_id, (), now) is not None:
             return
-        left = max(0.0, self.left(account_id, now))
-        rank = (left <= 0.0, account.priority, -round(left * 100), self._used.get(account_id, 0.0), account_id)
+        left = max(0.0, self.left(account_id, now)) if self._by_quota else 1.0
+        used = self._used.get(account_id, 0.0) if self._by_quota else 0.0
+        rank = (left <= 0.0, account.priority, -round(left * 100), used, account_id)
         self._rank[account_id] = rank
         insort(self._ready[account.provider], rank)
 

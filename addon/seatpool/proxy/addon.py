@@ -16,7 +16,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.registry import match
 from seatpool.proxy import listening, options, replay
-from seatpool.proxy.answers import as_response, body_of, headers_of, reply_of
+from seatpool.proxy.answers import as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.service.pool import PoolService
 from seatpool.service.trail import Assignment
@@ -66,7 +66,7 @@ class Pool:
         if "pool_db" in updated and options.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
         if self.service is not None:
-            self.service.policy = options.policy_of(ctx.options)
+            self.service.set_policy(options.policy_of(ctx.options))
 
     def _open(self, database: str) -> None:
         try:
@@ -177,7 +177,7 @@ class Pool:
         try:
             if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
                 self.service.served(
-                    exchange.trail, exchange.answered(response.status_code), headers_of(response.headers.fields)
+                    exchange.trail, exchange.answered(response.status_code), exchange.answer_headers(response)
                 )
         except Exception:
             logger.exception("action=passthrough hook=responseheaders")
@@ -198,7 +198,7 @@ class Pool:
         if trail is None or self.service is None:
             return
         if response is not None:
-            reply = reply_of(response)
+            reply = reply_of(response, exchange.answer_headers(response))
             outcome = exchange.provider.classify(trail.facts, reply, utcnow())
             exchange.refusals[trail.number] = response
             again = await self.service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)

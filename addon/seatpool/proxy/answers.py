@@ -12,11 +12,9 @@ def as_response(reply: HttpReply) -> http.Response:
     return http.Response.make(reply.status, reply.body, dict(reply.headers.items()))
 
 
-def reply_of(response: http.Response) -> HttpReply:
+def reply_of(response: http.Response, headers: Headers) -> HttpReply:
     """An upstream's answer as the providers read it: decoded where the encoding is known and sound."""
-    return HttpReply(
-        response.status_code, headers_of(response.headers.fields), response.get_content(strict=False) or b""
-    )
+    return HttpReply(response.status_code, headers, response.get_content(strict=False) or b"")
 
 
 def body_of(request: http.Request) -> bytes:

@@ -21,8 +21,20 @@ from seatpool.service.trail import Assignment, Trail
 REDACTED = b"[redacted]"
 """Stands in a flow where a secret was."""
 
-SECRETS = frozenset({b"authorization", b"copilot-session-token", b"cookie", b"request-hmac", b"x-oai-attestation"})
-"""Request headers whose values are moved out of the flow (codex.md 2.1, copilot.md 3)."""
+SECRETS = frozenset(
+    {
+        b"authorization",
+        b"copilot-session-token",
+        b"cookie",
+        b"set-cookie",
+        b"request-hmac",
+        b"x-oai-attestation",
+        b"x-codex-turn-state",
+    }
+)
+"""Headers, of requests and answers, whose values are moved out of the flow (codex.md 2.1, 2.2, copilot.md 3)."""
+
+Fields = tuple[tuple[bytes, bytes], ...]
 
 
 @dataclass(slots=True)
@@ -49,25 +61,43 @@ class Exchange:
     """Set by the addon: what the editor gets where the upstream gave nothing."""
     refusals: dict[int, http.Response] = field(default_factory=dict)
     """Answers that were not delivered, by number of the attempt."""
+    received: list[tuple[http.Response, Fields]] = field(default_factory=list)
+    """Every upstream's answer with the header fields that it came with."""
 
     @classmethod
     def begin(cls, flow: http.HTTPFlow, provider: Provider) -> "Exchange":
         """Take the secrets out of a flow that has just begun."""
         request = flow.request
         fields = request.headers.fields
-        hidden: dict[bytes, list[bytes]] = {}
-        shown = []
-        for name, value in fields:
-            lower = name.lower()
-            if lower in SECRETS:
-                hidden.setdefault(lower, []).append(value)
-                shown.append((name, REDACTED))
-            else:
-                shown.append((name, value))
-        if hidden:
-            request.headers.fields = tuple(shown)
+        hidden = _hide(request)
         address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
         return cls(provider, headers_of(fields), hidden, address, flow.client_conn.id)
+
+    def receive(self, response: http.Response) -> None:
+        """An upstream's answer has begun: take the secrets out of it."""
+        self.received.append((response, response.headers.fields))
+        _hide(response)
+
+    def answer_headers(self, response: http.Response) -> Headers:
+        """An answer's headers as they came."""
+        return headers_of(next((f for r, f in self.received if r is response), response.headers.fields))
+
+    def deliver(self, response: http.Response) -> http.Response:
+        """The answer as the client gets it: with the secrets that it came with."""
+        hidden = _secrets(next((f for r, f in self.received if r is response), ()))
+        if not hidden:
+            return response
+        data = response.data
+        return http.Response(
+            data.http_version,
+            data.status_code,
+            data.reason,
+            http.Headers(_restored(response.headers.fields, hidden)),
+            None,
+            data.trailers,
+            data.timestamp_start,
+            data.timestamp_end,
+        )
 
     @property
     def assignment(self) -> Assignment | None:
@@ -126,17 +156,38 @@ class Exchange:
         if assignment is not None:
             removed = {name.lower().encode() for name in assignment.edits.remove_headers}
             changed = {n.lower().encode(): (n.encode(), v.encode()) for n, v in assignment.edits.set_headers}
-        restored = {name: list(values) for name, values in self.hidden.items()}
         fields = []
-        for name, value in request.headers.fields:
+        for name, value in _restored(request.headers.fields, self.hidden):
             lower = name.lower()
-            original = restored[lower].pop(0) if value == REDACTED and restored.get(lower) else value
-            if lower in removed:
-                continue
-            fields.append((name, changed.pop(lower)[1] if lower in changed else original))
+            if lower not in removed:
+                fields.append((name, changed.pop(lower)[1] if lower in changed else value))
         lowered = request.is_http2 or request.is_http3
         fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
         return fields
+
+
+def _secrets(fields: Fields) -> dict[bytes, list[bytes]]:
+    """Values of the secret headers, by lower-case name, in order."""
+    found: dict[bytes, list[bytes]] = {}
+    for name, value in fields:
+        if name.lower() in SECRETS:
+            found.setdefault(name.lower(), []).append(value)
+    return found
+
+
+def _hide(message: http.Message) -> dict[bytes, list[bytes]]:
+    """Put a placeholder in the place of every secret; returns what was there."""
+    fields = message.headers.fields
+    hidden = _secrets(fields)
+    if hidden:
+        message.headers.fields = tuple((n, REDACTED if n.lower() in SECRETS else v) for n, v in fields)
+    return hidden
+
+
+def _restored(fields: Fields, hidden: dict[bytes, list[bytes]]) -> list[tuple[bytes, bytes]]:
+    """The fields with the secrets back in their places; a value that somebody has set meanwhile stays."""
+    left = {name: list(values) for name, values in hidden.items()}
+    return [(n, left[n.lower()].pop(0) if v == REDACTED and left.get(n.lower()) else v) for n, v in fields]
 
 
 class ForeignHostError(Exception):

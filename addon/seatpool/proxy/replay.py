@@ -115,7 +115,9 @@ class PoolHttpStream(HttpStream):
         if isinstance(event, FROM_UPSTREAM):
             if event.stream_id != self._upstream_id:
                 return  # late news of an attempt that is over
-            if type(event) is ResponseData:
+            if isinstance(event, ResponseHeaders) and self._exchange is not None:
+                self._exchange.receive(event.response)
+            elif type(event) is ResponseData:
                 # The bulk of a stream. Nothing that follows from it needs translation.
                 yield from super()._handle_event(event)
                 return
@@ -136,6 +138,8 @@ class PoolHttpStream(HttpStream):
             command.event.stream_id = self.stream_id if to_client else self._upstream_id
             if isinstance(command.event, RequestHeaders):
                 command.event.request = self._wire(command.event.request, command.connection)
+            elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
+                command.event.response = self._exchange.deliver(command.event.response)
         elif isinstance(command, HttpRequestHeadersHook):
             provider = provider_of(self.flow.request.pretty_host)
             if provider is not None:

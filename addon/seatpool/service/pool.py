@@ -66,7 +66,7 @@ class PoolService:
         providers: Mapping[ProviderName, Provider] = PROVIDERS,
     ) -> None:
         self.policy = policy
-        self.state = PoolState()
+        self.state = PoolState(by_quota=policy.rotate_on_limit)
         self.in_flight: Counter[int] = Counter()
         self.turns = TurnStates()
         self._providers = providers
@@ -81,6 +81,11 @@ class PoolService:
         self._tasks: set[asyncio.Task[object]] = set()
 
     # -- life
+
+    def set_policy(self, policy: Policy) -> None:
+        """Go on under other numbers."""
+        self.policy = policy
+        self.state.rank(by_quota=policy.rotate_on_limit, now=utcnow())
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""
@@ -283,13 +288,20 @@ class PoolService:
             )
         except StoreError as error:
             logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
-            return None
+            return self._good_enough(account, kind, refused)
         if isinstance(result, Renewed):
             self.observe(account.id, result.windows)
             await self._learn_plan(account, result.plan)
             return result.credential
         await self._renewal_refused(account, kind, result)
         return None
+
+    def _good_enough(self, account: Account, kind: CredentialKind, refused: Credential | None) -> Credential | None:
+        """While the database is away: what memory holds, unless it is known to be of no use."""
+        held = self._vault.get(account.id, kind)
+        if held is None or held is refused or (held.expires_at is not None and held.expires_at <= utcnow()):
+            return None
+        return held
 
     async def _learn_plan(self, account: Account, plan: str | None) -> None:
         if plan is not None and plan != account.plan:

@@ -30,8 +30,10 @@ from seatpool.store import Lease, Store, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 45.0
-"""Longer than the two side calls of a renewal may take (15 s each): a lease must not end under its owner."""
+LEASE_S = 8.0
+"""How long the lease of a process that was killed keeps the others waiting."""
+HEARTBEAT_S = 2.5
+"""How often a living owner extends its lease: three beats may be late before it ends under its owner."""
 LOSER_LOOKS_EVERY_S = 0.25
 """How often one who waits for another process's renewal reads the store."""
 
@@ -112,11 +114,34 @@ class Refresher:
             if taken:
                 break
             await asyncio.sleep(LOSER_LOOKS_EVERY_S)
-        need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
+        beating = asyncio.create_task(self._beat(lease))
         try:
-            return await self._drive(provider, account, provider.renew(need, utcnow), lease)
+            need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
+            result = await self._drive(provider, account, provider.renew(need, utcnow), lease)
+            return await self._second_look(account, found, result) if isinstance(result, RenewalRefused) else result
         finally:
+            beating.cancel()
             await asyncio.to_thread(self._store.release, lease.key, lease.owner)
+
+    async def _beat(self, lease: Lease) -> None:
+        while True:
+            await asyncio.sleep(HEARTBEAT_S)
+            now = utcnow()
+            try:
+                await asyncio.to_thread(
+                    self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)
+                )
+            except StoreUnavailable as error:
+                logger.warning("action=heartbeat-failed lease=%s: %s", lease.key, error)
+
+    async def _second_look(
+        self, account: Account, sent: Credential | None, refusal: RenewalRefused
+    ) -> Renewed | RenewalRefused:
+        """A refused renewal counts only if nobody has stored another login meanwhile (a person, a stalled process)."""
+        if sent is None or not refusal.durable:
+            return refusal
+        stored = (await self._vault.held(account.id, again=True)).get(sent.kind)
+        return refusal if stored is None or stored.generation == sent.generation else Renewed(stored)
 
     async def _drive(
         self, provider: Provider, account: Account, renewal: Renewal, lease: Lease | None
