@@ -139,7 +139,7 @@ def test_exhausted_names_the_soonest_end_of_a_limit() -> None:
     state = pool(account(1), account(2), account(3, paused=True))
     state.cool(cooldown(1, 30), NOW)
     state.cool(cooldown(2, 10), NOW)
-    assert select(state, CODEX, NOW) == Exhausted(limited=True, soonest=NOW + timedelta(minutes=10))
+    assert select(state, CODEX, NOW) == Exhausted(limited=True, soonest=NOW + timedelta(minutes=10), reason="spent")
 
 
 def test_troubles_of_our_own_side_calls_are_not_a_limit_to_wait_for() -> None:

@@ -148,9 +148,11 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
 
 
 @pytest.fixture
-def scene(stage: Scene) -> Scene:
+def scene(stage: Scene) -> Iterator[Scene]:
     stage.reset()
-    return stage
+    since = len(stage.proxy.log)
+    yield stage
+    assert not [line for line in stage.proxy.log[since:] if "Traceback" in line or "crashed" in line]
 
 
 @pytest.fixture

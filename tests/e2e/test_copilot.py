@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import pytest
@@ -151,8 +152,18 @@ async def test_every_answer_of_ours_is_one_that_the_editor_believes(scene: Scene
     assert "x-github-request-id" in incoming.headers
     assert 500 < int(incoming.headers["retry-after"]) <= 600
     assert incoming.headers["x-should-retry"] == "false"
-    assert json.loads(body)["error"]["code"] == "rate_limited"
+    assert json.loads(body)["error"]["code"] == "user_weekly_rate_limited"
     assert len(scene.asked("chat-completions")) == 1
+
+
+async def test_a_months_quota_that_is_spent_everywhere_is_a_402_with_a_date(scene: Scene) -> None:
+    scene.pool("carol")
+    scene.fakes.behave("carol", {"kind": "payment", "retry_after": 86400, **ON_CHAT})
+    own, _ = await ask(scene, editor_headers())
+    ours, body = await ask(scene, editor_headers())
+    assert (own.status, ours.status) == (402, 402)
+    assert json.loads(body)["error"]["code"] == "quota_exceeded"
+    assert abs(parsedate_to_datetime(ours.headers["retry-after"]).timestamp() - time.time() - 86400) < 60
 
 
 async def test_a_websocket_is_put_on_the_account_and_refused_handshakes_are_replayed(scene: Scene) -> None:

@@ -16,7 +16,7 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 Handler = Callable[[http.HTTPFlow], None]
 
 
-def make_context(*, upstream_alpn: bytes = b"h2") -> context.Context:
+def make_context(host: str = "chatgpt.com") -> context.Context:
     """A client that speaks HTTP/2 inside TLS to chatgpt.com, and one upstream connection that is open already."""
     opts = options.Options()
     Proxyserver().load(opts)  # type: ignore[no-untyped-call] # options take declarations as a loader does
@@ -31,17 +31,17 @@ def make_context(*, upstream_alpn: bytes = b"h2") -> context.Context:
     client.alpn = b"h2"
     client.sni = "chatgpt.com"
     ctx = context.Context(client, opts)
-    ctx.server = upstream(("chatgpt.com", 443), upstream_alpn)
+    ctx.server = upstream((host, 443))
     return ctx
 
 
-def upstream(address: tuple[str, int], alpn: bytes) -> Server:
-    """An upstream connection that is open, with TLS done."""
+def upstream(address: tuple[str, int]) -> Server:
+    """An upstream connection that is open, with TLS done and HTTP/2 agreed on."""
     server = Server(address=address)
     server.state = ConnectionState.OPEN
     server.tls = True
-    server.sni = address[0]
-    server.alpn = alpn
+    server.sni = "chatgpt.com"
+    server.alpn = b"h2"
     server.timestamp_tcp_setup = 1.0
     return server
 

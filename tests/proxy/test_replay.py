@@ -51,10 +51,11 @@ class Stage:
     decisions: list[Assignment] = field(default_factory=list)
     first: Assignment = field(default_factory=lambda: assignment(1, override=True))
     flows: list[http.HTTPFlow] = field(default_factory=list)
+    host: str = "chatgpt.com"
 
     def __post_init__(self) -> None:
         self.exchanges = Exchanges()
-        self.context = make_context()
+        self.context = make_context(self.host)
         self.layer = replay.PoolHttpLayer(self.context, HTTPMode.transparent, self.exchanges)
         handlers = {"request": self.request, "responseheaders": self.responseheaders, "pool_recover": self.recover}
         self.driver = Driver(self.layer, handlers)
@@ -237,6 +238,15 @@ def test_a_credential_never_goes_to_a_host_that_is_not_its_issuers() -> None:
     stage.ask()
     assert stage.asked[0]["authorization"] == "Bearer editor-FAKESECRET"
     assert stage.asked[0]["chatgpt-account-id"] == "editor"
+
+
+def test_in_transparent_mode_the_name_counts_and_the_address_is_kept() -> None:
+    """`host` is an address there; only the authority and SNI name the host."""
+    stage = Stage(decisions=[assignment(2)], host="203.0.113.7")
+    stage.ask()
+    stage.answer(1, 429)
+    assert [a["authorization"] for a in stage.asked] == ["Bearer FAKESECRET-1", "Bearer FAKESECRET-2"]
+    assert [a[":authority"] for a in stage.asked] == ["chatgpt.com"] * 2
 
 
 def test_the_seams_are_as_the_layer_needs_them() -> None:

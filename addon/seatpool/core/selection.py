@@ -37,6 +37,8 @@ class Exhausted:
     limited: bool
     """True: some account would serve later, its limit ends at `soonest`. False: there is nobody to wait for."""
     soonest: datetime | None = None
+    reason: str | None = None
+    """Code of the limit that ends soonest."""
 
 
 def select(
@@ -61,5 +63,8 @@ def select(
 def _exhausted(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
     usable = (a.id for a in state.accounts.values() if a.provider is demand.provider and a.usable)
     waits: list[Cooldown] = [c for a in usable if (c := state.blocked(a, demand.scopes, now)) is not None]
-    limits = [c.until for c in waits if not c.reason.startswith(RENEWAL)]
-    return Exhausted(limited=bool(limits), soonest=min(limits, default=None))
+    limits = [c for c in waits if not c.reason.startswith(RENEWAL)]
+    if not limits:
+        return Exhausted(limited=False)
+    first = min(limits, key=lambda c: c.until)
+    return Exhausted(limited=True, soonest=first.until, reason=first.reason)

@@ -252,8 +252,11 @@ class Provider(Protocol):
     def reconnect_frame(self) -> bytes | None:
         """A message that makes the client reconnect silently and send everything again; None where there is none."""
 
-    def exhausted(self, facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
-        """The answer, in this provider's own shape, when every account is limited until `soonest` at least."""
+    def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
+        """The answer, in this provider's own shape, when every account is limited until `soonest` at least.
+
+        `reason` is the code of that limit, as `classify` gave it.
+        """
 
     def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:
         """An answer of ours, in this provider's own error shape, where the upstream could not be had."""

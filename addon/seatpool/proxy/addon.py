@@ -142,7 +142,7 @@ class Pool:
             exchange.trail = trail
             self._show(flow, exchange, choice)
         elif choice.limited:
-            flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, utcnow()))
+            flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
             logger.info("action=exhausted provider=%s route=%s", facts.route.provider, facts.route.name)
         else:
             self._unserved(flow, exchange, facts)
@@ -218,7 +218,7 @@ class Pool:
         assert trail is not None
         facts = trail.facts
         if facts.route.websocket and trail.soonest is not None:
-            reply = exchange.provider.exhausted(facts, trail.soonest[0], utcnow())
+            reply = exchange.provider.exhausted(facts, trail.soonest[0], trail.soonest[2], utcnow())
             flow.response = exchange.answer = as_response(reply)
         elif trail.soonest is not None and trail.soonest[1] in exchange.refusals:
             flow.response = exchange.answer = exchange.refusals[trail.soonest[1]]

@@ -179,7 +179,7 @@ class PoolService:
         self._record(trail, outcome.code, answered)
         await self._apply(assignment.account, outcome, decision)
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
-            trail.soonest = (decision.until, trail.number)
+            trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         _log_recovery(assignment, outcome, decision, following)
         if following is None:

@@ -42,8 +42,8 @@ class Trail:
     repeats: Counter[tuple[int, OutcomeKind]] = field(default_factory=Counter)
     given_up: set[CredentialKind] = field(default_factory=set)
     """Second credentials that upstream would not have: the request goes without."""
-    soonest: tuple[datetime, int] | None = None
-    """The earliest end that a refusal named, and the number of the attempt that got it."""
+    soonest: tuple[datetime, int, str] | None = None
+    """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 
 
 def demand_of(facts: RequestFacts) -> Demand:

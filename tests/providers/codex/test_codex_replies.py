@@ -10,7 +10,7 @@ from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, SOCKET_FACTS
 
 def test_an_exhausted_pool_is_a_usage_limit_with_its_soonest_end() -> None:
     """0.4 s are rounded up: the client must not come back before the limit's end."""
-    reply = CODEX.exhausted(FACTS, at(3600.4), NOW)
+    reply = CODEX.exhausted(FACTS, at(3600.4), "usage_limit_reached", NOW)
     assert (reply.status, reply.headers.get("content-type")) == (429, "application/json")
     assert json.loads(reply.body) == {
         "error": {
@@ -24,7 +24,7 @@ def test_an_exhausted_pool_is_a_usage_limit_with_its_soonest_end() -> None:
 
 
 def test_an_exhausted_pool_without_an_end_names_none() -> None:
-    error = json.loads(CODEX.exhausted(FACTS, None, NOW).body)["error"]
+    error = json.loads(CODEX.exhausted(FACTS, None, "usage_limit_reached", NOW).body)["error"]
     assert error["type"] == "usage_limit_reached"
     assert not {"resets_at", "resets_in_seconds"} & error.keys()
 
@@ -32,14 +32,14 @@ def test_an_exhausted_pool_without_an_end_names_none() -> None:
 @pytest.mark.parametrize(("soonest", "wait"), [(at(20), "20"), (at(1.5), "2"), (at(0), "1"), (at(-60), "1")])
 def test_for_a_moments_limit_the_client_waits_instead_of_giving_up(soonest: datetime, wait: str) -> None:
     """codex.md 6: a 429 of another type with Retry-After is asked again after just that long."""
-    reply = CODEX.exhausted(FACTS, soonest, NOW)
+    reply = CODEX.exhausted(FACTS, soonest, "usage_limit_reached", NOW)
     assert (reply.status, reply.headers.get("retry-after")) == (429, wait)
     assert json.loads(reply.body)["error"]["type"] != "usage_limit_reached"
 
 
 @pytest.mark.parametrize("soonest", [None, at(5), at(3600)])
 def test_a_handshake_is_sent_to_https_where_the_body_will_be_read(soonest: datetime | None) -> None:
-    assert CODEX.exhausted(SOCKET_FACTS, soonest, NOW).status == 426
+    assert CODEX.exhausted(SOCKET_FACTS, soonest, "usage_limit_reached", NOW).status == 426
 
 
 def test_our_own_errors_wear_the_services_envelope() -> None:

@@ -21,10 +21,27 @@ def error(answer: HttpReply) -> dict[str, str]:
     [(6310.2, "6311"), (30, "30"), (0.2, "1"), (0, "1"), (-50, "1"), (None, None)],
 )
 def test_an_exhausted_pool_names_the_soonest_reset(soonest_s: float | None, retry_after: str | None) -> None:
-    answer = COPILOT.exhausted(CHAT_FACTS, None if soonest_s is None else at(soonest_s), NOW)
+    answer = COPILOT.exhausted(CHAT_FACTS, None if soonest_s is None else at(soonest_s), "rate_limited", NOW)
     assert (answer.status, error(answer)["code"]) == (429, "rate_limited")
     assert answer.headers.get("retry-after") == retry_after
     assert answer.headers.get("x-should-retry") == "false"
+
+
+@pytest.mark.parametrize(
+    ("reason", "status", "code"),
+    [
+        ("quota_exceeded", 402, "quota_exceeded"),
+        ("overage_limit_reached", 402, "overage_limit_reached"),
+        ("user_weekly_rate_limited", 429, "user_weekly_rate_limited"),
+        ("model_overloaded", 429, "rate_limited"),
+        (None, 429, "rate_limited"),
+    ],
+)
+def test_the_limit_that_ends_soonest_is_told_under_its_own_code(reason: str | None, status: int, code: str) -> None:
+    answer = COPILOT.exhausted(CHAT_FACTS, at(3600), reason, NOW)
+    assert (answer.status, error(answer)["code"]) == (status, code)
+    stated = answer.headers.get("retry-after", "")
+    assert stated == "3600" if status == 429 else parsedate_to_datetime(stated) == at(3600)
 
 
 @pytest.mark.parametrize(
@@ -39,7 +56,7 @@ def test_an_answer_of_ours_has_the_providers_shape(status: int, code: str) -> No
 
 @pytest.mark.parametrize(
     "answer",
-    [COPILOT.exhausted(CHAT_FACTS, at(5), NOW), COPILOT.unavailable(CHAT_FACTS, 503, "x")],
+    [COPILOT.exhausted(CHAT_FACTS, at(5), None, NOW), COPILOT.unavailable(CHAT_FACTS, 503, "x")],
     ids=["exhausted", "unavailable"],
 )
 def test_every_answer_of_ours_passes_for_one_that_the_editor_can_read(answer: HttpReply) -> None:
@@ -49,7 +66,7 @@ def test_every_answer_of_ours_passes_for_one_that_the_editor_can_read(answer: Ht
 
 def test_request_ids_differ_by_request_and_moment_and_need_no_dice() -> None:
     asked = [(CHAT_FACTS, NOW), (CHAT_FACTS, at(1)), (ENGINE_FACTS, NOW)]
-    ids = {COPILOT.exhausted(facts, at(60), now).headers.get("x-github-request-id") for facts, now in asked * 2}
+    ids = {COPILOT.exhausted(facts, at(60), None, now).headers.get("x-github-request-id") for facts, now in asked * 2}
     assert len(ids) == 3
 
 

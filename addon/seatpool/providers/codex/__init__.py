@@ -74,7 +74,7 @@ class Codex:
     def reconnect_frame(self) -> bytes | None:
         return replies.RECONNECT
 
-    def exhausted(self, facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
+    def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
         return replies.exhausted(facts, soonest, now)
 
     def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:

@@ -71,8 +71,8 @@ class Copilot:
     def reconnect_frame(self) -> bytes | None:
         return None
 
-    def exhausted(self, facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
-        return replies.exhausted(facts, soonest, now)
+    def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
+        return replies.exhausted(facts, soonest, reason, now)
 
     def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:
         return replies.unavailable(facts, status, message)

@@ -19,15 +19,31 @@ from seatpool.providers.copilot.wire import REQUEST_ID
 _CODES: Mapping[int, str] = MappingProxyType(
     {402: "quota_exceeded", 429: "rate_limited", 500: "internal_error", 502: "bad_gateway", 503: "service_unavailable"}
 )
+MONTHLY = frozenset(
+    {
+        "quota_exceeded",
+        "free_quota_exceeded",
+        "overage_limit_reached",
+        "additional_spend_limit_reached",
+        "billing_not_configured",
+    }
+)
+"""Codes that come with a 402 (copilot.md 5.4)."""
+KNOWN = MONTHLY | {"user_global_rate_limited", "user_weekly_rate_limited", "user_model_rate_limited"}
+"""Codes that editors have words of their own for."""
 _EXHAUSTED = "Every Copilot account of the pool is limited at the moment."
 
 
-def exhausted(facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
-    """A 429 until the soonest reset, which the Copilot CLI does not answer with five retries (copilot.md 9)."""
+def exhausted(facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
+    """The limit that ends soonest, under its own code, so that the editor words it rightly.
+
+    A month's quota is a 402; everything else a 429. The Copilot CLI does not answer it with five retries (copilot.md 9).
+    """
+    status = 402 if reason in MONTHLY else 429
     fields = [("x-should-retry", "false")]
     if soonest is not None:
-        fields.append(("retry-after", wait(429, soonest, now)))
-    return _reply(facts, 429, _EXHAUSTED, now.isoformat(), fields)
+        fields.append(("retry-after", wait(status, soonest, now)))
+    return _reply(facts, status, _EXHAUSTED, now.isoformat(), fields, code=reason if reason in KNOWN else None)
 
 
 def unavailable(facts: RequestFacts, status: int, message: str) -> HttpReply:
@@ -42,8 +58,10 @@ def wait(status: int, until: datetime, now: datetime) -> str:
     return str(max(1, ceil((until - now).total_seconds())))
 
 
-def _reply(facts: RequestFacts, status: int, message: str, salt: str, fields: list[tuple[str, str]]) -> HttpReply:
-    error = {"message": message, "code": _CODES.get(status, "pool_error")}
+def _reply(
+    facts: RequestFacts, status: int, message: str, salt: str, fields: list[tuple[str, str]], code: str | None = None
+) -> HttpReply:
+    error = {"message": message, "code": code or _CODES.get(status, "pool_error")}
     headers = [("content-type", "application/json"), (REQUEST_ID, _request_id(facts, status, message, salt)), *fields]
     return HttpReply(status, Headers(headers), msgspec.json.encode({"error": error}))
 
