@@ -204,6 +204,7 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
         expected = {i for i, a in state.accounts.items() if a.usable and state.blocked(i, (), now) is None}
         ready = [a.id for a in state.ready(ProviderName.CODEX, now)]
         assert set(ready) == expected
+        assert state.usable[ProviderName.CODEX] == sum(a.usable for a in state.accounts.values())
         assert len(ready) == len(expected)
         lefts = [round(state.left(i, now) * 100) for i in ready]
         assert lefts == sorted(lefts, reverse=True)

@@ -177,11 +177,11 @@ async def test_what_another_process_writes_is_heard_of(store: Store, issuer: Iss
     now = datetime.now(UTC)
     store.cool(Cooldown(account.id, WHOLE_ACCOUNT, "elsewhere", now + timedelta(hours=1), now))
     async with asyncio.timeout(5):
-        while service.state.blocked(account.id, (), now) is None:
+        while service.knowledge.state.blocked(account.id, (), now) is None:
             await asyncio.sleep(0.02)
     store.clear_cooldowns()
     async with asyncio.timeout(5):
-        while service.state.blocked(account.id, (), now) is not None:
+        while service.knowledge.state.blocked(account.id, (), now) is not None:
             await asyncio.sleep(0.02)
 
 

@@ -5,7 +5,7 @@ sorted list per provider, best first; the others rest until a cooldown ends, whi
 """
 
 from bisect import bisect_left, insort
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
@@ -22,6 +22,8 @@ class PoolState:
     def __init__(self, *, by_quota: bool = True) -> None:
         self._by_quota = by_quota
         self.accounts: dict[int, Account] = {}
+        self.usable: Counter[ProviderName] = Counter()
+        """How many accounts there are that neither their owner nor a refusal has taken out."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
@@ -40,7 +42,9 @@ class PoolState:
     def put(self, account: Account, now: datetime) -> None:
         """Add an account, or replace what was known of it."""
         self._withdraw(account.id)
+        self._count(account.id, -1)
         self.accounts[account.id] = account
+        self._count(account.id, 1)
         if account.last_used_at is not None:
             used = account.last_used_at.timestamp()
             self._used[account.id] = max(used, self._used.get(account.id, 0.0))
@@ -50,6 +54,7 @@ class PoolState:
         """Drop every account that is not named."""
         for account_id in self.accounts.keys() - set(account_ids):
             self._withdraw(account_id)
+            self._count(account_id, -1)
             for known in (self.accounts, self.windows, self.cooldowns, self._used, self._alarm):
                 known.pop(account_id, None)
 
@@ -130,6 +135,11 @@ class PoolState:
             if self._alarm.get(account_id) == due:
                 del self._alarm[account_id]
                 self._replace(account_id, now)
+
+    def _count(self, account_id: int, by: int) -> None:
+        account = self.accounts.get(account_id)
+        if account is not None and account.usable:
+            self.usable[account.provider] += by
 
     def _replace(self, account_id: int, now: datetime) -> None:
         self._withdraw(account_id)

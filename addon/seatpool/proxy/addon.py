@@ -79,7 +79,7 @@ class Pool:
             logger.warning("action=%s reason=%s: %s", ctx.options.pool_on_failure, type(error).__name__, error)
             return
         self.service = service
-        roster = service.roster
+        roster = service.knowledge.roster
         logger.info("action=start database=%s codex=%d copilot=%d", self._store.url, *roster.values())
         if not any(roster.values()):
             logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
@@ -132,7 +132,7 @@ class Pool:
             flow.response = as_response(exchange.provider.unavailable(facts, 426, "use HTTPS: pool_websocket=refuse"))
             return
         service = self.service
-        if service is None or not service.serves(facts.route.provider):
+        if service is None or not service.knowledge.state.usable[facts.route.provider]:
             self._unserved(flow, exchange, facts)
             return
         service.note_client(facts.route.provider, exchange.headers)

@@ -6,45 +6,26 @@ import os
 import secrets
 from collections import Counter
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass
 from typing import Any
 
 from seatpool.clock import utcnow
-from seatpool.core.model import (
-    WHOLE_ACCOUNT,
-    Account,
-    Attempt,
-    Cooldown,
-    Credential,
-    CredentialKind,
-    ProviderName,
-    QuotaWindow,
-    Scope,
-    ScopeKind,
-)
+from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision, Remedy, decide
-from seatpool.core.selection import RENEWAL, Exhausted, select
-from seatpool.core.state import PoolState
-from seatpool.providers.base import HeaderView, Provider, RenewalRefused, Renewed, RequestFacts
+from seatpool.core.selection import Exhausted, select
+from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
+from seatpool.service.credentials import Credentials
+from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.trail import Assignment, Trail, demand_of
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
-from seatpool.service.writer import Writer
-from seatpool.store import Changes, Store, StoreError
+from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
-
-FOLLOW_EVERY_S = 0.25
-"""How often the store is asked whether another process has written: the promise is 250 ms."""
-
-
-KEPT = timedelta(days=30)
-"""How long attempts and ended cooldowns are kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,55 +46,37 @@ class PoolService:
         policy: Policy,
         providers: Mapping[ProviderName, Provider] = PROVIDERS,
     ) -> None:
+        vault = Vault(store)
+        owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.policy = policy
-        self.state = PoolState(by_quota=policy.rotate_on_limit)
+        self.knowledge = Knowledge(store, vault, policy)
         self.in_flight: Counter[int] = Counter()
-        self.turns = TurnStates()
         self._providers = providers
-        self._store = store
-        self._vault = Vault(store)
-        self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
-        self._refresher = Refresher(store, self._vault, transport, self._owner)
-        self._writer = Writer(store)
-        self._client_headers: dict[ProviderName, tuple[tuple[str, str], ...]] = {}
-        self._revision: int | None = None
-        self._follower: asyncio.Task[None] | None = None
+        self._refresher = Refresher(store, vault, transport, owner)
+        self._credentials = Credentials(vault, self._refresher, self.knowledge, policy)
+        self._turns = TurnStates()
         self._tasks: set[asyncio.Task[object]] = set()
 
     # -- life
 
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
-        self.policy = policy
-        self.state.rank(by_quota=policy.rotate_on_limit, now=utcnow())
+        self.policy = self._credentials.policy = policy
+        self.knowledge.state.rank(by_quota=policy.rotate_on_limit, now=utcnow())
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""
-        self._take_changes(self._store.changes(None))
+        self.knowledge.load()
 
     def start(self) -> None:
-        """Begin to follow what other processes write; drop what is too old to be of use."""
-        self._background(self._prune())
-        self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
+        """Begin to follow what other processes write."""
+        self.knowledge.start()
 
     async def stop(self) -> None:
         """Finish what is under way and write what is queued."""
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._refresher.drain()
-        await asyncio.to_thread(self._writer.close)
-
-    @property
-    def roster(self) -> dict[ProviderName, int]:
-        """How many accounts there are that a person has not taken out."""
-        usable = Counter(a.provider for a in self.state.accounts.values() if a.usable)
-        return {name: usable[name] for name in ProviderName}
-
-    def serves(self, provider: ProviderName) -> bool:
-        """Whether there is any account of this provider that a person has not taken out."""
-        return any(a.provider is provider and a.usable for a in self.state.accounts.values())
+        await self.knowledge.stop()
 
     # -- a request
 
@@ -123,17 +86,15 @@ class PoolService:
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
-        named = self._providers[provider].client_headers(headers)
-        if named:
-            self._client_headers[provider] = named
+        self._credentials.note_client(self._providers[provider], headers)
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted:
         """Choose an account for the flow's next attempt and take one of its slots."""
         while True:
-            choice = select(self.state, trail.demand, utcnow(), trail.tried)
+            choice = select(self.knowledge.state, trail.demand, utcnow(), trail.tried)
             if isinstance(choice, Exhausted):
                 return choice
-            credentials = await self._credentials(choice.account, trail)
+            credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
                 return self._begin(trail, choice.account, credentials, choice.reason)
             trail.tried.add(choice.account.id)
@@ -154,13 +115,13 @@ class PoolService:
         now = utcnow()
         provider = self._provider(trail)
         account_id = assignment.account.id
-        self.observe(account_id, provider.quota(headers, now))
-        self.state.remember(
+        self.knowledge.observe(account_id, provider.quota(headers, now))
+        self.knowledge.state.remember(
             trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
         )
         token = provider.issued_turn_state(headers)
         if token is not None:
-            self.turns.learn(trail.facts.conversation, account_id, token)
+            self._turns.learn(trail.facts.conversation, account_id, token)
         self._record(trail, "ok", answered)
 
     async def recover(
@@ -172,7 +133,7 @@ class PoolService:
             return None
         now = utcnow()
         if headers is not None:
-            self.observe(assignment.account.id, self._provider(trail).quota(headers, now))
+            self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, now))
         key = (assignment.account.id, outcome.kind)
         decision = decide(outcome, attempt=trail.number, repeats=trail.repeats[key], policy=self.policy, now=now)
         trail.repeats[key] += 1
@@ -186,12 +147,6 @@ class PoolService:
             self.release(trail)
         return following
 
-    def observe(self, account_id: int, windows: tuple[QuotaWindow, ...]) -> None:
-        """Take in quota windows that some answer told."""
-        for window in windows:
-            if self.state.observe(account_id, window, window.observed_at):
-                self._writer.put((account_id, window))
-
     # -- a WebSocket's frames
 
     async def server_frame(self, trail: Trail, content: bytes) -> bytes | None:
@@ -202,20 +157,20 @@ class PoolService:
         provider = self._provider(trail)
         frame = provider.read_frame(trail.facts, content, utcnow())
         if frame.windows:
-            self.observe(assignment.account.id, frame.windows)
+            self.knowledge.observe(assignment.account.id, frame.windows)
         if frame.turn_state is not None:
-            self.turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
+            self._turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
         if frame.outcome is None:
             return None
         decision = decide(frame.outcome, attempt=trail.number, repeats=0, policy=self.policy, now=utcnow())
         if decision.action is Action.REFRESH:
             # The client reconnects by itself; the next handshake is to find a better token.
-            self._background(self._renewed(assignment.account, trail, assignment.credential))
+            self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
         self._record(trail, frame.outcome.code, Answered(None, None))
         await self._apply(assignment.account, frame.outcome, decision)
         if decision.action is not Action.SWITCH:
             return None
-        others = select(self.state, trail.demand, utcnow(), {assignment.account.id})
+        others = select(self.knowledge.state, trail.demand, utcnow(), {assignment.account.id})
         replacement = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
         logger.info(
             "account=%s action=%s reason=%s",
@@ -231,8 +186,8 @@ class PoolService:
         if assignment is None:
             return content
         account_id = assignment.account.id
-        own = self.turns.own(trail.facts.conversation, account_id)
-        return self._provider(trail).edit_client_frame(content, own, lambda t: self.turns.owned(t, account_id))
+        own = self._turns.own(trail.facts.conversation, account_id)
+        return self._provider(trail).edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
 
     # -- inside
 
@@ -244,7 +199,7 @@ class PoolService:
     ) -> Assignment:
         now = utcnow()
         facts = trail.facts
-        turn_state = self.turns.for_account(facts.conversation, facts.turn_state, account.id)
+        turn_state = self._turns.for_account(facts.conversation, facts.turn_state, account.id)
         edits = self._provider(trail).edits(facts, account, credentials, turn_state)
         self.release(trail)
         trail.number += 1
@@ -252,147 +207,37 @@ class PoolService:
             account, credentials[facts.needs[0]], edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
         self.in_flight[account.id] += 1
-        self.state.use(account.id, now)
+        self.knowledge.state.use(account.id, now)
         return trail.current
-
-    async def _credentials(
-        self, account: Account, trail: Trail, refused: Credential | None = None
-    ) -> Mapping[CredentialKind, Credential] | None:
-        """Everything that the request needs of an account, fresh enough to send; None when the first cannot be had."""
-        provider = self._provider(trail)
-        found: dict[CredentialKind, Credential] = {}
-        now = utcnow()
-        for index, kind in enumerate(trail.facts.needs):
-            if kind in trail.given_up or (index > 0 and provider.holds(trail.headers, found[trail.facts.needs[0]])):
-                continue
-            held = self._vault.get(account.id, kind)
-            unusable = refused if index == 0 else None
-            if held is None or held is unusable or not provider.ready(held, now):
-                held = await self._obtain(provider, account, kind, unusable)
-            if held is not None:
-                found[kind] = held
-            elif index == 0:
-                return None
-        return found
-
-    async def _obtain(
-        self, provider: Provider, account: Account, kind: CredentialKind, refused: Credential | None
-    ) -> Credential | None:
-        if refused is None:
-            held = (await self._vault.held(account.id)).get(kind)
-            if held is not None and provider.ready(held, utcnow()):
-                return held
-        try:
-            result = await self._refresher.renew(
-                provider, account, kind, refused=refused, client_headers=self._client_headers.get(provider.name, ())
-            )
-        except StoreError as error:
-            logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
-            return self._good_enough(account, kind, refused)
-        if isinstance(result, Renewed):
-            self.observe(account.id, result.windows)
-            await self._learn_plan(account, result.plan)
-            return result.credential
-        await self._renewal_refused(account, kind, result)
-        return None
-
-    def _good_enough(self, account: Account, kind: CredentialKind, refused: Credential | None) -> Credential | None:
-        """While the database is away: what memory holds, unless it is known to be of no use."""
-        held = self._vault.get(account.id, kind)
-        if held is None or held is refused or (held.expires_at is not None and held.expires_at <= utcnow()):
-            return None
-        return held
-
-    async def _learn_plan(self, account: Account, plan: str | None) -> None:
-        if plan is not None and plan != account.plan:
-            await asyncio.to_thread(self._store.set_plan, account.id, plan)
-
-    async def _renewal_refused(self, account: Account, kind: CredentialKind, refusal: RenewalRefused) -> None:
-        code = RENEWAL + refusal.code
-        now = utcnow()
-        if kind is CredentialKind.COPILOT_SESSION:
-            logger.info("account=%s action=without-session reason=%s", account.name, code)
-        elif refusal.durable and not refusal.kind_only:
-            await self._disable(account, code)
-        else:
-            default_s = self.policy.entitlement_cooldown_s if refusal.kind_only else self.policy.renewal_cooldown_s
-            until = refusal.retry_at or now + timedelta(seconds=default_s)
-            scope = Scope(ScopeKind.BUCKET, str(kind)) if refusal.kind_only else WHOLE_ACCOUNT
-            await self._cool(account, scope, code, until)
 
     async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
         if decision.remedy is Remedy.DISABLE:
-            await self._disable(account, outcome.code)
+            await self.knowledge.disable(account, outcome.code)
         elif decision.remedy is Remedy.COOL and decision.until is not None:
-            await self._cool(account, outcome.scope, outcome.code, decision.until)
-
-    async def _cool(self, account: Account, scope: Scope, reason: str, until: datetime) -> None:
-        """Durable before anything follows from it, so that other processes and the next start see it."""
-        now = utcnow()
-        cooldown = Cooldown(account.id, scope, reason, until, now)
-        self.state.cool(cooldown, now)
-        part = f" {scope.kind}={scope.value}" if scope.value else ""
-        logger.warning(
-            "account=%s action=cooldown%s until=%s reason=%s",
-            account.name,
-            part,
-            until.isoformat("T", "seconds"),
-            reason,
-        )
-        try:
-            await asyncio.to_thread(self._store.cool, cooldown)
-        except StoreError as error:  # memory knows; a database that is away must not cost the request
-            logger.warning(
-                "account=%s action=cooldown-not-stored reason=%s: %s", account.name, type(error).__name__, error
-            )
-
-    async def _disable(self, account: Account, reason: str) -> None:
-        self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
-        logger.warning("account=%s action=disabled reason=%s", account.name, reason)
-        try:
-            await asyncio.to_thread(self._store.disable, account.id, reason, utcnow())
-        except StoreError as error:
-            logger.warning(
-                "account=%s action=disable-not-stored reason=%s: %s", account.name, type(error).__name__, error
-            )
+            await self.knowledge.cool(account, outcome.scope, outcome.code, decision.until)
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action
     ) -> Assignment | None:
-        account = assignment.account
+        account, provider = assignment.account, self._provider(trail)
         match action:
             case Action.DELIVER:
                 return None
             case Action.RESEND:
-                credentials = await self._credentials(account, trail)
-                reason = "resent"
-            case Action.REPAIR:
-                if outcome.without is None or outcome.without in trail.given_up:
-                    return None
-                trail.given_up.add(outcome.without)
-                self._vault.drop(account.id, outcome.without)
-                credentials = await self._credentials(account, trail)
-                reason = "repaired"
+                credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
-                credentials = await self._renewed(account, trail, assignment.credential)
-                reason = "renewed"
+                refused = assignment.credential
+                credentials, reason = await self._credentials.renewed(provider, account, trail, refused), "renewed"
+            case Action.REPAIR:
+                repaired = await self._credentials.without(provider, account, trail, outcome.without)
+                return self._begin(trail, account, repaired, "repaired") if repaired is not None else None
             case Action.SWITCH:
-                credentials = None
-                reason = ""
+                credentials, reason = None, ""
         if credentials is not None:
             return self._begin(trail, account, credentials, reason)
         trail.tried.add(account.id)
         following = await self.assign(trail)
         return None if isinstance(following, Exhausted) else following
-
-    async def _renewed(
-        self, account: Account, trail: Trail, refused: Credential
-    ) -> Mapping[CredentialKind, Credential] | None:
-        """After a 401: a burst of them renews once, since those who come late find a newer token already there."""
-        now = self._vault.get(account.id, refused.kind)
-        if now is not None and now.token != refused.token:
-            return await self._credentials(account, trail)
-        return await self._credentials(account, trail, refused=now or refused)
 
     def _background(self, work: Coroutine[Any, Any, object]) -> None:
         """Work that outlives the hook that began it; awaited at the end."""
@@ -404,7 +249,7 @@ class PoolService:
         assignment = trail.current
         if assignment is not None:
             facts = trail.facts
-            self._writer.put(
+            self.knowledge.record(
                 Attempt(
                     trail.flow_id,
                     assignment.number,
@@ -417,47 +262,6 @@ class PoolService:
                     answered.first_byte_ms,
                 )
             )
-
-    # -- what other processes write
-
-    async def _follow(self) -> None:
-        failing = False
-        while True:
-            await asyncio.sleep(FOLLOW_EVERY_S)
-            try:
-                if await asyncio.to_thread(self._store.revision) != self._revision:
-                    self._take_changes(await asyncio.to_thread(self._store.changes, self._revision))
-                failing = False
-            except StoreError as error:  # the pool goes on from memory while the database is away
-                if not failing:
-                    logger.warning("action=follow-failed reason=%s: %s", type(error).__name__, error)
-                failing = True
-
-    async def _prune(self) -> None:
-        try:
-            await asyncio.to_thread(self._store.prune, before=utcnow() - KEPT)
-        except StoreError as error:
-            logger.warning("action=prune-failed reason=%s: %s", type(error).__name__, error)
-
-    def _take_changes(self, changes: Changes) -> None:
-        now = utcnow()
-        before = self.roster
-        if changes.full:
-            names = {a.id for a in changes.accounts}
-            self.state.forget_all_but(names)
-            self._vault.forget_all_but(names)
-        for account in changes.accounts:
-            self.state.put(account, now)
-        for account_id, scope in changes.cleared:
-            self.state.lift(account_id, scope, now)
-        for cooldown in changes.cooldowns:
-            self.state.cool(cooldown, now)
-        for account_id, window in changes.windows:
-            self.state.observe(account_id, window, now)
-        self._vault.catch_up(changes.generations)
-        if self.roster != before and self._revision is not None:
-            logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
-        self._revision = changes.revision
 
 
 def _log_recovery(assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None) -> None:

@@ -37,7 +37,7 @@ _EXHAUSTED = "Every Copilot account of the pool is limited at the moment."
 def exhausted(facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
     """The limit that ends soonest, under its own code, so that the editor words it rightly.
 
-    A month's quota is a 402; everything else a 429. The Copilot CLI does not answer it with five retries (copilot.md 9).
+    A month's quota is a 402; everything else a 429, which the Copilot CLI is kept from retrying (copilot.md 9).
     """
     status = 402 if reason in MONTHLY else 429
     fields = [("x-should-retry", "false")]

@@ -1,0 +1,114 @@
+"""The credentials that a request needs of an account: from memory where they are fresh, else by a renewal."""
+
+import logging
+from collections.abc import Mapping
+from datetime import timedelta
+
+from seatpool.clock import utcnow
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, Scope, ScopeKind
+from seatpool.core.policy import Policy
+from seatpool.core.selection import RENEWAL
+from seatpool.providers.base import HeaderView, Provider, RenewalRefused, Renewed
+from seatpool.service.knowledge import Knowledge
+from seatpool.service.refresher import Refresher
+from seatpool.service.trail import Trail
+from seatpool.service.vault import Vault
+from seatpool.store import StoreError
+
+logger = logging.getLogger(__name__)
+
+
+class Credentials:
+    """Joins vault and refresher; a refused renewal rests or disables the account."""
+
+    def __init__(self, vault: Vault, refresher: Refresher, knowledge: Knowledge, policy: Policy) -> None:
+        self.policy = policy
+        self._vault = vault
+        self._refresher = refresher
+        self._knowledge = knowledge
+        self._client_headers: dict[ProviderName, tuple[tuple[str, str], ...]] = {}
+
+    def note_client(self, provider: Provider, headers: HeaderView) -> None:
+        """Remember how the person's own editor names itself, for our side calls."""
+        named = provider.client_headers(headers)
+        if named:
+            self._client_headers[provider.name] = named
+
+    async def of(
+        self, provider: Provider, account: Account, trail: Trail, refused: Credential | None = None
+    ) -> Mapping[CredentialKind, Credential] | None:
+        """Everything that the request needs of an account, fresh enough to send; None when the first cannot be had."""
+        found: dict[CredentialKind, Credential] = {}
+        now = utcnow()
+        for index, kind in enumerate(trail.facts.needs):
+            if kind in trail.given_up or (index > 0 and provider.holds(trail.headers, found[trail.facts.needs[0]])):
+                continue
+            held = self._vault.get(account.id, kind)
+            unusable = refused if index == 0 else None
+            if held is None or held is unusable or not provider.ready(held, now):
+                held = await self._obtain(provider, account, kind, unusable)
+            if held is not None:
+                found[kind] = held
+            elif index == 0:
+                return None
+        return found
+
+    async def _obtain(
+        self, provider: Provider, account: Account, kind: CredentialKind, refused: Credential | None
+    ) -> Credential | None:
+        if refused is None:
+            held = (await self._vault.held(account.id)).get(kind)
+            if held is not None and provider.ready(held, utcnow()):
+                return held
+        try:
+            result = await self._refresher.renew(
+                provider, account, kind, refused=refused, client_headers=self._client_headers.get(provider.name, ())
+            )
+        except StoreError as error:
+            logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
+            return self._good_enough(account, kind, refused)
+        if isinstance(result, Renewed):
+            self._knowledge.observe(account.id, result.windows)
+            await self._knowledge.learn_plan(account, result.plan)
+            return result.credential
+        await self._renewal_refused(account, kind, result)
+        return None
+
+    def _good_enough(self, account: Account, kind: CredentialKind, refused: Credential | None) -> Credential | None:
+        """While the database is away: what memory holds, unless it is known to be of no use."""
+        held = self._vault.get(account.id, kind)
+        if held is None or held is refused or (held.expires_at is not None and held.expires_at <= utcnow()):
+            return None
+        return held
+
+    async def renewed(
+        self, provider: Provider, account: Account, trail: Trail, refused: Credential
+    ) -> Mapping[CredentialKind, Credential] | None:
+        """After a 401: a burst of them renews once, since those who come late find a newer token already there."""
+        now = self._vault.get(account.id, refused.kind)
+        if now is not None and now.token != refused.token:
+            return await self.of(provider, account, trail)
+        return await self.of(provider, account, trail, refused=now or refused)
+
+    async def without(
+        self, provider: Provider, account: Account, trail: Trail, kind: CredentialKind | None
+    ) -> Mapping[CredentialKind, Credential] | None:
+        """After a refusal of a second credential: everything but that one; None where it was given up before."""
+        if kind is None or kind in trail.given_up:
+            return None
+        trail.given_up.add(kind)
+        self._vault.drop(account.id, kind)
+        return await self.of(provider, account, trail)
+
+    async def _renewal_refused(self, account: Account, kind: CredentialKind, refusal: RenewalRefused) -> None:
+        code = RENEWAL + refusal.code
+        now = utcnow()
+        if kind is CredentialKind.COPILOT_SESSION:
+            logger.info("account=%s action=without-session reason=%s", account.name, code)
+        elif refusal.durable and not refusal.kind_only:
+            await self._knowledge.disable(account, code)
+        else:
+            default_s = self.policy.entitlement_cooldown_s if refusal.kind_only else self.policy.renewal_cooldown_s
+            until = refusal.retry_at or now + timedelta(seconds=default_s)
+            scope = Scope(ScopeKind.BUCKET, str(kind)) if refusal.kind_only else WHOLE_ACCOUNT
+            await self._knowledge.cool(account, scope, code, until)
