@@ -125,6 +125,8 @@ class Scene:
         """Everything as at the start: nobody is limited, the journal is empty, nobody is in the pool."""
         for name in (*ACCOUNTS, "*"):
             self.fakes.behave(name)
+        for name in ACCOUNTS:
+            self.fakes.change(name, revoked=False, revoked_below=0, generation=0)
         with self.store as store:
             for account in store.accounts():
                 store.remove(account.name)

@@ -262,6 +262,18 @@ async def test_a_limit_frame_passes_verbatim_when_nobody_else_is_left(scene: Sce
     assert refused.value.status == 426, "the client then posts, and reads the limit in the answer"
 
 
+async def test_when_frames_limit_everybody_the_one_that_ends_soonest_is_delivered(scene: Scene) -> None:
+    scene.pool("alice", "bob")
+    scene.fakes.behave("alice", {"kind": "usage_limit", "on": ["frame"], "resets_in_s": 1800})
+    scene.fakes.behave("bob", {"kind": "usage_limit", "on": ["frame"], "resets_in_s": 7200})
+    async with open_socket(scene) as socket:
+        assert (await turn(socket))[-1]["error"]["code"] == "websocket_connection_limit_reached"
+    async with open_socket(scene) as socket:
+        error = (await turn(socket))[-1]["error"]
+    assert error["type"] == "usage_limit_reached"
+    assert abs(error["resets_at"] - time.time() - 1800) < 60
+
+
 async def test_a_foreign_turn_state_does_not_travel_to_another_account(scene: Scene) -> None:
     scene.pool("alice", "bob")
     incoming, _ = await ask(scene)

@@ -7,6 +7,7 @@ import secrets
 from collections import Counter
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from seatpool.clock import utcnow
@@ -56,6 +57,8 @@ class PoolService:
         self._credentials = Credentials(vault, self._refresher, self.knowledge, policy)
         self._turns = TurnStates()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._refusals: dict[int, tuple[datetime, bytes]] = {}
+        """The last limit frame of each account, with its end."""
 
     # -- life
 
@@ -170,15 +173,23 @@ class PoolService:
         await self._apply(assignment.account, frame.outcome, decision)
         if decision.action is not Action.SWITCH:
             return None
+        if decision.until is not None:
+            self._refusals[assignment.account.id] = (decision.until, content)
         others = select(self.knowledge.state, trail.demand, utcnow(), {assignment.account.id})
-        replacement = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
-        logger.info(
-            "account=%s action=%s reason=%s",
-            assignment.account.name,
-            "reconnect" if replacement is not None else "deliver",
-            frame.outcome.code,
+        if isinstance(others, Exhausted):
+            action, instead = "deliver", self._soonest_refusal(provider.name)
+        else:
+            action, instead = "reconnect", provider.reconnect_frame()
+        logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
+        return instead
+
+    def _soonest_refusal(self, provider: ProviderName) -> bytes | None:
+        """The limit frame that ends soonest, as its account's upstream worded it."""
+        now, accounts = utcnow(), self.knowledge.state.accounts
+        mine = (
+            r for i, r in self._refusals.items() if i in accounts and accounts[i].provider is provider and r[0] > now
         )
-        return replacement
+        return min(mine, default=(now, None))[1]
 
     def client_frame(self, trail: Trail, content: bytes) -> bytes:
         """The client's message as the serving account may read it; the same object when nothing is changed."""

@@ -1,0 +1,171 @@
+"""The real Codex, signed in with an account that is not in the pool, on the accounts that are."""
+
+import json
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.clients import codex
+from tests.clients.codex import AppServer
+from tests.clients.conftest import Desk, Started
+from tests.upstream.dialogue import sse
+
+pytestmark = pytest.mark.timeout(90, func_only=True)
+
+UPGRADE_REFUSED = {"kind": "status", "status": 426, "on": ["handshake"]}
+LIMITED = {"kind": "usage_limit", "route": "responses"}
+GAP_S = 0.15
+SLOWLY = {"deltas": 6, "gap_ms": GAP_S * 1000}
+
+
+Serve = Callable[[], AppServer]
+
+
+@pytest.fixture
+def serve(desk: Desk, started: Started, home: Path) -> Serve:
+    def serve() -> AppServer:
+        process = started(["codex", "app-server"], codex.signed_in(desk, home), home / "work")
+        return AppServer(process, home / "work")
+
+    return serve
+
+
+def limit_alice(desk: Desk, transport: str) -> None:
+    """Alice refuses on the transport; with `https` no upstream takes sockets at all."""
+    desk.pool("alice", "bob")
+    if transport == "https":
+        desk.fakes.behave("*", UPGRADE_REFUSED)
+        desk.fakes.behave("alice", {**LIMITED, "on": ["request"]})
+    else:
+        desk.fakes.behave("alice", {**LIMITED, "on": ["handshake"]})
+
+
+def turns_asked(desk: Desk) -> list[tuple[str, bool, Any]]:
+    """Who was asked for turns: account, whether over a socket, status."""
+    entries = desk.fakes.journal(route="responses")
+    return [(entry["account"], entry["websocket"], entry["status"]) for entry in entries]
+
+
+ASKED = {
+    "websocket": [("alice", True, 429), ("bob", True, 101)],
+    # The client asks for a socket once, and then posts for the rest of its conversation.
+    "https": [("alice", True, 426), ("alice", False, 429), ("bob", False, 200)],
+}
+
+
+@pytest.mark.parametrize("transport", ASKED)
+def test_exec_ends_well_on_the_next_account(desk: Desk, home: Path, transport: str) -> None:
+    limit_alice(desk, transport)
+    code, events = codex.execute(desk, home)
+    assert (code, codex.errors(events)) == (0, [])
+    assert codex.said(events) == ["bob0 bob1 bob2 "]
+    assert turns_asked(desk) == ASKED[transport]
+
+
+@pytest.mark.parametrize("transport", ASKED)
+def test_an_editor_reads_the_first_words_while_the_upstream_still_speaks(
+    desk: Desk, serve: Serve, transport: str
+) -> None:
+    limit_alice(desk, transport)
+    desk.fakes.behave("bob", SLOWLY, *([UPGRADE_REFUSED] if transport == "https" else []))
+    turn = serve().turn()
+    assert (turn.status, turn.errors, turn.text) == ("completed", [], "bob0 bob1 bob2 bob3 bob4 bob5 ")
+    spoken = desk.fakes.journal(route="responses", account="bob")[-1]
+    last = (spoken["turns"][-1] if transport == "websocket" else spoken)["last_delta"]
+    # Five gaps lie between the first and the last; buffered, the first would come after all of them.
+    assert turn.deltas[0][0] < last - 4 * GAP_S
+    assert turns_asked(desk) == ASKED[transport]
+
+
+def test_a_limit_told_in_the_middle_of_a_socket_is_a_silent_reconnect(desk: Desk, serve: Serve) -> None:
+    desk.pool("alice", "bob")
+    app = serve()
+    assert app.turn().text.startswith("alice0 ")
+    desk.fakes.behave("alice", {"kind": "usage_limit", "on": ["frame"]})
+    turn = app.turn("and again")
+    assert (turn.status, turn.errors, turn.text) == ("completed", [], "bob0 bob1 bob2 ")
+    assert app.turn("and once more").text.startswith("bob0 ")
+    assert turns_asked(desk) == [("alice", True, 101), ("bob", True, 101)]
+
+
+def test_a_conversation_moves_between_a_tools_call_and_its_result(desk: Desk, serve: Serve) -> None:
+    desk.pool("alice", "bob")
+    desk.fakes.behave("*", UPGRADE_REFUSED)
+    call = {
+        "kind": "ok",
+        "first": 1,
+        "on": ["request"],
+        "route": "responses",
+        **tool_call("alice", "echo from-the-tool"),
+    }
+    desk.fakes.behave("alice", call, {**LIMITED, "on": ["request"]})
+    turn = serve().turn()
+    assert (turn.status, turn.errors, turn.text) == ("completed", [], "bob0 bob1 bob2 ")
+    (ran,) = [item for item in turn.items if item["type"] == "commandExecution"]
+    assert (ran["exitCode"], ran["aggregatedOutput"].strip()) == (0, "from-the-tool")
+    entries = desk.fakes.journal(route="responses", websocket=False)
+    # Alice gets her turn-state back with the result; bob must not see it.
+    shown = [(e["account"], e["status"], e["turn_state"]) for e in entries]
+    assert shown == [("alice", 200, None), ("alice", 429, "alice"), ("bob", 200, None)]
+
+
+def tool_call(name: str, command: str) -> dict[str, Any]:
+    """An answer over HTTPS that asks for a command to be run."""
+    item = {
+        "type": "function_call",
+        "id": f"fc_{name}_1",
+        "call_id": "call_1",
+        "name": "exec_command",
+        "arguments": json.dumps({"cmd": command}),
+    }
+    shell = {"id": f"resp_{name}_0", "object": "response", "created_at": int(time.time()), "model": "any"}
+    usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
+    events = [
+        {"type": "response.created", "response": {**shell, "status": "in_progress", "output": []}},
+        {"type": "response.output_item.done", "output_index": 0, "item": item},
+        {"type": "response.completed", "response": {**shell, "status": "completed", "output": [item], "usage": usage}},
+    ]
+    body = b"".join(sse(event) for event in events).decode()
+    return {"body": body, "headers": {"content-type": "text/event-stream"}}
+
+
+def test_a_401_is_renewed_by_the_pool_once_and_the_client_keeps_its_own_login(desk: Desk, home: Path) -> None:
+    desk.pool("alice", "bob")
+    desk.fakes.change("alice", revoked_below=1)
+    code, events = codex.execute(desk, home)
+    assert (code, codex.said(events), codex.errors(events)) == (0, ["alice0 alice1 alice2 "], [])
+    assert [(e["account"], e["status"]) for e in desk.fakes.journal(route="oauth-token")] == [("alice", 200)]
+    assert [(a, s) for a, _, s in turns_asked(desk)] == [("alice", 401), ("alice", 101)]
+
+
+EXHAUSTED = {
+    "handshake": [("alice", True, 429), ("bob", True, 429)],
+    "request": [("alice", True, 426), ("alice", False, 429), ("bob", False, 429)],
+    "frame": [("alice", True, 101), ("bob", True, 101)],
+}
+"""Who is asked when everybody is limited, by the place where they say so."""
+
+
+@pytest.mark.parametrize("place", EXHAUSTED)
+def test_when_all_are_limited_exec_says_when_the_first_of_them_is_back(desk: Desk, home: Path, place: str) -> None:
+    desk.pool("alice", "bob")
+    for name, resets_in_s in (("alice", 1800), ("bob", 7200)):
+        limited = {**LIMITED, "on": [place], "resets_in_s": resets_in_s}
+        desk.fakes.behave(name, limited, *([UPGRADE_REFUSED] if place == "request" else []))
+    began = time.time()
+    code, events = codex.execute(desk, home)
+    minutes = range(int(began), int(time.time()) + 61, 60)
+    (told,) = codex.errors(events)
+    assert code == 1
+    assert "hit your usage limit" in told
+    assert any(clock(minute + 1800) in told for minute in minutes), told
+    assert turns_asked(desk) == EXHAUSTED[place]
+
+
+def clock(moment: float) -> str:
+    """A time of day as Codex tells it, in the time zone that it was given."""
+    return datetime.fromtimestamp(moment, UTC).strftime("%-I:%M %p")

@@ -1,0 +1,96 @@
+"""The real Copilot language server, signed in with a seat that is not in the pool, on the seats that are.
+
+Emma is signed in. Carol has an individual seat and is asked first; dave has a business seat, on other hosts.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.clients import language_server
+from tests.clients.conftest import Desk, Started
+from tests.clients.language_server import LanguageServer
+
+pytestmark = pytest.mark.timeout(90, func_only=True)
+
+GAP_S = 0.15
+SLOWLY = {"deltas": 6, "gap_ms": GAP_S * 1000}
+TEXT = "dave0 dave1 dave2 dave3 dave4 dave5"
+MODELS = {"claude-sonnet-4.6": "messages", "gpt-5-mini": "responses"}
+"""Which path a model is asked on. Those of chat-completions are held back by the client itself."""
+
+Serve = Callable[[], LanguageServer]
+
+
+@pytest.fixture
+def serve(desk: Desk, started: Started, home: Path) -> Serve:
+    def serve() -> LanguageServer:
+        environment = language_server.signed_in(desk, home, "emma")
+        return LanguageServer(started(list(language_server.ARGV), environment, home / "work"), home / "work")
+
+    return serve
+
+
+def carol_refuses(desk: Desk, *routes: str) -> None:
+    desk.pool("carol", "dave")
+    desk.fakes.behave("carol", *({"kind": "usage_limit", "retry_after": 600, "route": route} for route in routes))
+    desk.fakes.behave("dave", SLOWLY)
+
+
+def served(desk: Desk, route: str) -> list[tuple[str, str, int]]:
+    """Who was asked on a route, on which host, and what came of it."""
+    return [(e["account"], e["host"], e["status"]) for e in desk.fakes.journal(route=route)]
+
+
+def test_ghost_text_goes_on_at_the_next_seats_host_and_stays_there(desk: Desk, serve: Serve) -> None:
+    carol_refuses(desk, "engine")
+    server = serve()
+    assert [text.strip() for text in server.complete()] == [TEXT]
+    assert [text.strip() for text in server.complete("r")] == ["r" + TEXT]
+    assert served(desk, "engine") == [
+        ("carol", "proxy.individual.githubcopilot.com", 429),
+        ("dave", "proxy.business.githubcopilot.com", 200),
+        ("dave", "proxy.business.githubcopilot.com", 200),
+    ]
+    # A refusal that reaches it silences the client for ten minutes and shows as a warning.
+    assert server.states == {"Normal"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_chat_is_read_as_the_next_seat_speaks(desk: Desk, serve: Serve, model: str) -> None:
+    carol_refuses(desk, *MODELS.values())
+    chat = serve().chat("say hi", model)
+    assert (chat.error, chat.text.strip()) == (None, TEXT)
+    asked = desk.fakes.journal(route=MODELS[model])
+    assert [(e["account"], e["host"], e["status"]) for e in asked] == [
+        ("carol", "api.individual.githubcopilot.com", 429),
+        ("dave", "api.business.githubcopilot.com", 200),
+    ]
+    # Five gaps lie between the first and the last; buffered, the first would come after all of them.
+    assert chat.parts[0][0] < asked[-1]["last_delta"] - 4 * GAP_S
+
+
+def test_after_a_refused_chat_everything_else_goes_to_the_next_seat_at_once(desk: Desk, serve: Serve) -> None:
+    carol_refuses(desk, *MODELS.values())
+    server = serve()
+    assert server.chat("say hi", "claude-sonnet-4.6").error is None
+    assert server.chat("say more", "gpt-5-mini").error is None
+    assert [text.strip() for text in server.complete()] == [TEXT]
+    later = [who for route in ("responses", "engine", "chat-completions") for who, _, _ in served(desk, route)]
+    assert set(later) == {"dave"}
+    assert [who for who, _, _ in served(desk, "messages")] == ["carol", "dave"]
+
+
+def test_who_the_person_is_stays_the_editors_own_affair(desk: Desk, serve: Serve) -> None:
+    carol_refuses(desk, "messages")
+    server = serve()
+    server.chat("say hi", "claude-sonnet-4.6")
+    identity = desk.fakes.journal(host="api.github.com")
+    mine = [e for e in identity if e["account"] == "emma"]
+    assert {e["route"] for e in mine} >= {"token", "copilot-user"}
+    # The pool asks there for its own seats alone, and only to mint what it then sends.
+    assert {e["route"] for e in identity if e["account"] != "emma"} == {"token"}
+    catalogues = desk.fakes.journal(route="models")
+    assert catalogues
+    assert {e["account"] for e in catalogues} == {"emma"}
