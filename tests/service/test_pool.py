@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind
 from seatpool.core.outcome import Outcome, OutcomeKind
@@ -79,6 +80,22 @@ async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(st
     assert isinstance(after, Exhausted)
     assert after.limited
     await service.stop()
+
+
+async def test_a_limited_account_is_asked_again_when_its_window_resets(store: Store, issuer: Issuer) -> None:
+    sign_in(store, issuer, "alice", expires_in=timedelta(days=30))
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    with freeze_time(noon, real_asyncio=True) as clock:
+        service = PoolService(store, issuer, Policy())
+        service.load()
+        trail, _ = await begin(service)
+        await service.recover(trail, spent(hours=5), GOT_429)
+        clock.move_to(noon + timedelta(hours=4, minutes=59))
+        waiting = await service.assign(service.open("flow-2", FACTS, Headers()))
+        assert waiting == Exhausted(True, noon + timedelta(hours=5), "usage_limit_reached")
+        clock.move_to(noon + timedelta(hours=5))
+        assert isinstance(await service.assign(service.open("flow-3", FACTS, Headers())), Assignment)
+        await service.stop()
 
 
 async def test_a_slot_is_freed_exactly_once(store: Store, issuer: Issuer, service: PoolService) -> None:

@@ -11,7 +11,8 @@ from seatpool.core.model import CredentialKind
 from seatpool.providers.base import HeaderView, RequestFacts, Route
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
-from seatpool.providers.codex.wire import TURN_STATE, plain, read_json, text
+from seatpool.providers.codex.wire import TURN_STATE, plain, text
+from seatpool.providers.tolerant import read_json
 
 CONVERSATION_HEADERS = ("session-id", "thread-id", "session_id", "conversation_id", "x-client-request-id")
 """The session comes first: the threads of its agents share their history. The last is the thread's id as well."""

@@ -13,7 +13,8 @@ from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
 from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
-from seatpool.providers.codex.wire import Json, after, mapping, moment, read_object, retry_after, text
+from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
+from seatpool.providers.tolerant import Json, mapping
 
 _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top

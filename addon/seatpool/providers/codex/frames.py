@@ -9,7 +9,8 @@ import msgspec
 from seatpool.providers.base import NO_NEWS, Frame, RequestFacts
 from seatpool.providers.codex.errors import classify_frame
 from seatpool.providers.codex.quota import windows_of_event, windows_of_headers
-from seatpool.providers.codex.wire import TURN_STATE, Json, headers_in, mapping, number, plain, read_object
+from seatpool.providers.codex.wire import TURN_STATE, headers_in, plain, read_object
+from seatpool.providers.tolerant import Json, mapping, number
 
 OUTPUT = Frame(output=True)
 TERMINAL = Frame(terminal=True)

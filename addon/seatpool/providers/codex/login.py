@@ -9,7 +9,8 @@ from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_USER
 from seatpool.providers.codex.tokens import Claims, identity_of, read_claims
-from seatpool.providers.codex.wire import ISSUER, Json, mapping, number, plain, read_json, text
+from seatpool.providers.codex.wire import ISSUER, plain, text
+from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 CODEX_KEYS = ("auth_mode", "tokens", "OPENAI_API_KEY")
 FILE_NAME = "auth.json"

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.base import HeaderView
-from seatpool.providers.codex.wire import Json, after, mapping, moment, number, read_object, text, truth
+from seatpool.providers.codex.wire import after, moment, read_object, text, truth
+from seatpool.providers.tolerant import Json, mapping, number
 
 MAIN_LIMIT = "codex"
 SLOTS = ("primary", "secondary")

@@ -29,15 +29,14 @@ from seatpool.providers.codex.wire import (
     AUTH_ORIGIN,
     AUTHORIZATION,
     CHATGPT,
-    Json,
     after,
-    mapping,
     plain,
     read_object,
     retry_after,
     text,
     truth,
 )
+from seatpool.providers.tolerant import Json, mapping
 
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 """Codex's own public OAuth client, which the login was made with (codex.md 4)."""

@@ -4,7 +4,8 @@ from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from seatpool.providers.codex.wire import Json, mapping, number, plain, read_object, text, truth
+from seatpool.providers.codex.wire import plain, read_object, text, truth
+from seatpool.providers.tolerant import Json, mapping, number
 
 AUTH_CLAIM = "https://api.openai.com/auth"
 PROFILE_CLAIM = "https://api.openai.com/profile"

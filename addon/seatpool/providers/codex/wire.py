@@ -1,15 +1,12 @@
-"""Names on the wire, and the tolerant reading of JSON: whatever upstream or editor send, nothing here raises."""
+"""Names on the wire, and the tolerant reading of times: whatever upstream or editor send, nothing here raises."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from math import isfinite
-from typing import Any
-
-import msgspec
 
 from seatpool.providers.base import Headers, HeaderView
+from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 CHATGPT = "https://chatgpt.com"
 """Where an account without a constraint of its own is served (codex.md 1)."""
@@ -27,26 +24,10 @@ BEYOND_REASON = timedelta(days=35)
 
 _PLAIN = re.compile(r"[!-~]+")
 
-Json = Mapping[str, Any]
-NO_JSON: Json = {}
-
-
-def read_json(content: bytes | str) -> Any:
-    """The parsed document, or None where it is not JSON."""
-    try:
-        return msgspec.json.decode(content)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, bad UTF-8 is another
-        return None
-
 
 def read_object(content: bytes | str) -> Json:
     """The parsed object; empty where it is none."""
     return mapping(read_json(content))
-
-
-def mapping(value: object) -> Json:
-    """The value where it is an object, else an empty one."""
-    return value if isinstance(value, dict) else NO_JSON
 
 
 def text(value: object) -> str | None:
@@ -58,17 +39,6 @@ def plain(value: object) -> str | None:
     """The value where it can be put into a header as it is: visible ASCII without blanks."""
     found = text(value)
     return found if found is not None and _PLAIN.fullmatch(found) else None
-
-
-def number(value: object) -> float | None:
-    """The finite number that a JSON number or a header's text states."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        stated = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return stated if isfinite(stated) else None
 
 
 def truth(value: object) -> bool:

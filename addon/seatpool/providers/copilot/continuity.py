@@ -15,7 +15,8 @@ from seatpool.providers.base import HeaderView, RequestFacts, Route
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.auth import PROXY
 from seatpool.providers.copilot.routes import engine_of
-from seatpool.providers.copilot.wire import mapping, read_json, text
+from seatpool.providers.copilot.wire import text
+from seatpool.providers.tolerant import mapping, read_json
 
 CLI_SESSION = "x-client-session-id"
 EDITOR_SESSION = "vscode-sessionid"

@@ -10,7 +10,8 @@ from seatpool.core.outcome import Outcome
 from seatpool.providers.base import NO_NEWS, Frame, RequestFacts
 from seatpool.providers.copilot import quota
 from seatpool.providers.copilot.errors import classify_frame
-from seatpool.providers.copilot.wire import mapping, read_json, text
+from seatpool.providers.copilot.wire import text
+from seatpool.providers.tolerant import mapping, read_json
 
 _TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_.]{1,80})"')
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot.auth import GITHUB, tenant_of
-from seatpool.providers.copilot.wire import Json, mapping, read_json, text
+from seatpool.providers.copilot.wire import text
+from seatpool.providers.tolerant import Json, mapping, read_json
 
 FILES = ("apps.json", "hosts.json")
 _TOKEN_FIELD = "oauth_token"  # noqa: S105 # a field's name

@@ -8,7 +8,8 @@ from urllib.parse import parse_qsl
 
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.base import HeaderView
-from seatpool.providers.copilot.wire import Json, mapping, moment, number, truth
+from seatpool.providers.copilot.wire import moment, truth
+from seatpool.providers.tolerant import Json, mapping, number
 
 SESSION = "session"
 WEEKLY = "weekly"

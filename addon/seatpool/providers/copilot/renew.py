@@ -22,17 +22,8 @@ from seatpool.providers.base import (
     Renewed,
 )
 from seatpool.providers.copilot import auth, quota
-from seatpool.providers.copilot.wire import (
-    AUTHORIZATION,
-    Json,
-    mapping,
-    moment,
-    number,
-    read_json,
-    retry_after,
-    stable_code,
-    text,
-)
+from seatpool.providers.copilot.wire import AUTHORIZATION, moment, retry_after, stable_code, text
+from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 CLIENT_HEADERS = (
     "editor-version",

@@ -1,15 +1,11 @@
-"""Names on the wire, and the tolerant reading of JSON and times: whatever is sent, nothing here raises."""
+"""Names on the wire, and the tolerant reading of texts and times: whatever is sent, nothing here raises."""
 
 import re
-from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
-from math import isfinite
-from typing import Any
-
-import msgspec
 
 from seatpool.providers.base import HeaderView
+from seatpool.providers.tolerant import number
 
 AUTHORIZATION = "authorization"
 SESSION_TOKEN = "copilot-session-token"  # noqa: S105 # a header's name
@@ -20,23 +16,7 @@ BEYOND_REASON = timedelta(days=40)
 LONG_PAST = timedelta(days=40)
 """A reset this far back is a zero date, not a window that has just ended."""
 
-Json = Mapping[str, Any]
-NO_JSON: Json = {}
-
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
-
-def read_json(content: bytes | str | msgspec.Raw) -> Any:
-    """The parsed document, or None where it is not JSON."""
-    try:
-        return msgspec.json.decode(content)
-    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, bad UTF-8 is another
-        return None
-
-
-def mapping(value: object) -> Json:
-    """The value where it is an object, else an empty one."""
-    return value if isinstance(value, dict) else NO_JSON
 
 
 def text(value: object) -> str:
@@ -47,17 +27,6 @@ def text(value: object) -> str:
 def stable_code(value: object) -> str:
     """The value where it can stand in a log as a code, else an empty string."""
     return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
-
-
-def number(value: object) -> float | None:
-    """The finite number that a JSON number or a header's text states."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-        return None
-    try:
-        stated = float(value)
-    except (ValueError, OverflowError):
-        return None
-    return stated if isfinite(stated) else None
 
 
 def truth(value: object) -> bool | None:

@@ -1,0 +1,34 @@
+"""The tolerant reading of JSON: whatever an upstream or an editor sends, nothing here raises."""
+
+from collections.abc import Mapping
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+Json = Mapping[str, Any]
+NO_JSON: Json = {}
+
+
+def read_json(content: bytes | str | msgspec.Raw) -> Any:
+    """The parsed document, or None where it is not JSON."""
+    try:
+        return msgspec.json.decode(content)
+    except (ValueError, RecursionError):  # msgspec's errors are ValueErrors, bad UTF-8 is another
+        return None
+
+
+def mapping(value: object) -> Json:
+    """The value where it is an object, else an empty one."""
+    return value if isinstance(value, dict) else NO_JSON
+
+
+def number(value: object) -> float | None:
+    """The finite number that a JSON number or a header's text states."""
+    if isinstance(value, bool) or not isinstance(value, (int, float, str)):
+        return None
+    try:
+        stated = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return stated if isfinite(stated) else None
