@@ -137,6 +137,18 @@ async def test_a_request_is_sent_no_more_than_max_attempts_times(start: Callable
     assert scene.asked("responses") == ["alice"]
 
 
+async def test_a_large_body_is_pooled_although_mitmproxy_is_told_to_stream_large_ones(
+    start: Callable[..., Scene],
+) -> None:
+    scene = start("alice", "bob", stream_large_bodies="1k")
+    scene.fakes.behave("alice", {"kind": "usage_limit", "route": "responses"})
+    body = CODEX_BODY[:-1] + b', "instructions": "' + b"x" * 5000 + b'"}'
+    async with await scene.network.http2("chatgpt.com") as client:
+        incoming = await client.send("POST", CODEX_PATH, codex_headers(), body)
+        assert (await incoming.text()).startswith("bob0")
+    assert {e["body_length"] for e in scene.fakes.journal(route="responses")} == {len(body)}
+
+
 async def test_websockets_can_be_refused(start: Callable[..., Scene]) -> None:
     scene = start("alice", pool_websocket="refuse")
     with pytest.raises(Exception, match="refused with 426"):

@@ -42,6 +42,7 @@ class Pool:
         self._database: str | None = None
         self._builtin: Any = None
         self._told: set[ProviderName] = set()
+        self._moving: asyncio.Task[None] | None = None
 
     # -- life
 
@@ -84,9 +85,10 @@ class Pool:
         if not any(roster.values()):
             logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
 
-    async def running(self) -> None:
+    def running(self) -> None:
         """Close every door but loopback's; follow what other processes write."""
-        await listening.move_to_loopback(ctx.options, ctx.master.addons.get("proxyserver").servers)
+        servers = ctx.master.addons.get("proxyserver").servers
+        self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         if self.service is not None:
             self.service.start()
 
@@ -108,10 +110,20 @@ class Pool:
             self._builtin = ctx.master.addons.get("nextlayer")
         replay.install(nextlayer, self._builtin, self.exchanges)
 
+    def requestheaders(self, flow: http.HTTPFlow) -> None:
+        """A body that is to be replayed cannot be streamed away, whatever `stream_large_bodies` says."""
+        exchange = self.exchanges.get(flow)
+        if exchange is not None:
+            request = flow.request
+            upgrade = exchange.headers.get("upgrade", "").lower() == "websocket"
+            exchange.route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+            if exchange.route is not None:
+                request.stream = False  # mitmproxy has looked at the announced size before this hook
+
     async def request(self, flow: http.HTTPFlow) -> None:
         """The request was read whole: put it on an account, where it may move."""
         exchange = self.exchanges.get(flow)
-        if exchange is None or flow.response is not None:
+        if exchange is None or exchange.route is None or flow.response is not None:
             return
         try:
             await self._assign(flow, exchange)
@@ -120,9 +132,7 @@ class Pool:
             self._give_up(flow, exchange)
 
     async def _assign(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        request = flow.request
-        upgrade = exchange.headers.get("upgrade", "").lower() == "websocket"
-        route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+        request, route = flow.request, exchange.route
         facts = (
             exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request)) if route else None
         )

@@ -13,7 +13,7 @@ from mitmproxy import http
 
 from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
-from seatpool.providers.base import Headers, Provider
+from seatpool.providers.base import Headers, Provider, Route
 from seatpool.proxy.answers import headers_of
 from seatpool.service.pool import Answered
 from seatpool.service.trail import Assignment, Trail
@@ -49,6 +49,8 @@ class Exchange:
     address: tuple[str, str, int, bytes, str | None]
     """Scheme, host, port, authority and Host header as the editor sent them."""
     client_id: str
+    route: Route | None = None
+    """Set where the request may move; None where it acts as the person."""
     trail: Trail | None = None
     """Set while the pool has a hand in the flow; None where it goes on as the editor sent it."""
     sent_at: float = 0.0

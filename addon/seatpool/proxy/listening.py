@@ -15,6 +15,9 @@ from mitmproxy.proxy import mode_specs
 
 logger = logging.getLogger(__name__)
 
+WITHOUT_SOCKET = (mode_specs.LocalMode, mode_specs.TunMode)
+"""Modes that take connections from this machine's own programs, without listening anywhere."""
+
 
 def open_door(opts: options.Options) -> str | None:
     """What is wrong with the addresses that a person asked for; None when nothing is."""
@@ -41,7 +44,9 @@ async def move_to_loopback(opts: options.Options, servers: Iterable[Any]) -> Non
 
 def turn_away(client: connection.Client, opts: options.Options) -> None:
     """Refuse a client that came to another address than loopback while no password is asked for."""
-    if not opts.proxyauth and client.sockname and not is_loopback(client.sockname[0]):
+    if opts.proxyauth or isinstance(client.proxy_mode, WITHOUT_SOCKET):
+        return
+    if client.sockname and not is_loopback(client.sockname[0]):
         client.error = "seatpool serves this machine only; ask for a password with proxyauth to serve others"
         logger.warning("action=turned-away address=%s", client.sockname[0])
 
@@ -59,5 +64,5 @@ def is_loopback(host: str) -> bool:
 def _hosts(opts: options.Options) -> Iterable[str]:
     for mode in opts.mode:
         spec = mode_specs.ProxyMode.parse(mode)
-        if not isinstance(spec, (mode_specs.LocalMode, mode_specs.TunMode)):
+        if not isinstance(spec, WITHOUT_SOCKET):
             yield spec.listen_host(opts.listen_host)

@@ -216,6 +216,14 @@ class PoolHttpStream(HttpStream):
         yield from self._send_again()
         return True
 
+    def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
+        """A body that is to be sent again, and a refusal that is to be read, are not streamed away for being large."""
+        exchange, response = self._exchange, self.flow.response
+        refusal = response is not None and response.status_code >= FIRST_REFUSAL
+        if exchange is not None and exchange.route is not None and (request or refusal):
+            return False
+        return (yield from super().check_body_size(request))
+
     # -- the places where an attempt ends without an answer that the client should see
 
     def send_response(self, already_streamed: bool = False) -> layer.CommandGenerator[None]:
@@ -290,6 +298,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.handle_protocol_error: ("self", "event"),
         HttpStream.make_server_connection: ("self",),
         HttpStream.check_killed: ("self", "emit_error_hook"),
+        HttpStream.check_body_size: ("self", "request"),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
         DropStream.__init__: ("self", "stream_id"),

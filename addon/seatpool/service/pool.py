@@ -176,12 +176,10 @@ class PoolService:
         if decision.until is not None:
             self._refusals[assignment.account.id] = (decision.until, content)
         others = select(self.knowledge.state, trail.demand, utcnow(), {assignment.account.id})
-        if isinstance(others, Exhausted):
-            action, instead = "deliver", self._soonest_refusal(provider.name)
-        else:
-            action, instead = "reconnect", provider.reconnect_frame()
+        reconnect = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
+        action = "reconnect" if reconnect is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
-        return instead
+        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(provider.name)
 
     def _soonest_refusal(self, provider: ProviderName) -> bytes | None:
         """The limit frame that ends soonest, as its account's upstream worded it."""
