@@ -168,6 +168,17 @@ async def test_a_kept_alive_connection_found_dead_is_replaced(scene: Scene, kind
             assert (await incoming.text()).startswith("alice0")
 
 
+async def test_replays_do_not_use_up_the_connections_that_one_client_may_have(scene: Scene) -> None:
+    """mitmproxy opens five to one address: a sixth would wait for ever."""
+    scene.pool("alice")
+    scene.fakes.behave("alice", {"kind": "server_error", "reused": True, "route": "responses"})
+    async with asyncio.timeout(20), await scene.network.http1("chatgpt.com") as client:
+        for _ in range(9):
+            incoming = await client.send("POST", CODEX_PATH, codex_headers(), CODEX_BODY)
+            assert (await incoming.text()).startswith("alice0")
+    assert len(scene.asked("responses")) == 1 + 8 * 2
+
+
 async def test_a_request_that_went_out_whole_and_got_no_answer_is_not_sent_again(scene: Scene) -> None:
     scene.pool("alice", "bob")
     scene.fakes.behave("alice", {"kind": "close", "route": "responses"})

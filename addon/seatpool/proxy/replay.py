@@ -188,6 +188,10 @@ class PoolHttpStream(HttpStream):
         self.flow.error = None
         self.response_body_buf.clear()
         self.server_state = self.state_wait_for_response_headers
+        former = self.context.server
+        if self._fresh_connection and former.connected and not self._on_http2:
+            # mitmproxy opens five connections to one address for one client: those left open would soon use them up.
+            yield commands.CloseConnection(former)
         if not (yield from self.make_server_connection()):
             return
         request = self.flow.request

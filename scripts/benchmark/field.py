@@ -1,0 +1,181 @@
+"""Where it all runs: a private network where that is allowed, the upstream, the proxies and their databases."""
+
+import contextlib
+import os
+import shutil
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, Self
+
+from scripts.benchmark import wire
+from scripts.benchmark.client import Broken, Target
+
+from seatpool.core.model import Credential, CredentialKind, ProviderName
+from seatpool.store import Store
+from tests.harness import REPOSITORY, Lab, Mitmdump, namespaces_allowed
+from tests.harness.namespace import clean_environment, end_process
+from tests.upstream import tokens
+
+OPTIONS = {"flow_detail": "0", "connection_strategy": "lazy", "upstream_cert": "false"}
+"""The same for every proxy: the pool's own defaults, and no line per flow."""
+TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+
+_REDIRECT = """\
+import socket
+_resolve = socket.getaddrinfo
+def _redirected(host, port, *more, **named):
+    return _resolve(*(("127.0.0.1", {port}) if host in ("{host}", b"{host}") else (host, port)), *more, **named)
+socket.getaddrinfo = _redirected
+"""
+"""Loaded into every proxy where there is no private network: the upstream's name leads to the upstream."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proxy:
+    """A running proxy."""
+
+    name: str
+    program: Mitmdump
+    target: Target
+
+    def cpu_s(self) -> float:
+        """CPU time that the process has used, user and system."""
+        fields = Path(f"/proc/{self.program.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
+
+    def memory_kb(self) -> int:
+        """Resident memory."""
+        status = Path(f"/proc/{self.program.pid}/status").read_text()
+        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+
+
+class Field:
+    """`with Field(folder) as field:` has an upstream; proxies are added to it, and end with it."""
+
+    def __init__(self, folder: Path, *, private: bool | None = None) -> None:
+        self._folder = folder
+        self._private = namespaces_allowed() if private is None else private
+        self._ends = contextlib.ExitStack()
+        self._programs: list[Mitmdump] = []
+        self._lab: Lab | None = None
+        self._arguments: tuple[str, ...] = ("--listen-port", "0")
+        self.direct: Target
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as ends:
+            if self._private:
+                self._lab = ends.enter_context(Lab(self._folder, hosts=(wire.HOST,)))
+            port = self._start_upstream(ends)
+            if not self._private:
+                redirect = self._folder / "redirect.py"
+                redirect.write_text(_REDIRECT.format(host=wire.HOST, port=port))
+                self._arguments += ("-s", str(redirect))
+            self.direct = self._target("direct", ("127.0.0.1", port), self._folder / "fake-ca.pem", proxy=False)
+            self._ends = ends.pop_all()
+        return self
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._ends.close()
+        if isinstance(error, Broken):
+            for program in self._programs:
+                error.add_note("\n".join((f"-- last lines of {program.folder.name}", *program.log[-12:])))
+
+    def check(self) -> None:
+        """Figures of a proxy that stumbled are worth nothing. Raises `Broken`."""
+        for program in self._programs:
+            stumbled = next((number for number, line in enumerate(program.log) if "hook=" in line), None)
+            if stumbled is not None:
+                said = program.log[stumbled : stumbled + 12]
+                raise Broken("\n".join((f"{program.folder.name} logged an error:", *said)))
+
+    def proxy(self, name: str, *, bare: bool = False, accounts: int = 0) -> Proxy:
+        """Make a proxy, not yet started, with so many accounts in its database."""
+        folder = self._folder / name
+        program = Mitmdump(
+            folder,
+            lab=self._lab,
+            upstream_ca=self._folder / "fake-ca.pem",
+            bare=bare,
+            options=OPTIONS,
+            arguments=self._arguments,
+            env={"SEATPOOL_KEYRING": "off"},
+        )
+        folder.mkdir()
+        if (shared := self._folder / "confdir").exists():
+            shutil.copytree(shared, folder / "confdir")
+        if not bare:
+            fill(program.database, accounts)
+        self._ends.callback(program.stop)
+        self._programs.append(program)
+        return Proxy(name, program, self._target(name, program.address, program.ca, proxy=True))
+
+    def start(self, proxy: Proxy) -> Proxy:
+        """Start it, or start it again; returned with the address it has now. Every proxy shares the first one's CA."""
+        try:
+            proxy.program.start()
+        except RuntimeError as error:
+            raise Broken(str(error)) from None
+        if not (shared := self._folder / "confdir").exists():
+            shutil.copytree(proxy.program.ca.parent, shared)
+        return Proxy(
+            proxy.name, proxy.program, self._target(proxy.name, proxy.program.address, proxy.program.ca, proxy=True)
+        )
+
+    def _target(self, name: str, address: tuple[str, int], ca: Path, *, proxy: bool) -> Target:
+        connect = self._lab.connect if self._lab is not None else _connect
+        return Target(name, address, proxy, ca, connect)
+
+    def _start_upstream(self, ends: contextlib.ExitStack) -> int:
+        port = 443 if self._private else 0
+        argv = [sys.executable, "-m", "scripts.benchmark.upstream", "--folder", str(self._folder), "--port", str(port)]
+        pipes: Mapping[str, Any] = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+        if self._lab is not None:
+            process = self._lab.popen(argv, cwd=REPOSITORY, **pipes)
+        else:
+            process = subprocess.Popen(argv, cwd=REPOSITORY, env=clean_environment(), start_new_session=True, **pipes)
+            ends.callback(end_process, process)
+        assert process.stdout is not None
+        if not (said := process.stdout.readline()):
+            raise Broken("the upstream did not start; see its message above")
+        return int(said)
+
+
+def _connect(host: str, port: int) -> socket.socket:
+    return socket.create_connection((host, port), timeout=10)
+
+
+def fill(database: Path, accounts: int) -> None:
+    """Put Codex accounts into a database that need no side call for weeks."""
+    now = datetime.now(UTC)
+    with Store.open(str(database)) as store:
+        for number in range(accounts):
+            name = f"seat{number}"
+            account_id = tokens.codex_account_id(name)
+            credential = Credential(
+                CredentialKind.CODEX_OAUTH,
+                tokens.codex_access_token(name, expires_at=(now + timedelta(days=20)).timestamp()),
+                tokens.codex_refresh_token(name),
+                now + timedelta(days=20),
+                {"api": f"https://{wire.HOST}"},
+                {"account_id": account_id, "user_id": f"user-{name}"},
+            )
+            store.save_login(
+                provider=ProviderName.CODEX,
+                identity=f"user-{name}/{account_id}",
+                name=name,
+                explicit_name=True,
+                issuer=wire.HOST,
+                credentials=(credential,),
+                now=now,
+            )
+
+
+def forgive(database: Path) -> None:
+    """End every cooldown; a running proxy hears of it within a quarter of a second."""
+    with Store.open(str(database)) as store:
+        store.clear_cooldowns()

@@ -1,0 +1,223 @@
+"""The rounds. Whatever is compared is measured in turns, so that a noisy moment falls on everybody."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from scripts.benchmark.client import Broken, Connection, Group, Target
+from scripts.benchmark.field import Field, Proxy, forgive
+from scripts.benchmark.plan import Plan
+from scripts.benchmark.wire import CONVERSATION, JSON_END, Kind, Requests
+
+LOADED = (Kind.JSON, Kind.SHORT, Kind.LONG)
+SETTLE_S = 0.3
+"""After a round: what the pool writes late belongs to the round as well."""
+HEARD_S = 0.6
+"""Until a proxy knows that its cooldowns were ended, with room to spare."""
+BATCH = 30
+"""Failovers between two endings of cooldowns; each takes an account out."""
+FEW = 10
+"""Accounts of the pool that the large one is compared with."""
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One target's share of a round of load."""
+
+    requests: int
+    wall_s: float
+    cpu_s: float
+    """Of the proxy; 0 where there is none."""
+
+    @property
+    def cpu_ms(self) -> float:
+        """Per request."""
+        return self.cpu_s * 1000 / self.requests
+
+
+@dataclass(slots=True)
+class Measured:
+    """Everything that was seen, unreduced. Keys of the inner mappings are targets: `direct`, `bare`, `pool`."""
+
+    load: dict[Kind, dict[str, list[Round]]] = field(default_factory=dict)
+    first_ms: dict[Kind, dict[str, list[float]]] = field(default_factory=dict)
+    """Times to the first byte, without load."""
+    failover_ms: dict[str, list[float]] = field(default_factory=dict)
+    """Times to the last byte of a short stream: `bare`, `pool`, and `refused`: the pool's after a refusal."""
+    start_s: dict[str, list[float]] = field(default_factory=dict)
+    """Until the first answer came through."""
+    served_kb: dict[str, int] = field(default_factory=dict)
+    served: int = 0
+    """Requests that each proxy had answered then, at least."""
+    stream_kb: dict[str, float] = field(default_factory=dict)
+    """Per open stream."""
+    crowd: dict[str, list[Round]] = field(default_factory=dict)
+    """Of small answers: `few` and `crowd`."""
+
+    def as_json(self) -> dict[str, Any]:
+        """For `--json`."""
+        return asdict(self)
+
+
+class Bench:
+    """One run."""
+
+    def __init__(self, plan: Plan, field: Field, say: Say) -> None:
+        self.plan = plan
+        self.seen = Measured()
+        self._field = field
+        self._say = say
+        self._served = 0
+
+    async def run(self) -> Measured:
+        """Measure everything, in the order in which it disturbs least."""
+        bare, pool = await self.starts()
+        await self.warm(bare, pool)
+        await self.load(bare, pool)
+        await self.latency(bare, pool)
+        await self.failover(bare, pool)
+        await self.memory(bare, pool)
+        for proxy in (bare, pool):
+            proxy.program.stop()
+        await self.crowd()
+        return self.seen
+
+    async def starts(self) -> tuple[Proxy, Proxy]:
+        """Start both several times; they stay up after the last."""
+        self._say(f"start: {self.plan.starts} times each, {self.plan.accounts} accounts in the pool")
+        bare = self._field.proxy("bare", bare=True)
+        self._field.start(bare).program.stop()  # makes the CA that all share
+        pool = self._field.proxy("pool", accounts=self.plan.accounts)
+        self._field.start(pool).program.stop()  # compiles
+        running = [bare, pool]
+        for number in range(self.plan.starts):
+            for place in _order(2, number):
+                running[place].program.stop()
+                began = time.perf_counter()
+                running[place] = self._field.start(running[place])
+                await _first_answer(running[place].target)
+                self.seen.start_s.setdefault(running[place].name, []).append(time.perf_counter() - began)
+        return running[0], running[1]
+
+    async def warm(self, bare: Proxy, pool: Proxy) -> None:
+        """Let every account serve once; make sure that the pool serves with its own and bare leaves the editor's."""
+        for proxy in (bare, pool):
+            who = await _ask_who(proxy.target)
+            if (b"seat" in who) is not (proxy is pool):
+                raise Broken(f"{proxy.name} asked as the wrong account")
+            async with Group(proxy.target, 1) as group:
+                await group.load(Requests(Kind.SHORT, conversation=1), self.plan.accounts)
+
+    async def load(self, bare: Proxy, pool: Proxy) -> None:
+        """Rounds under load: throughput and CPU per request."""
+        for kind in LOADED:
+            count = self.plan.requests(kind)
+            self._say(f"load: {self.plan.rounds} rounds of {count} x {kind}")
+            rounds = self.seen.load[kind] = {"direct": [], bare.name: [], pool.name: []}
+            for number in range(self.plan.rounds):
+                for place in _order(3, number):
+                    target, proxy = ((self._field.direct, None), (bare.target, bare), (pool.target, pool))[place]
+                    rounds[target.name].append(await self._round(target, proxy, kind, count))
+            self._served += self.plan.rounds * count
+
+    async def latency(self, bare: Proxy, pool: Proxy) -> None:
+        """One request at a time, in turns: time to the first byte."""
+        targets = [self._field.direct, bare.target, pool.target]
+        groups = [Group(target, 1) for target in targets]
+        async with groups[0], groups[1], groups[2]:
+            for kind in LOADED:
+                count = self.plan.timed(kind)
+                self._say(f"first byte: {count} x {kind}, without load")
+                times: dict[str, list[float]] = {target.name: [] for target in targets}
+                self.seen.first_ms[kind] = times
+                requests = [Requests(kind) for _ in targets]
+                for number in range(count):
+                    for place in _order(3, number):
+                        timing = await groups[place].connections[0].ask(requests[place].one())
+                        times[targets[place].name].append(timing.first_s * 1000)
+                self._served += count
+
+    async def failover(self, bare: Proxy, pool: Proxy) -> None:
+        """A refusal by the first account, beside the same without one. Every request is a conversation of its own."""
+        self._say(f"failover: {self.plan.failovers} refusals")
+        times: dict[str, list[float]] = {"bare": [], "pool": [], "refused": []}
+        self.seen.failover_ms = times
+        made = {"bare": Kind.SHORT, "pool": Kind.SHORT, "refused": Kind.REFUSED}
+        requests = {name: Requests(kind, conversation=1) for name, kind in made.items()}
+        names = tuple(made)
+        batch = max(1, min(BATCH, self.plan.accounts // 3))
+        async with Group(bare.target, 1) as to_bare, Group(pool.target, 1) as to_pool:
+            for number in range(self.plan.failovers):
+                if number % batch == 0:
+                    await asyncio.to_thread(forgive, pool.program.database)
+                    await asyncio.sleep(HEARD_S)
+                for place in _order(3, number):
+                    name = names[place]
+                    connection = (to_bare if name == "bare" else to_pool).connections[0]
+                    times[name].append((await connection.ask(requests[name].one())).whole_s * 1000)
+        await asyncio.to_thread(forgive, pool.program.database)
+
+    async def memory(self, bare: Proxy, pool: Proxy) -> None:
+        """Resident memory after many requests, and what open streams add to it."""
+        missing = max(0, self.plan.soak - self._served)
+        self._say(f"memory: {missing} more requests, then {self.plan.streams} open streams")
+        for proxy in (bare, pool):
+            if missing:
+                async with Group(proxy.target, self.plan.connections) as group:
+                    await group.load(Requests(Kind.JSON), missing)
+            self.seen.served_kb[proxy.name] = proxy.memory_kb()
+        self.seen.served = self._served + missing
+        for proxy in (bare, pool):
+            before = proxy.memory_kb()
+            async with Group(proxy.target, self.plan.streams) as group:
+                await group.hold(Requests(Kind.HELD))
+                self.seen.stream_kb[proxy.name] = (proxy.memory_kb() - before) / self.plan.streams
+
+    async def crowd(self) -> None:
+        """The same load on a small pool and on a large one."""
+        self._say(f"crowd: making {self.plan.crowd} accounts")
+        made = {"few": min(FEW, self.plan.crowd), "crowd": self.plan.crowd}
+        proxies = [self._field.start(self._field.proxy(name, accounts=count)) for name, count in made.items()]
+        self._say(f"crowd: {self.plan.rounds} rounds of {self.plan.small} x json")
+        for proxy in proxies:
+            self.seen.crowd[proxy.name] = []
+            await self._round(proxy.target, proxy, Kind.JSON, self.plan.small)
+        for number in range(self.plan.rounds):
+            for place in _order(2, number):
+                proxy = proxies[place]
+                self.seen.crowd[proxy.name].append(await self._round(proxy.target, proxy, Kind.JSON, self.plan.small))
+
+    async def _round(self, target: Target, proxy: Proxy | None, kind: Kind, count: int) -> Round:
+        requests = Requests(kind, conversation=CONVERSATION)
+        async with Group(target, self.plan.connections) as group:
+            # A connection's first request pays for the connection: TLS here, TLS upstream, a certificate.
+            await group.load(requests, len(group.connections))
+            cpu, began = proxy.cpu_s() if proxy else 0.0, time.perf_counter()
+            await group.load(requests, count)
+            wall = time.perf_counter() - began
+            if proxy is not None:
+                await asyncio.sleep(SETTLE_S)
+            return Round(count, wall, proxy.cpu_s() - cpu if proxy else 0.0)
+
+
+async def _first_answer(target: Target) -> None:
+    async with Group(target, 1) as group:
+        await group.load(Requests(Kind.JSON), 1)
+
+
+async def _ask_who(target: Target) -> bytes:
+    async with Group(target, 1) as group:
+        connection: Connection = group.connections[0]
+        connection.kept = bytearray()
+        await connection.ask(Requests(Kind.WHO).one(), (JSON_END,))
+        return bytes(connection.kept)
+
+
+def _order(size: int, number: int) -> list[int]:
+    """Of the targets in a round: everybody is first, and follows everybody, equally often."""
+    forth = [(number + place) % size for place in range(size)]
+    return forth if number // size % 2 == 0 else forth[::-1]
