@@ -92,7 +92,6 @@ class Bench:
         bare = self._field.proxy("bare", bare=True)
         self._field.start(bare).program.stop()  # makes the CA that all share
         pool = self._field.proxy("pool", accounts=self.plan.accounts)
-        self._field.start(pool).program.stop()  # compiles
         running = [bare, pool]
         for number in range(self.plan.starts):
             for place in _order(2, number):
@@ -172,10 +171,14 @@ class Bench:
             self.seen.served_kb[proxy.name] = proxy.memory_kb()
         self.seen.served = self._served + missing
         for proxy in (bare, pool):
-            before = proxy.memory_kb()
-            async with Group(proxy.target, self.plan.streams) as group:
+            # Started anew: what the load has left behind would take the streams in, and they would seem to be free.
+            proxy.program.stop()
+            fresh = self._field.start(proxy)
+            await _first_answer(fresh.target)
+            before = fresh.memory_kb()
+            async with Group(fresh.target, self.plan.streams) as group:
                 await group.hold(Requests(Kind.HELD))
-                self.seen.stream_kb[proxy.name] = (proxy.memory_kb() - before) / self.plan.streams
+                self.seen.stream_kb[proxy.name] = (fresh.memory_kb() - before) / self.plan.streams
 
     async def crowd(self) -> None:
         """The same load on a small pool and on a large one."""

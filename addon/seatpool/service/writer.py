@@ -5,10 +5,8 @@ they are durable before anything follows from them.
 """
 
 import logging
-import queue
 import threading
-import time
-from datetime import datetime
+from collections import deque
 
 from seatpool.core.model import Attempt, QuotaWindow
 from seatpool.store import Store
@@ -17,13 +15,12 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 """Rows in one transaction at most."""
-GATHER_S = 0.2
-"""How long a first row waits for company."""
+GATHER_S = 0.25
+"""How long a first row waits for company: waking the thread for every row would cost more than the row."""
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
-
-Row = Attempt | tuple[int, QuotaWindow] | tuple[int, datetime]
+Row = Attempt | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -31,81 +28,65 @@ class Writer:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._queue: queue.SimpleQueue[Row | threading.Event | None] = queue.SimpleQueue()
-        self._pending: list[Row] = []
+        self._rows: deque[Row] = deque(maxlen=BACKLOG)
+        self._news = threading.Event()
+        self._hurry = threading.Event()
+        """Somebody waits: do not gather."""
+        self._idle = threading.Condition()
+        self._busy = False
+        self._closing = False
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
         self._thread.start()
 
     def put(self, row: Row) -> None:
         """Queue a row; returns at once."""
-        self._queue.put(row)
+        self._rows.append(row)
+        if not self._news.is_set():
+            self._news.set()
 
     def flush(self, timeout_s: float = 5.0) -> bool:
-        """Wait until everything queued so far was written, or given up on. Returns whether it was in time."""
-        done = threading.Event()
-        self._queue.put(done)
-        return done.wait(timeout_s)
+        """Wait until everything queued so far was written. Returns whether it was in time."""
+        self._hurry.set()
+        self._news.set()
+        with self._idle:
+            return self._idle.wait_for(lambda: not self._rows and not self._busy, timeout_s)
 
     def close(self) -> None:
         """Write what is queued and end the thread."""
-        self._queue.put(None)
+        self._closing = True
+        self._hurry.set()
+        self._news.set()
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while True:
-            item = self._queue.get()
-            if isinstance(item, (threading.Event, type(None))):
-                self._write()
-                if item is None:
-                    return
-                item.set()
-                continue
-            self._pending.append(item)
-            if not self._gather():
-                return
+        while not (self._closing and (self._failing or not self._rows)):
+            self._news.wait()
+            self._hurry.wait(GATHER_S)
+            self._hurry.clear()
+            self._news.clear()
+            self._busy = True
+            while self._rows and self._write([self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]):
+                pass
+            with self._idle:
+                self._busy = False
+                self._idle.notify_all()
 
-    def _gather(self) -> bool:
-        """Collect for a moment, then write. False when the end was asked for meanwhile."""
-        ends = time.monotonic() + GATHER_S
-        waiting: threading.Event | None = None
-        while len(self._pending) < BATCH and (left := ends - time.monotonic()) > 0:
-            try:
-                item = self._queue.get(timeout=left)
-            except queue.Empty:
-                break
-            if item is None:
-                self._write()
-                return False
-            if isinstance(item, threading.Event):
-                waiting = item
-                break
-            self._pending.append(item)
-        self._write()
-        if waiting is not None:
-            waiting.set()
-        return True
-
-    def _write(self) -> None:
-        if not self._pending:
-            return
-        attempts = [row for row in self._pending if isinstance(row, Attempt)]
+    def _write(self, rows: list[Row]) -> bool:
+        """One transaction. False when the rows had to go back to the queue, until there is news again."""
+        attempts = [row for row in rows if isinstance(row, Attempt)]
+        used = {row.account_id: row.started_at for row in attempts}
         windows: dict[tuple[int, str], tuple[int, QuotaWindow]] = {}
-        used: dict[int, datetime] = {}
-        for row in self._pending:
-            if isinstance(row, Attempt):
-                used[row.account_id] = row.started_at
-            elif isinstance(row[1], QuotaWindow):
-                windows[row[0], row[1].bucket] = (row[0], row[1])
-            else:
-                used[row[0]] = row[1]
+        for row in rows:
+            if not isinstance(row, Attempt):
+                windows[row[0], row[1].bucket] = row
         try:
             self._store.record(attempts=attempts, windows=list(windows.values()), used=used)
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:
                 logger.warning("action=record-failed reason=%s: %s", type(error).__name__, error)
             self._failing = True
-            del self._pending[: max(0, len(self._pending) - BACKLOG)]
-            return
+            self._rows.extendleft(reversed(rows[-max(0, BACKLOG - len(self._rows)) :]))
+            return False
         self._failing = False
-        self._pending.clear()
+        return True

@@ -1,0 +1,52 @@
+"""Late records: batched, in order of arrival, kept while the database is away."""
+
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.service.writer import Writer
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+def attempt(account_id: int, number: int) -> Attempt:
+    return Attempt("flow", number, account_id, "responses", None, "ok", 200, NOW, 1.0)
+
+
+def test_everything_queued_is_written_and_the_newest_window_stays(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    for number in range(1200):
+        writer.put(attempt(account.id, number))
+        writer.put((account.id, QuotaWindow("primary", number / 1200, NOW, "header")))
+    assert writer.flush(20)
+    assert [a.number for a in store.attempts(limit=2000)] == list(range(1199, -1, -1))
+    assert [w.left for _, w in store.changes(None).windows] == [1199 / 1200]
+    assert store.account("alice").last_used_at == NOW
+    writer.close()
+
+
+def test_what_is_queued_is_written_before_the_end(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    writer.put(attempt(account.id, 1))
+    writer.close()
+    assert len(store.attempts(limit=9)) == 1
+
+
+def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp_path: Path) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    other = sqlite3.connect(tmp_path / "pool.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer.put(attempt(account.id, 1))
+    assert not writer.flush(0.5)
+    other.execute("ROLLBACK")
+    other.close()
+    writer.put(attempt(account.id, 2))
+    assert writer.flush(20)
+    assert [a.number for a in store.attempts(limit=9)] == [2, 1]
+    writer.close()
