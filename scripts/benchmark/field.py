@@ -3,10 +3,11 @@
 import contextlib
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -69,7 +70,8 @@ class Field:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as ends:
             if self._private:
-                self._lab = ends.enter_context(Lab(self._folder, hosts=(wire.HOST,)))
+                with _deaf():
+                    self._lab = ends.enter_context(Lab(self._folder, hosts=(wire.HOST,)))
             port = self._start_upstream(ends)
             if not self._private:
                 redirect = self._folder / "redirect.py"
@@ -143,6 +145,17 @@ class Field:
         if not (said := process.stdout.readline()):
             raise Broken("the upstream did not start; see its message above")
         return int(said)
+
+
+@contextlib.contextmanager
+def _deaf() -> Iterator[None]:
+    """What is started meanwhile hears no Ctrl-C of the terminal: the lab is to outlive what runs inside."""
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _connect(host: str, port: int) -> socket.socket:

@@ -15,7 +15,7 @@ from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.registry import match
-from seatpool.proxy import listening, options, replay
+from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.service.pool import PoolService
@@ -61,6 +61,7 @@ class Pool:
                 )
             options.apply_defaults(ctx.options)
             options.check(ctx.options)
+            dispatch.install(ctx.master.addons)
             self._open(self._database)
             return
         options.check(ctx.options)

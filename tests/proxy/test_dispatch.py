@@ -1,0 +1,94 @@
+"""Dispatching to those concerned does what mitmproxy's own does: both are run through the same happenings."""
+
+import logging
+from collections.abc import Callable
+from types import ModuleType
+from typing import Any
+
+import pytest
+from mitmproxy import addonmanager, exceptions, hooks, master, options
+from mitmproxy.addons import anticache, default_addons, save, script
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHook, HttpResponseHook
+from mitmproxy.test import tflow
+
+from seatpool.proxy import dispatch
+
+
+class Noting:
+    """An addon that writes down what it is called with."""
+
+    def __init__(self, name: str, calls: list[str], also: Callable[[], Any] = lambda: None) -> None:
+        self.name, self.calls, self.also = name, calls, also
+
+    async def request(self, flow: object) -> None:
+        self.calls.append(f"{self.name}.request")
+        self.also()
+
+    def update(self, flows: object) -> None:
+        self.calls.append(f"{self.name}.update")
+
+
+def fail() -> None:
+    raise ValueError("a fault in an addon")
+
+
+def halt() -> None:
+    raise exceptions.AddonHalt
+
+
+async def happenings(manager: addonmanager.AddonManager, calls: list[str]) -> None:
+    flow = tflow.tflow()
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+    await manager.handle_lifecycle(HttpResponseHook(flow))
+    late = Noting("late", calls)
+    manager.add(late)
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+    manager.remove(late)
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+    module = ModuleType("a script")
+    loader = manager.get("scriptloader")
+    scripted = script.Script.__new__(script.Script)
+    scripted.name, scripted.reloadtask, scripted.ns = "scriptmanager:x", None, module
+    loader.addons.append(scripted)
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+    module.request = lambda flow: calls.append("script.request")  # type: ignore[attr-defined] # as a script may grow
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+
+
+@pytest.mark.parametrize("also", [lambda: None, fail, halt], ids=["well", "fault", "halt"])
+async def test_order_faults_halts_updates_and_scripts_are_as_before(
+    also: Callable[[], Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    seen = []
+    for ours in (False, True):
+        calls: list[str] = []
+        caplog.clear()
+        mitm = master.Master(options.Options())
+        mitm.addons.add(*(a for a in default_addons() if not isinstance(a, save.Save)))
+        mitm.addons.add(Noting("first", calls), Noting("second", calls, also), Noting("third", calls))
+        if ours:
+            assert dispatch.install(mitm.addons)
+        with caplog.at_level(logging.ERROR):
+            await happenings(mitm.addons, calls)
+        seen.append((calls, [record.message for record in caplog.records]))
+        mitm._legacy_log_events.uninstall()
+    assert seen[0] == seen[1]
+    assert "first.update" in seen[0][0]
+    assert any("script.request" in call for call in seen[0][0]) or also is halt
+
+
+def test_built_in_addons_without_the_hook_are_not_asked() -> None:
+    assert dispatch._never_has(anticache.AntiCache(), "response")
+    assert not dispatch._never_has(anticache.AntiCache(), "request")
+    assert not dispatch._never_has(script.ScriptLoader(), "response"), "it has addons of its own"
+    assert not dispatch._never_has(Noting("mine", []), "response"), "somebody's own is asked every time"
+
+
+def test_it_stands_aside_where_the_method_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def trigger_event(self: object, event: hooks.Hook) -> None:
+        return None
+
+    monkeypatch.setattr(addonmanager.AddonManager, "trigger_event", trigger_event)
+    manager = addonmanager.AddonManager.__new__(addonmanager.AddonManager)
+    assert not dispatch.install(manager)
+    assert "trigger_event" not in vars(manager)
