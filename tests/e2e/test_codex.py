@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -168,10 +168,20 @@ async def test_a_kept_alive_connection_found_dead_is_replaced(scene: Scene, kind
             assert (await incoming.text()).startswith("alice0")
 
 
+async def test_a_connection_that_closes_behind_a_refusal_costs_nothing(start: Callable[..., Scene]) -> None:
+    """Unannounced, while the replay is on its way: it goes out once more on a fresh one, beyond max_attempts."""
+    scene = start("alice", "bob", pool_max_attempts="2")
+    scene.fakes.behave("alice", {"kind": "rate_limited", "retry_after": 60, "close_after": True, "route": "responses"})
+    async with await scene.network.http1("chatgpt.com") as client:
+        incoming = await client.send("POST", CODEX_PATH, codex_headers(), CODEX_BODY)
+        assert (await incoming.text()).startswith("bob0")
+    assert scene.asked("responses") == ["alice", "bob"]
+
+
 async def test_replays_do_not_use_up_the_connections_that_one_client_may_have(scene: Scene) -> None:
     """mitmproxy opens five to one address: a sixth would wait for ever."""
     scene.pool("alice")
-    scene.fakes.behave("alice", {"kind": "server_error", "reused": True, "route": "responses"})
+    scene.fakes.behave("alice", {"kind": "unauthorized", "reused": True, "route": "responses"})
     async with asyncio.timeout(20), await scene.network.http1("chatgpt.com") as client:
         for _ in range(9):
             incoming = await client.send("POST", CODEX_PATH, codex_headers(), CODEX_BODY)

@@ -68,7 +68,7 @@ class Rule:
     limit: bool = False
     """A limit: `rotate_on_limit=false` turns switching and cooling off."""
     walks: bool = False
-    """May go beyond `max_attempts`, once per account."""
+    """May go beyond `max_attempts`, once per account and kind of outcome."""
 
 
 RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
@@ -89,7 +89,8 @@ RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
         OutcomeKind.OVERLOADED: Rule(Action.DELIVER),
         OutcomeKind.CLIENT_ERROR: Rule(Action.DELIVER),
         OutcomeKind.CONNECT_FAILED: Rule(Action.RESEND, Action.SWITCH),
-        OutcomeKind.STALE_CONNECTION: Rule(Action.RESEND, Action.DELIVER),
+        # Nothing was received: such a sending is not counted against the person's limit.
+        OutcomeKind.STALE_CONNECTION: Rule(Action.RESEND, Action.DELIVER, walks=True),
         OutcomeKind.UNANSWERED: Rule(Action.DELIVER),
     }
 )

@@ -6,6 +6,7 @@ addon, an error - can show one, and nothing of one attempt can leak into the nex
 """
 
 import time
+from copy import copy
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
@@ -48,7 +49,11 @@ class Exchange:
     """Values moved out of the flow, by lower-case name, in order."""
     address: tuple[str, str, int, bytes, str | None]
     """Scheme, host, port, authority and Host header as the editor sent them."""
+    host: str
+    """Name that the editor asked for, in lower case; in transparent mode the address above is a number."""
     client_id: str
+    aimed: bool = False
+    """The flow's request points elsewhere than where the editor sent it."""
     route: Route | None = None
     """Set where the request may move; None where it acts as the person."""
     trail: Trail | None = None
@@ -73,7 +78,7 @@ class Exchange:
         fields = request.headers.fields
         hidden = _hide(request)
         address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
-        return cls(provider, headers_of(fields), hidden, address, flow.client_conn.id)
+        return cls(provider, headers_of(fields), hidden, address, request.pretty_host.lower(), flow.client_conn.id)
 
     def receive(self, response: http.Response) -> None:
         """An upstream's answer has begun: take the secrets out of it."""
@@ -89,17 +94,7 @@ class Exchange:
         hidden = _secrets(next((f for r, f in self.received if r is response), ()))
         if not hidden:
             return response
-        data = response.data
-        return http.Response(
-            data.http_version,
-            data.status_code,
-            data.reason,
-            http.Headers(_restored(response.headers.fields, hidden)),
-            None,
-            data.trailers,
-            data.timestamp_start,
-            data.timestamp_end,
-        )
+        return _with_fields(response, _restored(response.headers.fields, hidden))
 
     @property
     def assignment(self) -> Assignment | None:
@@ -108,19 +103,18 @@ class Exchange:
 
     def aim(self, request: http.Request) -> None:
         """Point the flow's request at the assigned account's host, or back at where the editor sent it."""
-        scheme, host, port, authority, host_header = self.address
-        request.data.scheme, request.data.host, request.data.port = scheme.encode(), host, port
-        request.data.authority = authority
-        if host_header is not None:
-            request.headers["host"] = host_header
         assignment = self.assignment
-        if assignment is None:
-            return
-        parts = urlsplit(assignment.edits.origin)
-        target = parts.hostname or ""
-        if target != request.pretty_host.lower() or (parts.port or 443) != port:
+        parts = urlsplit(assignment.edits.origin) if assignment is not None else None
+        scheme, host, port, authority, host_header = self.address
+        if self.aimed:
+            request.data.scheme, request.data.host, request.data.port = scheme.encode(), host, port
+            request.data.authority = authority
+            if host_header is not None:
+                request.headers["host"] = host_header
+        if parts is not None and ((parts.hostname or "") != self.host or (parts.port or 443) != port):
+            self.aimed = True
             request.data.scheme, request.data.port = parts.scheme.encode(), parts.port or 443
-            request.host = target
+            request.host = parts.hostname or ""
 
     def wire(self, request: http.Request, upstream: str) -> http.Request:
         """The request as it goes to `upstream` (`scheme://host:port` of the connection that will carry it).
@@ -131,22 +125,7 @@ class Exchange:
         assignment = self.assignment
         if assignment is not None and not self.provider.may_receive(assignment.account, upstream):
             raise ForeignHostError(assignment.account, upstream)
-        fields = self._fields(request, assignment)
-        data = request.data
-        return http.Request(
-            data.host,
-            data.port,
-            data.method,
-            data.scheme,
-            data.authority,
-            data.path,
-            data.http_version,
-            http.Headers(fields),
-            None,
-            data.trailers,
-            data.timestamp_start,
-            data.timestamp_end,
-        )
+        return _with_fields(request, self._fields(request, assignment))
 
     def answered(self, status: int | None) -> Answered:
         """What is known of the present attempt's answer."""
@@ -166,6 +145,15 @@ class Exchange:
         lowered = request.is_http2 or request.is_http3
         fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
         return fields
+
+
+def _with_fields[M: http.Message](message: M, fields: list[tuple[bytes, bytes]]) -> M:
+    """The head of a message under other header fields; sharing everything else, and without the body."""
+    twin = copy(message)
+    twin.data = copy(message.data)
+    twin.data.headers = http.Headers(fields)
+    twin.data.content = None
+    return twin
 
 
 def _secrets(fields: Fields) -> dict[bytes, list[bytes]]:

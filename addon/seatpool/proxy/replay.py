@@ -215,8 +215,7 @@ class PoolHttpStream(HttpStream):
             return True
         if exchange.again is None:
             return False
-        # A refused HTTP/1 connection often closes without announcing it; a failed one is no use at all.
-        self._fresh_connection = failure is not None or not self._on_http2
+        self._fresh_connection = failure is not None or self._about_to_close()
         yield from self._send_again()
         return True
 
@@ -227,6 +226,17 @@ class PoolHttpStream(HttpStream):
         if exchange is not None and exchange.route is not None and (request or refusal):
             return False
         return (yield from super().check_body_size(request))
+
+    def _about_to_close(self) -> bool:
+        """Whether the upstream can be expected to drop the HTTP/1 connection behind this refusal, announced or not.
+
+        Seen after refused upgrades and bad credentials. Another connection that dies before a byte of its answer is
+        replaced all the same, so this guess costs time at worst.
+        """
+        response = self.flow.response
+        if self._on_http2 or response is None:
+            return False
+        return response.status_code == 401 or "upgrade" in self.flow.request.headers
 
     # -- the places where an attempt ends without an answer that the client should see
 

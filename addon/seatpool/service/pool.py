@@ -97,6 +97,8 @@ class PoolService:
             choice = select(self.knowledge.state, trail.demand, utcnow(), trail.tried)
             if isinstance(choice, Exhausted):
                 return choice
+            # Noted at once: whoever chooses while these credentials are being read is to choose another account.
+            self.knowledge.state.use(choice.account.id, utcnow())
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
                 return self._begin(trail, choice.account, credentials, choice.reason)
@@ -216,7 +218,6 @@ class PoolService:
             account, credentials[facts.needs[0]], edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
         self.in_flight[account.id] += 1
-        self.knowledge.state.use(account.id, now)
         return trail.current
 
     async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:

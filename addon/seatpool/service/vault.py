@@ -13,6 +13,7 @@ class Vault:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._held: dict[int, dict[CredentialKind, Credential]] = {}
+        self._reading: dict[int, asyncio.Future[dict[CredentialKind, Credential]]] = {}
 
     def get(self, account_id: int, kind: CredentialKind) -> Credential | None:
         """What memory holds; None also where the store was not asked yet."""
@@ -22,12 +23,21 @@ class Vault:
     async def held(self, account_id: int, *, again: bool = False) -> Mapping[CredentialKind, Credential]:
         """Every credential of an account. `again` reads the store even if memory has an answer."""
         if again or account_id not in self._held:
-            stored = await asyncio.to_thread(self._store.credentials, account_id)
+            stored = await self._read(account_id)
             kept = self._held.get(account_id, {}).get(CredentialKind.COPILOT_SESSION)
             if kept is not None:
                 stored.setdefault(kept.kind, kept)
             self._held[account_id] = stored
         return self._held[account_id]
+
+    async def _read(self, account_id: int) -> dict[CredentialKind, Credential]:
+        """One look at the store serves everybody who asks while it is under way."""
+        reading = self._reading.get(account_id)
+        if reading is None:
+            reading = asyncio.ensure_future(asyncio.to_thread(self._store.credentials, account_id))
+            self._reading[account_id] = reading
+            reading.add_done_callback(lambda _: self._reading.pop(account_id, None))
+        return dict(await asyncio.shield(reading))
 
     def put(self, account_id: int, credential: Credential) -> None:
         """Hold a credential that was just obtained."""

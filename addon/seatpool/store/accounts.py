@@ -1,10 +1,11 @@
 """Account rows, on an open transaction."""
 
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
 
 from seatpool.core.model import Account, ProviderName
 from seatpool.store import revisions
@@ -12,6 +13,17 @@ from seatpool.store.errors import BadName, NameTaken, UnknownAccount
 from seatpool.store.schema import accounts
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
+
+
+_USED_AT = bindparam("used_at", type_=accounts.c.last_used_at.type)
+_TOUCH = (
+    update(accounts)
+    .where(
+        accounts.c.id == bindparam("touched"),
+        accounts.c.last_used_at.is_(None) | (accounts.c.last_used_at < _USED_AT),
+    )
+    .values(last_used_at=_USED_AT)
+)
 
 
 def every(db: Connection) -> tuple[Account, ...]:
@@ -38,9 +50,9 @@ def numbered(db: Connection, account_id: int) -> Account:
     return found
 
 
-def ids(db: Connection) -> frozenset[int]:
-    """Of every account there is."""
-    return frozenset(db.scalars(select(accounts.c.id)))
+def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
+    """Those of the ids that an account has."""
+    return frozenset(db.scalars(select(accounts.c.id).where(accounts.c.id.in_(ids))))
 
 
 def sign_in(
@@ -108,10 +120,10 @@ def remove(db: Connection, name: str) -> Account:
     return held
 
 
-def touch(db: Connection, account_id: int, used_at: datetime) -> None:
-    """Last used, when that is news. No revision: other processes need not hear of it."""
-    unused = accounts.c.last_used_at.is_(None) | (accounts.c.last_used_at < used_at)
-    db.execute(update(accounts).where(accounts.c.id == account_id, unused).values(last_used_at=used_at))
+def touch(db: Connection, used: Mapping[int, datetime]) -> None:
+    """Last used, where that is news. No revision: other processes need not hear of it."""
+    if used:
+        db.execute(_TOUCH, [{"touched": account_id, "used_at": used_at} for account_id, used_at in used.items()])
 
 
 def _account(row: Row[Any]) -> Account:

@@ -27,7 +27,7 @@ def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
         "revision": revisions.take(db),
     }
     scope = {"scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
-    fresh = upsert(db, cooldowns).values(account_id=cooldown.account_id, **scope, **values, lifted=0)
+    fresh = upsert(cooldowns).values(account_id=cooldown.account_id, **scope, **values, lifted=0)
     db.execute(fresh.on_conflict_do_update(index_elements=list(_KEY), set_=values))
     return cooldown
 

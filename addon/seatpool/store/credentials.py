@@ -37,7 +37,7 @@ def save(db: Connection, vault: Vault, account_id: int, credential: Credential, 
         "renewed_at": now,
         "revision": revisions.take(db),
     }
-    first = upsert(db, credentials).values(account_id=account_id, kind=credential.kind.value, generation=1, **values)
+    first = upsert(credentials).values(account_id=account_id, kind=credential.kind.value, generation=1, **values)
     renewed = first.on_conflict_do_update(
         index_elements=[credentials.c.account_id, credentials.c.kind],
         set_={**values, "generation": credentials.c.generation + 1},

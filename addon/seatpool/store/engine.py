@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -145,9 +145,9 @@ def empty_log(db: Connection) -> None:
     db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
-def upsert(db: Connection, table: Table) -> sqlite.Insert | postgresql.Insert:
-    """An INSERT that knows ON CONFLICT, which both dialects spell alike."""
-    return sqlite.insert(table) if db.dialect.name == "sqlite" else postgresql.insert(table)
+def upsert(table: Table) -> sqlite.Insert:
+    """An INSERT that knows ON CONFLICT."""
+    return sqlite.insert(table)
 
 
 @contextmanager

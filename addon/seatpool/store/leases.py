@@ -22,7 +22,7 @@ class Lease:
 def acquire(db: Connection, lease: Lease, now: datetime, until: datetime) -> bool:
     """Whether `lease.owner` holds it now: it was free, or over, or its own already (then prolonged)."""
     values = {"owner": lease.owner, "until": until}
-    wanted = upsert(db, leases).values(key=lease.key, **values)
+    wanted = upsert(leases).values(key=lease.key, **values)
     taken = wanted.on_conflict_do_update(
         index_elements=[leases.c.key],
         set_=values,

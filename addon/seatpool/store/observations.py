@@ -1,7 +1,6 @@
 """What was seen: quota windows and attempts. On an open transaction."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
@@ -21,8 +20,8 @@ def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> N
     if not seen:
         return
     revision = revisions.take(db)
-    rows = [{"account_id": account_id, **asdict(window), "revision": revision} for account_id, window in seen]
-    fresh = upsert(db, windows)
+    rows = [{"account_id": account_id, **_fields(window), "revision": revision} for account_id, window in seen]
+    fresh = upsert(windows)
     newer = fresh.on_conflict_do_update(
         index_elements=list(_KEY),
         set_={column.name: fresh.excluded[column.name] for column in windows.c if column not in set(_KEY)},
@@ -40,7 +39,7 @@ def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow]
 def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
     """Add to the record; no revision, nobody follows it. The accounts must exist."""
     if made:
-        db.execute(insert(attempts), [asdict(attempt) for attempt in made])
+        db.execute(insert(attempts), [_fields(attempt) for attempt in made])
 
 
 def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple[Attempt, ...]:
@@ -52,6 +51,11 @@ def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple
 def prune(db: Connection, before: datetime) -> int:
     """Drop attempts that started before; how many."""
     return db.execute(delete(attempts).where(attempts.c.started_at < before)).rowcount
+
+
+def _fields(value: Attempt | QuotaWindow) -> dict[str, Any]:
+    """What `dataclasses.asdict` gives, without the copies that it makes of every value."""
+    return {name: getattr(value, name) for name in value.__slots__}
 
 
 def _window(row: Row[Any]) -> QuotaWindow:

@@ -219,11 +219,11 @@ class Store:
         What belongs to an account that was removed meanwhile is dropped. Only windows are told by `changes`.
         """
         with self._write() as db:
-            known = accounts.ids(db)
+            named = {attempt.account_id for attempt in attempts} | {account_id for account_id, _ in windows}
+            known = accounts.existing(db, named)
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
-            for account_id, used_at in used.items():
-                accounts.touch(db, account_id, used_at)
+            accounts.touch(db, used)
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
