@@ -15,6 +15,14 @@ def test_a_credential_comes_back_whole_with_its_generation(store: Store, other: 
     assert other.credentials(account.id) == {CredentialKind.CODEX_OAUTH: replace(oauth(), generation=1)}
 
 
+def test_all_credentials_can_be_read_at_once(store: Store, other: Store) -> None:
+    first = sign_in(store, credentials=[oauth()])
+    token = Credential(CredentialKind.COPILOT_TOKEN, "tid=FAKESECRET")
+    store.save_credential(first.id, token, now=NOW)
+    assert other.every_credential() == {first.id: store.credentials(first.id)}
+    assert len(other.every_credential()[first.id]) == 2
+
+
 def test_a_credential_without_refresh_token_or_expiry_comes_back_so(store: Store) -> None:
     bare = Credential(CredentialKind.GITHUB_OAUTH, "gho_FAKESECRET")
     account = sign_in(store, credentials=[bare])

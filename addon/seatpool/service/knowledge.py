@@ -107,7 +107,7 @@ class Knowledge:
             logger.warning("account=%s action=plan-not-stored reason=%s", account.name, type(error).__name__)
 
     async def _follow(self) -> None:
-        await self._prune()
+        await self._settle_in()
         failing = False
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S)
@@ -120,11 +120,12 @@ class Knowledge:
                     logger.warning("action=follow-failed reason=%s: %s", type(error).__name__, error)
                 failing = True
 
-    async def _prune(self) -> None:
+    async def _settle_in(self) -> None:
         try:
+            await self._vault.warm()
             await asyncio.to_thread(self._store.prune, before=utcnow() - KEPT)
         except StoreError as error:
-            logger.warning("action=prune-failed reason=%s: %s", type(error).__name__, error)
+            logger.warning("action=settling-in-failed reason=%s: %s", type(error).__name__, error)
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()

@@ -15,6 +15,11 @@ class Vault:
         self._held: dict[int, dict[CredentialKind, Credential]] = {}
         self._reading: dict[int, asyncio.Future[dict[CredentialKind, Credential]]] = {}
 
+    async def warm(self) -> None:
+        """Read everything at once, so that an account's first request need not."""
+        for account_id, stored in (await asyncio.to_thread(self._store.every_credential)).items():
+            self._held.setdefault(account_id, stored)
+
     def get(self, account_id: int, kind: CredentialKind) -> Credential | None:
         """What memory holds; None also where the store was not asked yet."""
         held = self._held.get(account_id)

@@ -22,6 +22,17 @@ def of_account(db: Connection, vault: Vault, account_id: int) -> dict[Credential
     return {CredentialKind(row.kind): _credential(row, vault) for row in rows}
 
 
+def of_everybody(db: Connection, vault: Vault) -> dict[int, dict[CredentialKind, Credential]]:
+    """By account; a damaged one is left out here, and complained of when its account is asked for."""
+    found: dict[int, dict[CredentialKind, Credential]] = {}
+    for row in db.execute(select(credentials)):
+        try:
+            found.setdefault(row.account_id, {})[CredentialKind(row.kind)] = _credential(row, vault)
+        except StoreUnavailable:
+            found.pop(row.account_id, None)
+    return found
+
+
 def changed_generations(db: Connection, after: int) -> Mapping[tuple[int, CredentialKind], int]:
     """Generations of those stamped after this revision, by account and kind."""
     columns = select(credentials.c.account_id, credentials.c.kind, credentials.c.generation)
