@@ -20,10 +20,6 @@ OWN = {name for name in ACCOUNTS if name in ("editor", "emma")}
 
 MOVING = re.compile(r"/backend-api/codex/responses|/(?:chat/completions|responses|v1/messages|v1/engines/.*)")
 
-HARMLESS = re.compile(rf'turn-state_{MARKER}_\w+|"session_token": "session_{MARKER}_(?:{"|".join(sorted(OWN))})_\d+"')
-"""What a dump of flows may hold of what the upstream put into its answers: Codex's sticky-routing token, which opens
-nothing (codex.md 2.2), and in the body of an answer that was not ours to touch the editor's own auto-mode session."""
-
 
 @dataclass
 class Desk(Scene):
@@ -50,7 +46,6 @@ class Desk(Scene):
         shown = {"log": "\n".join(self.proxy.log), "status": self._status()}
         files = [*self.proxy.folder.glob("pool.db*"), self.flows]
         shown |= {file.name: file.read_bytes().decode("latin-1") for file in files if file.exists()}
-        shown[self.flows.name] = HARMLESS.sub("", shown.get(self.flows.name, ""))
         return {place: count for place, text in shown.items() if (count := text.count(MARKER))}
 
     def _status(self) -> str:

@@ -19,7 +19,7 @@ ON_CHAT = {"route": "chat-completions"}
 def editor_headers(**more: str) -> dict[str, str]:
     """What VS Code of the editor's owner would send: a Copilot token, not a GitHub one."""
     return cli_headers(
-        authorization=f"Bearer {tokens.copilot_token('emma', time.time() + 1500, 1)}",
+        authorization=f"Bearer {tokens.copilot_token('emma', 'individual', time.time() + 1500)}",
         copilot_integration_id="vscode-chat",
         editor_version="vscode/1.130.0",
         editor_plugin_version="copilot-chat/0.66.0",

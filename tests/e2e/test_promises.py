@@ -46,6 +46,8 @@ async def test_no_token_is_in_any_log_database_status_or_dump(scene: Scene) -> N
             await client.send("POST", "/chat/completions", editor_headers(), b'{"model":"gpt-4.1","messages":[]}')
         ).body()
         await (await client.send("GET", "/models", editor_headers())).body()
+        session = await client.send("POST", "/models/session", editor_headers(), b"{}")
+        assert MARKER in await session.text(), "the editor gets what the dump does not show"
     status = scene.lab.run(
         [Path(__file__).parents[2] / ".venv/bin/seatpool", "--db", scene.proxy.database, "status", "--json"]
     )

@@ -196,6 +196,8 @@ class Provider(Protocol):
     name: ProviderName
     hosts: tuple[str, ...]
     """Regular expressions, each matching a whole lower-case host name that may be decrypted."""
+    secret_answers: frozenset[str]
+    """Paths, without query, whose answers hold a credential in their body."""
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         """The route of a request on a pooled host, or None where it acts as the person and must not move.

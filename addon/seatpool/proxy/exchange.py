@@ -68,6 +68,8 @@ class Exchange:
     """Set by the addon: what the editor gets where the upstream gave nothing."""
     refusals: dict[int, http.Response] = field(default_factory=dict)
     """Answers that were not delivered, by number of the attempt."""
+    hidden_body: bytes | None = None
+    """A body with a credential in it, moved out of the flow; the client gets it."""
     received: list[tuple[http.Response, Fields]] = field(default_factory=list)
     """Every upstream's answer with the header fields that it came with."""
 
@@ -84,6 +86,13 @@ class Exchange:
         """An upstream's answer has begun: take the secrets out of it."""
         self.received.append((response, response.headers.fields))
         _hide(response)
+
+    def hide_body(self, flow: http.HTTPFlow) -> None:
+        """The whole answer is there, and about to be shown: take a credential's body out of it."""
+        response = flow.response
+        if response is not None and flow.request.path.partition("?")[0] in self.provider.secret_answers:
+            self.hidden_body = response.raw_content
+            response.raw_content = REDACTED
 
     def answer_headers(self, response: http.Response) -> Headers:
         """An answer's headers as they came."""

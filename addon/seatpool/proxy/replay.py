@@ -140,6 +140,8 @@ class PoolHttpStream(HttpStream):
                 command.event.request = self._wire(command.event.request, command.connection)
             elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
                 command.event.response = self._exchange.deliver(command.event.response)
+            elif isinstance(command.event, ResponseData) and self._exchange is not None:
+                command.event.data = self._exchange.hidden_body or command.event.data
         elif isinstance(command, HttpRequestHeadersHook):
             provider = provider_of(self.flow.request.pretty_host)
             if provider is not None:
@@ -246,6 +248,8 @@ class PoolHttpStream(HttpStream):
         assert response is not None
         if not already_streamed and response.status_code >= FIRST_REFUSAL and (yield from self._recover(None)):
             return
+        if self._exchange is not None and not already_streamed:
+            self._exchange.hide_body(self.flow)
         yield from super().send_response(already_streamed)
 
     def handle_protocol_error(

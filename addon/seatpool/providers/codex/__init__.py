@@ -28,6 +28,7 @@ class Codex:
 
     name: ProviderName = ProviderName.CODEX
     hosts: tuple[str, ...] = routes.HOSTS
+    secret_answers: frozenset[str] = frozenset()
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, path, upgrade=upgrade)

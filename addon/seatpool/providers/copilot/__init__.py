@@ -25,6 +25,7 @@ class Copilot:
 
     name: ProviderName = ProviderName.COPILOT
     hosts: tuple[str, ...] = routes.HOSTS
+    secret_answers: frozenset[str] = routes.SECRET_ANSWERS
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)

@@ -49,6 +49,10 @@ ROUTES = (
 """`edits` is next-edit suggestion and instant apply: the same path as chat, on the other host (copilot.md 1.4)."""
 
 
+SECRET_ANSWERS = frozenset({"/models/session", "/models/session/intent", "/auto"})
+"""They hand out auto mode's session token (copilot.md 1.3)."""
+
+
 def match(method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
     """The route of a request; exact, so that no unusual spelling of a path ever moves."""
     endpoint = next((name for name, hosts in _ENDPOINTS if hosts.fullmatch(host.lower())), None)
