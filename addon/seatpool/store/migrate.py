@@ -27,10 +27,10 @@ def bring_to_head(engine: Engine, where: str) -> None:
     engines.ensure_wal(engine)
     if found == HEAD:
         return
+    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plugin that it sets up
     from alembic import command
     from alembic.config import Config
 
-    logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plugin that it sets up
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
     with _alembic_is_global, engines.writing(engine).begin() as db:
