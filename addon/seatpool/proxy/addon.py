@@ -149,7 +149,9 @@ class Pool:
         service.note_client(facts.route.provider, exchange.headers)
         trail = service.open(flow.id, facts, exchange.headers)
         choice = await service.assign(trail)
-        if isinstance(choice, Assignment):
+        if self.exchanges.get(flow) is not exchange:
+            service.release(trail)  # the client went away meanwhile, and nothing else will end this flow
+        elif isinstance(choice, Assignment):
             exchange.trail = trail
             self._show(flow, exchange, choice)
         elif choice.limited:
@@ -217,6 +219,9 @@ class Pool:
             again = await self.service.recover(trail, exchange.failure, exchange.answered(None))
         else:
             again = None
+        if self.exchanges.get(flow) is not exchange:
+            self.service.release(trail)  # as in `_assign`
+            return
         exchange.again = again
         if again is not None:
             self._show(flow, exchange, again)

@@ -58,6 +58,8 @@ class Exchange:
     """Set where the request may move; None where it acts as the person."""
     trail: Trail | None = None
     """Set while the pool has a hand in the flow; None where it goes on as the editor sent it."""
+    withheld: bool = False
+    """The flow was pointed at a foreign host after the choice: it goes there without the account's credential."""
     sent_at: float = 0.0
     """Monotonic time of the present attempt's sending."""
     failure: Outcome | None = None
@@ -90,7 +92,11 @@ class Exchange:
     def hide_body(self, flow: http.HTTPFlow) -> None:
         """The whole answer is there, and about to be shown: take a credential's body out of it."""
         response = flow.response
-        if response is not None and flow.request.path.partition("?")[0] in self.provider.secret_answers:
+        if (
+            response is not None
+            and response.raw_content
+            and flow.request.path.partition("?")[0] in self.provider.secret_answers
+        ):
             self.hidden_body = response.raw_content
             response.raw_content = REDACTED
 
@@ -108,7 +114,7 @@ class Exchange:
     @property
     def assignment(self) -> Assignment | None:
         """The account that serves the flow now; None while it goes on as the editor sent it."""
-        return self.trail.current if self.trail is not None else None
+        return self.trail.current if self.trail is not None and not self.withheld else None
 
     def aim(self, request: http.Request) -> None:
         """Point the flow's request at the assigned account's host, or back at where the editor sent it."""

@@ -161,7 +161,7 @@ class PoolHttpStream(HttpStream):
         except ForeignHostError as error:
             # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
             logger.warning("%s", error)
-            self._exchange.trail = None
+            self._exchange.withheld = True
             return self._exchange.wire(request, upstream)
 
     @property

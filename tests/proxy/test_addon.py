@@ -1,0 +1,106 @@
+"""The addon between mitmproxy and the service: slots are freed on every way out, also when the client does not wait."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from mitmproxy import http
+from mitmproxy.test import tflow
+
+from seatpool.core.policy import Policy
+from seatpool.providers.base import HttpReply, HttpRequest
+from seatpool.providers.codex import CODEX
+from seatpool.proxy.addon import Pool
+from seatpool.service.pool import PoolService
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+
+
+class SlowIssuer(Issuer):
+    """Answers when told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = asyncio.Event()
+        self.go_on = asyncio.Event()
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        self.asked.set()
+        await self.go_on.wait()
+        return await super().send(request)
+
+
+@pytest.fixture
+async def issuer() -> SlowIssuer:
+    return SlowIssuer()
+
+
+@pytest.fixture
+async def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: SlowIssuer) -> AsyncIterator[Pool]:
+    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        for person in ("alice", "bob"):
+            sign_in(store, issuer, person, timedelta(minutes=-1))
+        pool = Pool()
+        pool.service = PoolService(store, issuer, Policy())
+        pool.service.load()
+        yield pool
+        issuer.go_on.set()
+        await pool.service.stop()
+
+
+def flow_of(pool: Pool) -> http.HTTPFlow:
+    flow = tflow.tflow()
+    flow.request = http.Request.make(
+        "POST",
+        "https://chatgpt.com/backend-api/codex/responses",
+        b"{}",
+        {"authorization": "Bearer editor-FAKESECRET", "host": "chatgpt.com"},
+    )
+    flow.request.timestamp_start = time.time()
+    pool.exchanges.begin(flow, CODEX)
+    pool.requestheaders(flow)
+    return flow
+
+
+async def test_no_slot_is_left_by_a_client_that_leaves_while_a_token_is_renewed(pool: Pool, issuer: SlowIssuer) -> None:
+    flow = flow_of(pool)
+    deciding = asyncio.create_task(pool.request(flow))
+    await issuer.asked.wait()
+    pool.client_disconnected(flow.client_conn)
+    issuer.go_on.set()
+    await deciding
+    assert pool.service is not None
+    assert +pool.service.in_flight == {}
+    assert len(pool.exchanges) == 0
+
+
+async def test_no_slot_is_left_by_a_client_that_leaves_during_a_decision(pool: Pool, issuer: SlowIssuer) -> None:
+    assert pool.service is not None
+    issuer.go_on.set()
+    flow = flow_of(pool)
+    await pool.request(flow)
+    assert sum(pool.service.in_flight.values()) == 1
+    issuer.go_on.clear()
+    issuer.asked.clear()
+    flow.response = http.Response.make(429, b'{"error":{"type":"usage_limit_reached"}}')
+    deciding = asyncio.create_task(pool.pool_recover(flow))
+    await issuer.asked.wait()
+    pool.client_disconnected(flow.client_conn)
+    issuer.go_on.set()
+    await deciding
+    assert +pool.service.in_flight == {}
+
+
+async def test_the_ordinary_end_frees_the_slot_once(pool: Pool, issuer: SlowIssuer) -> None:
+    assert pool.service is not None
+    issuer.go_on.set()
+    flow = flow_of(pool)
+    await pool.request(flow)
+    pool.response(flow)
+    pool.error(flow)
+    pool.client_disconnected(flow.client_conn)
+    assert dict(pool.service.in_flight) in ({1: 0}, {2: 0})
