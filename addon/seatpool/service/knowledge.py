@@ -5,6 +5,7 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 """
 
 import asyncio
+import gc
 import logging
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -123,6 +124,8 @@ class Knowledge:
     async def _settle_in(self) -> None:
         try:
             await self._vault.warm()
+            # What is in memory by now stays: with many accounts, looking through it again and again is what costs.
+            gc.freeze()
             await asyncio.to_thread(self._store.prune, before=utcnow() - KEPT)
         except StoreError as error:
             logger.warning("action=settling-in-failed reason=%s: %s", type(error).__name__, error)

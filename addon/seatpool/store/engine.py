@@ -23,6 +23,9 @@ from seatpool.store.errors import StoreUnavailable
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another process's transaction before it gives up."""
 
+CACHE_KIB = 512
+"""Of each connection. Nothing here reads much twice, and a process holds several connections."""
+
 _BEGIN = "seatpool_begin"
 _STATEMENTS = {
     "lookup": (),
@@ -107,7 +110,7 @@ def durable(engine: Engine) -> Engine:
 def _set_up(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
     try:
         connection.isolation_level = None  # Python's own idea of when to BEGIN is switched off; `_begin` says it
-        for pragma in ("foreign_keys=ON", "secure_delete=ON"):
+        for pragma in ("foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}").close()
     except BaseException:
         connection.close()
