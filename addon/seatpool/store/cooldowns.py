@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select, update
+from sqlalchemy import Connection, Row, bindparam, delete, select, update
 
 from seatpool.core.model import Cooldown, Scope, ScopeKind
 from seatpool.store import revisions
@@ -14,10 +14,19 @@ _KEY = (cooldowns.c.account_id, cooldowns.c.scope, cooldowns.c.value)
 _RUNNING = cooldowns.c.lifted < cooldowns.c.revision
 _SOONEST_FIRST = select(cooldowns).order_by(cooldowns.c.until, *_KEY)
 
+# Built once: a request waits for these two, and building them took longer than carrying them out.
+_HELD = select(cooldowns).where(*(column == bindparam(f"the_{column.name}") for column in _KEY))
+_NEW = upsert(cooldowns)
+_PUT = _NEW.on_conflict_do_update(
+    index_elements=list(_KEY),
+    set_={name: _NEW.excluded[name] for name in ("reason", "until", "created_at", "revision")},
+)
+
 
 def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
     """Never shortens one that runs: returns the one in force, this or a later one. The account must exist."""
-    held = db.execute(select(cooldowns).where(*_is(cooldown.account_id, cooldown.scope))).one_or_none()
+    key = {"account_id": cooldown.account_id, "scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
+    held = db.execute(_HELD, {f"the_{name}": value for name, value in key.items()}).one_or_none()
     if held is not None and held.lifted < held.revision and held.until >= cooldown.until:
         return _cooldown(held)
     values = {
@@ -26,9 +35,7 @@ def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
         "created_at": cooldown.created_at,
         "revision": revisions.take(db),
     }
-    scope = {"scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
-    fresh = upsert(cooldowns).values(account_id=cooldown.account_id, **scope, **values, lifted=0)
-    db.execute(fresh.on_conflict_do_update(index_elements=list(_KEY), set_=values))
+    db.execute(_PUT, {**key, **values, "lifted": 0})
     return cooldown
 
 
@@ -57,12 +64,6 @@ def changed(db: Connection, after: int) -> tuple[tuple[Cooldown, ...], tuple[tup
 def prune(db: Connection, before: datetime) -> int:
     """Drop those that were over by then; how many. Nobody needs to hear of it."""
     return db.execute(delete(cooldowns).where(cooldowns.c.until < before)).rowcount
-
-
-def _is(account_id: int, scope: Scope) -> tuple[Any, ...]:
-    return tuple(
-        column == value for column, value in zip(_KEY, (account_id, scope.kind.value, scope.value), strict=True)
-    )
 
 
 def _scope(row: Row[Any]) -> Scope:

@@ -8,9 +8,10 @@ token) is committed through `durable()`, which waits for the disk.
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 
 from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
@@ -27,13 +28,18 @@ CACHE_KIB = 512
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
 _BEGIN = "seatpool_begin"
-_STATEMENTS = {
-    "lookup": (),
-    "read": ("BEGIN",),
-    "write": ("PRAGMA synchronous=NORMAL", "BEGIN IMMEDIATE"),
-    "durable": ("PRAGMA synchronous=FULL", "BEGIN IMMEDIATE"),
-}
-"""How SQLite begins each kind of transaction. IMMEDIATE: a writer waits for its turn at the start, not midway."""
+_KINDS: Mapping[str, tuple[str | None, str | None]] = MappingProxyType(
+    {
+        "lookup": (None, None),
+        "read": (None, "BEGIN"),
+        "write": ("NORMAL", "BEGIN IMMEDIATE"),
+        "durable": ("FULL", "BEGIN IMMEDIATE"),
+    }
+)
+"""How SQLite begins each kind of transaction, after setting `synchronous` where the connection has it otherwise.
+
+IMMEDIATE: a writer waits for its turn at the start, not in the middle.
+"""
 
 _MENDING = (
     ("locked", "another program is busy with it, try again or end that program"),
@@ -118,8 +124,12 @@ def _set_up(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> Non
 
 
 def _begin(connection: Connection) -> None:
-    for statement in _STATEMENTS[connection.get_execution_options()[_BEGIN]]:
-        connection.exec_driver_sql(statement)
+    level, begin = _KINDS[connection.get_execution_options()[_BEGIN]]
+    if level is not None and connection.info.get("synchronous") != level:
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.info["synchronous"] = level
+    if begin is not None:
+        connection.exec_driver_sql(begin)
 
 
 def ensure_wal(engine: Engine) -> None:
