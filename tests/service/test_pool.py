@@ -33,22 +33,23 @@ def spent(hours: float = 5) -> Outcome:
     return Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached", until=datetime.now(UTC) + timedelta(hours=hours))
 
 
-async def test_a_request_goes_out_with_the_accounts_own_token_and_id(store: Store, issuer: Issuer) -> None:
+async def test_a_request_goes_out_with_the_accounts_own_token_and_id(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
     sign_in(store, issuer, "alice")
-    service = PoolService(store, issuer, Policy())
     service.load()
     _, assignment = await begin(service)
     headers = dict(assignment.edits.set_headers)
     assert headers["Authorization"] == f"Bearer {store.credentials(1)[CredentialKind.CODEX_OAUTH].token}"
     assert headers["ChatGPT-Account-Id"] == "ws-alice"
     assert assignment.edits.origin == "https://chatgpt.com"
-    await service.stop()
 
 
-async def test_spent_quota_is_stored_before_the_next_account_is_asked(store: Store, issuer: Issuer) -> None:
+async def test_spent_quota_is_stored_before_the_next_account_is_asked(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
-    service = PoolService(store, issuer, Policy())
     service.load()
     trail, first = await begin(service)
     outcome = spent()
@@ -61,7 +62,6 @@ async def test_spent_quota_is_stored_before_the_next_account_is_asked(store: Sto
     assert second.number == 2
     assert second.fresh_connection
     assert service.in_flight == {first.account.id: 0, second.account.id: 1}
-    await service.stop()
 
 
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
@@ -108,10 +108,11 @@ async def test_a_slot_is_freed_exactly_once(store: Store, issuer: Issuer, servic
     assert service.in_flight[assignment.account.id] == 0
 
 
-async def test_a_401_renews_once_and_stays_on_the_account_then_moves_on(store: Store, issuer: Issuer) -> None:
+async def test_a_401_renews_once_and_stays_on_the_account_then_moves_on(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
-    service = PoolService(store, issuer, Policy())
     service.load()
     trail, first = await begin(service)
     stale = Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")
@@ -124,7 +125,6 @@ async def test_a_401_renews_once_and_stays_on_the_account_then_moves_on(store: S
     assert moved is not None
     assert moved.account.id != first.account.id
     assert issuer.refreshes == 1, "a token that was just renewed is not renewed again"
-    await service.stop()
 
 
 async def test_a_burst_of_401s_refreshes_once(store: Store, issuer: Issuer, service: PoolService) -> None:
@@ -174,17 +174,17 @@ async def test_an_issuer_out_of_reach_rests_the_account_without_calling_it_limit
     assert [c.reason for c in store.cooldowns(datetime.now(UTC))] == ["renewal-no-answer"]
 
 
-async def test_a_revoked_seat_is_disabled_and_never_leads_to_the_next_account(store: Store, issuer: Issuer) -> None:
+async def test_a_revoked_seat_is_disabled_and_never_leads_to_the_next_account(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
-    service = PoolService(store, issuer, Policy())
     service.load()
     trail, first = await begin(service)
     assert (
         await service.recover(trail, Outcome(OutcomeKind.REVOKED, "deactivated_workspace"), Answered(402, 1.0)) is None
     )
     assert store.account(first.account.name).disabled == "deactivated_workspace"
-    await service.stop()
 
 
 async def test_what_another_process_writes_is_heard_of(store: Store, issuer: Issuer, service: PoolService) -> None:
@@ -218,22 +218,23 @@ async def test_attempts_are_recorded_with_their_outcome(store: Store, issuer: Is
     ]
 
 
-async def test_a_conversation_returns_to_the_account_that_served_it(store: Store, issuer: Issuer) -> None:
+async def test_a_conversation_returns_to_the_account_that_served_it(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
-    service = PoolService(store, issuer, Policy())
     service.load()
     trail, first = await begin(service)
     service.served(trail, Answered(200, 1.0), Headers())
     again = [(await begin(service, f"flow-{n}"))[1] for n in range(4)]
     assert {a.account.id for a in again} == {first.account.id}
-    await service.stop()
 
 
-async def test_a_foreign_turn_state_is_not_sent_to_another_account(store: Store, issuer: Issuer) -> None:
+async def test_a_foreign_turn_state_is_not_sent_to_another_account(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
-    service = PoolService(store, issuer, Policy())
     service.load()
     trail, first = await begin(service)
     service.served(trail, Answered(200, 1.0), Headers([("x-codex-turn-state", "of-the-first")]))
@@ -246,17 +247,16 @@ async def test_a_foreign_turn_state_is_not_sent_to_another_account(store: Store,
     moved = await service.recover(follow, spent(), GOT_429)
     assert moved is not None
     assert "x-codex-turn-state" in moved.edits.remove_headers
-    await service.stop()
 
 
 @pytest.mark.parametrize("scope", [Scope(ScopeKind.MODEL, "gpt-x")])
-async def test_a_model_limit_leaves_the_account_to_other_models(store: Store, issuer: Issuer, scope: Scope) -> None:
+async def test_a_model_limit_leaves_the_account_to_other_models(
+    store: Store, issuer: Issuer, service: PoolService, scope: Scope
+) -> None:
     sign_in(store, issuer, "alice")
-    service = PoolService(store, issuer, Policy())
     service.load()
     trail, _ = await begin(service)
     limited = Outcome(OutcomeKind.RATE_LIMITED, "model", scope, datetime.now(UTC) + timedelta(hours=1))
     assert await service.recover(trail, limited, GOT_429) is None
     other = RequestFacts(FACTS.route, FACTS.needs, "gpt-y", "talk-2")
     assert isinstance(await service.assign(service.open("flow-2", other, Headers())), Assignment)
-    await service.stop()

@@ -13,7 +13,7 @@ from mitmproxy.proxy import layer
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import RequestFacts
+from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.registry import match
 from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import as_response, body_of, reply_of
@@ -127,16 +127,14 @@ class Pool:
         if exchange is None or exchange.route is None or flow.response is not None:
             return
         try:
-            await self._assign(flow, exchange)
+            await self._assign(flow, exchange, exchange.route)
         except Exception:
             logger.exception("action=%s hook=request", ctx.options.pool_on_failure)
             self._give_up(flow, exchange)
 
-    async def _assign(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
-        request, route = flow.request, exchange.route
-        facts = (
-            exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request)) if route else None
-        )
+    async def _assign(self, flow: http.HTTPFlow, exchange: Exchange, route: Route) -> None:
+        request = flow.request
+        facts = exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request))
         if facts is None:
             return
         if facts.route.websocket and ctx.options.pool_websocket == "refuse":
