@@ -55,6 +55,8 @@ def import_(path: Path, name: str | None) -> None:
     now = utcnow()
     with open_store() as store:
         for login in logins:
+            if login.identity is None:
+                raise NotALogin(f"{path} does not say whose login it holds")
             saved, created = store.save_login(
                 provider=login.provider,
                 identity=login.identity,

@@ -84,6 +84,10 @@ class Account:
     """Why a durable refusal took it out, until a person acts; None while it is in use."""
     plan: str | None = None
     last_used_at: datetime | None = None
+    handle: str | None = None
+    """A name that upstream lets its owner change, such as `github.com/alice`; tells a login that knows no more."""
+    learnt: bool = False
+    """The account that an editor is signed in with, known from its own traffic: we hold no login of it."""
 
     @property
     def usable(self) -> bool:

@@ -184,10 +184,15 @@ class ImportedLogin:
     provider: ProviderName
     name: str
     """A suggestion, from what the file says of its owner."""
-    identity: str
+    identity: str | None
+    """As `Account.identity`; None where the file does not say whose it is: then the issuer has to be asked."""
     issuer: str
     credentials: tuple[Credential, ...]
     plan: str | None = None
+    handle: str | None = None
+    """As `Account.handle`."""
+    shared: bool = False
+    """The program that wrote the file renews this login by itself: who else does signs it out (codex.md 4)."""
 
 
 class Provider(Protocol):

@@ -59,7 +59,7 @@ def _looks_ours(key: str, entry: Json) -> bool:
 
 def _one_each(name: str, entries: list[_Entry]) -> tuple[ImportedLogin, ...]:
     """A login per person, from the app whose tokens can do most."""
-    found: dict[str, ImportedLogin] = {}
+    found: dict[str | None, ImportedLogin] = {}
     reasons: list[str] = []
     for login in _read_all(name, entries, reasons):
         rival = found.get(login.identity)
