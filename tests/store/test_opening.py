@@ -7,13 +7,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName
 from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate
 from seatpool.store import engine as engines
 from seatpool.store.schema import metadata
@@ -26,6 +30,8 @@ sys.stdin.readline()
 Store.open(sys.argv[1]).close()
 print(*sorted({"alembic", "keyring"} & set(sys.modules)))
 """
+
+NOW_TEXT = NOW.strftime("%Y-%m-%d %H:%M:%S.%f")  # as the store keeps a moment
 
 posix_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX file modes")
 
@@ -60,6 +66,27 @@ def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
     Store.open(str(tmp_path / "pool.db")).close()
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
+
+
+def test_a_database_of_the_first_schema_is_brought_up_with_all_that_it_holds(path: Path) -> None:
+    """A Copilot account was known by its handle alone; a Codex account has none."""
+    made_by_schema(path, "0001")
+    with closing(sqlite3.connect(path)) as db, db:
+        for row in (
+            (1, "codex", "work", "user-1/ws-1", "chatgpt.com", 5, True, None, "plus", NOW_TEXT),
+            (7, "copilot", "octo", "github.com/octo", "github.com", 100, False, "revoked", None, None),
+        ):
+            db.execute(f"INSERT INTO accounts VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '{NOW_TEXT}', 3)", row)
+        db.execute("INSERT INTO cooldowns VALUES (7, 'account', '', 'usage', ?, ?, 3, 0)", (NOW_TEXT, NOW_TEXT))
+        db.execute("UPDATE feed SET revision = 3")
+    with Store.open(str(path)) as store:
+        codex = Account(1, ProviderName.CODEX, "work", "user-1/ws-1", "chatgpt.com", 5, True, None, "plus", NOW)
+        copilot = Account(7, ProviderName.COPILOT, "octo", "github.com/octo", "github.com", disabled="revoked")
+        assert store.accounts() == (codex, replace(copilot, handle="github.com/octo"))
+        assert store.changes(None).cooldowns == (Cooldown(7, WHOLE_ACCOUNT, "usage", NOW, NOW),)
+        assert store.revision() == 3
+        store.remove("octo")
+        assert sign_in(store, identity="new").id == 8  # ids are still never given again
 
 
 def test_a_path_and_a_url_open_the_same_database(store: Store, path: Path) -> None:
@@ -192,6 +219,18 @@ def test_a_database_that_another_program_keeps_locked_is_unavailable_for_writing
             store.set_paused("work", True, NOW)
         db.execute("ROLLBACK")
         assert store.set_paused("work", True, NOW).paused
+
+
+def made_by_schema(path: Path, revision: str) -> None:
+    """What the seatpool of that schema made, as far as the migrations go."""
+    engines.create_file(path)
+    engine = engines.open_engine(engines.resolve(str(path)))
+    config = Config()
+    config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))
+    with engines.writing(engine).begin() as db:
+        config.attributes["connection"] = db
+        command.upgrade(config, revision)
+    engine.dispose()
 
 
 def assert_refused_untouched(path: Path, error: type[Exception], match: str) -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from seatpool.core.model import Credential, CredentialKind, QuotaWindow, Scope, ScopeKind
-from seatpool.store import Lease, Store
+from seatpool.store import Lease, Store, Superseded
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
 
@@ -47,6 +47,31 @@ def test_a_credential_is_saved_with_the_release_of_its_lease(store: Store) -> No
     lease = Lease("renew", "me")
     assert store.acquire(lease.key, lease.owner, now=NOW, until=at(60))
     store.save_credential(account.id, oauth(), now=NOW, release=lease)
+    assert store.acquire(lease.key, "another", now=NOW, until=at(60))
+
+
+# the generation that is stored, the one that the caller takes it to be, whether the caller's is saved
+EXPECTATIONS = [(0, 0, True), (0, 1, False), (1, 1, True), (1, 0, False), (2, 1, False), (2, 2, True), (2, None, True)]
+
+
+@pytest.mark.parametrize(("stored", "expected", "saved"), EXPECTATIONS)
+def test_a_renewal_replaces_only_the_credential_that_it_renewed(
+    store: Store, other: Store, stored: int, expected: int | None, saved: bool
+) -> None:
+    """A process that was stalled must not put its own over a newer login. Its lease ends either way."""
+    account = sign_in(store)
+    for number in range(1, stored + 1):
+        other.save_credential(account.id, oauth(number), now=NOW)
+    lease = Lease("renew", "me")
+    store.acquire(lease.key, lease.owner, now=NOW, until=at(60))
+    before = store.changes(None)
+    if saved:
+        late = store.save_credential(account.id, oauth(9), now=NOW, release=lease, expected=expected)
+        assert store.credentials(account.id) == {late.kind: replace(oauth(9), generation=stored + 1)}
+    else:
+        with pytest.raises(Superseded, match="codex-oauth"):
+            store.save_credential(account.id, oauth(9), now=NOW, release=lease, expected=expected)
+        assert store.changes(None) == before
     assert store.acquire(lease.key, "another", now=NOW, until=at(60))
 
 

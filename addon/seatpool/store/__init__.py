@@ -21,6 +21,7 @@ from seatpool.store.errors import (
     NewerDatabase,
     StoreError,
     StoreUnavailable,
+    Superseded,
     UnknownAccount,
     WrongKey,
 )
@@ -37,6 +38,7 @@ __all__ = [
     "Store",
     "StoreError",
     "StoreUnavailable",
+    "Superseded",
     "UnknownAccount",
     "WrongKey",
     "default_url",

@@ -1,6 +1,7 @@
 """Account rows, on an open transaction."""
 
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any
@@ -13,7 +14,7 @@ from seatpool.store.errors import BadName, NameTaken, UnknownAccount
 from seatpool.store.schema import accounts
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
-
+_HANDLE_ALONE = accounts.c.identity == accounts.c.handle
 
 _USED_AT = bindparam("used_at", type_=accounts.c.last_used_at.type)
 _TOUCH = (
@@ -55,30 +56,86 @@ def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
     return frozenset(db.scalars(select(accounts.c.id).where(accounts.c.id.in_(ids))))
 
 
-def sign_in(
-    db: Connection,
-    *,
-    provider: ProviderName,
-    identity: str,
-    name: str,
-    explicit_name: bool,
-    issuer: str,
-    plan: str | None,
-    now: datetime,
-) -> tuple[Account, bool]:
-    """Insert or update by provider and identity; True: it is a new one. May raise `NameTaken` and `BadName`."""
-    held = _find(db, (accounts.c.provider == provider.value) & (accounts.c.identity == identity))
-    values: dict[str, Any] = {"issuer": issuer, "disabled": None, "state_since": now}
-    if plan is not None:
-        values["plan"] = plan
+@dataclass(frozen=True, slots=True)
+class Login:
+    """What a sign-in, an import or an editor's traffic says of an account; the fields are those of `Account`."""
+
+    provider: ProviderName
+    identity: str
+    """The same as `handle` where no better one is known."""
+    handle: str | None
+    name: str
+    explicit_name: bool
+    issuer: str
+    plan: str | None
+    learnt: bool
+
+
+def sign_in(db: Connection, login: Login, now: datetime) -> tuple[Account, bool]:
+    """Insert or update; True: it is a new one. May raise `NameTaken` and `BadName`.
+
+    What is learnt adds nothing to an account that we hold a login of, and enables none: traffic is no person's act.
+    """
+    held = _same(db, login)
     if held is None:
-        free = _own(db, name, None) if explicit_name else _free(db, name, fallback=provider.value)
-        fresh = {"provider": provider.value, "identity": identity, "name": free, "priority": 100, "paused": False}
-        stamped = insert(accounts).values(**fresh, **values, revision=revisions.take(db)).returning(accounts)
-        return _account(db.execute(stamped).one()), True
-    if explicit_name:
-        values["name"] = _own(db, name, held.id)
-    return _write(db, held, **values), False
+        return _add(db, login, now), True
+    if login.learnt and not held.learnt:
+        return held, False
+    values: dict[str, Any] = {"issuer": login.issuer}
+    if login.plan is not None:
+        values["plan"] = login.plan
+    if login.handle is not None:
+        values["handle"] = login.handle
+    if login.identity != login.handle:
+        values["identity"] = login.identity
+    if login.explicit_name:
+        values["name"] = _own(db, login.name, held.id)
+    _take_handle(db, login, held.id)
+    if login.learnt:
+        return _change(db, held, **values), False
+    return _write(db, held, **values, learnt=False, disabled=None, state_since=now), False
+
+
+def _same(db: Connection, login: Login) -> Account | None:
+    """By identity; else by handle, where the row or the login knows no more than that.
+
+    Two rows with identities of their own may have had one handle, one after the other: GitHub gives them out again.
+    """
+    ours = accounts.c.provider == login.provider.value
+    held = _find(db, ours & (accounts.c.identity == login.identity))
+    if held is not None or login.handle is None:
+        return held
+    known_by_it = ours & (accounts.c.handle == login.handle)
+    return _find(db, known_by_it if login.identity == login.handle else known_by_it & _HANDLE_ALONE)
+
+
+def _add(db: Connection, login: Login, now: datetime) -> Account:
+    name = _own(db, login.name, None) if login.explicit_name else _free(db, login.name, fallback=login.provider.value)
+    _take_handle(db, login, None)
+    values = {
+        "provider": login.provider.value,
+        "identity": login.identity,
+        "handle": login.handle,
+        "name": name,
+        "issuer": login.issuer,
+        "plan": login.plan,
+        "learnt": login.learnt,
+        "priority": 100,
+        "paused": False,
+        "state_since": now,
+    }
+    return _account(
+        db.execute(insert(accounts).values(**values, revision=revisions.take(db)).returning(accounts)).one()
+    )
+
+
+def _take_handle(db: Connection, login: Login, account_id: int | None) -> None:
+    """From whoever had it before the account with this id (None: a new one)."""
+    if login.handle is None:
+        return
+    had = _find(db, (accounts.c.provider == login.provider.value) & (accounts.c.handle == login.handle))
+    if had is not None and had.id != account_id:
+        _write(db, had, handle=None)
 
 
 def rename(db: Connection, name: str, new_name: str) -> Account:
@@ -114,10 +171,13 @@ def set_plan(db: Connection, account_id: int, plan: str | None) -> Account:
 
 def remove(db: Connection, name: str) -> Account:
     """The row and everything of it; returns what it was. May raise `UnknownAccount`."""
-    held = named(db, name)
-    revisions.take(db, removal=True)
-    db.execute(delete(accounts).where(accounts.c.id == held.id))
-    return held
+    return _delete(db, named(db, name))
+
+
+def forget(db: Connection, account_id: int) -> bool:
+    """As `remove`, if there is such an account and it was learnt; whether it went."""
+    held = _find(db, (accounts.c.id == account_id) & accounts.c.learnt)
+    return held is not None and _delete(db, held) is held
 
 
 def touch(db: Connection, used: Mapping[int, datetime]) -> None:
@@ -138,12 +198,20 @@ def _account(row: Row[Any]) -> Account:
         disabled=row.disabled,
         plan=row.plan,
         last_used_at=row.last_used_at,
+        handle=row.handle,
+        learnt=row.learnt,
     )
 
 
 def _find(db: Connection, which: ColumnElement[bool]) -> Account | None:
     row = db.execute(select(accounts).where(which)).one_or_none()
     return None if row is None else _account(row)
+
+
+def _delete(db: Connection, held: Account) -> Account:
+    revisions.take(db, removal=True)
+    db.execute(delete(accounts).where(accounts.c.id == held.id))
+    return held
 
 
 def _change(db: Connection, held: Account, **values: Any) -> Account:

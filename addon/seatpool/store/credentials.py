@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from cryptography.fernet import InvalidToken
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.store import revisions
@@ -14,6 +14,10 @@ from seatpool.store.engine import upsert
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.schema import credentials
 from seatpool.store.secrets import Vault
+
+_GENERATION = select(credentials.c.generation).where(
+    credentials.c.account_id == bindparam("of"), credentials.c.kind == bindparam("the_kind")
+)
 
 
 def of_account(db: Connection, vault: Vault, account_id: int) -> dict[CredentialKind, Credential]:
@@ -38,6 +42,11 @@ def changed_generations(db: Connection, after: int) -> Mapping[tuple[int, Creden
     columns = select(credentials.c.account_id, credentials.c.kind, credentials.c.generation)
     rows = db.execute(columns.where(credentials.c.revision > after))
     return {(row.account_id, CredentialKind(row.kind)): row.generation for row in rows}
+
+
+def generation(db: Connection, account_id: int, kind: CredentialKind) -> int:
+    """How often the one of this kind was stored so far; 0: never."""
+    return db.scalar(_GENERATION, {"of": account_id, "the_kind": kind.value}) or 0
 
 
 def save(db: Connection, vault: Vault, account_id: int, credential: Credential, now: datetime) -> Credential:

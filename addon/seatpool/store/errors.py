@@ -19,6 +19,13 @@ class WrongKey(StoreError):
     """The key that sealed the credentials is missing or is another one. Nothing was changed."""
 
 
+class Superseded(StoreError):
+    """Somebody else has stored a newer credential meanwhile: a person who signed in, or another process."""
+
+    def __init__(self, account_id: int, kind: str) -> None:
+        super().__init__(f"the {kind} credential of account {account_id} was replaced meanwhile; read it again")
+
+
 class UnknownAccount(StoreError):
     """No account of that name or number; it may just have been removed by another process."""
 

@@ -20,6 +20,7 @@ from sqlalchemy import (
     Table,
     TypeDecorator,
     UniqueConstraint,
+    false,
 )
 
 
@@ -93,6 +94,8 @@ accounts = Table(
     Column("last_used_at", Moment),
     Column("state_since", Moment, nullable=False),  # last signed in, paused, resumed or disabled
     Column("revision", Integer, nullable=False),
+    Column("handle", String),  # of one provider's accounts no two have the same: see `accounts.sign_in`
+    Column("learnt", Boolean, nullable=False, server_default=false()),
     UniqueConstraint("provider", "identity"),
     sqlite_autoincrement=True,  # a removed account's id is never given again: other processes may still hold it
 )

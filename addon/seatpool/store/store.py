@@ -15,7 +15,7 @@ from seatpool.core.model import Account, Attempt, Cooldown, Credential, Credenti
 from seatpool.store import accounts, cooldowns, feed, leases, migrate, observations, revisions, secrets
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
-from seatpool.store.errors import StoreUnavailable
+from seatpool.store.errors import StoreUnavailable, Superseded
 from seatpool.store.feed import Changes
 from seatpool.store.leases import Lease
 from seatpool.store.secrets import Vault
@@ -108,26 +108,28 @@ class Store:
         now: datetime,
         plan: str | None = None,
         explicit_name: bool = False,
+        handle: str | None = None,
+        learnt: bool = False,
     ) -> tuple[Account, bool]:
         """Add the account of this provider and identity, or sign it in again; True: it was added.
+
+        A login that knows no more than a handle gives it as `identity` as well: it is taken for the account with that
+        handle, and an account of which no more was known becomes that of the login with that handle which knows more.
+        Otherwise a handle tells nothing; the newest login has it.
 
         `name` is a suggestion (`-2`, `-3`, ... is appended where it is taken, and an account that exists keeps its
         own), unless `explicit_name`: then it is given or refused (`NameTaken`, `BadName`). Signing in again enables a
         disabled account; it stays paused where it was, keeps its priority, and its plan where `plan` is None.
+
+        `learnt`: from an editor's traffic. An account that we hold a login of is then returned as it is; one that was
+        learnt before is written where something differs. A login that is not learnt makes a learnt account ours.
         """
+        login = accounts.Login(provider, identity, handle, name, explicit_name, issuer, plan, learnt)
         with self._write(durable=True) as db:
-            account, added = accounts.sign_in(
-                db,
-                provider=provider,
-                identity=identity,
-                name=name,
-                explicit_name=explicit_name,
-                issuer=issuer,
-                plan=plan,
-                now=now,
-            )
-            for credential in credentials:
-                credential_rows.save(db, self._vault, account.id, credential, now)
+            account, added = accounts.sign_in(db, login, now)
+            if account.learnt == learnt:
+                for credential in credentials:
+                    credential_rows.save(db, self._vault, account.id, credential, now)
             return account, added
 
     def rename(self, name: str, new_name: str) -> Account:
@@ -149,12 +151,16 @@ class Store:
         """The account and all that belongs to it, overwritten in the file. Raises `UnknownAccount`."""
         with self._write(durable=True) as db:
             removed = accounts.remove(db, name)
-        try:
-            with self._transaction(self._lookup) as db:
-                engines.empty_log(db)
-        except StoreUnavailable:
-            pass  # it is removed; the log is overwritten in the course of things, and what it holds is sealed
+        self._empty_log()
         return removed
+
+    def forget(self, account_id: int) -> bool:
+        """As `remove`, for an account that was learnt and that we hold no login of; else nothing. Whether it went."""
+        with self._write(durable=True) as db:
+            forgotten = accounts.forget(db, account_id)
+        if forgotten:
+            self._empty_log()
+        return forgotten
 
     def disable(self, account_id: int, reason: str, now: datetime) -> Account:
         """Take it out until a person acts; `reason` is a stable code. Raises `UnknownAccount`."""
@@ -179,18 +185,27 @@ class Store:
             return credential_rows.of_account(db, self._vault, account_id)
 
     def save_credential(
-        self, account_id: int, credential: Credential, *, now: datetime, release: Lease | None = None
+        self,
+        account_id: int,
+        credential: Credential,
+        *,
+        now: datetime,
+        release: Lease | None = None,
+        expected: int | None = None,
     ) -> Credential:
         """Replace the one of its kind and give the lease back, both or neither; returned with its new generation.
 
-        When this returns, the credential outlives a kill and a power cut. Raises `UnknownAccount`.
+        When this returns, the credential outlives a kill and a power cut. `expected`: the generation of the one to be
+        replaced, 0 where there was none; `Superseded` is raised when another is stored by now, which then stays, and
+        the lease is given back. Raises `UnknownAccount`.
         """
         with self._write(durable=True) as db:
             accounts.numbered(db, account_id)
-            saved = credential_rows.save(db, self._vault, account_id, credential, now)
             if release is not None:
                 leases.release(db, release)
-            return saved
+            if expected is None or expected == credential_rows.generation(db, account_id, credential.kind):
+                return credential_rows.save(db, self._vault, account_id, credential, now)
+        raise Superseded(account_id, credential.kind)
 
     # -- cooldowns
 
@@ -253,6 +268,13 @@ class Store:
             leases.release(db, Lease(key, owner))
 
     # -- transactions
+
+    def _empty_log(self) -> None:
+        try:
+            with self._transaction(self._lookup) as db:
+                engines.empty_log(db)
+        except StoreUnavailable:
+            pass  # what was removed is gone; the log is overwritten in time, and what it holds is sealed
 
     def _read(self) -> AbstractContextManager[Connection]:
         return self._transaction(self._engine)
