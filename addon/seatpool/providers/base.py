@@ -173,6 +173,10 @@ Renewal = Generator[HttpRequest | Keep, HttpReply | None, Renewed | RenewalRefus
 """Send `None` to start and after a `Keep`; after a request send the reply, or `None` where there was none."""
 
 
+OWNER = "owner"
+"""Key of a credential's attributes: absolute path of the file whose program renews it; the pool follows that file."""
+
+
 class NotALogin(ValueError):
     """The file holds no login that we can read; the message says what is wrong with it, never its contents."""
 
@@ -193,6 +197,10 @@ class ImportedLogin:
     """As `Account.handle`."""
     shared: bool = False
     """The program that wrote the file renews this login by itself: who else does signs it out (codex.md 4)."""
+    program: str = ""
+    """Who wrote the file, as people call it."""
+    note: str = ""
+    """What the login cannot serve, to be said after its name; empty where it serves everything."""
 
 
 class Provider(Protocol):
