@@ -192,11 +192,12 @@ async def test_what_another_process_writes_is_heard_of(store: Store, issuer: Iss
     service.load()
     service.start()
     now = datetime.now(UTC)
-    store.cool(Cooldown(account.id, WHOLE_ACCOUNT, "elsewhere", now + timedelta(hours=1), now))
-    async with asyncio.timeout(5):
-        while service.knowledge.state.blocked(account.id, (), now) is None:
-            await asyncio.sleep(0.02)
-    store.clear_cooldowns()
+    with Store.open(store.url) as elsewhere:
+        elsewhere.cool(Cooldown(account.id, WHOLE_ACCOUNT, "elsewhere", now + timedelta(hours=1), now))
+        async with asyncio.timeout(5):
+            while service.knowledge.state.blocked(account.id, (), now) is None:
+                await asyncio.sleep(0.02)
+        elsewhere.clear_cooldowns()
     async with asyncio.timeout(5):
         while service.knowledge.state.blocked(account.id, (), now) is not None:
             await asyncio.sleep(0.02)

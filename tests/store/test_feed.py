@@ -1,11 +1,13 @@
 """What one store writes, another on the same file hears of."""
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 
-from seatpool.core.model import CredentialKind, Scope, ScopeKind
-from seatpool.store import Changes, Store
+from seatpool.core.model import Account, CredentialKind, Scope, ScopeKind
+from seatpool.store import Changes, Store, UnknownAccount, feed
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
 MODEL = Scope(ScopeKind.MODEL, "gpt")
@@ -124,3 +126,81 @@ def test_what_others_must_hear_of_makes_a_revision(store: Store, other: Store, w
     before = other.revision()
     LOUD[what](store, account.id)
     assert other.revision() > before
+
+
+TOLD: dict[str, Callable[[Store, Account], object]] = {
+    "a window": lambda store, account: store.record(windows=[(account.id, window(0, 0.5))]),
+    "a cooldown": lambda store, account: store.cool(cooldown(account, 60)),
+    "a credential": lambda store, account: store.save_credential(account.id, oauth(), now=NOW),
+    "one after the other": lambda store, account: [TOLD[what](store, account) for what in list(TOLD)[:3]],
+}
+
+
+@pytest.mark.parametrize("what", TOLD)
+def test_what_a_process_wrote_itself_is_no_news_to_it_and_all_the_more_to_others(
+    store: Store, other: Store, what: str
+) -> None:
+    account = sign_in(store)
+    before = store.revision()
+    TOLD[what](store, account)
+    assert store.news(before) == feed.nothing(store.revision())
+    assert other.news(before) == other.changes(before) != feed.nothing(other.revision())
+
+
+def test_what_another_process_wrote_before_between_or_after_is_news(store: Store, other: Store) -> None:
+    account = sign_in(store)
+    revisions = [store.revision()]
+    for number, writer in enumerate([store, other, store, store, other]):
+        writer.cool(cooldown(account, 60 + number))
+        revisions.append(store.revision())
+    is_news = {(since, store.news(since) != feed.nothing(revisions[-1])) for since in revisions}
+    assert is_news == {(since, since < revisions[-1]) for since in revisions}  # the last was another's
+    store.cool(cooldown(account, 99))
+    assert store.news(revisions[-1]) == feed.nothing(store.revision())
+    assert store.news(revisions[-2]) == store.changes(revisions[-2])
+
+
+def test_what_a_person_or_an_issuer_changed_is_news_whoever_wrote_it(store: Store) -> None:
+    """A process keeps no copy of what these return."""
+    for what in ("a login", "a plan", "a pause", "a disabling", "a name", "a removal"):
+        account = sign_in(store)
+        store.cool(cooldown(account, 60))
+        before = store.revision()
+        LOUD[what](store, account.id)
+        assert store.news(before) == store.changes(before) != feed.nothing(store.revision()), what
+        sign_in(store, explicit_name=True)
+
+
+def test_a_write_that_came_to_nothing_is_not_taken_for_ones_own(store: Store, other: Store) -> None:
+    """The number that it had taken goes to the next, whoever that is."""
+    account = sign_in(store)
+    before = store.revision()
+    with pytest.raises(UnknownAccount):
+        store.cool(cooldown(replace(account, id=99), 60))
+    other.cool(cooldown(account, 60))
+    assert store.news(before).cooldowns == store.cooldowns(NOW)
+
+
+def test_threads_that_write_and_follow_at_once_miss_nothing_of_others(store: Store, other: Store) -> None:
+    """Two followers, each of which knows what its own store wrote: together they know everything."""
+    account = sign_in(store)
+    start = store.revision()
+
+    def write(number: int) -> None:
+        (store, other)[number % 2].cool(cooldown(account, 60, scope=Scope(ScopeKind.MODEL, str(number))))
+
+    def follow(follower: Store) -> set[str]:
+        since, seen = start, set()
+        while since < start + 60:
+            news = follower.news(since)
+            assert not news.full
+            seen |= {held.scope.value for held in news.cooldowns}
+            since = news.revision
+        return seen
+
+    with ThreadPoolExecutor(6) as threads:
+        following = [threads.submit(follow, follower) for follower in (store, other)]
+        list(threads.map(write, range(60)))
+    evens, odds = ({str(n) for n in range(60) if n % 2 == parity} for parity in (0, 1))
+    assert following[0].result() >= odds
+    assert following[1].result() >= evens

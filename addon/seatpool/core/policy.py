@@ -11,6 +11,8 @@ class Policy:
     """Sendings of one request at most; a walk for spent quota may go on, once per account (promises.md)."""
     rotate_on_limit: bool = True
     """False: a limited account's refusal is the editor's to see, and no cooldown follows from it."""
+    learn: bool = True
+    """The accounts that editors are signed in with serve as well."""
 
     rate_limit_cooldown_s: float = 60.0
     """When a throttle names no end (codex.md 8, the default of the prior scorer)."""

@@ -52,7 +52,7 @@ def select(
     owner = state.owner(demand.conversation, now)
     if owner is not None and owner not in tried:
         account = state.accounts.get(owner)
-        if account is not None and account.usable and state.blocked(owner, demand.scopes, now) is None:
+        if account is not None and state.may_serve(account) and state.blocked(owner, demand.scopes, now) is None:
             return Selection(account, "affinity")
     for account in state.ready(demand.provider, now):
         if account.id not in tried and state.blocked(account.id, demand.scopes, now) is None:
@@ -61,8 +61,8 @@ def select(
 
 
 def _exhausted(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
-    usable = (a.id for a in state.accounts.values() if a.provider is demand.provider and a.usable)
-    waits: list[Cooldown] = [c for a in usable if (c := state.blocked(a, demand.scopes, now)) is not None]
+    able = (a.id for a in state.accounts.values() if a.provider is demand.provider and state.may_serve(a))
+    waits: list[Cooldown] = [c for a in able if (c := state.blocked(a, demand.scopes, now)) is not None]
     limits = [c for c in waits if not c.reason.startswith(RENEWAL)]
     if not limits:
         return Exhausted(limited=False)

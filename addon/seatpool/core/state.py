@@ -23,7 +23,7 @@ class PoolState:
         self._by_quota = by_quota
         self.accounts: dict[int, Account] = {}
         self.usable: Counter[ProviderName] = Counter()
-        """How many accounts there are that neither their owner nor a refusal has taken out."""
+        """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
@@ -32,6 +32,8 @@ class PoolState:
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
         self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._here: set[int] = set()
+        """Learnt accounts whose editor is signed in behind this very proxy."""
 
     def rank(self, *, by_quota: bool, now: datetime) -> None:
         """Order the accounts by quota and use, or (False) by priority alone: then a limit moves nobody."""
@@ -50,13 +52,32 @@ class PoolState:
             self._used[account.id] = max(used, self._used.get(account.id, 0.0))
         self._place(account.id, now)
 
+    def forget(self, account_id: int) -> None:
+        """Drop an account."""
+        self._withdraw(account_id)
+        self._count(account_id, -1)
+        self._here.discard(account_id)
+        for known in (self.accounts, self.windows, self.cooldowns, self._used, self._alarm):
+            known.pop(account_id, None)
+
     def forget_all_but(self, account_ids: Iterable[int]) -> None:
         """Drop every account that is not named."""
         for account_id in self.accounts.keys() - set(account_ids):
-            self._withdraw(account_id)
-            self._count(account_id, -1)
-            for known in (self.accounts, self.windows, self.cooldowns, self._used, self._alarm):
-                known.pop(account_id, None)
+            self.forget(account_id)
+
+    def arrive(self, account_id: int, now: datetime) -> None:
+        """The editor that is signed in with a learnt account is here: there is a token to serve with."""
+        self._here.add(account_id)
+        self._replace(account_id, now)
+
+    def leave(self, account_id: int, now: datetime) -> None:
+        """It has gone, and its token with it."""
+        self._here.discard(account_id)
+        self._replace(account_id, now)
+
+    def may_serve(self, account: Account) -> bool:
+        """Whether anything can be asked of the account at all: in use, and signed in."""
+        return account.usable and (not account.learnt or account.id in self._here)
 
     def observe(self, account_id: int, window: QuotaWindow, now: datetime) -> bool:
         """Take in a quota window; the newest observation wins. Returns whether a reader would see a difference."""
@@ -138,7 +159,7 @@ class PoolState:
 
     def _count(self, account_id: int, by: int) -> None:
         account = self.accounts.get(account_id)
-        if account is not None and account.usable:
+        if account is not None and account.usable and not account.learnt:
             self.usable[account.provider] += by
 
     def _replace(self, account_id: int, now: datetime) -> None:
@@ -153,7 +174,7 @@ class PoolState:
 
     def _place(self, account_id: int, now: datetime) -> None:
         account = self.accounts.get(account_id)
-        if account is None or not account.usable:
+        if account is None or not self.may_serve(account):
             return
         self._set_alarm(account_id, now)
         if self.blocked(account_id, (), now) is not None:

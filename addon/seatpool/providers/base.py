@@ -7,6 +7,7 @@ A provider is a set of pure functions over headers and bytes. It never opens a c
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import Protocol, overload
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
@@ -126,6 +127,21 @@ class Frame:
 NO_NEWS = Frame()
 
 
+OWNER = "owner"
+"""Key of a credential's attributes: path of the file whose program renews this login. We never do, we read it again."""
+
+
+class Why(Enum):
+    """What makes a renewal necessary."""
+
+    MISSING = "missing"
+    """There is none that can be sent."""
+    EARLY = "early"
+    """The held one is good for some minutes yet, and no request waits."""
+    REFUSED = "refused"
+    """Upstream just refused the held one (401 or 421), whatever its expiry says."""
+
+
 @dataclass(frozen=True, slots=True)
 class RenewalNeed:
     """Why and for whom a credential is to be had."""
@@ -136,8 +152,14 @@ class RenewalNeed:
     """Every credential of the account that is stored or cached now."""
     client_headers: tuple[tuple[str, str], ...] = ()
     """What the person's own editor last sent of the headers named by `client_headers`; empty before any was seen."""
-    refused: bool = False
-    """Upstream just refused the held one (401 or 421), whatever its expiry says."""
+    why: Why = Why.MISSING
+
+
+@dataclass(frozen=True, slots=True)
+class Reread:
+    """Yielded by a renewal of a login that another program renews: what does its file hold now?"""
+
+    path: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,14 +189,13 @@ class RenewalRefused:
     retry_at: datetime | None = None
     kind_only: bool = False
     """The login is fine but cannot give this kind of credential (copilot.md 2.4: 404); cool that kind only."""
+    revoked: bool = False
+    """The issuer has taken the seat away or flags the account: the request must not go to another one (promises.md)."""
 
 
-Renewal = Generator[HttpRequest | Keep, HttpReply | None, Renewed | RenewalRefused]
-"""Send `None` to start and after a `Keep`; after a request send the reply, or `None` where there was none."""
-
-
-OWNER = "owner"
-"""Key of a credential's attributes: absolute path of the file whose program renews it; the pool follows that file."""
+Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]
+"""Send `None` to start and after a `Keep`; after a request its reply, after a `Reread` the file's content, or `None`
+where there was none."""
 
 
 class NotALogin(ValueError):
@@ -211,6 +232,8 @@ class Provider(Protocol):
     """Regular expressions, each matching a whole lower-case host name that may be decrypted."""
     secret_answers: frozenset[str]
     """Paths, without query, whose answers hold a credential in their body."""
+    identifying: tuple[str, ...]
+    """Header names, lower case: requests that have their values in common come from the same login of the editor."""
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         """The route of a request on a pooled host, or None where it acts as the person and must not move.
@@ -226,6 +249,18 @@ class Provider(Protocol):
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         """The headers by which the person's editor names itself, for use on this provider's side calls."""
+
+    def primary(self, facts: RequestFacts, headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:
+        """The login that the editor sent a request to `origin` with: access only, complete enough for `edits`.
+
+        None where the request does not say whose it is, or its token is over.
+        """
+
+    def same_owner(self, one: Credential, other: Credential) -> bool:
+        """Whether two credentials are known to be of one account."""
+
+    def stay(self, facts: RequestFacts, origin: str, turn_state: str | None) -> Edits:
+        """The changes of a request that stays on the editor's own login; `turn_state` is the one to send."""
 
     def holds(self, headers: HeaderView, credential: Credential) -> bool:
         """Whether the request already carries this very credential, or one of the same account's session."""

@@ -19,7 +19,7 @@ from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.service.pool import PoolService
-from seatpool.service.trail import Assignment
+from seatpool.service.trail import Assignment, Halted
 from seatpool.service.transport import Transport
 from seatpool.store import Store, StoreError
 
@@ -28,6 +28,10 @@ logger = logging.getLogger(__name__)
 EVENT_STREAM = "text/event-stream"
 UNSERVED = (
     "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
+)
+REVOKED = (
+    "seatpool: {choice.account.issuer} has revoked or flagged the account {choice.account.name} ({choice.code}); it is "
+    "disabled until you say `seatpool account resume`, and this request was not sent to another one"
 )
 
 
@@ -141,22 +145,30 @@ class Pool:
             flow.response = as_response(exchange.provider.unavailable(facts, 426, "use HTTPS: pool_websocket=refuse"))
             return
         service = self.service
-        if service is None or not service.knowledge.state.usable[facts.route.provider]:
+        if service is None:
             self._unserved(flow, exchange, facts)
             return
         service.note_client(facts.route.provider, exchange.headers)
         trail = service.open(flow.id, facts, exchange.headers)
+        await service.learn(trail, exchange.origin)
+        pooled = service.knowledge.state.usable[facts.route.provider] > 0
+        if not pooled and trail.own is None:
+            self._unserved(flow, exchange, facts)
+            return
         choice = await service.assign(trail)
         if self.exchanges.get(flow) is not exchange:
             service.release(trail)  # the client went away meanwhile, and nothing else will end this flow
         elif isinstance(choice, Assignment):
             exchange.trail = trail
             self._show(flow, exchange, choice)
-        elif choice.limited:
+        elif isinstance(choice, Halted):
+            flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
+        elif choice.limited and pooled:
             flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
             logger.info("action=exhausted provider=%s route=%s", facts.route.provider, facts.route.name)
-        else:
+        elif pooled:
             self._unserved(flow, exchange, facts)
+        # Else only the editor's own account is there, and it is limited: who could say so better than upstream?
 
     def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
         exchange.aim(flow.request)

@@ -112,6 +112,12 @@ class Exchange:
         return _with_fields(response, _restored(response.headers.fields, hidden))
 
     @property
+    def origin(self) -> str:
+        """Where the editor sent the request: `https://host[:port]`, by name."""
+        scheme, _, port, _, _ = self.address
+        return f"{scheme}://{self.host}" if port == 443 else f"{scheme}://{self.host}:{port}"
+
+    @property
     def assignment(self) -> Assignment | None:
         """The account that serves the flow now; None while it goes on as the editor sent it."""
         return self.trail.current if self.trail is not None and not self.withheld else None

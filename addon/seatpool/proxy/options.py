@@ -49,6 +49,13 @@ OPTIONS: tuple[Option, ...] = (
         "Replay a request on another account when one is limited. False: the editor sees the limit.",
     ),
     Option(
+        "pool_learn",
+        bool,
+        True,
+        "Let the accounts that your editors are signed in with serve as well, as long as they are signed in. Needs "
+        "pool_on_failure=passthrough.",
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",
@@ -81,7 +88,8 @@ def apply_defaults(opts: options.Options) -> None:
 
 def policy_of(opts: options.Options) -> Policy:
     """The policy that the options describe."""
-    return Policy(max_attempts=opts.pool_max_attempts, rotate_on_limit=opts.pool_rotate_on_limit)
+    learn = opts.pool_learn and opts.pool_on_failure == "passthrough"  # `block` keeps the editor's own login out
+    return Policy(max_attempts=opts.pool_max_attempts, rotate_on_limit=opts.pool_rotate_on_limit, learn=learn)
 
 
 def database_of(opts: options.Options) -> str:

@@ -8,10 +8,11 @@ from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, Scope, ScopeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import RENEWAL
-from seatpool.providers.base import HeaderView, Provider, RenewalRefused, Renewed
+from seatpool.providers.base import HeaderView, Provider, RenewalRefused, Renewed, Why
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher
-from seatpool.service.trail import Trail
+from seatpool.service.trail import Halted, Trail
 from seatpool.service.vault import Vault
 from seatpool.store import StoreError
 
@@ -21,11 +22,14 @@ logger = logging.getLogger(__name__)
 class Credentials:
     """Joins vault and refresher; a refused renewal rests or disables the account."""
 
-    def __init__(self, vault: Vault, refresher: Refresher, knowledge: Knowledge, policy: Policy) -> None:
+    def __init__(
+        self, vault: Vault, refresher: Refresher, knowledge: Knowledge, primaries: Primaries, policy: Policy
+    ) -> None:
         self.policy = policy
         self._vault = vault
         self._refresher = refresher
         self._knowledge = knowledge
+        self._primaries = primaries
         self._client_headers: dict[ProviderName, tuple[tuple[str, str], ...]] = {}
 
     def note_client(self, provider: Provider, headers: HeaderView) -> None:
@@ -37,7 +41,12 @@ class Credentials:
     async def of(
         self, provider: Provider, account: Account, trail: Trail, refused: Credential | None = None
     ) -> Mapping[CredentialKind, Credential] | None:
-        """Everything that the request needs of an account, fresh enough to send; None when the first cannot be had."""
+        """Everything that the request needs of an account, fresh enough to send; None when the first cannot be had.
+
+        An editor's own login is taken as the editor sent it, with whatever else it sent along.
+        """
+        if trail.own is not None and trail.own.account_id == account.id:
+            return {trail.facts.needs[0]: trail.own.credential}
         found: dict[CredentialKind, Credential] = {}
         now = utcnow()
         for index, kind in enumerate(trail.facts.needs):
@@ -46,7 +55,7 @@ class Credentials:
             held = self._vault.get(account.id, kind)
             unusable = refused if index == 0 else None
             if held is None or held is unusable or not provider.ready(held, now):
-                held = await self._obtain(provider, account, kind, unusable)
+                held = await self._obtain(provider, account, kind, unusable, trail)
             if held is not None:
                 found[kind] = held
             elif index == 0:
@@ -54,25 +63,51 @@ class Credentials:
         return found
 
     async def _obtain(
-        self, provider: Provider, account: Account, kind: CredentialKind, refused: Credential | None
+        self, provider: Provider, account: Account, kind: CredentialKind, refused: Credential | None, trail: Trail
     ) -> Credential | None:
+        if account.learnt and kind is not CredentialKind.COPILOT_SESSION:
+            return None  # access only: its editor renews it
         if refused is None:
             held = (await self._vault.held(account.id)).get(kind)
             if held is not None and provider.ready(held, utcnow()):
                 return held
+        why = Why.MISSING if refused is None else Why.REFUSED
         try:
-            result = await self._refresher.renew(
-                provider, account, kind, refused=refused, client_headers=self._client_headers.get(provider.name, ())
-            )
+            result = await self._renew(provider, account, kind, why, refused)
         except StoreError as error:
             logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
             return self._good_enough(account, kind, refused)
         if isinstance(result, Renewed):
-            self._knowledge.observe(account.id, result.windows)
-            await self._knowledge.learn_plan(account, result.plan)
             return result.credential
+        if result.revoked:
+            trail.halted = Halted(account, result.code)
         await self._renewal_refused(account, kind, result)
         return None
+
+    async def keep(self, provider: Provider, account: Account, held: Credential) -> bool:
+        """Renew a credential while it is good; whether it was. Only a durable refusal has consequences."""
+        try:
+            result = await self._renew(provider, account, held.kind, Why.EARLY, held)
+        except StoreError as error:
+            logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
+            return False
+        if isinstance(result, RenewalRefused):
+            if result.durable and not result.kind_only:
+                await self._renewal_refused(account, held.kind, result)
+            else:
+                logger.info("account=%s action=not-renewed-early reason=%s", account.name, result.code)
+        return isinstance(result, Renewed)
+
+    async def _renew(
+        self, provider: Provider, account: Account, kind: CredentialKind, why: Why, stale: Credential | None
+    ) -> Renewed | RenewalRefused:
+        editor = self._client_headers.get(provider.name, ())
+        result = await self._refresher.renew(provider, account, kind, why=why, stale=stale, client_headers=editor)
+        if isinstance(result, Renewed):
+            self._knowledge.observe(account.id, result.windows)
+            await self._knowledge.learn_plan(account, result.plan)
+            await self._primaries.merge(provider, account, result.credential)
+        return result
 
     def _good_enough(self, account: Account, kind: CredentialKind, refused: Credential | None) -> Credential | None:
         """While the database is away: what memory holds, unless it is known to be of no use."""
@@ -84,7 +119,12 @@ class Credentials:
     async def renewed(
         self, provider: Provider, account: Account, trail: Trail, refused: Credential
     ) -> Mapping[CredentialKind, Credential] | None:
-        """After a 401: a burst of them renews once, since those who come late find a newer token already there."""
+        """After a 401: a burst of them renews once, since those who come late find a newer token already there.
+
+        An editor's own token is the editor's to renew; where the account is pooled besides, its own login takes over.
+        """
+        if trail.own is not None and refused is trail.own.credential:
+            trail.own = None
         now = self._vault.get(account.id, refused.kind)
         if now is not None and now.token != refused.token:
             return await self.of(provider, account, trail)

@@ -34,7 +34,8 @@ class Knowledge:
         self._store = store
         self._vault = vault
         self._writer = Writer(store)
-        self._revision: int | None = None
+        self._revision = -1
+        """Of the last change that is known; before the first look there is none."""
         self._follower: asyncio.Task[None] | None = None
 
     def load(self) -> None:
@@ -100,10 +101,10 @@ class Knowledge:
 
     async def learn_plan(self, account: Account, plan: str | None) -> None:
         """Note the plan that the issuer named."""
-        if plan is None or plan == account.plan:
+        if plan is None or plan == self.state.accounts.get(account.id, account).plan:
             return
         try:
-            await asyncio.to_thread(self._store.set_plan, account.id, plan)
+            self.state.put(await asyncio.to_thread(self._store.set_plan, account.id, plan), utcnow())
         except StoreError as error:
             logger.warning("account=%s action=plan-not-stored reason=%s", account.name, type(error).__name__)
 
@@ -113,8 +114,10 @@ class Knowledge:
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S)
             try:
-                if await asyncio.to_thread(self._store.revision) != self._revision:
-                    self._take(await asyncio.to_thread(self._store.changes, self._revision))
+                changes = await asyncio.to_thread(self._store.news, self._revision)
+                if changes.revision != self._revision:
+                    self._take(changes)
+                    await self._vault.catch_up(changes.generations)
                 failing = False
             except StoreError as error:  # the pool goes on from memory while the database is away
                 if not failing:
@@ -145,7 +148,6 @@ class Knowledge:
             self.state.cool(cooldown, now)
         for account_id, window in changes.windows:
             self.state.observe(account_id, window, now)
-        self._vault.catch_up(changes.generations)
-        if self.roster != before and self._revision is not None:
+        if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision

@@ -12,21 +12,26 @@ from typing import Any
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
-from seatpool.core.outcome import Outcome
+from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision, Remedy, decide
 from seatpool.core.selection import Exhausted, select
 from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
+from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher, Sender
-from seatpool.service.trail import Assignment, Trail, demand_of
+from seatpool.service.trail import Assignment, Halted, Trail, demand_of
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 10.0
+"""How often is looked for credentials to renew, and for editors that have gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +59,12 @@ class PoolService:
         self.in_flight: Counter[int] = Counter()
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
-        self._credentials = Credentials(vault, self._refresher, self.knowledge, policy)
+        self._primaries = Primaries(store, vault, self.knowledge)
+        self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
+        self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._turns = TurnStates()
         self._tasks: set[asyncio.Task[object]] = set()
+        self._watch: asyncio.Task[None] | None = None
         self._refusals: dict[int, tuple[datetime, bytes]] = {}
         """The last limit frame of each account, with its end."""
 
@@ -72,14 +80,24 @@ class PoolService:
         self.knowledge.load()
 
     def start(self) -> None:
-        """Begin to follow what other processes write."""
+        """Begin to follow what other processes write, and to renew credentials before they run out."""
         self.knowledge.start()
+        self._watch = asyncio.create_task(self._look_around(), name="seatpool keeper")
 
     async def stop(self) -> None:
         """Finish what is under way and write what is queued."""
+        if self._watch is not None:
+            self._watch.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._keeper.drain()
         await self._refresher.drain()
         await self.knowledge.stop()
+
+    async def _look_around(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            self._keeper.look(utcnow())
+            self._primaries.look_around(utcnow())
 
     # -- a request
 
@@ -91,7 +109,12 @@ class PoolService:
         """Remember how the person's own editor names itself, for our side calls."""
         self._credentials.note_client(self._providers[provider], headers)
 
-    async def assign(self, trail: Trail) -> Assignment | Exhausted:
+    async def learn(self, trail: Trail, origin: str) -> None:
+        """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
+        if self.policy.learn:
+            trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
+
+    async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take one of its slots."""
         while True:
             choice = select(self.knowledge.state, trail.demand, utcnow(), trail.tried)
@@ -102,6 +125,8 @@ class PoolService:
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
                 return self._begin(trail, choice.account, credentials, choice.reason)
+            if trail.halted is not None:
+                return trail.halted
             trail.tried.add(choice.account.id)
 
     def release(self, trail: Trail) -> None:
@@ -169,6 +194,7 @@ class PoolService:
             return None
         decision = decide(frame.outcome, attempt=trail.number, repeats=0, policy=self.policy, now=utcnow())
         if decision.action is Action.REFRESH:
+            self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
         self._record(trail, frame.outcome.code, Answered(None, None))
@@ -211,11 +237,16 @@ class PoolService:
         now = utcnow()
         facts = trail.facts
         turn_state = self._turns.for_account(facts.conversation, facts.turn_state, account.id)
-        edits = self._provider(trail).edits(facts, account, credentials, turn_state)
+        credential, provider = credentials[facts.needs[0]], self._provider(trail)
+        if trail.own is not None and credential is trail.own.credential:
+            edits = provider.stay(facts, trail.own.origin, turn_state)
+        else:
+            edits = provider.edits(facts, account, credentials, turn_state)
+        self._keeper.used(account.id, now)
         self.release(trail)
         trail.number += 1
         trail.current = Assignment(
-            account, credentials[facts.needs[0]], edits, trail.number, reason, now, fresh_connection=trail.number > 1
+            account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
         self.in_flight[account.id] += 1
         return trail.current
@@ -237,6 +268,8 @@ class PoolService:
                 credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
                 refused = assignment.credential
+                if outcome.kind is OutcomeKind.UNAUTHORIZED:
+                    self._primaries.refused(refused)
                 credentials, reason = await self._credentials.renewed(provider, account, trail, refused), "renewed"
             case Action.REPAIR:
                 repaired = await self._credentials.without(provider, account, trail, outcome.without)
@@ -247,7 +280,7 @@ class PoolService:
             return self._begin(trail, account, credentials, reason)
         trail.tried.add(account.id)
         following = await self.assign(trail)
-        return None if isinstance(following, Exhausted) else following
+        return following if isinstance(following, Assignment) else None
 
     def _background(self, work: Coroutine[Any, Any, object]) -> None:
         """Work that outlives the hook that began it; awaited at the end."""

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
@@ -19,14 +20,15 @@ from seatpool.providers.base import (
     HttpRequest,
     Keep,
     Provider,
-    Renewal,
     RenewalNeed,
     RenewalRefused,
     Renewed,
+    Reread,
+    Why,
 )
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
-from seatpool.store import Lease, Store, StoreUnavailable
+from seatpool.store import Lease, Store, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +38,9 @@ HEARTBEAT_S = 2.5
 """How often a living owner extends its lease: three beats may be late before it ends under its owner."""
 LOSER_LOOKS_EVERY_S = 0.25
 """How often one who waits for another process's renewal reads the store."""
+
+LONGEST_FILE = 1024 * 1024
+"""Bytes of another program's login that are read; real ones have some thousands."""
 
 STORE_ATTEMPTS = 4
 """Each waits for the database's own time-out of 5 s; after them memory alone knows the credential."""
@@ -67,21 +72,26 @@ class Refresher:
         account: Account,
         kind: CredentialKind,
         *,
-        refused: Credential | None = None,
+        why: Why = Why.MISSING,
+        stale: Credential | None = None,
         client_headers: tuple[tuple[str, str], ...] = (),
     ) -> Renewed | RenewalRefused:
-        """A credential of `kind` that upstream has not refused yet.
+        """A credential of `kind` other than `stale`: the one that upstream refused, or that is about to expire.
 
-        `refused` is the one that it just refused; a newer one that somebody else has stored meanwhile is used as it
-        is. The renewal goes on when the caller is cancelled: its answer may hold a rotated refresh token.
+        A newer one that somebody else has stored meanwhile is used as it is. The renewal goes on when the caller is
+        cancelled: its answer may hold a rotated refresh token.
         """
         key = (account.id, kind)
         task = self._running.get(key)
         if task is None:
-            task = asyncio.create_task(self._renew(provider, account, kind, refused, client_headers))
+            task = asyncio.create_task(self._renew(provider, account, kind, why, stale, client_headers))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(task)
+
+    def renewing(self, account_id: int, kind: CredentialKind) -> bool:
+        """Whether a renewal of this very credential is under way in this process."""
+        return (account_id, kind) in self._running
 
     async def drain(self) -> None:
         """Wait for the renewals that are under way (at shutdown)."""
@@ -92,13 +102,13 @@ class Refresher:
         provider: Provider,
         account: Account,
         kind: CredentialKind,
-        refused: Credential | None,
+        why: Why,
+        stale: Credential | None,
         client_headers: tuple[tuple[str, str], ...],
     ) -> Renewed | RenewalRefused:
         if kind in MEMORY_ONLY:
-            held = await self._vault.held(account.id)
-            need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
-            return await self._drive(provider, account, provider.renew(need, utcnow), lease=None)
+            need = RenewalNeed(account, kind, await self._vault.held(account.id), client_headers, why)
+            return await self._drive(provider, need, lease=None)
         lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
             now = utcnow()
@@ -107,7 +117,7 @@ class Refresher:
             )
             held = await self._vault.held(account.id, again=True)
             found = held.get(kind)
-            if found is not None and not _same(found, refused) and provider.ready(found, utcnow()):
+            if found is not None and not _same(found, stale) and provider.ready(found, utcnow()):
                 if taken:
                     await asyncio.to_thread(self._store.release, lease.key, lease.owner)
                 return Renewed(found)
@@ -116,8 +126,7 @@ class Refresher:
             await asyncio.sleep(LOSER_LOOKS_EVERY_S)
         beating = asyncio.create_task(self._beat(lease))
         try:
-            need = RenewalNeed(account, kind, held, client_headers, refused=refused is not None)
-            result = await self._drive(provider, account, provider.renew(need, utcnow), lease)
+            result = await self._drive(provider, RenewalNeed(account, kind, held, client_headers, why), lease)
             return await self._second_look(account, found, result) if isinstance(result, RenewalRefused) else result
         finally:
             beating.cancel()
@@ -141,60 +150,89 @@ class Refresher:
         if sent is None or not refusal.durable:
             return refusal
         stored = (await self._vault.held(account.id, again=True)).get(sent.kind)
-        return refusal if stored is None or stored.generation == sent.generation else Renewed(stored)
+        return refusal if stored is None or stored.token == sent.token else Renewed(stored)
 
-    async def _drive(
-        self, provider: Provider, account: Account, renewal: Renewal, lease: Lease | None
-    ) -> Renewed | RenewalRefused:
-        reply: HttpReply | None = None
-        while True:
-            try:
-                step = renewal.send(reply)
-            except StopIteration as stop:
-                return await self._finish(account, stop.value, lease)
-            if isinstance(step, Keep):
-                await self._keep(account, step.credential, None)
-                reply = None
-                continue
-            try:
-                reply = await self._send(provider, account, step)
-            except SideCallFailed as failure:
-                logger.warning("account=%s action=side-call-failed reason=%s", account.name, failure)
-                reply = None
+    async def _drive(self, provider: Provider, need: RenewalNeed, lease: Lease | None) -> Renewed | RenewalRefused:
+        account, renewal = need.account, provider.renew(need, utcnow)
+        held = need.held.get(need.kind)
+        generation = held.generation if held is not None else 0
+        said: HttpReply | bytes | None = None
+        try:
+            while True:
+                try:
+                    step = renewal.send(said)
+                except StopIteration as stop:
+                    return await self._finish(account, stop.value, generation, lease)
+                said = None
+                match step:
+                    case Keep():
+                        generation = (await self._keep(account, step.credential, generation, None)).generation
+                    case Reread():
+                        said = await asyncio.to_thread(_read_file, step.path)
+                    case HttpRequest():
+                        said = await self._ask(provider, account, step)
+        except Superseded:
+            # Somebody signed in anew while this was under way: theirs stands, and it is the one to use.
+            stored = (await self._vault.held(account.id, again=True)).get(need.kind)
+            return Renewed(stored) if stored is not None else RenewalRefused("superseded", durable=False)
 
-    async def _send(self, provider: Provider, account: Account, request: HttpRequest) -> HttpReply:
+    async def _ask(self, provider: Provider, account: Account, request: HttpRequest) -> HttpReply | None:
         parts = urlsplit(request.url)
         origin = f"{parts.scheme}://{parts.netloc}"
-        if not provider.may_receive(account, origin):
-            raise SideCallFailed(f"{parts.hostname}: not a host of {account.issuer}")
-        return await self._transport.send(request)
+        try:
+            if not provider.may_receive(account, origin):
+                raise SideCallFailed(f"{parts.hostname}: not a host of {account.issuer}")
+            return await self._transport.send(request)
+        except SideCallFailed as failure:
+            logger.warning("account=%s action=side-call-failed reason=%s", account.name, failure)
+            return None
 
     async def _finish(
-        self, account: Account, result: Renewed | RenewalRefused, lease: Lease | None
+        self, account: Account, result: Renewed | RenewalRefused, generation: int, lease: Lease | None
     ) -> Renewed | RenewalRefused:
         if isinstance(result, RenewalRefused):
             return result
-        return replace(result, credential=await self._keep(account, result.credential, lease))
+        return replace(result, credential=await self._keep(account, result.credential, generation, lease))
 
-    async def _keep(self, account: Account, credential: Credential, lease: Lease | None) -> Credential:
-        """Hold it and store it. A refresh token that was rotated is worth some patience with a busy database."""
-        self._vault.put(account.id, credential)
+    async def _keep(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:
+        """Hold it and store it. A refresh token that was rotated is worth some patience with a busy database.
+
+        `generation` is that of the stored one that it replaces; raises `Superseded` when another one is there by now.
+        """
         if credential.kind in MEMORY_ONLY:
+            self._vault.put(account.id, credential)
             return credential
         for attempt in range(STORE_ATTEMPTS):
             try:
                 credential = await asyncio.to_thread(
-                    self._store.save_credential, account.id, credential, now=utcnow(), release=lease
+                    self._store.save_credential,
+                    account.id,
+                    credential,
+                    now=utcnow(),
+                    release=lease,
+                    expected=generation,
                 )
             except StoreUnavailable as error:
                 logger.warning(
                     "account=%s action=credential-not-stored attempt=%d: %s", account.name, attempt + 1, error
                 )
+                self._vault.put(account.id, credential)  # memory alone knows it, and serves
                 await asyncio.sleep(LOSER_LOOKS_EVERY_S)
             else:
                 break
+        else:
+            credential = replace(credential, generation=generation)
         self._vault.put(account.id, credential)
         return credential
+
+
+def _read_file(path: str) -> bytes | None:
+    try:
+        with Path(path).open("rb") as file:
+            content = file.read(LONGEST_FILE + 1)
+    except OSError:
+        return None
+    return content if len(content) <= LONGEST_FILE else None
 
 
 def _same(found: Credential, refused: Credential | None) -> bool:

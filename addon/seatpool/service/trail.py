@@ -27,6 +27,25 @@ class Assignment:
     """Send on a connection of its own: the last one refused and may be about to close."""
 
 
+@dataclass(frozen=True, slots=True)
+class Own:
+    """What the editor itself is signed in with, where that is an account of the pool as well."""
+
+    account_id: int
+    credential: Credential
+    """As the editor sent it."""
+    origin: str
+    """Where the editor sent it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Halted:
+    """An issuer has revoked or flagged an account: its request must not go to another one (promises.md)."""
+
+    account: Account
+    code: str
+
+
 @dataclass(slots=True)
 class Trail:
     """Attempts of one flow. Owned by the event loop; lives as long as the flow."""
@@ -36,6 +55,9 @@ class Trail:
     headers: HeaderView
     """As the editor sent them."""
     demand: Demand
+    own: Own | None = None
+    """None as well once upstream has refused it."""
+    halted: Halted | None = None
     current: Assignment | None = None
     number: int = 0
     tried: set[int] = field(default_factory=set)

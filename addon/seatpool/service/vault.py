@@ -25,6 +25,10 @@ class Vault:
         held = self._held.get(account_id)
         return held.get(kind) if held is not None else None
 
+    def known(self, account_id: int) -> tuple[Credential, ...]:
+        """Every credential of an account that memory holds."""
+        return tuple(self._held.get(account_id, {}).values())
+
     async def held(self, account_id: int, *, again: bool = False) -> Mapping[CredentialKind, Credential]:
         """Every credential of an account. `again` reads the store even if memory has an answer."""
         if again or account_id not in self._held:
@@ -52,12 +56,15 @@ class Vault:
         """Forget one, because upstream would not have it."""
         self._held.get(account_id, {}).pop(kind, None)
 
-    def catch_up(self, generations: Mapping[tuple[int, CredentialKind], int]) -> None:
-        """Forget accounts of which another process has stored something newer."""
+    async def catch_up(self, generations: Mapping[tuple[int, CredentialKind], int]) -> None:
+        """Read accounts again of which another process has stored something newer, before a request has to."""
+        stale = set()
         for (account_id, kind), generation in generations.items():
             known = self.get(account_id, kind)
             if account_id in self._held and (known is None or known.generation < generation):
-                del self._held[account_id]
+                stale.add(account_id)
+        for account_id in stale:
+            await self.held(account_id, again=True)
 
     def forget_all_but(self, account_ids: Iterable[int]) -> None:
         """Drop the credentials of every account that is not named."""

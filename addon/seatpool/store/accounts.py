@@ -1,29 +1,34 @@
 """Account rows, on an open transaction."""
 
+import json
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 
 from seatpool.core.model import Account, ProviderName
 from seatpool.store import revisions
+from seatpool.store.engine import Many
 from seatpool.store.errors import BadName, NameTaken, UnknownAccount
-from seatpool.store.schema import accounts
+from seatpool.store.schema import accounts, as_text
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
 _HANDLE_ALONE = accounts.c.identity == accounts.c.handle
-
+_IN_JSON = select(accounts.c.id).where(
+    accounts.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
+)
 _USED_AT = bindparam("used_at", type_=accounts.c.last_used_at.type)
-_TOUCH = (
+_TOUCH = Many(
     update(accounts)
     .where(
         accounts.c.id == bindparam("touched"),
         accounts.c.last_used_at.is_(None) | (accounts.c.last_used_at < _USED_AT),
     )
-    .values(last_used_at=_USED_AT)
+    .values(last_used_at=_USED_AT),
+    ["touched", "used_at"],
 )
 
 
@@ -53,7 +58,7 @@ def numbered(db: Connection, account_id: int) -> Account:
 
 def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that an account has."""
-    return frozenset(db.scalars(select(accounts.c.id).where(accounts.c.id.in_(ids))))
+    return frozenset(db.scalars(_IN_JSON, {"ids": json.dumps(list(ids))}))  # one statement, however many there are
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,7 +188,7 @@ def forget(db: Connection, account_id: int) -> bool:
 def touch(db: Connection, used: Mapping[int, datetime]) -> None:
     """Last used, where that is news. No revision: other processes need not hear of it."""
     if used:
-        db.execute(_TOUCH, [{"touched": account_id, "used_at": used_at} for account_id, used_at in used.items()])
+        _TOUCH.run(db, [(account_id, as_text(used_at)) for account_id, used_at in used.items()])
 
 
 def _account(row: Row[Any]) -> Account:

@@ -4,10 +4,12 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy.exc import IntegrityError
 
 from seatpool.core.model import Cooldown, Scope, ScopeKind
 from seatpool.store import revisions
 from seatpool.store.engine import upsert
+from seatpool.store.errors import UnknownAccount
 from seatpool.store.schema import cooldowns
 
 _KEY = (cooldowns.c.account_id, cooldowns.c.scope, cooldowns.c.value)
@@ -24,7 +26,7 @@ _PUT = _NEW.on_conflict_do_update(
 
 
 def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
-    """Never shortens one that runs: returns the one in force, this or a later one. The account must exist."""
+    """Never shortens one that runs: returns the one in force, this or a later one. May raise `UnknownAccount`."""
     key = {"account_id": cooldown.account_id, "scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
     held = db.execute(_HELD, {f"the_{name}": value for name, value in key.items()}).one_or_none()
     if held is not None and held.lifted < held.revision and held.until >= cooldown.until:
@@ -35,7 +37,10 @@ def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
         "created_at": cooldown.created_at,
         "revision": revisions.take(db),
     }
-    db.execute(_PUT, {**key, **values, "lifted": 0})
+    try:
+        db.execute(_PUT, {**key, **values, "lifted": 0})
+    except IntegrityError:  # the foreign key says it; to ask beforehand would be one more statement to wait for
+        raise UnknownAccount.numbered(cooldown.account_id) from None
     return cooldown
 
 

@@ -8,12 +8,13 @@ token) is committed through `durable()`, which waits for the disk.
 import os
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
 
-from sqlalchemy import URL, Connection, Engine, Table, create_engine, event, make_url
+from sqlalchemy import URL, Connection, Engine, Table, UpdateBase, create_engine, event, make_url
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -161,6 +162,20 @@ def empty_log(db: Connection) -> None:
 def upsert(table: Table) -> sqlite.Insert:
     """An INSERT that knows ON CONFLICT."""
     return sqlite.insert(table)
+
+
+class Many:
+    """A statement for many rows at a time, compiled once; what SQLAlchemy does for each row outweighs SQLite's work."""
+
+    def __init__(self, statement: UpdateBase, names: Sequence[str]) -> None:
+        """`names`: those of the statement's parameters, in the order in which the rows will have them."""
+        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=list(names))
+        self._sql = str(compiled)
+        self._in_order = itemgetter(*map(list(names).index, compiled.positiontup or ()))
+
+    def run(self, db: Connection, rows: Iterable[tuple[object, ...]]) -> None:
+        """The values as the driver takes them: a moment `as_text`."""
+        db.exec_driver_sql(self._sql, list(map(self._in_order, rows)))
 
 
 @contextmanager

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from sqlalchemy import Connection
 
 from seatpool.core.model import Account, Cooldown, CredentialKind, QuotaWindow, Scope
 from seatpool.store import accounts, cooldowns, credentials, observations, revisions
+
+_NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,11 @@ class Changes:
     windows: tuple[tuple[int, QuotaWindow], ...]
     generations: Mapping[tuple[int, CredentialKind], int]
     """Of stored credentials, by account id and kind: for noticing that another process renewed one."""
+
+
+def nothing(revision: int) -> Changes:
+    """Nothing was written up to this revision that the reader has to hear of."""
+    return Changes(revision, full=False, accounts=(), cooldowns=(), cleared=(), windows=(), generations=_NONE)
 
 
 def read(db: Connection, since: int | None) -> Changes:

@@ -8,10 +8,20 @@ from sqlalchemy import Connection, Row, delete, insert, select
 
 from seatpool.core.model import Attempt, QuotaWindow
 from seatpool.store import revisions
-from seatpool.store.engine import upsert
-from seatpool.store.schema import attempts, windows
+from seatpool.store.engine import Many, upsert
+from seatpool.store.schema import as_text, attempts, windows
 
 _KEY = (windows.c.account_id, windows.c.bucket)
+_SEEN = upsert(windows)
+_PUT = Many(
+    _SEEN.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={column.name: _SEEN.excluded[column.name] for column in windows.c if column not in set(_KEY)},
+        where=windows.c.observed_at <= _SEEN.excluded.observed_at,
+    ),
+    [column.name for column in windows.c],
+)
+_ADD = Many(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
 _NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
 
 
@@ -20,14 +30,7 @@ def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> N
     if not seen:
         return
     revision = revisions.take(db)
-    rows = [{"account_id": account_id, **_fields(window), "revision": revision} for account_id, window in seen]
-    fresh = upsert(windows)
-    newer = fresh.on_conflict_do_update(
-        index_elements=list(_KEY),
-        set_={column.name: fresh.excluded[column.name] for column in windows.c if column not in set(_KEY)},
-        where=windows.c.observed_at <= fresh.excluded.observed_at,
-    )
-    db.execute(newer, rows)
+    _PUT.run(db, [_window_row(account_id, window, revision) for account_id, window in seen])
 
 
 def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow], ...]:
@@ -39,7 +42,7 @@ def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow]
 def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
     """Add to the record; no revision, nobody follows it. The accounts must exist."""
     if made:
-        db.execute(insert(attempts), [_fields(attempt) for attempt in made])
+        _ADD.run(db, map(_attempt_row, made))
 
 
 def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple[Attempt, ...]:
@@ -53,9 +56,16 @@ def prune(db: Connection, before: datetime) -> int:
     return db.execute(delete(attempts).where(attempts.c.started_at < before)).rowcount
 
 
-def _fields(value: Attempt | QuotaWindow) -> dict[str, Any]:
-    """What `dataclasses.asdict` gives, without the copies that it makes of every value."""
-    return {name: getattr(value, name) for name in value.__slots__}
+def _window_row(account_id: int, w: QuotaWindow, revision: int) -> tuple[object, ...]:
+    """In the order of the table's columns."""
+    observed_at, resets_at = as_text(w.observed_at), as_text(w.resets_at)
+    return account_id, w.bucket, w.left, observed_at, w.source, w.unlimited, w.length_s, resets_at, revision
+
+
+def _attempt_row(a: Attempt) -> tuple[object, ...]:
+    """In the order of the table's columns."""
+    started_at = as_text(a.started_at)
+    return a.flow_id, a.number, a.account_id, a.route, a.model, a.outcome, a.status, started_at, a.first_byte_ms
 
 
 def _window(row: Row[Any]) -> QuotaWindow:

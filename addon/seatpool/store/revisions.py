@@ -12,6 +12,7 @@ from seatpool.store.schema import feed
 _NOW = select(feed.c.revision)
 _NEXT = update(feed).values(revision=feed.c.revision + 1).returning(feed.c.revision)
 _NEXT_AND_FORGET = _NEXT.values(forgotten=feed.c.revision + 1)
+_TAKEN = "seatpool_taken"
 _BOTH = select(feed.c.revision, feed.c.forgotten)
 
 
@@ -24,7 +25,14 @@ def current(db: Connection) -> int:
 def take(db: Connection, *, removal: bool = False) -> int:
     """The next number; others see it when the transaction ends. `removal`: rows go, so others read everything again."""
     number: int = db.execute(_NEXT_AND_FORGET if removal else _NEXT).scalar_one()
+    db.info.setdefault(_TAKEN, []).append(number)
     return number
+
+
+def taken(db: Connection) -> list[int]:
+    """The numbers taken on this connection since this was last asked, also by what was rolled back."""
+    numbers: list[int] = db.info.pop(_TAKEN, [])
+    return numbers
 
 
 def current_and_forgotten(db: Connection) -> tuple[int, int]:

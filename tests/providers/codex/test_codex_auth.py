@@ -144,11 +144,11 @@ def test_edits_do_not_show_the_token() -> None:
 @pytest.mark.parametrize(
     ("ttl_s", "refresh", "origin", "ready"),
     [
-        (301, "rt_FAKESECRET", "https://chatgpt.com", True),
-        (300, "rt_FAKESECRET", "https://chatgpt.com", False),  # the margin is 5 min = 300 s
+        (61, "rt_FAKESECRET", "https://chatgpt.com", True),
+        (60, "rt_FAKESECRET", "https://chatgpt.com", False),  # a request waits for a renewal at the last minute
         (-1, "rt_FAKESECRET", "https://chatgpt.com", False),
         (None, "rt_FAKESECRET", "https://chatgpt.com", True),  # it does not tell: taken at its word
-        (301, "rt_FAKESECRET", None, False),  # nobody asked yet where it is served
+        (61, "rt_FAKESECRET", None, False),  # nobody asked yet where it is served
         (1, None, "https://chatgpt.com", True),  # nothing can renew it: used to its end
         (0, None, "https://chatgpt.com", False),
     ],
@@ -158,7 +158,7 @@ def test_ready_is_fresh_and_located(ttl_s: int | None, refresh: str | None, orig
 
 
 def test_the_margin_moves_with_the_clock() -> None:
-    assert not CODEX.ready(credential(ttl_s=600), at(300) + timedelta(seconds=1))
+    assert not CODEX.ready(credential(ttl_s=600), at(540) + timedelta(seconds=1))
 
 
 @pytest.mark.parametrize(

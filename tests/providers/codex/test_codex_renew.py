@@ -1,5 +1,6 @@
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,6 +13,8 @@ from seatpool.providers.base import (
     RenewalNeed,
     RenewalRefused,
     Renewed,
+    Reread,
+    Why,
 )
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.tokens import read_claims
@@ -34,7 +37,8 @@ def drive(
     held: Credential | None, *replies: HttpReply | None, refused: bool = False, **more: Any
 ) -> tuple[list[HttpRequest | Keep], Renewed | RenewalRefused]:
     """Play a renewal through; returns what it yielded and how it ended."""
-    need = RenewalNeed(ACCOUNT, KIND, {} if held is None else {KIND: held}, refused=refused, **more)
+    why = Why.REFUSED if refused else Why.MISSING
+    need = RenewalNeed(ACCOUNT, KIND, {} if held is None else {KIND: held}, why=why, **more)
     renewal = CODEX.renew(need, lambda: NOW)
     answers = iter(replies)
     steps: list[HttpRequest | Keep] = []
@@ -201,7 +205,88 @@ def test_the_tokens_own_fedramp_claim_counts_as_well() -> None:
 def test_refusals(status: int, body: object, headers: dict[str, str], expected: RenewalRefused) -> None:
     steps, result = drive(credential(ttl_s=-1), reply(status, body, **headers))
     assert result == expected
-    assert len(steps) == 1
+    # A refresh token that was refused for good is dropped, so that nothing can send it again.
+    kept = [step.credential for step in steps if isinstance(step, Keep)]
+    assert [c.refresh_token for c in kept] == ([None] if expected.durable else [])
+    assert len(steps) == 1 + len(kept)
+
+
+# -- a login that another program renews
+
+OWNED = {"owner": "/home/ann/.codex/auth.json"}
+
+
+def owned(ttl_s: float = -1) -> Credential:
+    held = credential(ttl_s=ttl_s, refresh=None)
+    return replace(held, attributes={**held.attributes, **OWNED})
+
+
+def stored(access: str, account_id: str = "ws-ann") -> bytes:
+    tokens = {"id_token": jwt(), "access_token": access, "refresh_token": "rt_FAKESECRET-9", "account_id": account_id}
+    return json.dumps({"auth_mode": "chatgpt", "tokens": tokens}).encode()
+
+
+def follow(held: Credential, content: bytes | None, *replies: HttpReply | None, why: Why = Why.MISSING) -> Any:
+    renewal = CODEX.renew(RenewalNeed(ACCOUNT, KIND, {KIND: held}, why=why), lambda: NOW)
+    answers = iter(replies)
+    steps: list[object] = []
+    said: HttpReply | bytes | None = None
+    try:
+        while True:
+            steps.append(renewal.send(said))
+            said = content if isinstance(steps[-1], Reread) else None
+            if isinstance(steps[-1], HttpRequest):
+                said = next(answers)
+    except StopIteration as stop:
+        return steps, stop.value
+
+
+@pytest.mark.parametrize("why", list(Why))
+def test_a_shared_login_is_read_again_and_never_refreshed(why: Why) -> None:
+    steps, result = follow(owned(), stored(NEW), reply(200, {"accounts": [ENTRY]}), why=why)
+    reread, keep, check = steps
+    assert reread == Reread("/home/ann/.codex/auth.json")
+    assert isinstance(keep, Keep)
+    assert (keep.credential.token, keep.credential.refresh_token) == (NEW, None)
+    assert keep.credential.attributes["owner"] == "/home/ann/.codex/auth.json"
+    assert check.url.endswith("/accounts/check")
+    assert renewed(result).token == NEW
+
+
+OLD = owned().token
+
+
+@pytest.mark.parametrize(
+    ("content", "code"),
+    [
+        (None, "owner-signed-out"),  # the file is gone
+        (b"", "owner-signed-out"),
+        (b"{", "owner-signed-out"),
+        (b'{"OPENAI_API_KEY": "sk-FAKESECRET"}', "owner-signed-out"),
+        (stored(access_token("user-bob")), "owner-signed-out"),  # somebody else is signed in there now
+        (stored(NEW, "ws-team"), "owner-signed-out"),  # or in another workspace
+        (stored(OLD), "owner-has-not-renewed"),
+        (stored(access_token(ttl_s=-5)), "owner-has-not-renewed"),
+    ],
+)
+def test_a_shared_login_waits_for_its_owner(content: bytes | None, code: str) -> None:
+    steps, result = follow(owned(), content)
+    assert [type(step) for step in steps] == [Reread]
+    assert result == RenewalRefused(code, durable=False, retry_at=at(60))
+
+
+def test_an_early_renewal_refreshes_although_the_token_is_good() -> None:
+    held = credential(ttl_s=300)
+    renewal = CODEX.renew(RenewalNeed(ACCOUNT, KIND, {KIND: held}, why=Why.EARLY), lambda: NOW)
+    call = renewal.send(None)
+    assert isinstance(call, HttpRequest)
+    assert json.loads(call.body)["refresh_reason"] == "proactive_expiry"
+
+
+def test_early_nothing_is_lost_by_having_no_refresh_token() -> None:
+    held = credential(ttl_s=300, refresh=None)
+    steps, result = follow(held, None, why=Why.EARLY)
+    assert (steps, result) == ([], RenewalRefused("no-refresh-token", durable=False))
 
 
 def test_an_unanswered_token_call_is_tried_again_later() -> None:

@@ -202,11 +202,11 @@ RESET = str(NOW_S + 300)
     ("status", "body", "headers", "refused"),
     [
         (401, {"message": "Bad credentials"}, {}, RenewalRefused("github-token-invalid", durable=True)),
-        *((403, details(n), {}, RenewalRefused(n, durable=True)) for n in (
+        *((403, details(n), {}, RenewalRefused(n, durable=True, revoked=True)) for n in (
             "spammy_user", "access_revoked", "programmatic_token_generation", "no_copilot_access", "not_signed_up",
             "subscription_ended", "billing_locked")),
         (403, details("server_error"), {}, RenewalRefused("server_error", durable=False)),
-        (403, {"error_details": {"message": "x"}}, {}, RenewalRefused("no-access", durable=True)),
+        (403, {"error_details": {"message": "x"}}, {}, RenewalRefused("no-access", durable=True, revoked=True)),
         (403, {"message": "Resource not accessible by integration"}, {},
          RenewalRefused("not-an-editor-token", durable=False, kind_only=True)),
         (403, {"message": "Resource not accessible by personal access token"}, {},
@@ -258,7 +258,7 @@ def test_a_github_token_learns_its_endpoints_plan_and_quota() -> None:
     ("status", "body", "refused"),
     [
         (401, "", RenewalRefused("github-token-invalid", durable=True)),
-        (403, details("spammy_user"), RenewalRefused("spammy_user", durable=True)),
+        (403, details("spammy_user"), RenewalRefused("spammy_user", durable=True, revoked=True)),
         (403, details("no_copilot_access"), RenewalRefused("http-403", durable=False)),
         (404, "", RenewalRefused("http-404", durable=False)),
         (500, "", RenewalRefused("http-500", durable=False)),

@@ -17,7 +17,7 @@ from seatpool.providers.base import (
     RequestFacts,
     Route,
 )
-from seatpool.providers.codex import auth, continuity, errors, frames, login, quota, renew, replies, routes
+from seatpool.providers.codex import auth, continuity, errors, frames, login, primary, quota, renew, replies, routes
 
 CLIENT_HEADERS = ("user-agent", "originator")
 """By these the editor names itself (codex.md 2.1)."""
@@ -29,6 +29,7 @@ class Codex:
     name: ProviderName = ProviderName.CODEX
     hosts: tuple[str, ...] = routes.HOSTS
     secret_answers: frozenset[str] = frozenset()
+    identifying: tuple[str, ...] = primary.IDENTIFYING
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, path, upgrade=upgrade)
@@ -38,6 +39,15 @@ class Codex:
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return tuple((name, value) for name in CLIENT_HEADERS if (value := headers.get(name)))
+
+    def primary(self, facts: RequestFacts, headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:
+        return primary.primary(headers, origin, now)
+
+    def same_owner(self, one: Credential, other: Credential) -> bool:
+        return primary.same_owner(one, other)
+
+    def stay(self, facts: RequestFacts, origin: str, turn_state: str | None) -> Edits:
+        return primary.stay(facts, origin, turn_state)
 
     def holds(self, headers: HeaderView, credential: Credential) -> bool:
         return auth.holds(headers, credential)

@@ -17,8 +17,8 @@ from seatpool.providers.codex.wire import (
     TURN_STATE,
 )
 
-RENEW_MARGIN = timedelta(minutes=5)
-"""Codex itself refreshes when this little is left (codex.md 4)."""
+LEAST_LEFT = timedelta(minutes=1)
+"""A request waits for a renewal only when less is left; before that one is made in the background."""
 
 # Keys of a credential's attributes.
 ATTR_ACCOUNT = "account_id"
@@ -84,9 +84,9 @@ def holds(headers: HeaderView, credential: Credential) -> bool:
 def fresh(credential: Credential, now: datetime) -> bool:
     """Whether the token is good for a while; one that does not tell is taken at its word until it is refused.
 
-    A token that nothing can renew is used to its end.
+    A token that nothing of ours can renew is used to its end.
     """
-    margin = RENEW_MARGIN if credential.refresh_token else timedelta()
+    margin = LEAST_LEFT if credential.refresh_token else timedelta()
     return credential.expires_at is None or credential.expires_at - now > margin
 
 

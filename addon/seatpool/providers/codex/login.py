@@ -1,6 +1,5 @@
 """Reads the logins of Codex (`~/.codex/auth.json`) and of opencode (`auth.json`, entry `openai`): codex.md 4."""
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -8,7 +7,7 @@ from types import MappingProxyType
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_USER
-from seatpool.providers.codex.tokens import Claims, identity_of, read_claims
+from seatpool.providers.codex.tokens import identity_of, read_claims, suggested_name
 from seatpool.providers.codex.wire import ISSUER, plain, text
 from seatpool.providers.tolerant import Json, mapping, number, read_json
 
@@ -113,7 +112,7 @@ def _login(
     )
     return ImportedLogin(
         provider=ProviderName.CODEX,
-        name=suggested_name(granted, who),
+        name=suggested_name(who, granted),
         identity=identity_of(user_id, account_id),
         issuer=ISSUER,
         credentials=(credential,),
@@ -121,12 +120,6 @@ def _login(
         shared=refresh is not None,
         program=program,
     )
-
-
-def suggested_name(granted: Claims, who: Claims) -> str:
-    """The e-mail's local part, else the plan, in what a person can type."""
-    stated = (who.email or granted.email or "").partition("@")[0] or granted.plan or who.plan or ""
-    return re.sub(r"[^a-z0-9._-]+", "-", stated.lower()).strip("-.")[:40] or "codex"
 
 
 def _from_ms(epoch_ms: float | None) -> datetime | None:

@@ -1,19 +1,34 @@
 """Renewal of a Codex login: a new access token, then the place where its workspace is served (codex.md 4, 1.1).
 
-The refresh token rotates and is good once, so the new one is kept before anything else is asked. The second call may
-fail in every way without harm: the last known place, or else chatgpt.com, stands in, and `ATTR_LOCATED` says so.
+The refresh token rotates and is good once, so the new one is kept before anything else is asked, and one that was
+refused for good is dropped: it is never sent again. A login that another program renews is read again from that
+program's file instead. The second call may fail in every way without harm: the last known place, or else chatgpt.com,
+stands in, and `ATTR_LOCATED` says so.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
+from pathlib import PurePath
 from types import MappingProxyType
 
 import msgspec
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.providers.base import HttpReply, HttpRequest, Keep, Renewal, RenewalNeed, RenewalRefused, Renewed
+from seatpool.providers.base import (
+    OWNER,
+    HttpReply,
+    HttpRequest,
+    Keep,
+    NotALogin,
+    Renewal,
+    RenewalNeed,
+    RenewalRefused,
+    Renewed,
+    Reread,
+    Why,
+)
 from seatpool.providers.codex.auth import (
     ATTR_ACCOUNT,
     ATTR_FEDRAMP,
@@ -23,6 +38,7 @@ from seatpool.providers.codex.auth import (
     fresh,
     is_backend,
 )
+from seatpool.providers.codex.login import read_login
 from seatpool.providers.codex.tokens import Claims, read_claims
 from seatpool.providers.codex.wire import (
     ACCOUNT_ID,
@@ -52,6 +68,11 @@ OVERRIDES = frozenset({"us", "us_cr"})
 DURABLE = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
 """Codes after which only signing in again helps; any other 401 is durable as well (codex.md 4)."""
 
+LOOK_AGAIN = timedelta(minutes=1)
+"""Until the file of a program that has not renewed its login yet is read again."""
+
+_Part = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Credential | RenewalRefused]
+
 
 class Located(StrEnum):
     """How the origin of a credential was learnt."""
@@ -76,25 +97,64 @@ class Place:
 
 
 def renew(need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
-    """Refresh the token where it is stale or was refused, then look its endpoints up."""
+    """Get a token that is not stale and was not refused, then look its endpoints up."""
     current = need.held.get(CredentialKind.CODEX_OAUTH)
     if need.kind is not CredentialKind.CODEX_OAUTH or current is None:
         return RenewalRefused("no-credential", durable=True)
-    if need.refused or not fresh(current, now()):
-        if current.refresh_token is None:
-            return RenewalRefused("no-refresh-token", durable=True)
-        answer = yield _token_request(need, current.refresh_token)
-        stale, result = current.token, read_tokens(current, answer, now())
+    if need.why is not Why.MISSING or not fresh(current, now()):
+        owner = current.attributes.get(OWNER)
+        way = _refresh(need, current, now) if owner is None else _follow(current, owner, now)
+        result = yield from way
         if isinstance(result, RenewalRefused):
             return result
-        yield Keep(result)
-        if result.token == stale:
-            return RenewalRefused("no-access-token", durable=False)
         current = result
     answer = yield _check_request(need, current)
     claims = read_claims(current.token)
-    place = read_place(answer, _account_id(current, claims))
+    place = read_place(_reply(answer), _account_id(current, claims))
     return Renewed(_placed(current, place, claims), plan=(place and place.plan) or claims.plan)
+
+
+def _refresh(need: RenewalNeed, current: Credential, now: Callable[[], datetime]) -> _Part:
+    """Ask the issuer, with a refresh token that is ours alone."""
+    if current.refresh_token is None:
+        return RenewalRefused("no-refresh-token", durable=need.why is not Why.EARLY)
+    answer = yield _token_request(need, current.refresh_token)
+    result = read_tokens(current, _reply(answer), now())
+    if isinstance(result, RenewalRefused):
+        if result.durable:
+            yield Keep(replace(current, refresh_token=None))
+        return result
+    yield Keep(result)
+    return result if result.token != current.token else RenewalRefused("no-access-token", durable=False)
+
+
+def _follow(current: Credential, owner: str, now: Callable[[], datetime]) -> _Part:
+    """Take what the program that renews this login has stored meanwhile; never ask the issuer in its place."""
+    content = yield Reread(owner)
+    stored = _login_in(owner, content if isinstance(content, bytes) else b"", current)
+    if stored is None:
+        return RenewalRefused("owner-signed-out", durable=False, retry_at=now() + LOOK_AGAIN)
+    if stored.token == current.token or not fresh(stored, now()):
+        return RenewalRefused("owner-has-not-renewed", durable=False, retry_at=now() + LOOK_AGAIN)
+    taken = replace(current, token=stored.token, expires_at=stored.expires_at)
+    yield Keep(taken)
+    return taken
+
+
+def _login_in(owner: str, content: bytes, current: Credential) -> Credential | None:
+    """The same person's and workspace's credential in a file, without its refresh token; None where it has none."""
+    try:
+        logins = read_login(PurePath(owner).name, content) or ()
+    except NotALogin:
+        return None
+    wanted = [current.attributes.get(key) for key in (ATTR_USER, ATTR_ACCOUNT)]
+    found = (c for login in logins for c in login.credentials)
+    same = (c for c in found if [c.attributes.get(key) for key in (ATTR_USER, ATTR_ACCOUNT)] == wanted)
+    return next((replace(c, refresh_token=None) for c in same), None)
+
+
+def _reply(answer: HttpReply | bytes | None) -> HttpReply | None:
+    return answer if isinstance(answer, HttpReply) else None
 
 
 def read_tokens(held: Credential, reply: HttpReply | None, now: datetime) -> Credential | RenewalRefused:
@@ -169,7 +229,7 @@ def _token_request(need: RenewalNeed, refresh_token: str) -> HttpRequest:
     body = {
         "client_id": CLIENT_ID,
         "grant_type": "refresh_token",
-        "refresh_reason": "unauthorized_recovery" if need.refused else "proactive_expiry",
+        "refresh_reason": "unauthorized_recovery" if need.why is Why.REFUSED else "proactive_expiry",
         "refresh_token": refresh_token,
     }
     headers = (("content-type", "application/json"), *_client(need))

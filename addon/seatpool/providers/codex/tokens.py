@@ -1,5 +1,6 @@
 """What a ChatGPT token says of its owner (codex.md 4). Read, not verified: verifying is upstream's business."""
 
+import re
 from base64 import urlsafe_b64decode
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +45,13 @@ def read_claims(token: str) -> Claims:
 def identity_of(user_id: str, account_id: str) -> str:
     """Person and workspace: neither alone is unique (codex.md 4)."""
     return f"{user_id}/{account_id}"
+
+
+def suggested_name(*claims: Claims) -> str:
+    """The e-mail's local part, else the plan, in what a person can type; the first token that tells is believed."""
+    emails = (c.email.partition("@")[0] for c in claims if c.email)
+    stated = next(emails, "") or next((c.plan for c in reversed(claims) if c.plan), "")
+    return re.sub(r"[^a-z0-9._-]+", "-", stated.lower()).strip("-.")[:40] or "codex"
 
 
 def _payload(token: str) -> Json:

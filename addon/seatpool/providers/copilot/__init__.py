@@ -17,7 +17,7 @@ from seatpool.providers.base import (
     RequestFacts,
     Route,
 )
-from seatpool.providers.copilot import auth, continuity, errors, frames, login, quota, renew, replies, routes
+from seatpool.providers.copilot import auth, continuity, errors, frames, login, primary, quota, renew, replies, routes
 
 
 class Copilot:
@@ -26,6 +26,7 @@ class Copilot:
     name: ProviderName = ProviderName.COPILOT
     hosts: tuple[str, ...] = routes.HOSTS
     secret_answers: frozenset[str] = routes.SECRET_ANSWERS
+    identifying: tuple[str, ...] = primary.IDENTIFYING
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)
@@ -35,6 +36,15 @@ class Copilot:
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return renew.client_headers(headers)
+
+    def primary(self, facts: RequestFacts, headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:
+        return primary.primary(facts, headers, origin, now)
+
+    def same_owner(self, one: Credential, other: Credential) -> bool:
+        return primary.same_owner(one, other)
+
+    def stay(self, facts: RequestFacts, origin: str, turn_state: str | None) -> Edits:
+        return primary.stay(origin)
 
     def holds(self, headers: HeaderView, credential: Credential) -> bool:
         return auth.holds(headers, credential)

@@ -38,6 +38,17 @@ def _split(headers: HeaderView) -> tuple[str, str]:
     return scheme, token.strip()
 
 
+def token_of(headers: HeaderView) -> str:
+    """The token of a request, empty without one."""
+    return _split(headers)[1]
+
+
+def tid_of(token: str) -> str | None:
+    """By what a Copilot token names its owner (copilot.md 2.2)."""
+    found = _TID.match(token)
+    return found[1] if found is not None else None
+
+
 def kind_of(headers: HeaderView) -> CredentialKind | None:
     """The kind of credential that a request came with, told by its value (copilot.md 0.1); None for any other."""
     scheme, token = _split(headers)
@@ -69,8 +80,8 @@ def holds(headers: HeaderView, credential: Credential) -> bool:
         return True
     if credential.kind is not CredentialKind.COPILOT_TOKEN:
         return False
-    theirs, ours = _TID.match(token), _TID.match(credential.token)
-    return theirs is not None and ours is not None and theirs[1] == ours[1]
+    tid = tid_of(token)
+    return tid is not None and tid == tid_of(credential.token)
 
 
 # -- where a credential may go

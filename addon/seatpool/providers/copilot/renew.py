@@ -97,7 +97,7 @@ def _exchange(need: RenewalNeed, now: Clock) -> Renewal:
     if login is None:
         return RenewalRefused("no-github-token", durable=False, kind_only=True)
     reply = yield _get(need, "/copilot_internal/v2/token", f"token {login.token}", _TOKEN_VERSION)
-    if reply is None:
+    if not isinstance(reply, HttpReply):
         return RenewalRefused("unanswered", durable=False)
     if reply.status != 200:
         return _exchange_refused(reply, now())
@@ -153,7 +153,8 @@ def _exchange_refused(reply: HttpReply, now: datetime) -> RenewalRefused:
     message = text(document.get("message")).lower()
     notification = _notification(document)
     if notification and reply.status == 403:
-        return RenewalRefused(notification, durable=notification != _PASSING)
+        durable = notification != _PASSING
+        return RenewalRefused(notification, durable, revoked=durable)
     if reply.status == 429 or _RATE_LIMITED in message:
         return RenewalRefused("rate-limited", durable=False, retry_at=_wait(reply.headers, now))
     if reply.status == 403 and _NOT_OUR_APP in message:
@@ -183,7 +184,7 @@ def _look_up(need: RenewalNeed, now: Clock) -> Renewal:
     if login is None:
         return RenewalRefused("no-github-token", durable=False, kind_only=True)
     reply = yield _get(need, "/copilot_internal/user", f"Bearer {login.token}", _USER_VERSION)
-    if reply is None:
+    if not isinstance(reply, HttpReply):
         return RenewalRefused("unanswered", durable=False)
     user = mapping(read_json(reply.body))
     if reply.status != 200:
@@ -197,7 +198,7 @@ def _look_up(need: RenewalNeed, now: Clock) -> Renewal:
 def _look_up_refused(reply: HttpReply, document: Json, now: datetime) -> RenewalRefused:
     notification = _notification(document)
     if reply.status == 403 and notification in ABUSE:
-        return RenewalRefused(notification, durable=True)
+        return RenewalRefused(notification, durable=True, revoked=True)
     if reply.status == 401:
         return RenewalRefused("github-token-invalid", durable=True)
     return RenewalRefused(f"http-{reply.status}", durable=False, retry_at=_wait(reply.headers, now))
@@ -217,10 +218,11 @@ def _open_session(need: RenewalNeed, now: Clock) -> Renewal:
         (*headers, ("content-type", "application/json")),
         _SESSION_REQUEST,
     )
-    if reply is None or reply.status != 200:
-        code = "unanswered" if reply is None else f"http-{reply.status}"
-        until = None if reply is None else _wait(reply.headers, now())
-        return RenewalRefused(code, durable=False, retry_at=until, kind_only=True)
+    if not isinstance(reply, HttpReply):
+        return RenewalRefused("unanswered", durable=False, kind_only=True)
+    if reply.status != 200:
+        until = _wait(reply.headers, now())
+        return RenewalRefused(f"http-{reply.status}", durable=False, retry_at=until, kind_only=True)
     told = mapping(read_json(reply.body))
     token = text(told.get("session_token"))
     if not _printable(token):
