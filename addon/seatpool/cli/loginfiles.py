@@ -79,6 +79,11 @@ def content_of(path: Path) -> bytes:
     return _with_its_log(path, content) if content.startswith(_SQLITE) else content
 
 
+def beginning_of(path: Path) -> bytes:
+    """Enough of a file to tell what it is."""
+    return _first(path, 256)
+
+
 def parse(path: Path, content: bytes) -> tuple[list[ImportedLogin], list[str]]:
     """The logins that a file holds, of every provider, and what is wrong with parts of it.
 
@@ -99,6 +104,11 @@ def parse(path: Path, content: bytes) -> tuple[list[ImportedLogin], list[str]]:
 def shown(path: Path) -> str:
     """As a person would say it."""
     return "standard input" if path == STDIN else str(path)
+
+
+def _first(path: Path, size: int) -> bytes:
+    with path.open("rb") as stream:
+        return stream.read(size)
 
 
 def _load(path: Path, longest: int) -> bytes:
