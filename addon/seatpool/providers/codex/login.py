@@ -108,7 +108,7 @@ def _login(
     )
     return ImportedLogin(
         provider=ProviderName.CODEX,
-        name=_suggested_name(granted, who),
+        name=suggested_name(granted, who),
         identity=identity_of(user_id, account_id),
         issuer=ISSUER,
         credentials=(credential,),
@@ -116,7 +116,7 @@ def _login(
     )
 
 
-def _suggested_name(granted: Claims, who: Claims) -> str:
+def suggested_name(granted: Claims, who: Claims) -> str:
     """The e-mail's local part, else the plan, in what a person can type."""
     stated = (who.email or granted.email or "").partition("@")[0] or granted.plan or who.plan or ""
     return re.sub(r"[^a-z0-9._-]+", "-", stated.lower()).strip("-.")[:40] or "codex"
