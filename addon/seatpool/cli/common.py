@@ -12,6 +12,9 @@ from seatpool.providers.base import NotALogin
 from seatpool.store import Store, StoreError
 
 DATABASE_KEY = "seatpool.database"
+EMPTY_POOL = (
+    "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
+)
 
 
 def _keep_database(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
