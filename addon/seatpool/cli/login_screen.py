@@ -24,6 +24,12 @@ class LoginScreen:
         """Why the issuer could not be reached the last time."""
         self._console = console
         self._alive = console.is_terminal and not console.is_dumb_terminal
+        self._doing = "asking the issuer"
+        self._until: datetime | None = None
+        self._told: int | None = None
+        self._listener: CallbackListener | None = None
+        self._opens = False
+        self._pace_s: float | None = None
         self._live = Live(
             get_renderable=self._status,
             console=console,
@@ -32,12 +38,6 @@ class LoginScreen:
             redirect_stdout=False,
             redirect_stderr=False,
         )
-        self._doing = "asking the issuer"
-        self._until: datetime | None = None
-        self._told: int | None = None
-        self._listener: CallbackListener | None = None
-        self._opens = False
-        self._pace_s: float | None = None
 
     def __enter__(self) -> Self:
         if self._alive:
