@@ -3,15 +3,21 @@
 import json
 import re
 from asyncio import to_thread
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import partial
 from html import unescape
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
+from seatpool.providers.base import Headers, HttpReply, HttpRequest
+from seatpool.providers.codex import signin as codex_signin
+from seatpool.providers.copilot import signin as copilot_signin
+from seatpool.providers.signin import Callback, Clock, NotSignedIn, SignedIn, SignIn, Visit
 from tests.harness import Network
 from tests.upstream import (
     Certificates,
@@ -256,6 +262,62 @@ async def test_who_asks_for_no_json_gets_a_form(issuers: Issuers) -> None:
     headers = {"content-type": FORM["content-type"]}
     _, _, told = await issuers.ask("POST", "github.com/login/device/code", headers, body)
     assert dict(parse_qsl(told))["user_code"].startswith("FAKE-")
+
+
+# -- what they are for
+
+
+async def go_through(issuers: Issuers, flow: SignIn) -> SignedIn | NotSignedIn:
+    """Drive a sign-in of ours; whoever is sent to a page presses Allow."""
+    sent: HttpReply | Callback | None = None
+    while True:
+        try:
+            step = flow.send(sent)
+        except StopIteration as stop:
+            return cast("SignedIn | NotSignedIn", stop.value)
+        sent = None
+        if isinstance(step, HttpRequest):
+            url = step.url.removeprefix("https://")
+            status, headers, told = await issuers.ask(step.method, url, dict(step.headers), step.body)
+            body = told if isinstance(told, str) else json.dumps(told)
+            sent = HttpReply(status, Headers(headers.items()), body.encode())
+        elif isinstance(step, Visit):
+            sent = Callback((await issuers.press("allow", **dict(parse_qsl(urlsplit(step.url).query))))[1])
+
+
+@pytest.mark.parametrize(
+    ("flow", "plan", "buckets"),
+    [
+        pytest.param(partial(codex_signin.browser, CALLBACK), "plus", {"primary", "secondary"}, id="browser"),
+        pytest.param(codex_signin.device, "plus", {"primary", "secondary"}, id="codex"),
+        pytest.param(
+            partial(copilot_signin.device, "github.com"),
+            "individual_pro",
+            {"chat", "completions", "premium_interactions"},
+            id="copilot",
+        ),
+    ],
+)
+async def test_each_flow_of_ours_comes_through(
+    issuers: Issuers, flow: Callable[[Clock], SignIn], plan: str, buckets: set[str]
+) -> None:
+    issuers.world.sign_in("bob", {"pending": 1})
+    issuers.world.sign_in("carol", {"pending": 1, "slow_down": 1})
+    ended = await go_through(issuers, flow(lambda: datetime.now(UTC)))
+    assert isinstance(ended, SignedIn), ended
+    assert (ended.login.plan, {window.bucket for window in ended.windows}) == (plan, buckets)
+    assert ended.login.name == ("carol" if "github" in ended.login.issuer else "bob")
+    assert ended.doubts == ()
+
+
+async def test_a_person_who_takes_another_name_stays_the_same_account(issuers: Issuers) -> None:
+    identities = []
+    for name in ("carol", "caroline"):
+        issuers.world.change("carol", {"login": name})
+        ended = await go_through(issuers, copilot_signin.device("github.com", lambda: datetime.now(UTC)))
+        assert isinstance(ended, SignedIn) and ended.login.handle == f"github.com/{name}"
+        identities.append(ended.login.identity)
+    assert identities[0] == identities[1]
 
 
 # -- orders

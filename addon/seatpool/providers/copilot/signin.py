@@ -112,8 +112,9 @@ def _life(expires_in: object) -> timedelta:
 
 def _page(issuer: str, stated: object) -> str:
     """Where the code is typed: as the issuer says, if that is a page of its own."""
-    usual = f"https://{issuer}/login/device"
-    return usual if not text(stated).startswith(f"https://{issuer}/") or not printable(text(stated)) else text(stated)
+    page = text(stated)
+    own = page.startswith(f"https://{issuer}/") and printable(page)
+    return page if own else f"https://{issuer}/login/device"
 
 
 def _read_look(look: HttpRequest, reply: HttpReply) -> str | Undecided | NotSignedIn:
