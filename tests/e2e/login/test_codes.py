@@ -82,6 +82,18 @@ def test_each_bad_end_is_one_line_and_stores_nothing(
     assert desk.accounts() == ()
 
 
+def test_a_database_that_cannot_be_written_is_found_before_the_issuer_is_asked(desk: Desk) -> None:
+    assert desk.accounts() == ()
+    home = str(desk.home)
+    read_only = f'mount --bind "{home}" "{home}" && mount -o remount,bind,ro "{home}"'
+    assert desk.lab.run(["sh", "-c", read_only]).returncode == 0
+    terminal = desk.type("login", "codex", "--device")
+    assert terminal.end() == 1
+    last = terminal.seen.strip().splitlines()[-1]
+    assert last.startswith("Error: ") and str(desk.database) in last
+    assert desk.fakes.journal() == []
+
+
 def test_slow_down_goes_on_and_ctrl_c_leaves_nothing_behind(desk: Desk) -> None:
     desk.fakes.sign_in("carol", slow_down=1, decision="never")
     terminal = desk.type("login", "copilot")
