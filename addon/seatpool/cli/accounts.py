@@ -6,7 +6,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.common import PlainGroup, console, open_store, with_database
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
 from seatpool.cli.importing import import_
 from seatpool.cli.transfer import export_
 from seatpool.clock import utcnow
@@ -41,7 +41,7 @@ def list_(as_json: bool) -> None:
         held = row.account
         state = f"disabled: {held.disabled}" if held.disabled else row.state
         table.add_row(escape(held.name), held.provider, held.plan or "-", str(held.priority), escape(state))
-    console().print(table if rows else "no account yet; add one with: seatpool account import PATH")
+    console().print(table if rows else EMPTY_POOL)
 
 
 @account.command()

@@ -14,6 +14,9 @@ from seatpool.store import Store, StoreError
 DATABASE_KEY = "seatpool.database"
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
+EMPTY_POOL = (
+    "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
+)
 
 
 def _keep_database(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:

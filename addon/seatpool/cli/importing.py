@@ -186,7 +186,9 @@ def _chosen(store: Store, wish: Wish, told: Told) -> list[Candidate]:
     if not found.candidates:
         looked = ", ".join(place.program for place in places.PLACES)
         because = "".join(f"; {complaint}" for complaint in found.complaints)
-        raise NotALogin(f"no login found of {looked}{because}; sign in with: seatpool login codex, or seatpool login copilot")
+        raise NotALogin(
+            f"no login found of {looked}{because}; sign in with: seatpool login codex, or seatpool login copilot"
+        )
     candidates, passed = choosing.one_each(found.candidates)
     known = _in_the_pool(store, candidates)
     if not wish.as_json:

@@ -1,14 +1,13 @@
 """Reads the files in which other programs keep their logins. Nothing of theirs is ever written to."""
 
 import sqlite3
+import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
-
-import click
 
 from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
@@ -21,7 +20,10 @@ LONGEST_LOG = 8 * 1024 * 1024
 """Bytes. SQLite works its log in at 4 megabytes, when nobody reads meanwhile."""
 
 _SQLITE = b"SQLite format 3\x00"
-_KNOWN = "Codex or opencode (auth.json), Copilot's editors (auth.db, apps.json, hosts.json), the Copilot CLI (config.json) or gh (hosts.yml)"
+_KNOWN = (
+    "Codex or opencode (auth.json), Copilot's editors (auth.db, apps.json, hosts.json),"
+    " the Copilot CLI (config.json) or gh (hosts.yml)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,14 +69,16 @@ def search(directory: Path) -> Gathered:
     found = gather(places.files_in(directory))
     if not found.candidates:
         looked_for = ", ".join(places.FILES)
-        raise NotALogin(found.complaints[0] if found.complaints else f"{directory}: no login here; looked for {looked_for}")
+        raise NotALogin(
+            found.complaints[0] if found.complaints else f"{directory}: no login here; looked for {looked_for}"
+        )
     return found
 
 
 def content_of(path: Path) -> bytes:
     """All of it. Raises `NotALogin` when it is too large, `OSError` when it cannot be read."""
     if path == STDIN:
-        return _read(click.get_binary_stream("stdin"), path, LONGEST_FILE)
+        return _read(sys.stdin.buffer, path, LONGEST_FILE)
     content = _load(path, LONGEST_FILE)
     return _with_its_log(path, content) if content.startswith(_SQLITE) else content
 

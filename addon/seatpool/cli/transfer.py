@@ -102,7 +102,9 @@ def _chosen(store: Store, names: Sequence[str]) -> list[export.Exported]:
     named = [store.account(name) for name in dict.fromkeys(names)]
     learnt = [account.name for account in named if account.learnt]
     if learnt:
-        raise click.UsageError(f"{learnt[0]} was learnt from an editor's traffic; the pool has no login of it to export")
+        raise click.UsageError(
+            f"{learnt[0]} was learnt from an editor's traffic; the pool has no login of it to export"
+        )
     accounts = named or [account for account in store.accounts() if not account.learnt]
     if not accounts:
         raise click.UsageError("there is no account to export")

@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import ImportedLogin, NotALogin
-from seatpool.providers.copilot.auth import GITHUB, tenant_of
+from seatpool.providers.copilot import auth
 
 ATTR_APP = "app"
 """Key of the credential's attributes: client id of the app that the person signed in with."""
@@ -44,8 +44,7 @@ class Found:
 
 def issuer_of(address: str) -> str | None:
     """The issuer that a host or an `https://` address names, whatever follows a colon; None for any other host."""
-    host = address.lower().removeprefix("https://").partition(":")[0].rstrip("/")
-    return GITHUB if host == GITHUB else tenant_of(host)
+    return auth.issuer_of(address.lower().removeprefix("https://").partition(":")[0].rstrip("/"))
 
 
 def one_each(name: str, tokens: Iterable[Found]) -> tuple[ImportedLogin, ...]:
@@ -102,7 +101,7 @@ def _login(found: Found) -> ImportedLogin:
 
 
 def _suggested_name(found: Found) -> str:
-    tenant = found.issuer.removesuffix(".ghe.com") if found.issuer != GITHUB else ""
+    tenant = found.issuer.removesuffix(".ghe.com") if found.issuer != auth.GITHUB else ""
     return "-".join(part for part in (found.user, tenant) if part) or "copilot"
 
 

@@ -34,7 +34,10 @@ def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
     plain = content.removeprefix(b"\xef\xbb\xbf")
     document = read_json(_without_comments(plain))
     if document is None:
-        return _bare_token(name, plain) or login_gh.read(name, plain) or _complain_of_damage(name, plain)
+        found_alone = _bare_token(name, plain) or login_gh.read(name, plain)
+        if found_alone is None:
+            _complain_of_damage(name, plain)
+        return found_alone
     fields = mapping(document)
     for read in (_copilot_cli, _opencode, _plugins):
         if (found := read(name, fields)) is not None:
