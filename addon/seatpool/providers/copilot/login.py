@@ -42,7 +42,7 @@ def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
     for read in (_copilot_cli, _opencode, _plugins):
         if (found := read(name, fields)) is not None:
             return one_each(name, found)
-    if name in PLUGIN_FILES and document == {}:
+    if name in (*PLUGIN_FILES, login_gh.FILE_NAME) and document == {}:
         raise NotALogin(f"{name}: nobody is signed in")
     return None
 
@@ -105,7 +105,7 @@ def _copilot_cli(name: str, document: Json) -> list[Found] | None:
     if not found and any(document.get(field) for field in _CLI_USERS):
         raise NotALogin(
             f"{name}: the Copilot CLI keeps its token in the system's keychain;"
-            " sign in for the pool with: seatpool login copilot"
+            " sign in for the pool with: seatpool login copilot --app cli"
         )
     return found
 

@@ -22,7 +22,7 @@ _FIELD = re.compile(rb"^[ \t]+(?:users?|oauth_token|git_protocol):", re.MULTILIN
 
 def read(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
     """The logins in the file, one per user; None when it is not `gh`'s. Raises `NotALogin` when it is, but broken."""
-    if name == FILE_NAME and content.strip() in (b"", b"{}"):
+    if name == FILE_NAME and not content.strip():
         raise NotALogin(f"{name}: nobody is signed in")
     if len(content) > _LONGEST or not (_HOST_LINE.search(content) and _FIELD.search(content)):
         return None
