@@ -79,7 +79,7 @@ def as_stored(candidate: Candidate, *, own: bool) -> ImportedLogin:
     """The login as the pool may hold it: one that its program renews goes without the means to renew it."""
     login = candidate.login
     if own or not login.shared:
-        return replace(login, shared=False)
+        return login
     if candidate.path == STDIN:
         raise click.UsageError(
             f"{login.program} renews this login itself: name its file, so that the pool can follow it,"

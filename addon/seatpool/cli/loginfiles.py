@@ -107,7 +107,10 @@ def parse(path: Path, content: bytes) -> tuple[list[ImportedLogin], list[str]]:
 
 def shown(path: Path) -> str:
     """As a person would say it."""
-    return "standard input" if path == STDIN else str(path)
+    if path == STDIN:
+        return "standard input"
+    home = Path.home()
+    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) and path != home else str(path)
 
 
 def _first(path: Path, size: int) -> bytes:
