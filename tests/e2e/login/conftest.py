@@ -21,6 +21,8 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
     "bob": {"provider": "codex", "plan": "pro"},
     "carol": {"provider": "copilot", "plan": "individual"},
     "dave": {"provider": "copilot", "plan": "ghe"},
+    "emma": {"provider": "copilot", "plan": "business"},
+    "octo": {"provider": "copilot", "plan": "ghe"},
 }
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[a-zA-Z]|\r")
 
@@ -84,6 +86,10 @@ class Terminal:
         self.seen += _plain(self._program.before + self._program.after)
         assert self._program.match is not None
         return str(self._program.match[self._program.match.re.groups and 1])
+
+    def answer(self, line: str) -> None:
+        """As a person does, with the return key behind it."""
+        self._program.sendline(line)
 
     def press_ctrl_c(self) -> None:
         """As a person does."""
