@@ -13,6 +13,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     feed        what has changed since a reader last looked
     accounts    credentials    cooldowns    observations    leases      one kind of row each, on an open transaction
     store       the class that joins them
+    export      accounts with their logins as one encrypted file
 """
 
 from seatpool.store.errors import (
