@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
+from keyring.errors import KeyringLocked
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.store import KeyPlace, Store, StoreUnavailable, WrongKey
 from seatpool.store import engine as engines
-from tests.store.drawers import Drawer
+from tests.store.drawers import Drawer, installed
 from tests.store.made import NOW, finish, oauth, sign_in, start
 
 KIND = CredentialKind.CODEX_OAUTH
@@ -257,3 +258,26 @@ def test_a_key_stays_in_its_file_where_a_keyring_has_come_up_since(
         assert store.key_place() == KeyPlace(key_file(path))
     assert drawer.kept == {}
     Store.open(str(path)).close()
+
+
+class Sticky(Drawer):
+    """One that goes away after so many deletions."""
+
+    deletions = 0
+
+    def delete_password(self, service: str, username: str) -> None:
+        self.deletions -= 1
+        if self.deletions < 0:
+            raise KeyringLocked("locked meanwhile")
+        super().delete_password(service, username)
+
+
+def test_keys_that_several_kills_left_in_a_keyring_all_go_at_last(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for drawer in installed(Sticky(), monkeypatch):
+        with Store.open(str(path)) as store:
+            left = []
+            for deletions in (0, 0, 0, 1, 9):  # in this order: three are left, one of four goes, all of four go
+                drawer.deletions = deletions
+                store.rotate_key()
+                left.append(len(drawer.kept))
+        assert left == [2, 3, 4, 4, 1]
