@@ -246,6 +246,19 @@ def test_a_keyring_that_was_locked_meanwhile_keeps_the_old_key(path: Path, drawe
         assert store.credentials(account.id)
 
 
+def test_a_process_that_cannot_get_at_the_new_key_yet_can_later(path: Path, drawer: Drawer) -> None:
+    """Whoever has a rotated refresh token to store tries again when the database is unavailable."""
+    with Store.open(str(path)) as store, Store.open(str(path)) as running:
+        account = sign_in(store, credentials=[oauth()])
+        store.rotate_key()
+        drawer.locked = True
+        with pytest.raises(StoreUnavailable, match="unlock the keyring"):
+            running.save_credential(account.id, oauth(2), now=NOW)
+        drawer.locked = False
+        assert running.save_credential(account.id, oauth(2), now=NOW).generation == 2
+        assert store.credentials(account.id)[KIND].token == oauth(2).token
+
+
 def test_a_key_stays_in_its_file_where_a_keyring_has_come_up_since(
     path: Path, drawer: Drawer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
