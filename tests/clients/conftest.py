@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.clients.npm import NoClients, install, path_with_clients
-from tests.e2e.conftest import ACCOUNTS, Scene
+from tests.e2e.conftest import ACCOUNTS, ALONE, Scene
 from tests.harness import REPOSITORY, Lab, Mitmdump
 from tests.harness.namespace import why_no_namespaces
 from tests.upstream.tokens import MARKER
@@ -75,7 +75,7 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         patch.setenv("SEATPOOL_KEYRING", "off")
         fakes = lab.upstream({"accounts": ACCOUNTS})
         arguments = ("-w", str(flows))
-        with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, arguments=arguments) as proxy:
+        with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, arguments=arguments, options=ALONE) as proxy:
             desk = Desk(lab, fakes, proxy, folder, flows)
             yield desk
         assert flows.stat().st_size > 0, "nothing was dumped, so nothing was looked at"

@@ -32,9 +32,13 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 """Codex: alice and bob are pooled. Copilot: carol and dave are; emma is the editor's own."""
 
 
-def codex_headers(conversation: str = "talk", **more: str) -> dict[str, str]:
+ALONE = {"pool_learn": "false"}
+"""The editor's own account stays out of the pool, so that a test tells by the account who chose it."""
+
+
+def codex_headers(conversation: str = "talk", who: str = EDITOR, **more: str) -> dict[str, str]:
     """What the editor's own Codex would send."""
-    auth = codex_auth(EDITOR)["tokens"]
+    auth = codex_auth(who)["tokens"]
     return {
         "authorization": f"Bearer {auth['access_token']}",
         "chatgpt-account-id": auth["account_id"],
@@ -145,7 +149,8 @@ def stage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
         with Lab(folder) as lab:
             fakes = lab.upstream({"accounts": ACCOUNTS})
             flows = folder / "flows"
-            with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, arguments=("-w", str(flows))) as proxy:
+            arguments = ("-w", str(flows))
+            with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, arguments=arguments, options=ALONE) as proxy:
                 yield Scene(lab, fakes, proxy, folder)
 
 
@@ -170,7 +175,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
 
         def start(*pooled: str, arguments: tuple[str, ...] = (), **options: str) -> Scene:
             folder = tmp_path / f"proxy-{len(proxies)}"
-            proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, options=options, arguments=arguments)
+            proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, options={**ALONE, **options}, arguments=arguments)
             scene = Scene(lab, fakes, proxy, tmp_path)
             proxy.folder.mkdir()
             scene.pool(*pooled)

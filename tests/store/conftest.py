@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from seatpool.store import Store
+from tests.store.drawers import Drawer, installed
 
 
 @pytest.fixture(autouse=True)
@@ -29,3 +30,8 @@ def other(store: Store, path: Path) -> Iterator[Store]:
     """A second store on the same file, as another process has it."""
     with Store.open(str(path)) as opened:
         yield opened
+
+
+@pytest.fixture
+def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawer]:
+    yield from installed(Drawer(), monkeypatch)

@@ -68,6 +68,21 @@ def test_a_directory_that_exists_keeps_its_mode(tmp_path: Path) -> None:
     assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o755
 
 
+@posix_modes
+def test_the_default_directory_is_made_its_owners_alone_also_if_it_exists(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody chose its mode; one that a person named keeps it, see above."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    ours = Path(default_url().removeprefix("sqlite:///")).parent
+    ours.mkdir(mode=0o755)
+    Store.open().close()
+    assert stat.S_IMODE(ours.stat().st_mode) == 0o700
+    ours.chmod(0o755)
+    Store.open(default_url()).close()
+    assert stat.S_IMODE(ours.stat().st_mode) == 0o755
+
+
 def test_a_database_of_the_first_schema_is_brought_up_with_all_that_it_holds(path: Path) -> None:
     """A Copilot account was known by its handle alone; a Codex account has none."""
     made_by_schema(path, "0001")
@@ -223,7 +238,7 @@ def test_a_database_that_another_program_keeps_locked_is_unavailable_for_writing
 
 def made_by_schema(path: Path, revision: str) -> None:
     """What the seatpool of that schema made, as far as the migrations go."""
-    engines.create_file(path)
+    engines.create_file(path, ours=False)
     engine = engines.open_engine(engines.resolve(str(path)))
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))

@@ -87,7 +87,7 @@ def test_threads_of_two_stores_write_and_read_at_once_and_nothing_is_lost(store:
 
 def test_closing_during_a_read_closes_its_connection_when_it_is_done(store: Store, path: Path) -> None:
     """SQLite removes the log with its last connection."""
-    with store._read() as db:
+    with store._db.read() as db:
         store.close()
         assert db.exec_driver_sql("SELECT count(*) FROM accounts").scalar_one() == 0
         assert path.with_name("pool.db-wal").exists()

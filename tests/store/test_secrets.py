@@ -6,61 +6,18 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import keyring
 import pytest
 from cryptography.fernet import Fernet
-from keyring.backend import KeyringBackend
-from keyring.errors import KeyringLocked
 
 from seatpool.core.model import CredentialKind
 from seatpool.store import Store, StoreUnavailable, WrongKey
+from tests.store.drawers import Drawer, StandIn, installed
 from tests.store.made import NOW, oauth, sign_in
-
-
-class Drawer(KeyringBackend):
-    """A keyring that works, in memory."""
-
-    priority = 5.0  # keyring tells a real one from a stand-in by this
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kept: dict[tuple[str, str], str] = {}
-        self.locked = False
-
-    def get_password(self, service: str, username: str) -> str | None:
-        if self.locked:
-            raise KeyringLocked("locked")
-        return self.kept.get((service, username))
-
-    def set_password(self, service: str, username: str, password: str) -> None:
-        if self.locked:
-            raise KeyringLocked("locked")
-        self.kept[service, username] = password
-
-
-class StandIn(Drawer):
-    """One that keeps plain text, which is no better than a file of ours."""
-
-    priority = 0.5
-
-
-@pytest.fixture
-def drawer(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawer]:
-    yield from _installed(Drawer(), monkeypatch)
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawer]:
-    yield from _installed(StandIn(), monkeypatch)
-
-
-def _installed(backend: Drawer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawer]:
-    monkeypatch.setenv("PYTHON_KEYRING_BACKEND", "keyring.backends.null.Keyring")
-    former = keyring.get_keyring()
-    monkeypatch.delenv("SEATPOOL_KEYRING")
-    keyring.set_keyring(backend)
-    yield backend
-    keyring.set_keyring(former)
+    yield from installed(StandIn(), monkeypatch)
 
 
 def test_no_file_of_the_database_holds_anything_secret(store: Store, path: Path) -> None:

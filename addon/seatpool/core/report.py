@@ -13,7 +13,7 @@ class AccountRow:
 
     account: Account
     state: str
-    """`ready`, `cooling`, `paused` or `disabled`."""
+    """`ready`, `cooling`, `paused`, `disabled`, or `editor`: an editor's own, which serves while that is in use."""
     windows: tuple[QuotaWindow, ...]
     cooldowns: tuple[Cooldown, ...]
     """The live ones, soonest end first."""
@@ -36,7 +36,13 @@ def rows(
 
 def _row(account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Cooldown, ...]) -> AccountRow:
     whole = any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns)
-    state = "disabled" if account.disabled else "paused" if account.paused else "cooling" if whole else "ready"
+    states = (
+        ("disabled", account.disabled is not None),
+        ("paused", account.paused),
+        ("cooling", whole),
+        ("editor", account.learnt),
+    )
+    state = next((name for name, holds in states if holds), "ready")
     return AccountRow(account, state, tuple(sorted(windows, key=lambda w: w.bucket)), cooldowns)
 
 

@@ -9,9 +9,11 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     migrate     brings a database to the present schema (Alembic, loaded only when there is something to do)
     masterkey   where the key lives that seals the credentials
     secrets     sealing and opening credentials with it
+    rotation    a new key, and everything sealed with it anew
     revisions   the number of the last change; rows are stamped with it
     feed        what has changed since a reader last looked
     accounts    credentials    cooldowns    observations    leases      one kind of row each, on an open transaction
+    transactions  turns of the threads of one process
     store       the class that joins them
     export      accounts with their logins as one encrypted file
 """
@@ -28,11 +30,13 @@ from seatpool.store.errors import (
 )
 from seatpool.store.feed import Changes
 from seatpool.store.leases import Lease
+from seatpool.store.masterkey import KeyPlace
 from seatpool.store.store import Store, default_url
 
 __all__ = [
     "BadName",
     "Changes",
+    "KeyPlace",
     "Lease",
     "NameTaken",
     "NewerDatabase",

@@ -7,6 +7,7 @@ token) is committed through `durable()`, which waits for the disk.
 
 import os
 import sqlite3
+import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,8 @@ BUSY_TIMEOUT_S = 5.0
 
 CACHE_KIB = 512
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
+
+_OWNER_ALONE = 0o700
 
 _BEGIN = "seatpool_begin"
 _KINDS: Mapping[str, tuple[str | None, str | None]] = MappingProxyType(
@@ -74,10 +77,15 @@ def place(url: URL) -> str:
     return url.database or "" if url.get_backend_name() == "sqlite" else url.render_as_string()
 
 
-def create_file(path: Path) -> None:
-    """Make the file and its directory, readable by their owner alone; what exists is left as it is."""
+def create_file(path: Path, *, ours: bool) -> None:
+    """Make the file and its directory, readable by their owner alone; what exists is left as it is.
+
+    `ours`: nobody named the directory, so it is made to be its owner's alone even if it exists.
+    """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if ours and path.parent.is_dir() and stat.S_IMODE(path.parent.stat().st_mode) != _OWNER_ALONE:
+            path.parent.chmod(_OWNER_ALONE)
+        path.parent.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if not path.parent.is_dir():

@@ -15,8 +15,11 @@ class NewerDatabase(StoreError):
     """The database has a schema that this version does not know. Nothing was changed in it."""
 
 
-class WrongKey(StoreError):
-    """The key that sealed the credentials is missing or is another one. Nothing was changed."""
+class WrongKey(StoreUnavailable):
+    """The key that sealed the credentials is missing or is another one. Nothing was changed.
+
+    For a process that runs it may pass: the key was changed, and the keyring that has the new one is locked just now.
+    """
 
 
 class Superseded(StoreError):

@@ -2,10 +2,16 @@
 
 A key file that exists always wins. A new key goes to the keyring when a real one answers, else to a new key file;
 `SEATPOOL_KEYRING=off` always means the file. `keyring` is loaded only when it is asked.
+
+While the key is being changed, both are at hand: two lines in the file, or two entries in the keyring (see `rotation`).
+Whoever writes here holds the database's write lock, so nobody else does at the same time.
 """
 
 import os
-import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from cryptography.fernet import Fernet
@@ -17,61 +23,135 @@ _LEAST_PRIORITY = 1.0
 """Backends below are stand-ins: plain text files, or none at all (keyring's own rule for `recommended`)."""
 
 
+@dataclass(frozen=True, slots=True)
+class KeyPlace:
+    """Where the key of a database is kept: in a file, or else in the keyring. Never the key itself."""
+
+    file: Path | None
+    service: str | None = None
+    name: str | None = None
+    """Of the entry in the keyring, under `service`."""
+
+
 def key_file(database: str) -> Path:
     """The key file of a SQLite database."""
     return Path(f"{database}.key")
 
 
-def find(database: str, key_id: str) -> bytes:
-    """The key of a database that has one. Raises `WrongKey` when it cannot be had."""
+def place(database: str, key_id: str) -> KeyPlace:
+    """Where `find` finds the key."""
     file = key_file(database)
-    if (key := _read(file)) is not None:
-        return key
+    return KeyPlace(file) if file.exists() else KeyPlace(None, _SERVICE, key_id)
+
+
+def find(database: str, key_id: str) -> tuple[bytes, ...]:
+    """The key of a database that has one, or several of which one is it. Raises `WrongKey` when none can be had."""
+    file = key_file(database)
+    if (keys := _read(file)) is not None:
+        return keys
     if not _keyring_wanted():
         raise WrongKey(f"the key of {database} is missing: no {file}, and SEATPOOL_KEYRING=off; put the file back")
     if (kept := _ask_keyring(key_id)) is None:
         raise WrongKey(
             f"the key of {database} is neither in {file} nor in the keyring; unlock the keyring, or put the file back"
         )
-    return kept
+    return (kept,)
 
 
 def make(database: str, key_id: str) -> bytes:
     """A key for a database that has none yet; a key file that is there is taken. May raise `StoreUnavailable`."""
     file = key_file(database)
-    if (key := _read(file)) is not None:
-        return key
+    if (keys := _read(file)) is not None:
+        return next(iter(keys), b"")
     key = Fernet.generate_key()
     if not (_keyring_wanted() and _tell_keyring(key_id, key)):
-        _write(file, key)
+        _write(file, [key])
     return key
 
 
-def _read(file: Path) -> bytes | None:
+def add(database: str, key_id: str, key: bytes, *, beside: bytes) -> None:
+    """Keep a second key where the one named `beside` is; both outlive a power cut when this returns.
+
+    Raises `StoreUnavailable`, and then nothing has changed.
+    """
+    if _read(key_file(database)) is not None:
+        _write(key_file(database), [beside, key])
+    elif not _tell_keyring(key_id, key):
+        raise StoreUnavailable("the keyring does not take a new key, so the old one stays; unlock it and try again")
+
+
+def is_untidy(database: str) -> bool:
+    """Whether the file holds more than one key, or half a change; nobody asks the keyring that often."""
+    file = key_file(database)
+    return _draft(file).exists() or len(_read(file) or ()) > 1
+
+
+def keep_only(database: str, key: bytes) -> None:
+    """Take every other key out of the file, if there is one. May raise `StoreUnavailable`."""
+    file = key_file(database)
+    keys = _read(file)
+    if keys is not None and keys != (key,):
+        _write(file, [key])
+    with _plainly(file):
+        _draft(file).unlink(missing_ok=True)
+
+
+def forget(former: Iterable[str]) -> None:
+    """Take keys out of the keyring: of those that were used one before the other, as far back as they are there."""
+    import keyring
+
+    there = list(takewhile(lambda key_id: _ask_keyring(key_id) is not None, former))
+    for key_id in reversed(there):  # a kill in between leaves no gap
+        try:
+            keyring.delete_password(_SERVICE, key_id)
+        except Exception:  # noqa: BLE001 # as below; it stays, and is safe there
+            return
+
+
+def _read(file: Path) -> tuple[bytes, ...] | None:
     try:
-        return file.read_bytes().strip()
+        return tuple(line.strip() for line in file.read_bytes().splitlines() if line.strip())
     except FileNotFoundError:
         return None
     except OSError as error:
         raise WrongKey(f"the key file {file} cannot be read: {error.strerror}; make it readable for you") from error
 
 
-def _write(file: Path, key: bytes) -> None:
-    """Whole or not at all: a kill in between leaves no half key. `mkstemp` makes files 0600."""
+def _draft(file: Path) -> Path:
+    return file.with_name(f"{file.name}.new")
+
+
+def _write(file: Path, keys: Iterable[bytes]) -> None:
+    """Whole or not at all, and on the disk: a kill or a power cut leaves the former file, or this one."""
+    draft = _draft(file)
+    with _plainly(file):
+        draft.unlink(missing_ok=True)  # of a process that was killed here
+        handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+        with os.fdopen(handle, "wb") as stream:
+            stream.writelines(key + b"\n" for key in keys)
+            stream.flush()
+            os.fsync(stream.fileno())
+        draft.replace(file)
+        _sync_directory(file.parent)
+
+
+@contextmanager
+def _plainly(file: Path) -> Iterator[None]:
     try:
-        handle, name = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(key + b"\n")
-                stream.flush()
-                os.fsync(stream.fileno())
-            Path(name).replace(file)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        yield
     except OSError as error:
         reason = error.strerror or error
         raise StoreUnavailable(f"the key file {file} cannot be written: {reason}; check its directory") from error
+
+
+def _sync_directory(directory: Path) -> None:
+    if os.name != "posix":
+        return  # Windows opens no directories
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _keyring_wanted() -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import uuid
+from collections.abc import Iterable, Iterator
 from types import MappingProxyType
 
 from cryptography.fernet import Fernet, InvalidToken
@@ -20,9 +21,12 @@ _KEPT = select(master_key.c.key_id, master_key.c.proof)
 class Vault:
     """Seals and opens with one key, for one database."""
 
-    def __init__(self, key: bytes) -> None:
+    def __init__(self, key: bytes, key_id: str) -> None:
         """Raises `ValueError` when `key` is not a Fernet key."""
         self._fernet = Fernet(key)
+        self.key = key
+        self.key_id = key_id
+        """Tells this key from those before and after it; no secret."""
 
     def prove(self) -> bytes:
         """A sealed text by which the key is known again."""
@@ -59,31 +63,69 @@ class Vault:
         )
 
 
-def unlock(engine: Engine, where: str) -> Vault:
-    """The vault of this database; its key is made on first use. Raises `WrongKey`, having changed nothing."""
+class Keychain:
+    """The vaults of one database that a process has come to know: another process may change the key at any time."""
+
+    def __init__(self, where: str, vault: Vault) -> None:
+        self._where = where
+        self._known = {vault.key_id: vault}
+
+    def vault(self, db: Connection) -> Vault:
+        """The one that seals what this transaction sees. Raises `WrongKey`."""
+        kept = db.execute(_KEPT).one()
+        vault = self._known.get(kept.key_id)
+        if vault is None:
+            vault = self._known[kept.key_id] = _vault(self._where, kept.key_id, kept.proof)
+        return vault
+
+
+def unlock(engine: Engine, where: str) -> Keychain:
+    """The keys of this database; the first is made on first use. Raises `WrongKey`, having changed nothing."""
     with engine.connect() as db:
         kept = db.execute(_KEPT).one_or_none()
     if kept is None:
         with engines.durable(engine).begin() as db:
             kept = db.execute(_KEPT).one_or_none()
             if kept is None:
-                return _first_vault(db, where)
-    vault = _vault(masterkey.find(where, kept.key_id), where)
-    if not vault.proves(kept.proof):
-        raise WrongKey(f"the key at hand is not the one that sealed {where}; put the right {where}.key back")
-    return vault
+                return Keychain(where, _first_vault(db, where))
+    while True:
+        try:
+            return Keychain(where, _vault(where, kept.key_id, kept.proof))
+        except WrongKey:
+            with engine.connect() as db:
+                now_kept = db.execute(_KEPT).one()
+            if now_kept.key_id == kept.key_id:
+                raise
+            kept = now_kept  # the key was changed between the two looks
 
 
 def _first_vault(db: Connection, where: str) -> Vault:
     """Inside a write transaction, so that of several processes one makes the key and the others find it."""
     key_id = uuid.uuid4().hex
-    vault = _vault(masterkey.make(where, key_id), where)
+    vault = next(_vaults([masterkey.make(where, key_id)], key_id), None)
+    if vault is None:
+        raise _no_key(where)
     db.execute(insert(master_key).values(id=1, key_id=key_id, proof=vault.prove()))
     return vault
 
 
-def _vault(key: bytes, where: str) -> Vault:
-    try:
-        return Vault(key)
-    except ValueError:
-        raise WrongKey(f"what is kept as the key of {where} is no key; put the right {where}.key back") from None
+def _vault(where: str, key_id: str, proof: bytes) -> Vault:
+    vaults = list(_vaults(masterkey.find(where, key_id), key_id))
+    if not vaults:
+        raise _no_key(where)
+    for vault in vaults:
+        if vault.proves(proof):
+            return vault
+    raise WrongKey(f"the key at hand is not the one that sealed {where}; put the right {where}.key back")
+
+
+def _vaults(keys: Iterable[bytes], key_id: str) -> Iterator[Vault]:
+    for key in keys:
+        try:
+            yield Vault(key, key_id)
+        except ValueError:
+            continue
+
+
+def _no_key(where: str) -> WrongKey:
+    return WrongKey(f"what is kept as the key of {where} is no key; put the right {where}.key back")

@@ -1,8 +1,6 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
-import threading
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
@@ -12,13 +10,26 @@ import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
 from seatpool.core.model import Account, Attempt, Cooldown, Credential, CredentialKind, ProviderName, QuotaWindow
-from seatpool.store import accounts, cooldowns, feed, leases, migrate, observations, revisions, secrets
+from seatpool.store import (
+    accounts,
+    cooldowns,
+    feed,
+    leases,
+    masterkey,
+    migrate,
+    observations,
+    revisions,
+    rotation,
+    secrets,
+)
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
-from seatpool.store.errors import StoreUnavailable, Superseded
+from seatpool.store.errors import StoreError, Superseded, WrongKey
 from seatpool.store.feed import Changes
 from seatpool.store.leases import Lease
-from seatpool.store.secrets import Vault
+from seatpool.store.masterkey import KeyPlace
+from seatpool.store.secrets import Keychain, Vault
+from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
 
@@ -34,39 +45,34 @@ class Store:
     Moments must be aware of their time zone; they come back in UTC.
     """
 
-    def __init__(self, url: URL, engine: Engine, vault: Vault) -> None:
+    def __init__(self, url: URL, engine: Engine, keys: Keychain) -> None:
         """For `open`."""
         self.url = url.render_as_string(hide_password=True)
         self._where = engines.place(url)
-        self._engine = engine
-        self._lookup = engines.lookup(engine)
-        self._writing = engines.writing(engine)
-        self._durable = engines.durable(engine)
-        self._vault = vault
-        self._turn = threading.Lock()
-        self._told = range(0)
-        self._closed = False
+        self._db = Transactions(engine, self._where)
+        self._keys = keys
 
     @classmethod
     def open(cls, url_or_path: str = "") -> Self:
         """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file."""
         url = engines.resolve(url_or_path or default_url())
         where = engines.place(url)
-        engines.create_file(Path(where))
+        engines.create_file(Path(where), ours=not url_or_path)
         engine = engines.open_engine(url)
         try:
             with engines.plainly(where):
                 migrate.bring_to_head(engine, where)
-                return cls(url, engine, secrets.unlock(engine, where))
+                store = cls(url, engine, secrets.unlock(engine, where))
+                if masterkey.is_untidy(where):
+                    store._tidy_keys(None)
+                return store
         except BaseException:
             engine.dispose()
             raise
 
     def close(self) -> None:
         """Waits for a write that is under way. Later calls raise `StoreUnavailable`."""
-        with self._turn:
-            self._closed = True
-            self._engine.pool.dispose()
+        self._db.close()
 
     def __enter__(self) -> Self:
         return self
@@ -78,19 +84,19 @@ class Store:
 
     def revision(self) -> int:
         """Grows with every change that `changes` tells. Cheap enough to ask several times a second."""
-        with self._transaction(self._lookup) as db:
+        with self._db.lookup() as db:
             return revisions.current(db)
 
     def changes(self, since: int | None) -> Changes:
         """What was written after the revision `since`, by any process; None: everything."""
-        with self._read() as db:
+        with self._db.read() as db:
             return feed.read(db, since)
 
     def news(self, since: int) -> Changes:
         """As `changes`, but empty where all of it was written by this store's own users through `cool`, `record` and
         `save_credential`: they know it already. As cheap as `revision` then.
         """
-        told = self._told  # before the database is asked: what is told later than this is no news either way
+        told = self._db.told  # before the database is asked: what is told later than this is no news either way
         current = self.revision()
         if since == current or told.start <= since + 1 <= current < told.stop:
             return feed.nothing(current)
@@ -100,12 +106,12 @@ class Store:
 
     def accounts(self) -> tuple[Account, ...]:
         """By priority, then as they were added."""
-        with self._read() as db:
+        with self._db.read() as db:
             return accounts.every(db)
 
     def account(self, name: str) -> Account:
         """Raises `UnknownAccount`, which tells the names there are."""
-        with self._read() as db:
+        with self._db.read() as db:
             return accounts.named(db, name)
 
     def save_login(
@@ -136,64 +142,63 @@ class Store:
         learnt before is written where something differs. A login that is not learnt makes a learnt account ours.
         """
         login = accounts.Login(provider, identity, handle, name, explicit_name, issuer, plan, learnt)
-        with self._write(durable=True) as db:
+        with self._db.write(durable=True) as db:
             account, added = accounts.sign_in(db, login, now)
-            if account.learnt == learnt:
+            if credentials and account.learnt == learnt:
+                vault = self._keys.vault(db)
                 for credential in credentials:
-                    credential_rows.save(db, self._vault, account.id, credential, now)
+                    credential_rows.save(db, vault, account.id, credential, now)
             return account, added
 
     def rename(self, name: str, new_name: str) -> Account:
         """Raises `UnknownAccount`, `NameTaken` or `BadName`."""
-        with self._write() as db:
+        with self._db.write() as db:
             return accounts.rename(db, name, new_name)
 
     def set_priority(self, name: str, priority: int) -> Account:
         """Lower is asked first. Raises `UnknownAccount`."""
-        with self._write() as db:
+        with self._db.write() as db:
             return accounts.set_priority(db, name, priority)
 
     def set_paused(self, name: str, paused: bool, now: datetime) -> Account:
         """Resuming also enables a disabled account: that lasts until a person acts. Raises `UnknownAccount`."""
-        with self._write() as db:
+        with self._db.write() as db:
             return accounts.set_paused(db, name, paused, now)
 
     def remove(self, name: str) -> Account:
         """The account and all that belongs to it, overwritten in the file. Raises `UnknownAccount`."""
-        with self._write(durable=True) as db:
+        with self._db.write(durable=True) as db:
             removed = accounts.remove(db, name)
-        self._empty_log()
+        self._db.empty_log()
         return removed
 
     def forget(self, account_id: int) -> bool:
         """As `remove`, for an account that was learnt and that we hold no login of; else nothing. Whether it went."""
-        with self._write(durable=True) as db:
+        with self._db.write(durable=True) as db:
             forgotten = accounts.forget(db, account_id)
         if forgotten:
-            self._empty_log()
+            self._db.empty_log()
         return forgotten
 
     def disable(self, account_id: int, reason: str, now: datetime) -> Account:
         """Take it out until a person acts; `reason` is a stable code. Raises `UnknownAccount`."""
-        with self._write() as db:
+        with self._db.write() as db:
             return accounts.disable(db, account_id, reason, now)
 
     def set_plan(self, account_id: int, plan: str | None) -> Account:
         """Raises `UnknownAccount`."""
-        with self._write() as db:
+        with self._db.write() as db:
             return accounts.set_plan(db, account_id, plan)
 
     # -- credentials
 
     def every_credential(self) -> dict[int, dict[CredentialKind, Credential]]:
         """All there are, by account: one read instead of one for each."""
-        with self._read() as db:
-            return credential_rows.of_everybody(db, self._vault)
+        return self._opened(credential_rows.of_everybody)
 
     def credentials(self, account_id: int) -> dict[CredentialKind, Credential]:
         """Every one that is stored for the account; none for an account that is gone."""
-        with self._read() as db:
-            return credential_rows.of_account(db, self._vault, account_id)
+        return self._opened(lambda db, vault: credential_rows.of_account(db, vault, account_id))
 
     def save_credential(
         self,
@@ -210,29 +215,47 @@ class Store:
         replaced, 0 where there was none; `Superseded` is raised when another is stored by now, which then stays, and
         the lease is given back. Raises `UnknownAccount`.
         """
-        with self._write(durable=True, told=True) as db:
+        with self._db.write(durable=True, told=True) as db:
             accounts.numbered(db, account_id)
             if release is not None:
                 leases.release(db, release)
             if expected is None or expected == credential_rows.generation(db, account_id, credential.kind):
-                return credential_rows.save(db, self._vault, account_id, credential, now)
+                return credential_rows.save(db, self._keys.vault(db), account_id, credential, now)
         raise Superseded(account_id, credential.kind)
+
+    # -- the key that seals the credentials
+
+    def rotate_key(self) -> int:
+        """Make a new one and seal everything with it; how many credentials. Other processes notice by themselves.
+
+        A kill at any point leaves either the old key in force or the new one, and that one at hand.
+        """
+        with self._db.write(durable=True) as db:
+            key_id, count = rotation.rotate(db, self._keys, self._where)
+        self._tidy_keys(key_id)
+        self._db.empty_log()
+        return count
+
+    def key_place(self) -> KeyPlace:
+        """Where the key is kept."""
+        with self._db.read() as db:
+            return masterkey.place(self._where, self._keys.vault(db).key_id)
 
     # -- cooldowns
 
     def cool(self, cooldown: Cooldown) -> Cooldown:
         """Never shortens one that runs: returns the one in force, this or a later one. Raises `UnknownAccount`."""
-        with self._write(told=True) as db:
+        with self._db.write(told=True) as db:
             return cooldowns.cool(db, cooldown)
 
     def clear_cooldowns(self, account_id: int | None = None) -> int:
         """Lift those of one account, or all; how many, those included that are over but not yet pruned."""
-        with self._write() as db:
+        with self._db.write() as db:
             return cooldowns.lift(db, account_id)
 
     def cooldowns(self, now: datetime) -> tuple[Cooldown, ...]:
         """Those that run, the soonest to end first."""
-        with self._read() as db:
+        with self._db.read() as db:
             return cooldowns.live(db, now)
 
     # -- observations
@@ -248,7 +271,7 @@ class Store:
 
         What belongs to an account that was removed meanwhile is dropped. Only windows are told by `changes`.
         """
-        with self._write(told=True) as db:
+        with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {account_id for account_id, _ in windows}
             known = accounts.existing(db, named)
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
@@ -257,64 +280,42 @@ class Store:
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
-        with self._read() as db:
+        with self._db.read() as db:
             return observations.newest_attempts(db, limit, account_id)
 
     def prune(self, *, before: datetime) -> int:
         """Drop attempts that started, and cooldowns and leases that ended, before then; how many rows."""
-        with self._write() as db:
+        with self._db.write() as db:
             return observations.prune(db, before) + cooldowns.prune(db, before) + leases.prune(db, before)
 
     # -- leases
 
     def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
         """Whether `owner` has the right now: it was free, or over, or its own already (then prolonged)."""
-        with self._write() as db:
+        with self._db.write() as db:
             return leases.acquire(db, Lease(key, owner), now, until)
 
     def release(self, key: str, owner: str) -> None:
         """Give the right back; nothing where another has it by now."""
-        with self._write() as db:
+        with self._db.write() as db:
             leases.release(db, Lease(key, owner))
 
-    # -- transactions
-
-    def _empty_log(self) -> None:
+    def _opened[T](self, read: Callable[[Connection, Vault], T]) -> T:
+        """What is read with the key that seals it; once more where that key was changed, and went, during the read."""
         try:
-            with self._transaction(self._lookup) as db:
-                engines.empty_log(db)
-        except StoreUnavailable:
-            pass  # what was removed is gone; the log is overwritten in time, and what it holds is sealed
+            with self._db.read() as db:
+                return read(db, self._keys.vault(db))
+        except WrongKey:
+            with self._db.read() as db:
+                return read(db, self._keys.vault(db))
 
-    def _read(self) -> AbstractContextManager[Connection]:
-        return self._transaction(self._engine)
-
-    @contextmanager
-    def _write(self, *, durable: bool = False, told: bool = False) -> Iterator[Connection]:
-        """Threads of this process take turns here, at once and in order; other processes are waited for by polling.
-
-        `told`: whoever asked for it knows everything that it writes, so `news` need not tell it.
-        """
-        if not self._turn.acquire(timeout=engines.BUSY_TIMEOUT_S):
-            raise StoreUnavailable(f"the database {self._where} is busy with another write; try again")
+    def _tidy_keys(self, key_id: str | None) -> None:
+        """Take away the keys that are not in force; `key_id` is the one that is, None where the disk may not know."""
         try:
-            with self._transaction(self._durable if durable else self._writing) as db:
-                revisions.taken(db)  # forgets those of a transaction on this connection that came to nothing
-                yield db
-                numbers = revisions.taken(db)
-            if told and numbers:
-                first = self._told.start if numbers[0] == self._told.stop else numbers[0]
-                self._told = range(first, numbers[-1] + 1)
-        finally:
-            self._turn.release()
-
-    @contextmanager
-    def _transaction(self, engine: Engine) -> Iterator[Connection]:
-        if self._closed:
-            raise StoreUnavailable(f"the database {self._where} was closed by this program")
-        try:
-            with engines.plainly(self._where), engine.begin() as db:
-                yield db
-        finally:
-            if self._closed:
-                self._engine.pool.dispose()  # `close` could not reach the connection that was in use here
+            if key_id is None:
+                with self._db.write(durable=True) as db:
+                    key_id = rotation.confirm(db, self._keys)
+            with self._db.write() as db:
+                rotation.tidy(db, self._keys, self._where, key_id)
+        except StoreError:
+            pass  # a key too many does no harm, and the next opening tries again

@@ -1,0 +1,155 @@
+"""Renewals before the end, over a real store: what is in use, when, and what a refusal then means."""
+
+import asyncio
+import json
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from seatpool.core.model import Account, Credential, CredentialKind
+from seatpool.core.policy import Policy
+from seatpool.core.selection import Exhausted
+from seatpool.providers.base import OWNER, Headers
+from seatpool.providers.registry import PROVIDERS
+from seatpool.service.credentials import Credentials
+from seatpool.service.keeper import EARLY, IN_USE, JITTER_S, Keeper
+from seatpool.service.knowledge import Knowledge
+from seatpool.service.pool import PoolService
+from seatpool.service.primaries import Primaries
+from seatpool.service.refresher import Refresher
+from seatpool.service.vault import Vault
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+from tests.service.test_pool import FACTS
+
+KIND = CredentialKind.CODEX_OAUTH
+
+
+class Bench:
+    """A keeper with everything below it."""
+
+    def __init__(self, store: Store, issuer: Issuer, owner: str = "one") -> None:
+        self.vault = Vault(store)
+        self.knowledge = Knowledge(store, self.vault, Policy())
+        primaries = Primaries(store, self.vault, self.knowledge)
+        refresher = Refresher(store, self.vault, issuer, owner)
+        credentials = Credentials(self.vault, refresher, self.knowledge, primaries, Policy())
+        self.keeper = Keeper(self.knowledge, self.vault, credentials, PROVIDERS, owner)
+        self.knowledge.load()
+
+    async def look(self, account: Account, *, used_ago: timedelta = timedelta()) -> None:
+        now = datetime.now(UTC)
+        await self.vault.held(account.id)
+        self.keeper.used(account.id, now - used_ago)
+        self.keeper.look(now)
+        await self.keeper.drain()
+
+
+@pytest.mark.parametrize(
+    ("left", "used_ago", "renewals"),
+    [
+        (EARLY - timedelta(seconds=1), timedelta(), 1),
+        (EARLY + timedelta(seconds=JITTER_S + 1), timedelta(), 0),  # not yet
+        (EARLY - timedelta(seconds=1), IN_USE + timedelta(seconds=1), 0),  # it serves nobody
+        (timedelta(seconds=-1), timedelta(), 0),  # over: the next request asks for it, if one comes
+    ],
+)
+async def test_what_is_in_use_is_renewed_five_minutes_before_its_end(
+    store: Store, issuer: Issuer, left: timedelta, used_ago: timedelta, renewals: int
+) -> None:
+    account = sign_in(store, issuer, "alice", left)
+    await Bench(store, issuer).look(account, used_ago=used_ago)
+    assert issuer.refreshes == renewals
+
+
+async def test_an_early_renewal_is_made_once_by_two_processes(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice", timedelta(minutes=4))
+    with Store.open(store.url) as other:
+        one, two = Bench(store, issuer), Bench(other, issuer, "two")
+        await asyncio.gather(one.look(account), two.look(account))
+        assert issuer.refreshes == 1
+        held = [bench.vault.get(account.id, KIND) for bench in (one, two)]
+    assert held[0] is not None and held[0].generation == 3  # the login, the rotated token, its place
+    assert held[0] == held[1] == store.credentials(account.id)[KIND]
+
+
+async def test_a_token_endpoint_in_trouble_costs_nothing_while_the_token_is_good(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice", timedelta(minutes=4))
+    issuer.down = True
+    bench = Bench(store, issuer)
+    await bench.look(account)
+    await bench.look(account)
+    assert issuer.refreshes == 1, "it is left in peace for a minute"
+    assert store.cooldowns(datetime.now(UTC)) == ()
+    assert store.account("alice").usable
+
+
+async def test_a_dead_refresh_token_disables_and_is_never_sent_again(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice", timedelta(minutes=4))
+    issuer.refused = "refresh_token_invalidated"
+    await Bench(store, issuer).look(account)
+    assert store.account("alice").disabled == "renewal-refresh_token_invalidated"
+    assert store.credentials(account.id)[KIND].refresh_token is None
+    store.set_paused("alice", False, datetime.now(UTC))  # a person resumes it, without a new login
+    await Bench(store, issuer).look(account)
+    assert issuer.refreshes == 1
+
+
+async def test_a_new_login_during_a_renewal_is_not_overwritten(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice", timedelta(minutes=4))
+    bench = Bench(store, issuer)
+    await bench.vault.held(account.id)
+    fresh: list[Credential] = []
+
+    class Slow(Issuer):
+        async def send(self, request):  # type: ignore[no-untyped-def]
+            if request.url.endswith("/oauth/token") and not fresh:
+                sign_in(store, issuer, "alice", timedelta(days=10))  # a person was faster
+                fresh.append(store.credentials(account.id)[KIND])
+            return await issuer.send(request)
+
+    slow = Bench(store, Slow())
+    await slow.look(account)
+    stored = store.credentials(account.id)[KIND]
+    assert stored.refresh_token == fresh[0].refresh_token
+    assert slow.vault.get(account.id, KIND) == stored
+
+
+# -- a login that another program renews
+
+
+def shared(store: Store, issuer: Issuer, file: Path, expires_in: timedelta) -> Account:
+    """An account whose login is Codex's own."""
+    account = sign_in(store, issuer, "alice", expires_in)
+    held = store.credentials(account.id)[KIND]
+    followed = Credential(KIND, held.token, None, held.expires_at, attributes={**held.attributes, OWNER: str(file)})
+    store.save_credential(account.id, followed, now=datetime.now(UTC))
+    return account
+
+
+async def test_a_shared_login_follows_its_file_and_asks_nobody(store: Store, issuer: Issuer, tmp_path: Path) -> None:
+    file = tmp_path / "auth.json"
+    account = shared(store, issuer, file, timedelta(minutes=4))
+    renewed = issuer.login("alice", timedelta(days=10))
+    tokens = {"access_token": renewed.token, "refresh_token": renewed.refresh_token, "account_id": "ws-alice"}
+    file.write_text(json.dumps({"auth_mode": "chatgpt", "tokens": tokens}))
+    await Bench(store, issuer).look(account)
+    held = store.credentials(account.id)[KIND]
+    assert (held.token, held.refresh_token) == (renewed.token, None)
+    assert issuer.refreshes == 0
+
+
+async def test_a_shared_login_whose_owner_sleeps_rests_and_comes_back(
+    store: Store, issuer: Issuer, service: PoolService, tmp_path: Path
+) -> None:
+    file = tmp_path / "auth.json"
+    account = shared(store, issuer, file, timedelta(seconds=-1))
+    service.load()
+    choice = await service.assign(service.open("flow", FACTS, Headers()))
+    assert isinstance(choice, Exhausted) and not choice.limited
+    (resting,) = store.cooldowns(datetime.now(UTC))
+    assert (resting.account_id, resting.reason) == (account.id, "renewal-owner-signed-out")
+    assert resting.until <= datetime.now(UTC) + timedelta(minutes=1)
+    assert issuer.refreshes == 0
+    assert store.account("alice").usable
