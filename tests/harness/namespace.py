@@ -142,7 +142,7 @@ class Lab:
     ) -> subprocess.Popen[Any]:
         """Start a program inside, as a session of its own. `env` comes on top of `clean_environment`."""
         process = subprocess.Popen(
-            self.command(argv, cwd),
+            [*self._enter(cwd or self.folder), *map(str, argv)],
             env=clean_environment(env),
             start_new_session=True,
             **more,
@@ -150,10 +150,6 @@ class Lab:
         self._processes.append(process)
         self._tell_holder(process.pid)
         return process
-
-    def command(self, argv: Sequence[str | Path], cwd: Path | None = None) -> list[str]:
-        """The command that runs a program inside, for who starts it in a way of their own, and ends it."""
-        return [*self._enter(cwd or self.folder), *map(str, argv)]
 
     def run(
         self,

@@ -69,6 +69,8 @@ class CallbackListener:
             await writer.wait_closed()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, TimeoutError, ConnectionError):
             pass  # it sent nothing, too much or too slowly, or it left: none of that is news to the person
+        except asyncio.CancelledError:
+            writer.transport.abort()  # and no more: by `part`, and asyncio 3.12 logs a handler that ends as cancelled
         finally:
             writer.close()
             self._visits.discard(task)
@@ -79,10 +81,11 @@ class CallbackListener:
         self.conclude(callback_page.INTERRUPTED)
         if self._held:
             await asyncio.wait(self._held, timeout=PARTING_S)
+        await asyncio.sleep(0)  # who was just accepted begins
         visits = tuple(self._visits)
         for visit in visits:
             visit.cancel()
-        await asyncio.gather(*visits, return_exceptions=True)
+        await asyncio.gather(*visits)
 
     def _answer(self, head: str) -> Page | None:
         """None for the visitor who is waited for: the answer is yet to be known."""

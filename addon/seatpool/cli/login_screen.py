@@ -24,7 +24,7 @@ class LoginScreen:
         """Why the issuer could not be reached the last time."""
         self._console = console
         self._alive = console.is_terminal and not console.is_dumb_terminal
-        self._doing = "asking the issuer"
+        self._doing = "one moment"
         self._until: datetime | None = None
         self._told: int | None = None
         self._listener: CallbackListener | None = None

@@ -1,7 +1,9 @@
 """A person at a terminal, on a machine on which the issuers are fakes."""
 
+import os
 import re
 import sys
+import termios
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,11 +11,12 @@ from typing import Any
 
 import pexpect
 import pytest
+from pexpect.fdpexpect import fdspawn
 
 from seatpool.core.model import Account
 from seatpool.store import Store
 from tests.harness import REPOSITORY, Lab
-from tests.harness.namespace import clean_environment, why_no_namespaces
+from tests.harness.namespace import why_no_namespaces
 from tests.upstream import Control
 
 ACCOUNTS: dict[str, dict[str, Any]] = {
@@ -49,43 +52,49 @@ class Desk:
             return store.accounts()
 
     def argv(self, *arguments: str) -> list[str]:
-        """`seatpool ...`, inside; a sign-in trusts the fakes."""
+        """`seatpool ...`, without the desktop and the colours of whoever runs the tests; a sign-in trusts the fakes."""
         trusting = ("--ca", str(self.fakes.ca)) if arguments[0] == "login" else ()
-        return self.lab.command([sys.executable, "-m", "seatpool.cli", *arguments, *trusting], self.home)
+        without = [part for name in _DESKTOP if name not in self.env for part in ("-u", name)]
+        return ["env", *without, sys.executable, "-m", "seatpool.cli", *arguments, *trusting]
 
     @property
     def environment(self) -> dict[str, str]:
         """For programs that are started at this desk."""
         own = {"HOME": str(self.home), "PYTHONPATH": str(REPOSITORY / "addon"), "TERM": "xterm-256color"}
         own |= {"SEATPOOL_DB": str(self.database), "SEATPOOL_KEYRING": "off", "PYTHONDONTWRITEBYTECODE": "1"}
-        kept = clean_environment({**own, **self.env})
-        return {name: value for name, value in kept.items() if name not in _DESKTOP or name in self.env}
+        return own | self.env
 
     def type(self, *arguments: str) -> "Terminal":
         """Type `seatpool ...` into a terminal."""
-        self.terminals.append(Terminal(self.argv(*arguments), self.environment))
+        self.terminals.append(Terminal(self, self.argv(*arguments)))
         return self.terminals[-1]
 
 
 _DESKTOP = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE")
+_TAKE_TERMINAL = 'tty=$1; shift; exec "$@" <"$tty"'
+"""The leader of a session gets the first terminal that it opens as its own: so Ctrl-C reaches it."""
 
 
 class Terminal:
     """A pseudo-terminal with a program in it."""
 
-    def __init__(self, argv: list[str], environment: dict[str, str]) -> None:
+    def __init__(self, desk: Desk, argv: list[str]) -> None:
         self.seen = ""
         """All that was on the screen so far, without what only moves the cursor."""
-        self._program: pexpect.spawn[str] = pexpect.spawn(
-            argv[0], argv[1:], env=environment, encoding="utf-8", timeout=20, dimensions=(30, 120)
-        )
+        ours, theirs = os.openpty()
+        termios.tcsetwinsize(theirs, (30, 120))
+        streams = dict.fromkeys(("stdin", "stdout", "stderr"), theirs)
+        command = ["sh", "-c", _TAKE_TERMINAL, "terminal", os.ttyname(theirs), *argv]
+        self._lab = desk.lab
+        self._program = desk.lab.popen(command, env=desk.environment, cwd=desk.home, **streams)
+        os.close(theirs)
+        self._screen = fdspawn(ours, encoding="utf-8", timeout=20)
 
     def see(self, pattern: str) -> str:
         """Wait for a text on the screen; its first group, or the whole."""
-        self._program.expect(pattern)
-        self.seen += _plain(self._program.before + self._program.after)
-        assert self._program.match is not None
-        return str(self._program.match[self._program.match.re.groups and 1])
+        self._screen.expect(pattern)
+        self.seen += _plain(self._screen.before + self._screen.after)
+        return str(self._screen.match[self._screen.match.re.groups and 1])
 
     def answer(self, line: str) -> None:
         """As a person does, with the return key behind it."""
@@ -93,18 +102,18 @@ class Terminal:
 
     def press_ctrl_c(self) -> None:
         """As a person does."""
-        self._program.sendintr()
+        self._screen.send("\x03")
 
     def end(self) -> int:
         """Wait for the end; the exit code."""
-        self._program.expect(pexpect.EOF)
-        self.seen += _plain(self._program.before)
-        self._program.close()
-        return int(self._program.exitstatus if self._program.exitstatus is not None else -1)
+        self._screen.expect(pexpect.EOF)
+        self.seen += _plain(self._screen.before)
+        return int(self._program.wait(timeout=20))
 
     def close(self) -> None:
         """Whatever it does."""
-        self._program.close(force=True)
+        self._lab.end(self._program)
+        self._screen.close()
 
 
 def _plain(raw: str) -> str:

@@ -12,6 +12,8 @@ from tests.harness import Chromium, Lab, find_chromium
 from tests.upstream import Control
 
 WAITING = r"waiting for the browser .*?(\d+:\d\d) left"
+FAVICON = {"http://localhost:1455/favicon.ico"}
+"""Asked for by Chromium whenever it likes, whatever the page says."""
 needs_chromium = pytest.mark.skipif(
     find_chromium() is None, reason="no Chromium on this machine (Debian: apt-get install chromium)"
 )
@@ -36,7 +38,7 @@ def opened(desk: Desk) -> Path:
 
 def printed_address(terminal: Terminal) -> str:
     """The address that the terminal shows, of any length."""
-    return terminal.see(r"(https://auth\.openai\.com/oauth/authorize\?\S+)")
+    return terminal.see(r"(https://auth\.openai\.com/oauth/authorize\?\S+)\s")
 
 
 @needs_chromium
@@ -55,8 +57,10 @@ def test_allowing_it_in_the_browser_signs_in_and_the_page_says_so(desk: Desk, ch
     assert "Signed in as work (plus)" in chromium.text() and "close this tab" in chromium.text()
     assert terminal.end() == 0
     assert "added work (codex, plus)" in terminal.seen and "primary 80%" in terminal.seen
-    loaded = {url.partition("?")[0] for url in chromium.requested}
-    assert loaded == {"https://auth.openai.com/oauth/decide", "http://localhost:1455/auth/callback"}
+    asked = {url.partition("?")[0] for url in chromium.requested}
+    assert {url for url in asked if "//localhost" in url} - FAVICON == {"http://localhost:1455/auth/callback"}, (
+        "the page loads nothing"
+    )
     assert look(chromium, "light") != look(chromium, "dark"), "its own style is let in, for light and dark"
     for shown in (terminal.seen, str(chromium.evaluate("document.documentElement.outerHTML"))):
         assert "FAKESECRET" not in shown

@@ -1,7 +1,6 @@
 """Signing in with a code, at a real terminal and without one."""
 
 import json
-import subprocess
 
 import pytest
 
@@ -107,14 +106,10 @@ def test_slow_down_goes_on_and_ctrl_c_leaves_nothing_behind(desk: Desk) -> None:
 
 def test_without_a_terminal_there_are_plain_lines_and_the_output_is_the_account(desk: Desk) -> None:
     desk.fakes.sign_in("bob", pending=1)
-    done = subprocess.run(
-        desk.argv("login", "codex", "--device", "--json"),
-        env=desk.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=True,
+    done = desk.lab.run(
+        desk.argv("login", "codex", "--device", "--json"), env=desk.environment, cwd=desk.home, stdin=""
     )
+    assert done.returncode == 0
     row = json.loads(done.stdout)
     assert (row["name"], row["plan"], row["state"]) == ("bob", "pro", "ready")
     assert {window["bucket"] for window in row["windows"]} >= {"primary", "secondary"}
