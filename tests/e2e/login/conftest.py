@@ -98,7 +98,7 @@ class Terminal:
 
     def answer(self, line: str) -> None:
         """As a person does, with the return key behind it."""
-        self._program.sendline(line)
+        self._screen.send(f"{line}\r")
 
     def press_ctrl_c(self) -> None:
         """As a person does."""

@@ -34,7 +34,7 @@ def trusting(desk: Desk) -> tuple[str, str]:
 def run(desk: Desk, *arguments: str, text: str = "") -> subprocess.CompletedProcess[str]:
     """Without a terminal."""
     argv = desk.argv("account", "import", *arguments, *trusting(desk))
-    return subprocess.run(argv, env=desk.environment, input=text, capture_output=True, text=True, timeout=30)
+    return desk.lab.run(argv, env=desk.environment, cwd=desk.home, stdin=text, timeout_s=30)
 
 
 def test_a_person_is_asked_for_each_login_and_gets_those_they_want(furnished: Desk) -> None:
