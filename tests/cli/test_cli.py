@@ -53,42 +53,6 @@ def login(tmp_path: Path) -> Path:
     return codex_login(tmp_path / "codex", "alice")
 
 
-def test_a_login_is_imported_by_content_and_named(login: Path, store: Store) -> None:
-    elsewhere = login.rename(login.with_name("backup.txt"))
-    assert good("account", "import", str(elsewhere), "--name", "work") == "added work (codex, plus)\n"
-    assert [a.name for a in store.accounts()] == ["work"]
-
-
-def test_importing_again_renews_the_same_account(login: Path, store: Store) -> None:
-    good("account", "import", str(login), "--name", "work")
-    assert good("account", "import", str(login.parent)) == "renewed work (codex, plus)\n"
-    assert len(store.accounts()) == 1
-
-
-def test_a_directory_is_searched_for_logins(login: Path, tmp_path: Path) -> None:
-    assert "added" in good("account", "import", str(login.parent))
-    assert "no login here" in refused("account", "import", str(tmp_path / "codex" / ".."))
-
-
-@pytest.mark.parametrize(
-    ("content", "said"),
-    [
-        (b"", "empty"),
-        (b'{"tokens": {"acc', "truncated"),
-        (b"hello", "not a login"),
-        (b"\x00\xff\x10", "not a login"),
-        (b"[1]", "not a login"),
-    ],
-)
-def test_a_file_that_is_not_a_login_changes_nothing_and_says_why(
-    content: bytes, said: str, tmp_path: Path, store: Store
-) -> None:
-    path = tmp_path / "auth.json"
-    path.write_bytes(content)
-    assert said in refused("account", "import", str(path))
-    assert store.accounts() == ()
-
-
 def test_unknown_names_are_answered_with_the_known_ones(login: Path) -> None:
     good("account", "import", str(login), "--name", "work")
     for command in (

@@ -4,10 +4,12 @@ namespace         `Lab`: a private network in which the fakes answer to their re
                   (`namespaces_allowed`, `why_no_namespaces`)
 mitmdump          `Mitmdump`: a real mitmdump with the pool, or bare
 clients           `Network`: HTTP/1.1, HTTP/2 and WebSocket clients through a proxy; `curl`
+browser           `Chromium`: a real browser without a screen, driven over its debugging pipe
 incoming          an answer as it arrives, with times
 marks             `needs_namespaces`, for tests
 """
 
+from tests.harness.browser import Chromium, find_chromium
 from tests.harness.clients import Network, TunnelRefused, curl
 from tests.harness.incoming import BrokenOff, Event, Incoming
 from tests.harness.mitmdump import POOL_ADDON, Mitmdump
@@ -18,6 +20,7 @@ __all__ = [
     "POOL_ADDON",
     "REPOSITORY",
     "BrokenOff",
+    "Chromium",
     "Dropped",
     "Event",
     "HandshakeRefused",
@@ -28,6 +31,7 @@ __all__ = [
     "TunnelRefused",
     "WebSocketClient",
     "curl",
+    "find_chromium",
     "namespaces_allowed",
     "why_no_namespaces",
 ]

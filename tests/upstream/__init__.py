@@ -9,7 +9,8 @@ journal     what was asked, by whom, and how it was answered
 wire, http1, http2, websocket    bytes
 dialogue    what a model's answer looks like in each dialect
 refusals    what a refusal looks like in each dialect
-exchange, sockets, codex, copilot    the routes
+signins     who signs in, and what they decide
+exchange, sockets, codex, codex_signin, copilot, copilot_signin    the routes
 server      the listener
 control     orders to a running fake, over a Unix socket
 """

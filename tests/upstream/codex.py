@@ -1,7 +1,8 @@
 """The fake chatgpt.com and auth.openai.com (codex.md 1, 3, 4, 9)."""
 
-from tests.upstream import dialogue, tokens
+from tests.upstream import dialogue
 from tests.upstream.codex_quota import WINDOWS_S, percent, quota_headers, resets_at
+from tests.upstream.codex_signin import exchange_code, new_tokens
 from tests.upstream.exchange import Exchange, Route
 from tests.upstream.hosts import Site
 from tests.upstream.sockets import Conversation
@@ -77,27 +78,20 @@ def _foreign(exchange: Exchange) -> bool:
 
 
 async def _oauth_token(exchange: Exchange) -> None:
-    """Refresh with a single-use token: a second use is refused for good (codex.md 4)."""
+    """Tokens for a sign-in's code, or for a refresh token, whose second use is refused for good (codex.md 4)."""
+    if exchange.facts.body.get("grant_type") == "authorization_code":
+        await exchange_code(exchange)
+        return
     account, owned = exchange.account, exchange.owned
     if account is None or owned is None or account.revoked:
         await exchange.refuse(
             kind="unauthorized", code="refresh_token_invalidated", message="Your refresh token was revoked."
         )
         return
-    if owned.generation != account.generation:
+    if owned.generation != account.generation and owned.generation not in account.others:
         await exchange.refuse(kind="unauthorized", code="refresh_token_reused", message=_REUSED)
         return
-    account.generation += 1
-    access = tokens.codex_access_token(
-        account.name, account.plan, generation=account.generation, account_id=account.account_id
-    )
-    fresh = {
-        "id_token": access,
-        "access_token": access,
-        "refresh_token": tokens.codex_refresh_token(account.name, account.generation),
-        "expires_in": 864000,
-    }
-    await exchange.answer(200, fresh)
+    await exchange.answer(200, new_tokens(account, spent=owned.generation))
 
 
 async def _nothing(exchange: Exchange) -> None:

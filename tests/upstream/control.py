@@ -46,6 +46,8 @@ class ControlServer:
                 self._world.behave(order["account"], order["behaviours"])
             case "change":
                 self._world.change(order["account"], order["fields"])
+            case "sign_in":
+                self._world.sign_in(order["account"], order["fields"])
             case "clear":
                 self._journal.entries.clear()
             case unknown:
@@ -83,6 +85,10 @@ class Control:
     def change(self, account: str, **fields: Any) -> None:
         """Set fields of a `FakeAccount`, such as `quota`, `revoked` or `token_life_s`."""
         self._order(op="change", account=account, fields=fields)
+
+    def sign_in(self, account: str, **fields: Any) -> None:
+        """Say who signs in from now on, and what they decide: fields of `signins.Person`."""
+        self._order(op="sign_in", account=account, fields=fields)
 
     def clear(self) -> None:
         """Forget the journal so far."""

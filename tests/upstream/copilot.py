@@ -91,7 +91,7 @@ async def _copilot_user(exchange: Exchange) -> None:
     """Plan, quota and endpoints (copilot.md 5.2)."""
     account = exchange.owner
     user = {
-        "login": account.name,
+        "login": account.login,
         "access_type_sku": "plus_monthly_subscriber_quota",
         "analytics_tracking_id": f"{zlib.crc32(account.name.encode()):08x}",
         "assigned_date": "2026-01-02T03:04:05Z",
@@ -117,7 +117,7 @@ async def _copilot_user(exchange: Exchange) -> None:
 async def _user(exchange: Exchange) -> None:
     account = exchange.owner
     headers = {"x-oauth-scopes": "read:user, repo", "x-ratelimit-remaining": "4999"}
-    body = {"login": account.name, "id": account.number, "type": "User", "name": account.name}
+    body = {"login": account.login, "id": account.number, "type": "User", "name": account.login}
     await exchange.answer(200, body, headers)
 
 

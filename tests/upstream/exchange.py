@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tests.upstream import tokens
 from tests.upstream.dialogue import Event, Script, sse
@@ -45,9 +46,11 @@ class Facts:
 
 
 def read_facts(request: Request) -> Facts:
-    """The few facts of a JSON body; none for any other body."""
+    """The few facts of a JSON body, the fields of a form; none for any other body."""
     if not request.body:
         return Facts()
+    if request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
+        return Facts(dict(parse_qsl(request.decoded_body().decode(errors="replace"))))
     try:
         body = json.loads(request.decoded_body())
     except ValueError:

@@ -35,6 +35,8 @@ class Site(Enum):
     CHATGPT = "chatgpt"
     OPENAI_AUTH = "openai-auth"
     GITHUB_API = "github-api"
+    GITHUB_WEB = "github-web"
+    """Where people sign in; everything else there is not pooled."""
     CAPI = "capi"
     """The Copilot API and the completions proxy (copilot.md 1.3, 1.4)."""
     ELSEWHERE = "elsewhere"
@@ -52,6 +54,8 @@ _SITES: dict[str, Site] = {
     "auth.openai.com": Site.OPENAI_AUTH,
     "api.github.com": Site.GITHUB_API,
     f"api.{TENANT}": Site.GITHUB_API,
+    "github.com": Site.GITHUB_WEB,
+    TENANT: Site.GITHUB_WEB,
 }
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 
 from h2.exceptions import ProtocolError
 
-from tests.upstream import codex, copilot
+from tests.upstream import codex, codex_signin, copilot, copilot_signin
 from tests.upstream.certs import Certificates
 from tests.upstream.exchange import Exchange, Route
 from tests.upstream.hosts import Site, serves_plan, site_of
@@ -20,7 +20,7 @@ from tests.upstream.tokens import Owned, read_token
 from tests.upstream.wire import App, Connection, Reply, Request
 from tests.upstream.world import HANDSHAKE, REQUEST, World
 
-_ROUTES = (*codex.ROUTES, *copilot.ROUTES)
+_ROUTES = (*codex.ROUTES, *codex_signin.ROUTES, *copilot.ROUTES, *copilot_signin.ROUTES)
 _BROKEN = frozenset({"close", "reset", "goaway", "hang"})
 _CODEX_SITES = frozenset({Site.CHATGPT, Site.OPENAI_AUTH})
 
@@ -151,14 +151,15 @@ def _mismatch(exchange: Exchange, owned: Owned, plan: str) -> str | None:
 
 def _credential(exchange: Exchange) -> str | None:
     if exchange.entry.route == "oauth-token":
-        return str(exchange.facts.body.get("refresh_token", ""))
+        body = exchange.facts.body
+        return str(body.get("refresh_token") or body.get("code", ""))
     header = exchange.request.headers.get("authorization")
     return header.partition(" ")[2] if header else None
 
 
 async def _unknown_path(exchange: Exchange, site: Site) -> None:
     exchange.entry.answer = "unknown-path"
-    if site is Site.ELSEWHERE:
+    if site in (Site.ELSEWHERE, Site.GITHUB_WEB):
         await exchange.answer(200, exchange.behaviour.body or {"host": exchange.request.host})
         return
     await exchange.answer(404, {"message": "Not Found", "detail": "Not Found"})

@@ -23,7 +23,7 @@ class Owned:
     """What a token says of itself."""
 
     kind: str
-    """`codex`, `github`, `copilot`, `session`, `refresh`, `turn-state` or `cipher`."""
+    """`codex`, `github`, `copilot`, `session`, `refresh`, `turn-state`, `cipher`, `device` or `ac`."""
     owner: str
     generation: int = 0
     expires_at: float | None = None
@@ -88,11 +88,12 @@ def copilot_token(name: str, plan: str, expires_at: float, generation: int = 0) 
 
 
 def carrier(kind: str, name: str, number: int) -> str:
-    """Something only its owner can read: kind `session`, `turn-state` or `cipher` (encrypted reasoning)."""
+    """Something only its owner can use: kind `session`, `turn-state` or `cipher` (encrypted reasoning), or a sign-in's
+    `device` code or `ac` (authorization code)."""
     return f"{kind}_{MARKER}_{check_name(name)}_{number}"
 
 
-_OPAQUE = re.compile(rf"(rt|session|turn-state|cipher)_{MARKER}_([a-z][a-z0-9]*)_(\d+)")
+_OPAQUE = re.compile(rf"(rt|session|turn-state|cipher|device|ac)_{MARKER}_([a-z][a-z0-9]*)_(\d+)")
 _GITHUB = re.compile(rf"gh[ou]_{MARKER}([a-z][a-z0-9]*){_PAD}*")
 _COPILOT = re.compile(rf"tid=([a-z][a-z0-9]*);exp=(\d+);.*:{MARKER}(\d+)")
 _CIPHERS = re.compile(rf"cipher_{MARKER}_([a-z][a-z0-9]*)_\d+".encode())

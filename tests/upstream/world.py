@@ -2,12 +2,14 @@
 
 import itertools
 import time
+import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.upstream import tokens
 from tests.upstream.hosts import copilot_endpoints
+from tests.upstream.signins import Grant, Person
 
 ANYBODY = "*"
 REQUEST, HANDSHAKE, PREWARM, FRAME = "request", "handshake", "prewarm", "frame"
@@ -98,6 +100,10 @@ class FakeAccount:
     """Access tokens of lower generations are refused with 401."""
     generation: int = 0
     """Codex: generation of the refresh token that is good now."""
+    others: set[int] = field(default_factory=set)
+    """Codex: those of earlier sign-ins, which are good as well."""
+    login: str = ""
+    """Copilot: the name on GitHub, which its owner can change; the account's own unless told."""
     minted: int = 0
     """Copilot: how many tokens were minted."""
     behaviours: list[Behaviour] = field(default_factory=list)
@@ -105,6 +111,7 @@ class FakeAccount:
     def __post_init__(self) -> None:
         tokens.check_name(self.name)
         self.plan = self.plan or ("plus" if self.provider == "codex" else "individual")
+        self.login = self.login or self.name
         self.account_id = self.account_id or tokens.codex_account_id(self.name)
         self.behaviours = [made(each) for each in self.behaviours]
 
@@ -115,8 +122,8 @@ class FakeAccount:
 
     @property
     def number(self) -> int:
-        """A GitHub user id."""
-        return int.from_bytes(self.name.encode()[:3], "big")
+        """A GitHub user id, which stays when the login changes."""
+        return zlib.crc32(self.name.encode())
 
 
 def made(behaviour: Behaviour | Mapping[str, Any]) -> Behaviour:
@@ -133,15 +140,26 @@ class World:
         self.strict = strict
         """Refuse foreign turn-states, ciphers and item ids, as the real services may."""
         self.numbers = itertools.count(1)
+        self.people: dict[str, Person] = {}
+        """Who signs in next, by provider."""
+        self.grants: dict[int, Grant] = {}
+        """By number."""
+        self.spent: set[str] = set()
+        """Device codes that were used."""
 
     @classmethod
     def from_script(cls, script: Mapping[str, Any]) -> "World":
-        """`{"accounts": {name: {provider, plan, behaviours, ...}}, "behaviours": [...], "strict": false}`."""
+        """`{"accounts": {name: {provider, plan, behaviours, ...}}, "behaviours": [...], "strict": false}`.
+
+        `"sign_ins": {name: {decision, pending, ...}}` says who signs in, one for each provider at most.
+        """
         world = cls(
             (FakeAccount(name=name, **fields) for name, fields in script.get("accounts", {}).items()),
             strict=script.get("strict", False),
         )
         world.everybody = [made(each) for each in script.get("behaviours", ())]
+        for account, fields in script.get("sign_ins", {}).items():
+            world.sign_in(account, fields)
         return world
 
     def behave(self, account: str, behaviours: Iterable[Behaviour | Mapping[str, Any]]) -> None:
@@ -158,6 +176,17 @@ class World:
             if not hasattr(self.accounts[account], name):
                 raise ValueError(f"an account has no {name!r}")
             setattr(self.accounts[account], name, value)
+
+    def sign_in(self, account: str, fields: Mapping[str, Any]) -> None:
+        """From now on this is who signs in at the account's provider; `fields` as in `Person`."""
+        self.people[self.accounts[account].provider] = Person(account, **fields)
+
+    def person(self, provider: str) -> Person:
+        """Who signs in: whoever was told, else the provider's first account."""
+        if provider not in self.people:
+            first = next(account.name for account in self.accounts.values() if account.provider == provider)
+            self.sign_in(first, {})
+        return self.people[provider]
 
     def pick(
         self, account: FakeAccount | None, place: str, route: str, host: str, model: str | None, *, reused: bool

@@ -1,7 +1,7 @@
 """What every command shares: the database option, plain errors, the console."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -12,6 +12,11 @@ from seatpool.providers.base import NotALogin
 from seatpool.store import Store, StoreError
 
 DATABASE_KEY = "seatpool.database"
+INTERRUPTED = 130
+"""128 and the number of SIGINT, as shells have it."""
+EMPTY_POOL = (
+    "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
+)
 
 
 def _keep_database(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:
@@ -45,6 +50,20 @@ def open_store() -> Iterator[Store]:
         yield store
     finally:
         store.close()
+
+
+@contextmanager
+def ending_cleanly(saved: Callable[[], Sequence[str]]) -> Iterator[None]:
+    """Ctrl-C, and a failure of the store in the middle: one line, which tells what was stored until then."""
+    try:
+        yield
+    except (KeyboardInterrupt, click.Abort):
+        names = ", ".join(saved())
+        click.echo(f"\nEnded; stored before that: {names}" if names else "\nEnded; nothing was changed.", err=True)
+        click.get_current_context().exit(INTERRUPTED)
+    except StoreError as error:
+        names = ", ".join(saved())
+        raise click.ClickException(f"{error}; stored before that: {names}" if names else str(error)) from error
 
 
 def console() -> Console:

@@ -6,6 +6,7 @@ import seatpool
 from seatpool.cli.accounts import account
 from seatpool.cli.common import PlainGroup, with_database
 from seatpool.cli.key import key
+from seatpool.cli.login import login
 from seatpool.cli.run import run
 from seatpool.cli.status import cooldown, status
 
@@ -17,13 +18,13 @@ def main() -> None:
     """One editor, several Copilot or Codex accounts of yours.
 
     \b
-    seatpool account import ~/.codex-work/auth.json --name work
+    seatpool login codex --name work
     seatpool run
     seatpool status
     """
 
 
-for command in (account, cooldown, key, run, status):
+for command in (account, cooldown, key, login, run, status):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -1,16 +1,18 @@
 """`seatpool status` and `seatpool cooldown`: how the pool stands, with or without a running proxy."""
 
 import json
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.common import PlainGroup, console, open_store, with_database
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.core import report
 from seatpool.core.model import QuotaWindow
+from seatpool.store import Store
 
 
 @click.command()
@@ -25,14 +27,24 @@ def status(as_json: bool) -> None:
     """
     now = utcnow()
     with open_store() as store:
-        changes = store.changes(None)
-    windows: dict[int, list[QuotaWindow]] = {}
-    for account_id, window in changes.windows:
-        windows.setdefault(account_id, []).append(window)
-    rows = report.rows(changes.accounts, windows, changes.cooldowns, now)
+        rows = status_rows(store, now)
     if as_json:
         click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
         return
+    console().print(status_table(rows, now) if rows else EMPTY_POOL)
+
+
+def status_rows(store: Store, now: datetime) -> tuple[report.AccountRow, ...]:
+    """Every account as it stands in the database."""
+    changes = store.changes(None)
+    windows: dict[int, list[QuotaWindow]] = {}
+    for account_id, window in changes.windows:
+        windows.setdefault(account_id, []).append(window)
+    return report.rows(changes.accounts, windows, changes.cooldowns, now)
+
+
+def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
+    """The rows for a person."""
     table = Table("account", "provider", "plan", "state", "quota left", "last used", box=None)
     for row in rows:
         table.add_row(
@@ -43,7 +55,7 @@ def status(as_json: bool) -> None:
             escape("\n".join(_window(w, now) for w in row.windows) or "not seen yet"),
             _ago(row.account.last_used_at, now),
         )
-    console().print(table if rows else "no account yet; add one with: seatpool account import PATH")
+    return table
 
 
 @click.group(cls=PlainGroup)

@@ -218,6 +218,10 @@ class ImportedLogin:
     """As `Account.handle`."""
     shared: bool = False
     """The program that wrote the file renews this login by itself: who else does signs it out (codex.md 4)."""
+    program: str = ""
+    """Who wrote the file, as people call it."""
+    note: str = ""
+    """What the login cannot serve, to be said after its name; empty where it serves everything."""
 
 
 class Provider(Protocol):

@@ -1,5 +1,6 @@
 """The tolerant reading of JSON: whatever an upstream or an editor sends, nothing here raises."""
 
+import re
 from collections.abc import Mapping
 from math import isfinite
 from typing import Any
@@ -8,6 +9,8 @@ import msgspec
 
 Json = Mapping[str, Any]
 NO_JSON: Json = {}
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 def read_json(content: bytes | str | msgspec.Raw) -> Any:
@@ -32,3 +35,8 @@ def number(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return stated if isfinite(stated) else None
+
+
+def stable_code(value: object) -> str:
+    """The value where it can stand in a log as a code, else an empty string."""
+    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""

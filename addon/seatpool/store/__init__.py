@@ -15,6 +15,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     accounts    credentials    cooldowns    observations    leases      one kind of row each, on an open transaction
     transactions  turns of the threads of one process
     store       the class that joins them
+    export      accounts with their logins as one encrypted file
 """
 
 from seatpool.store.errors import (

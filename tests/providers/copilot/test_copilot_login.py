@@ -40,6 +40,7 @@ def read(document: object, name: str = "apps.json") -> tuple[ImportedLogin, ...]
 def test_a_plugins_file_holds_a_login(name: str, document: object, app: str | None) -> None:
     (login,) = read(document, name)
     assert (login.name, login.identity, login.issuer) == ("Ann", "github.com/ann", "github.com")
+    assert (login.handle, login.shared, login.note) == ("github.com/ann", False, "")
     (credential,) = login.credentials
     assert (credential.kind, credential.token) == (CredentialKind.GITHUB_OAUTH, "ghu_FAKESECRETann")
     assert (credential.endpoints, credential.attributes.get("app")) == ({}, app)
@@ -85,7 +86,6 @@ def test_a_bad_entry_does_not_hide_a_good_one() -> None:
         ("apps.json", json.dumps({"github.com": entry(token="ghp_FAKESECRET0")}).encode(), "classic personal access"),
         ("apps.json", json.dumps({"github.com": entry(token="ghs_FAKESECRET0")}).encode(), "not a GitHub token"),
         ("apps.json", json.dumps({"github.com": entry(token="gho_FAKESECRET\r\nx: y")}).encode(), "not a GitHub token"),
-        ("apps.json", json.dumps({"github.com": {"oauth_token": "gho_FAKESECRET"}}).encode(), "whose token"),
         ("apps.json", json.dumps({"github.com": entry("a/../b")}).encode(), "whose token"),
     ],
 )
@@ -101,7 +101,8 @@ def test_a_broken_login_says_what_is_wrong_and_nothing_it_holds(name: str, conte
         ("auth.json", b'{"tokens":{"access_token":"FAKESECRET","account_id":"x"}}'),  # Codex's own
         ("auth.json", b""),
         ("hosts.json", b'{"example.com":{"user":"ann","oauth_token":"gho_FAKESECRET"}}'),
-        ("hosts.yml", b"github.com:\n    user: ann\n"),
+        ("hosts.yml", b"example.com:\n    user: ann\n    oauth_token: gho_FAKESECRET\n"),
+        ("compose.yml", b"services:\n  github.com:\n    user: ann\n"),
         ("package.json", b'{"name":"x","version":"1"}'),
         ("x", b"[]"),
         ("x", b"7"),
@@ -111,6 +112,11 @@ def test_a_broken_login_says_what_is_wrong_and_nothing_it_holds(name: str, conte
 )
 def test_a_foreign_file_is_not_ours(name: str, content: bytes) -> None:
     assert COPILOT.read_login(name, content) is None
+
+
+def test_an_entry_without_a_user_has_to_be_asked_about() -> None:
+    (login,) = read({"github.com": {"oauth_token": "gho_FAKESECRET"}})
+    assert (login.identity, login.handle, login.issuer) == (None, None, "github.com")
 
 
 _JSON = st.recursive(

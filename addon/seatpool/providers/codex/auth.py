@@ -48,7 +48,12 @@ def is_backend(origin: str) -> bool:
 
 def may_receive(account: Account, origin: str) -> bool:
     """Whether a credential of `account` may go to `origin`: model hosts, and the issuer's for renewals."""
-    return account.provider is ProviderName.CODEX and (is_backend(origin) or _is(_AUTH, origin))
+    return account.provider is ProviderName.CODEX and is_issuers(origin)
+
+
+def is_issuers(origin: str) -> bool:
+    """Whether an origin belongs to who issues Codex logins: a model host, or the one that signs people in."""
+    return is_backend(origin) or _is(_AUTH, origin)
 
 
 def _is(pattern: re.Pattern[str], origin: str) -> bool:

@@ -45,8 +45,10 @@ def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
 def _complain_of_damage(name: str, content: bytes) -> None:
     if name == FILE_NAME and not content.strip():
         raise NotALogin(f"{name} is empty")
-    if content.lstrip().startswith(b"{") and any(f'"{key}"'.encode() in content for key in CODEX_KEYS):
-        raise NotALogin(f"{name} looks like a login of Codex but is not whole JSON: is it truncated?")
+    if not content.lstrip().startswith(b"{"):
+        return
+    if name == FILE_NAME or any(f'"{key}"'.encode() in content for key in CODEX_KEYS):
+        raise NotALogin(f"{name} looks like a login but is not whole JSON: is it truncated?")
 
 
 def _codex_login(name: str, fields: Json) -> ImportedLogin:
@@ -61,6 +63,7 @@ def _codex_login(name: str, fields: Json) -> ImportedLogin:
         raise NotALogin(f"{name} holds no tokens: sign in with `codex login`, with the credentials kept in a file")
     return _login(
         name,
+        "Codex",
         access=plain(tokens.get("access_token")),
         refresh=plain(tokens.get("refresh_token")),
         account_id=plain(tokens.get("account_id")),
@@ -71,6 +74,7 @@ def _codex_login(name: str, fields: Json) -> ImportedLogin:
 def _opencode_login(name: str, entry: Json) -> ImportedLogin:
     return _login(
         name,
+        "opencode",
         access=plain(entry.get("access")),
         refresh=plain(entry.get("refresh")),
         account_id=plain(entry.get("accountId")),
@@ -80,6 +84,7 @@ def _opencode_login(name: str, entry: Json) -> ImportedLogin:
 
 def _login(
     name: str,
+    program: str,
     *,
     access: str | None,
     refresh: str | None,
@@ -112,6 +117,8 @@ def _login(
         issuer=ISSUER,
         credentials=(credential,),
         plan=granted.plan or who.plan,
+        shared=refresh is not None,
+        program=program,
     )
 
 

@@ -58,6 +58,7 @@ CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 """Codex's own public OAuth client, which the login was made with (codex.md 4)."""
 TOKEN_URL = AUTH_ORIGIN + "/oauth/token"
 CHECK_URL = CHATGPT + "/backend-api/wham/accounts/check"
+USAGE_URL = CHATGPT + "/backend-api/wham/usage"
 
 DEFAULT_CLIENT_HEADERS = (("user-agent", "codex_exec/0.169.0"), ("originator", "codex_exec"))
 """Stands in until the person's own editor was seen; the newest client on 2026-11-21 (codex.md 2.1)."""
@@ -93,6 +94,7 @@ class Place:
     override: str | None = None
     fedramp: bool = False
     plan: str | None = None
+    deactivated: bool = False
     located: Located = Located.ASSUMED
 
 
@@ -108,10 +110,10 @@ def renew(need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
         if isinstance(result, RenewalRefused):
             return result
         current = result
-    answer = yield _check_request(need, current)
+    answer = yield owners_request(CHECK_URL, current, _client(need))
     claims = read_claims(current.token)
     place = read_place(_reply(answer), _account_id(current, claims))
-    return Renewed(_placed(current, place, claims), plan=(place and place.plan) or claims.plan)
+    return Renewed(placed(current, place, claims), plan=(place and place.plan) or claims.plan)
 
 
 def _refresh(need: RenewalNeed, current: Credential, now: Callable[[], datetime]) -> _Part:
@@ -187,7 +189,11 @@ def read_place(reply: HttpReply | None, account_id: str | None) -> Place | None:
 def _place(entry: Json) -> Place:
     stated, override = text(entry.get("workspace_backend_origin")), text(entry.get("account_routing_override"))
     origin = CHATGPT if stated == NO_CONSTRAINT else (stated or "").lower().removesuffix("/")
-    known = Place(fedramp=truth(entry.get("is_fedramp_compliant_workspace")), plan=text(entry.get("plan_type")))
+    known = Place(
+        fedramp=truth(entry.get("is_fedramp_compliant_workspace")),
+        plan=text(entry.get("plan_type")),
+        deactivated=truth(entry.get("is_deactivated")),
+    )
     # `lower` can make ASCII of other letters; what is not ASCII is no origin of ours.
     if not (stated or "").isascii() or not is_backend(origin) or override not in OVERRIDES | {NO_CONSTRAINT}:
         return known
@@ -195,7 +201,7 @@ def _place(entry: Json) -> Place:
     return replace(known, origin=origin, override=located, located=Located.ASKED)
 
 
-def _placed(credential: Credential, place: Place | None, claims: Claims) -> Credential:
+def placed(credential: Credential, place: Place | None, claims: Claims) -> Credential:
     """The credential with its endpoints and what else its requests need."""
     if place is None and is_backend(credential.endpoints.get("api", "")):
         return replace(credential, attributes=_with(credential.attributes, {ATTR_LOCATED: Located.KEPT.value}))
@@ -236,11 +242,14 @@ def _token_request(need: RenewalNeed, refresh_token: str) -> HttpRequest:
     return HttpRequest("POST", TOKEN_URL, headers, msgspec.json.encode(body))
 
 
-def _check_request(need: RenewalNeed, credential: Credential) -> HttpRequest:
+def owners_request(
+    url: str, credential: Credential, client: tuple[tuple[str, str], ...] = DEFAULT_CLIENT_HEADERS
+) -> HttpRequest:
+    """What the owner of a credential asks of herself."""
     account_id = _account_id(credential, read_claims(credential.token))
     owner = ((ACCOUNT_ID, account_id),) if account_id else ()
     token = (AUTHORIZATION, f"Bearer {credential.token}")
-    return HttpRequest("GET", CHECK_URL, (token, *owner, *_client(need)))
+    return HttpRequest("GET", url, (token, *owner, *client))
 
 
 def _refusal(reply: HttpReply, now: datetime) -> RenewalRefused:

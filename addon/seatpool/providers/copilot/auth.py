@@ -92,6 +92,17 @@ def tenant_of(issuer: str) -> str | None:
     return issuer if _TENANT.fullmatch(issuer) else None
 
 
+def issuer_of(host: str) -> str | None:
+    """The host itself where it issues logins: `github.com`, or a tenant's."""
+    return GITHUB if host == GITHUB else tenant_of(host)
+
+
+def is_issuers(origin: str) -> bool:
+    """Whether an origin belongs to an issuer and takes part in signing in: the issuer's own host or its REST host."""
+    host = _host(origin)
+    return host is not None and issuer_of(host.removeprefix("api.")) is not None
+
+
 def default_endpoints(issuer: str) -> Mapping[str, str]:
     """Where an account is served whose credential named no host (copilot.md 1.1)."""
     if issuer == GITHUB:

@@ -13,8 +13,8 @@ from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
 from seatpool.providers.copilot import quota
-from seatpool.providers.copilot.wire import retry_after, stable_code, text
-from seatpool.providers.tolerant import Json, mapping, read_json
+from seatpool.providers.copilot.wire import retry_after, text
+from seatpool.providers.tolerant import Json, mapping, read_json, stable_code
 
 
 class Reach(Enum):

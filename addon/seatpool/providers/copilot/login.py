@@ -1,113 +1,125 @@
-"""Logins in the files of Copilot's plugins: `apps.json` and the older `hosts.json` (copilot-observed.md 1)."""
+"""Logins in the files of programs that sign in with GitHub, told apart by what is in them.
 
-import re
-from collections.abc import Iterator
+Copilot's plugins (`apps.json`, the older `hosts.json`, and the language server's `auth.db`), the Copilot CLI
+(`config.json`), opencode (`auth.json`), the GitHub CLI (`hosts.yml`), and a token alone (copilot-observed.md 1).
+"""
 
-from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import ImportedLogin, NotALogin
-from seatpool.providers.copilot.auth import GITHUB, tenant_of
+from seatpool.providers.copilot import login_authdb, login_gh
+from seatpool.providers.copilot.auth import GITHUB
+from seatpool.providers.copilot.found import CLI_APP, OPENCODE_APP, Found, issuer_of, one_each
 from seatpool.providers.copilot.wire import text
 from seatpool.providers.tolerant import Json, mapping, read_json
 
-FILES = ("apps.json", "hosts.json")
+PLUGIN_FILES = ("apps.json", "hosts.json")
+BARE_TOKEN = "a token"  # noqa: S105 # how a person calls it
+"""`program` of a login that is a token alone, which says neither whose it is nor who issued it."""
+
 _TOKEN_FIELD = "oauth_token"  # noqa: S105 # a field's name
-
-ATTR_APP = "app"
-"""Key of the credential's attributes: client id of the app that the person signed in with."""
-
-_MINTING_APPS = ("Iv1.b507a08c87ecfe98", "Ov23liV9UpD7Rnfnskm3", "01ab8ac9400c4e429b23")
-"""Apps whose tokens can be exchanged; where one person has several, theirs serve more requests (copilot.md 10)."""
-
-_Entry = tuple[str, str, Json]
-"""Issuer, key, value."""
-
-_TOKEN = re.compile(r"(?:gho|ghu|github_pat)_\w{4,255}", re.ASCII)
-_USER = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,99})", re.ASCII)
+_CLI_FIELDS = ("authTokens", "copilotTokens", "copilot_tokens")
+"""As 1.0.102 writes it, and as earlier versions did."""
+_CLI_USERS = ("loggedInUsers", "logged_in_users")
+_BEGINNINGS = ("gho_", "ghu_", "ghp_", "github_pat_")
+_LONGEST_TOKEN = 300
 
 
 def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
-    """The logins in a plugin's file, one per person; None when it is not such a file.
+    """The logins in a file, one per person; None when it is not such a file.
 
-    Raises `NotALogin` when it is one, but is cut short or has no token that Copilot takes.
+    `identity` is None where the file does not say whose the token is. Raises `NotALogin` when it is such a file, but
+    is cut short or has no token that Copilot takes.
     """
-    document = read_json(content.removeprefix(b"\xef\xbb\xbf"))
+    if content.startswith(login_authdb.MAGIC):
+        return login_authdb.read(name, content)
+    plain = content.removeprefix(b"\xef\xbb\xbf")
+    document = read_json(_without_comments(plain))
     if document is None:
-        if name in FILES or _TOKEN_FIELD.encode() in content:
-            raise NotALogin(f"{name}: not complete JSON" if content.strip() else f"{name}: empty")
+        found_alone = _bare_token(name, plain) or login_gh.read(name, plain)
+        if found_alone is None:
+            _complain_of_damage(name, plain)
+        return found_alone
+    fields = mapping(document)
+    for read in (_copilot_cli, _opencode, _plugins):
+        if (found := read(name, fields)) is not None:
+            return one_each(name, found)
+    if name in (*PLUGIN_FILES, login_gh.FILE_NAME) and document == {}:
+        raise NotALogin(f"{name}: nobody is signed in")
+    return None
+
+
+def _without_comments(content: bytes) -> bytes:
+    """Whole lines of comment, as the Copilot CLI puts above its JSON; no JSON string goes over a line's end."""
+    if b"//" not in content:
+        return content
+    return b"\n".join(line for line in content.splitlines() if not line.lstrip().startswith(b"//"))
+
+
+def _complain_of_damage(name: str, content: bytes) -> None:
+    fields = (_TOKEN_FIELD, "github-copilot", *_CLI_FIELDS, *_CLI_USERS)
+    if name in PLUGIN_FILES or any(f'"{field}"'.encode() in content for field in fields):
+        raise NotALogin(f"{name}: not complete JSON" if content.strip() else f"{name}: empty")
+
+
+def _bare_token(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
+    """A lone line with a token, as `gh auth token` prints it."""
+    stripped = content.strip()
+    if len(stripped) > _LONGEST_TOKEN or not stripped.startswith(tuple(b.encode() for b in _BEGINNINGS)):
         return None
-    ours: list[_Entry] = [
-        (issuer, key, entry)
-        for key, entry in mapping(document).items()
-        if isinstance(entry, dict) and (issuer := _issuer(key)) is not None and _looks_ours(key, entry)
+    token = stripped.decode("ascii", "replace")
+    return one_each(name, [Found(GITHUB, "", token, "", BARE_TOKEN)])
+
+
+# -- Copilot's plugins
+
+
+def _plugins(_name: str, document: Json) -> list[Found] | None:
+    found = [
+        Found(issuer, text(entry.get("user")), text(entry.get(_TOKEN_FIELD)), _app(key, entry), "the editor")
+        for key, entry in document.items()
+        if isinstance(entry, dict) and (issuer := issuer_of(key)) is not None and _looks_ours(key, entry)
     ]
-    if not ours:
-        if name in FILES and document == {}:
-            raise NotALogin(f"{name}: nobody is signed in")
-        return None
-    return _one_each(name, ours)
+    return found or None
 
 
-def _issuer(key: str) -> str | None:
-    """The host of `github.com`, `github.com:<app>` or a tenant's."""
-    host = key.lower().removeprefix("https://").partition(":")[0].rstrip("/")
-    return GITHUB if host == GITHUB else tenant_of(host)
+def _app(key: str, entry: Json) -> str:
+    return text(entry.get("githubAppId")) or key.removeprefix("https://").partition(":")[2]
 
 
 def _looks_ours(key: str, entry: Json) -> bool:
     return _TOKEN_FIELD in entry or "githubAppId" in entry or (":" in key and "user" in entry) or set(entry) == {"user"}
 
 
-def _one_each(name: str, entries: list[_Entry]) -> tuple[ImportedLogin, ...]:
-    """A login per person, from the app whose tokens can do most."""
-    found: dict[str | None, ImportedLogin] = {}
-    reasons: list[str] = []
-    for login in _read_all(name, entries, reasons):
-        rival = found.get(login.identity)
-        if rival is None or _rank(login) < _rank(rival):
-            found[login.identity] = login
-    if not found:
-        raise NotALogin(reasons[0])
-    return tuple(found.values())
+# -- the Copilot CLI
 
 
-def _read_all(name: str, entries: list[_Entry], reasons: list[str]) -> Iterator[ImportedLogin]:
-    for issuer, key, entry in entries:
-        wrong = _wrong(entry)
-        if wrong is not None:
-            reasons.append(f"{name}: {wrong}")
-            continue
-        user = text(entry.get("user"))
-        app = text(entry.get("githubAppId")) or key.removeprefix("https://").partition(":")[2]
-        credential = Credential(
-            CredentialKind.GITHUB_OAUTH,
-            text(entry.get(_TOKEN_FIELD)),
-            attributes={ATTR_APP: app} if app else {},
+def _copilot_cli(name: str, document: Json) -> list[Found] | None:
+    """Entries are keyed `https://<host>:<user>`, and once more with `:github` behind it."""
+    held = next((mapping(document[field]) for field in _CLI_FIELDS if field in document), None)
+    if held is None and not any(document.get(field) for field in _CLI_USERS):
+        return None
+    found = [
+        Found(issuer, parts[0], text(mapping(entry).get("token")) or text(entry), CLI_APP, "the Copilot CLI")
+        for key, entry in (held or {}).items()
+        if (issuer := issuer_of(key)) is not None and (parts := key.removeprefix("https://").split(":")[1:])
+    ]
+    if not found and any(document.get(field) for field in _CLI_USERS):
+        raise NotALogin(
+            f"{name}: the Copilot CLI keeps its token in the system's keychain;"
+            " sign in for the pool with: seatpool login copilot --app cli"
         )
-        tenant = issuer.removesuffix(".ghe.com") if issuer != GITHUB else ""
-        yield ImportedLogin(
-            provider=ProviderName.COPILOT,
-            name=f"{user}-{tenant}" if tenant else user,
-            identity=f"{issuer}/{user}".lower(),
-            issuer=issuer,
-            credentials=(credential,),
-        )
+    return found
 
 
-def _wrong(entry: Json) -> str | None:
-    """What is wrong with an entry, without a word of what it holds."""
-    token = text(entry.get(_TOKEN_FIELD))
-    if not token:
-        return "holds no token; sign in again in the editor"
-    if token.startswith("ghp_"):
-        return (
-            "holds a classic personal access token (ghp_), which Copilot does not take; sign in with the editor instead"
-        )
-    if not _TOKEN.fullmatch(token):
-        return "holds something that is not a GitHub token of an editor"
-    if not _USER.fullmatch(text(entry.get("user"))):
-        return "does not say whose token it holds; sign in again in the editor"
-    return None
+# -- opencode
 
 
-def _rank(login: ImportedLogin) -> int:
-    return 0 if login.credentials[0].attributes.get(ATTR_APP) in _MINTING_APPS else 1
+def _opencode(name: str, document: Json) -> list[Found] | None:
+    """`refresh` is what it sends; `access` is the same (copilot.md 2.6). It does not keep whose it is."""
+    entry = mapping(document.get("github-copilot"))
+    if entry.get("type") != "oauth":
+        return None
+    issuer = issuer_of(text(entry.get("enterpriseUrl")) or GITHUB)
+    if issuer is None:
+        raise NotALogin(f"{name}: opencode is signed in at a host without Copilot; only github.com and GHE.com have it")
+    token = text(entry.get("refresh")) or text(entry.get("access"))
+    return [Found(issuer, "", token, OPENCODE_APP, "opencode")]

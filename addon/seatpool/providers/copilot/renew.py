@@ -22,8 +22,8 @@ from seatpool.providers.base import (
     Renewed,
 )
 from seatpool.providers.copilot import auth, quota
-from seatpool.providers.copilot.wire import AUTHORIZATION, moment, retry_after, stable_code, text
-from seatpool.providers.tolerant import Json, mapping, number, read_json
+from seatpool.providers.copilot.wire import AUTHORIZATION, moment, retry_after, text
+from seatpool.providers.tolerant import Json, mapping, number, read_json, stable_code
 
 CLIENT_HEADERS = (
     "editor-version",
@@ -108,7 +108,7 @@ def _minted(account: Account, reply: HttpReply, now: datetime) -> Renewed | Rene
     envelope = mapping(read_json(reply.body))
     token = text(envelope.get("token"))
     life = _life(envelope, reply.headers, now)
-    if not _printable(token) or life is None:
+    if not printable(token) or life is None:
         return RenewalRefused("unreadable-token", durable=False)
     if life <= auth.LEAST_LEFT:
         return RenewalRefused("short-lived-token", durable=False, retry_at=now + RETRY_SHORT_LIVED)
@@ -155,13 +155,18 @@ def _exchange_refused(reply: HttpReply, now: datetime) -> RenewalRefused:
     if notification and reply.status == 403:
         durable = notification != _PASSING
         return RenewalRefused(notification, durable, revoked=durable)
-    if reply.status == 429 or _RATE_LIMITED in message:
+    if reply.status == 429 or rate_limited(message):
         return RenewalRefused("rate-limited", durable=False, retry_at=_wait(reply.headers, now))
     if reply.status == 403 and _NOT_OUR_APP in message:
         return RenewalRefused("not-an-editor-token", durable=False, kind_only=True)
     known = _BY_STATUS.get(reply.status, _Refusal(f"http-{reply.status}"))
     retry_at = None if known.durable or known.kind_only else _wait(reply.headers, now)
     return RenewalRefused(known.code, known.durable, retry_at, known.kind_only)
+
+
+def rate_limited(message: str) -> bool:
+    """Whether an error's text, in lower case, speaks of too many requests, whatever its status."""
+    return _RATE_LIMITED in message
 
 
 def _notification(document: Json) -> str:
@@ -183,16 +188,26 @@ def _look_up(need: RenewalNeed, now: Clock) -> Renewal:
     login = need.held.get(CredentialKind.GITHUB_OAUTH)
     if login is None:
         return RenewalRefused("no-github-token", durable=False, kind_only=True)
-    reply = yield _get(need, "/copilot_internal/user", f"Bearer {login.token}", _USER_VERSION)
-    if not isinstance(reply, HttpReply):
+    reply = yield user_request(need, login)
+    return read_user(need.account, login, reply if isinstance(reply, HttpReply) else None, now())
+
+
+def user_request(need: RenewalNeed, login: Credential) -> HttpRequest:
+    """Asks for an account's own record."""
+    return _get(need, "/copilot_internal/user", f"Bearer {login.token}", _USER_VERSION)
+
+
+def read_user(account: Account, login: Credential, reply: HttpReply | None, now: datetime) -> Renewed | RenewalRefused:
+    """What the record says: where the login is served, its plan and its quota."""
+    if reply is None:
         return RenewalRefused("unanswered", durable=False)
     user = mapping(read_json(reply.body))
     if reply.status != 200:
-        return _look_up_refused(reply, user, now())
+        return _look_up_refused(reply, user, now)
     if not user:
         return RenewalRefused("unreadable-user", durable=False)
     plan = stable_code(user.get("copilot_plan")) or None
-    return Renewed(_placed(login, need.account, user), plan, quota.of_user(user, now()))
+    return Renewed(_placed(login, account, user), plan, quota.of_user(user, now))
 
 
 def _look_up_refused(reply: HttpReply, document: Json, now: datetime) -> RenewalRefused:
@@ -225,7 +240,7 @@ def _open_session(need: RenewalNeed, now: Clock) -> Renewal:
         return RenewalRefused(f"http-{reply.status}", durable=False, retry_at=until, kind_only=True)
     told = mapping(read_json(reply.body))
     token = text(told.get("session_token"))
-    if not _printable(token):
+    if not printable(token):
         return RenewalRefused("unreadable-session", durable=False, kind_only=True)
     ends = moment(told.get("expires_at"), now()) or now() + SESSION_LIFE
     return Renewed(Credential(CredentialKind.COPILOT_SESSION, token, expires_at=ends))
@@ -251,7 +266,7 @@ _WAYS: Mapping[CredentialKind, Callable[[RenewalNeed, Clock], Renewal]] = Mappin
 _VISIBLE = re.compile(r"[!-~]+")
 
 
-def _printable(token: str) -> bool:
+def printable(token: str) -> bool:
     """Whether a token can be put into a header as it is."""
     return _VISIBLE.fullmatch(token) is not None
 

@@ -1,6 +1,5 @@
 """Names on the wire, and the tolerant reading of texts and times: whatever is sent, nothing here raises."""
 
-import re
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
@@ -16,17 +15,10 @@ BEYOND_REASON = timedelta(days=40)
 LONG_PAST = timedelta(days=40)
 """A reset this far back is a zero date, not a window that has just ended."""
 
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
-
 
 def text(value: object) -> str:
     """The value where it is a string, else an empty one."""
     return value if isinstance(value, str) else ""
-
-
-def stable_code(value: object) -> str:
-    """The value where it can stand in a log as a code, else an empty string."""
-    return value if isinstance(value, str) and _CODE.fullmatch(value) else ""
 
 
 def truth(value: object) -> bool | None:
