@@ -1,4 +1,4 @@
-"""Who is chosen: eligible accounts by priority, then most quota left, then least recently used; conversations stay."""
+"""Who is chosen: eligible accounts in the strategy's order, equals in turn; conversations stay."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from seatpool.core.model import (
 )
 from seatpool.core.selection import RENEWAL, Demand, Exhausted, Selection, select
 from seatpool.core.state import PoolState
+from seatpool.core.strategy import Strategy, rank
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CODEX = Demand(ProviderName.CODEX)
@@ -77,8 +78,9 @@ def test_the_tightest_window_counts_and_a_reset_one_no_more() -> None:
 def test_an_account_known_to_be_empty_is_asked_last_whatever_its_priority() -> None:
     state = pool(account(1, priority=1), account(2, priority=2))
     state.observe(1, window(0.0), NOW)
+    state.observe(2, window(0.2), NOW)
     assert chosen(state) == 2
-    assert chosen(state, now=NOW + timedelta(hours=4)) == 1  # its window was reset at +3 h
+    assert chosen(state, now=NOW + timedelta(hours=4)) == 1  # both were reset at +3 h: priority decides
 
 
 def test_a_newer_observation_is_not_undone_by_an_older_one() -> None:
@@ -160,11 +162,11 @@ def test_an_account_that_is_put_again_is_not_chosen_twice_over() -> None:
 
 def test_without_regard_to_quota_priority_alone_decides() -> None:
     state = pool(account(1, priority=1), account(2, priority=2))
-    state.rank(by_quota=False, now=NOW)
+    state.rank(None, NOW)
     state.observe(1, window(0.0), NOW)
     state.use(1, NOW)
     assert chosen(state) == 1
-    state.rank(by_quota=True, now=NOW)
+    state.rank(Strategy.QUOTA, NOW)
     assert chosen(state) == 2
 
 
@@ -206,5 +208,5 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
         assert set(ready) == expected
         assert state.usable[ProviderName.CODEX] == sum(a.usable for a in state.accounts.values())
         assert len(ready) == len(expected)
-        lefts = [round(state.left(i, now) * 100) for i in ready]
-        assert lefts == sorted(lefts, reverse=True)
+        ranks = [rank(Strategy.QUOTA, state.candidate(i, now)) for i in ready]
+        assert ranks == sorted(ranks)

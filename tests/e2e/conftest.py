@@ -32,8 +32,8 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 """Codex: alice and bob are pooled. Copilot: carol and dave are; emma is the editor's own."""
 
 
-ALONE = {"pool_learn": "false"}
-"""The editor's own account stays out of the pool, so that a test tells by the account who chose it."""
+ALONE = {"pool_learn": "false", "pool_strategy": "priority"}
+"""The editor's own account stays out of the pool, and the others are asked in the order in which a test names them."""
 
 
 def codex_headers(conversation: str = "talk", who: str = EDITOR, **more: str) -> dict[str, str]:

@@ -74,7 +74,7 @@ async def test_no_slot_is_left_by_a_client_that_leaves_while_a_token_is_renewed(
     issuer.go_on.set()
     await deciding
     assert pool.service is not None
-    assert +pool.service.in_flight == {}
+    assert pool.service.knowledge.state.in_flight == {}
     assert len(pool.exchanges) == 0
 
 
@@ -83,7 +83,7 @@ async def test_no_slot_is_left_by_a_client_that_leaves_during_a_decision(pool: P
     issuer.go_on.set()
     flow = flow_of(pool)
     await pool.request(flow)
-    assert sum(pool.service.in_flight.values()) == 1
+    assert sum(pool.service.knowledge.state.in_flight.values()) == 1
     issuer.go_on.clear()
     issuer.asked.clear()
     flow.response = http.Response.make(429, b'{"error":{"type":"usage_limit_reached"}}')
@@ -92,7 +92,7 @@ async def test_no_slot_is_left_by_a_client_that_leaves_during_a_decision(pool: P
     pool.client_disconnected(flow.client_conn)
     issuer.go_on.set()
     await deciding
-    assert +pool.service.in_flight == {}
+    assert pool.service.knowledge.state.in_flight == {}
 
 
 async def test_the_ordinary_end_frees_the_slot_once(pool: Pool, issuer: SlowIssuer) -> None:
@@ -103,4 +103,4 @@ async def test_the_ordinary_end_frees_the_slot_once(pool: Pool, issuer: SlowIssu
     pool.response(flow)
     pool.error(flow)
     pool.client_disconnected(flow.client_conn)
-    assert dict(pool.service.in_flight) in ({1: 0}, {2: 0})
+    assert pool.service.knowledge.state.in_flight == {}

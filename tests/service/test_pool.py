@@ -61,7 +61,7 @@ async def test_spent_quota_is_stored_before_the_next_account_is_asked(
     ]
     assert second.number == 2
     assert second.fresh_connection
-    assert service.in_flight == {first.account.id: 0, second.account.id: 1}
+    assert service.knowledge.state.in_flight == {second.account.id: 1}
 
 
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
@@ -75,7 +75,7 @@ async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(st
     assert [a is not None for a in answers] == [True, True, True, False], "once per account, beyond max_attempts"
     assert trail.soonest is not None
     assert trail.soonest[1] == 2, "the second attempt's refusal ends first"
-    assert +service.in_flight == {}, "every slot is free again"
+    assert service.knowledge.state.in_flight == {}, "every slot is free again"
     after = await service.assign(service.open("flow-2", FACTS, Headers()))
     assert isinstance(after, Exhausted)
     assert after.limited
@@ -102,10 +102,10 @@ async def test_a_slot_is_freed_exactly_once(store: Store, issuer: Issuer, servic
     sign_in(store, issuer, "alice")
     service.load()
     trail, assignment = await begin(service)
-    assert service.in_flight[assignment.account.id] == 1
+    assert service.knowledge.state.in_flight[assignment.account.id] == 1
     service.release(trail)
     service.release(trail)
-    assert service.in_flight[assignment.account.id] == 0
+    assert service.knowledge.state.in_flight[assignment.account.id] == 0
 
 
 async def test_a_401_renews_once_and_stays_on_the_account_then_moves_on(

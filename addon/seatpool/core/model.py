@@ -29,6 +29,16 @@ class CredentialKind(StrEnum):
     """Auto mode's second credential, bound to the account that asked for it (copilot.md 4)."""
 
 
+class Keeping(StrEnum):
+    """How free its owner is with an account's quota."""
+
+    NORMAL = "normal"
+    EXPENDABLE = "expendable"
+    """To be used before the others."""
+    PRESERVED = "preserved"
+    """Only when no other account can serve."""
+
+
 class ScopeKind(StrEnum):
     """How much of an account a cooldown takes out of selection."""
 
@@ -86,6 +96,9 @@ class Account:
     last_used_at: datetime | None = None
     handle: str | None = None
     """A name that upstream lets its owner change, such as `github.com/alice`; tells a login that knows no more."""
+    weight: float = 1.0
+    """Its share of requests beside the others', where the strategy is `weighted`."""
+    keeping: Keeping = Keeping.NORMAL
     learnt: bool = False
     """The account that an editor is signed in with, known from its own traffic: we hold no login of it."""
 

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from seatpool.core.strategy import Strategy
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -11,6 +13,8 @@ class Policy:
     """Sendings of one request at most; a walk for spent quota may go on, once per account (promises.md)."""
     rotate_on_limit: bool = True
     """False: a limited account's refusal is the editor's to see, and no cooldown follows from it."""
+    strategy: Strategy = Strategy.QUOTA
+    """In which order accounts are asked."""
     learn: bool = True
     """The accounts that editors are signed in with serve as well."""
 
@@ -31,3 +35,8 @@ class Policy:
     """A conversation stays where it is while it goes on: its reasoning may be readable there alone (codex.md 2.3)."""
     affinity_limit: int = 10_000
     """Conversations remembered; the oldest are forgotten first."""
+
+    @property
+    def order(self) -> Strategy | None:
+        """The strategy; None where limits are to move nobody: then priority alone decides."""
+        return self.strategy if self.rotate_on_limit else None

@@ -1,7 +1,8 @@
 """What one process knows of the pool, indexed so that choosing costs the same with ten accounts and ten thousand.
 
 Mutable, yet pure: it changes only by what it is told, and never asks the time. Accounts that may be asked stand in one
-sorted list per provider, best first; the others rest until a cooldown ends, which a heap of moments remembers.
+sorted list per provider, best first; the others rest until a cooldown ends, which a heap of moments remembers. A score
+moves with the time, so each is taken anew every two minutes.
 """
 
 from bisect import bisect_left, insort
@@ -10,17 +11,20 @@ from collections.abc import Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 
+from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.scoring import Score, score
+from seatpool.core.strategy import Candidate, Rank, Strategy
 
-Rank = tuple[bool, int, int, float, int]
-"""Known empty, priority, minus the percent left, last use (s since the epoch), account id: least is best."""
+RESCORE_S = 120.0
+"""Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
 
 
 class PoolState:
     """Accounts, quota windows, cooldowns and affinities of every provider."""
 
-    def __init__(self, *, by_quota: bool = True) -> None:
-        self._by_quota = by_quota
+    def __init__(self, strategy: Strategy | None = Strategy.QUOTA) -> None:
+        self._strategy = strategy
         self.accounts: dict[int, Account] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
@@ -28,16 +32,20 @@ class PoolState:
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
         self._rank: dict[int, Rank] = {}
+        self.in_flight: Counter[int] = Counter()
+        """Requests that each account serves at this moment."""
         self._used: dict[int, float] = {}
+        self._served: dict[int, float] = {}
+        self._scores: dict[int, Score] = {}
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
         self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._here: set[int] = set()
         """Learnt accounts whose editor is signed in behind this very proxy."""
 
-    def rank(self, *, by_quota: bool, now: datetime) -> None:
-        """Order the accounts by quota and use, or (False) by priority alone: then a limit moves nobody."""
-        self._by_quota = by_quota
+    def rank(self, strategy: Strategy | None, now: datetime) -> None:
+        """Order the accounts anew; None: by priority alone, so that a limit moves nobody."""
+        self._strategy = strategy
         for account_id in self.accounts:
             self._replace(account_id, now)
 
@@ -50,6 +58,10 @@ class PoolState:
         if account.last_used_at is not None:
             used = account.last_used_at.timestamp()
             self._used[account.id] = max(used, self._used.get(account.id, 0.0))
+        if account.id not in self._served:
+            # Where the others are: a newcomer gets its share from now on, not everything until it has caught up.
+            self._served[account.id] = min(self._served.values(), default=0.0)
+        self._scores.pop(account.id, None)
         self._place(account.id, now)
 
     def forget(self, account_id: int) -> None:
@@ -57,7 +69,15 @@ class PoolState:
         self._withdraw(account_id)
         self._count(account_id, -1)
         self._here.discard(account_id)
-        for known in (self.accounts, self.windows, self.cooldowns, self._used, self._alarm):
+        for known in (
+            self.accounts,
+            self.windows,
+            self.cooldowns,
+            self._used,
+            self._served,
+            self._scores,
+            self._alarm,
+        ):
             known.pop(account_id, None)
 
     def forget_all_but(self, account_ids: Iterable[int]) -> None:
@@ -88,6 +108,7 @@ class PoolState:
         known[window.bucket] = window
         changed = before is None or _visible(before) != _visible(window)
         if changed:
+            self._scores.pop(account_id, None)
             self._replace(account_id, now)
         return changed
 
@@ -108,7 +129,41 @@ class PoolState:
     def use(self, account_id: int, now: datetime) -> None:
         """Note that a request went to an account."""
         self._used[account_id] = now.timestamp()
-        self._replace(account_id, now)
+        account = self.accounts.get(account_id)
+        if account is not None:
+            self._served[account_id] = self._served.get(account_id, 0.0) + 1.0 / account.weight
+            self._replace(account_id, now)
+
+    def acquire(self, account_id: int, now: datetime) -> None:
+        """Take one of an account's slots."""
+        self.in_flight[account_id] += 1
+        self._busy(account_id, now)
+
+    def release(self, account_id: int, now: datetime) -> None:
+        """Free one."""
+        self.in_flight[account_id] -= 1
+        if not self.in_flight[account_id]:
+            del self.in_flight[account_id]
+        self._busy(account_id, now)
+
+    def candidate(self, account_id: int, now: datetime) -> Candidate:
+        """An account of this pool as a strategy sees it."""
+        return Candidate(
+            self.accounts[account_id],
+            self.score(account_id, now),
+            self._first_reset(account_id, now),
+            self._used.get(account_id, 0.0),
+            self.in_flight[account_id],
+            self._served.get(account_id, 0.0),
+        )
+
+    def score(self, account_id: int, now: datetime) -> Score:
+        """Its score by the windows that every request draws on, not older than `RESCORE_S`."""
+        found = self._scores.get(account_id)
+        if found is None:
+            general = (w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket)
+            found = self._scores[account_id] = score(general, self.accounts[account_id].plan, now)
+        return found
 
     def last_used(self, account_id: int) -> float | None:
         """When the account last served, in seconds since the epoch."""
@@ -118,7 +173,7 @@ class PoolState:
         """The accounts that may be asked, best first: usable and not cooling as a whole."""
         self._wake(now)
         for rank in self._ready[provider]:
-            yield self.accounts[rank[-1]]
+            yield self.accounts[int(rank[-1])]
 
     def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
         """The longest live cooldown of an account that touches any of the scopes (the whole account always counts)."""
@@ -155,7 +210,20 @@ class PoolState:
             due, account_id = heappop(self._due)
             if self._alarm.get(account_id) == due:
                 del self._alarm[account_id]
+                self._scores.pop(account_id, None)
                 self._replace(account_id, now)
+
+    def _first_reset(self, account_id: int, now: datetime) -> float:
+        ends = (
+            w.resets_at.timestamp()
+            for w in self.windows.get(account_id, {}).values()
+            if w.resets_at is not None and w.resets_at > now and not w.unlimited and "/" not in w.bucket
+        )
+        return min(ends, default=float("inf"))
+
+    def _busy(self, account_id: int, now: datetime) -> None:
+        if self._strategy is Strategy.LEAST_BUSY and account_id in self.accounts:
+            self._replace(account_id, now)
 
     def _count(self, account_id: int, by: int) -> None:
         account = self.accounts.get(account_id)
@@ -179,17 +247,22 @@ class PoolState:
         self._set_alarm(account_id, now)
         if self.blocked(account_id, (), now) is not None:
             return
-        left = max(0.0, self.left(account_id, now)) if self._by_quota else 1.0
-        used = self._used.get(account_id, 0.0) if self._by_quota else 0.0
-        rank = (left <= 0.0, account.priority, -round(left * 100), used, account_id)
+        if self._strategy is None:
+            rank = strategies.fixed(account)
+        else:
+            rank = strategies.rank(self._strategy, self.candidate(account_id, now))
         self._rank[account_id] = rank
         insort(self._ready[account.provider], rank)
 
     def _set_alarm(self, account_id: int, now: datetime) -> None:
         """Look at the account again when its next cooldown ends or its next window resets."""
         ends = [c.until for c in self.cooldowns.get(account_id, {}).values()]
-        ends += [w.resets_at for w in self.windows.get(account_id, {}).values() if w.resets_at is not None]
+        windows = self.windows.get(account_id, {}).values()
+        ends += [w.resets_at for w in windows if w.resets_at is not None]
+        moment = now.timestamp()
         due = min((end.timestamp() for end in ends if end > now), default=None)
+        if any(not w.unlimited for w in windows):
+            due = min(moment + RESCORE_S, due or moment + RESCORE_S)
         if due is not None and due < self._alarm.get(account_id, float("inf")):
             self._alarm[account_id] = due
             heappush(self._due, (due, account_id))

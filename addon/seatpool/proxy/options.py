@@ -10,6 +10,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
 
 from seatpool.core.policy import Policy
+from seatpool.core.strategy import Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
 from seatpool.service.transport import TransportSettings
@@ -47,6 +48,15 @@ OPTIONS: tuple[Option, ...] = (
         bool,
         True,
         "Replay a request on another account when one is limited. False: the editor sees the limit.",
+    ),
+    Option(
+        "pool_strategy",
+        str,
+        "quota",
+        "Which account is asked first: with the most useful quota now, whose quota resets first (drain), in turn "
+        "(round-robin), with the fewest requests in flight (least-busy), of the lowest priority number (priority), or "
+        "furthest behind its share (weighted).",
+        tuple(Strategy),
     ),
     Option(
         "pool_learn",
@@ -89,7 +99,12 @@ def apply_defaults(opts: options.Options) -> None:
 def policy_of(opts: options.Options) -> Policy:
     """The policy that the options describe."""
     learn = opts.pool_learn and opts.pool_on_failure == "passthrough"  # `block` keeps the editor's own login out
-    return Policy(max_attempts=opts.pool_max_attempts, rotate_on_limit=opts.pool_rotate_on_limit, learn=learn)
+    return Policy(
+        max_attempts=opts.pool_max_attempts,
+        rotate_on_limit=opts.pool_rotate_on_limit,
+        strategy=Strategy(opts.pool_strategy),
+        learn=learn,
+    )
 
 
 def database_of(opts: options.Options) -> str:

@@ -30,7 +30,7 @@ class Knowledge:
     """The pool's state in memory, written through to the store and fed by what other processes write there."""
 
     def __init__(self, store: Store, vault: Vault, policy: Policy) -> None:
-        self.state = PoolState(by_quota=policy.rotate_on_limit)
+        self.state = PoolState(policy.order)
         self._store = store
         self._vault = vault
         self._writer = Writer(store)

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import os
 import secrets
-from collections import Counter
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -56,7 +55,6 @@ class PoolService:
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.policy = policy
         self.knowledge = Knowledge(store, vault, policy)
-        self.in_flight: Counter[int] = Counter()
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
         self._primaries = Primaries(store, vault, self.knowledge)
@@ -73,7 +71,7 @@ class PoolService:
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = policy
-        self.knowledge.state.rank(by_quota=policy.rotate_on_limit, now=utcnow())
+        self.knowledge.state.rank(policy.order, utcnow())
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""
@@ -132,7 +130,7 @@ class PoolService:
     def release(self, trail: Trail) -> None:
         """Free the flow's slot; doing it again does nothing."""
         if trail.current is not None:
-            self.in_flight[trail.current.account.id] -= 1
+            self.knowledge.state.release(trail.current.account.id, utcnow())
             trail.current = None
 
     # -- an answer
@@ -248,7 +246,7 @@ class PoolService:
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
-        self.in_flight[account.id] += 1
+        self.knowledge.state.acquire(account.id, now)
         return trail.current
 
     async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:

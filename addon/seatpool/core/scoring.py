@@ -1,0 +1,170 @@
+"""How much useful capacity an account has at this moment, as one number: more is better.
+
+Quota that resets soon is worth using before quota that lasts, and quota that is running ahead of its time is worth
+sparing. One window scores
+
+    plan x share left x sqrt(length) / (share of time left x conservation) x health
+
+and of several the longest leads while the shorter ones guard it: a guard that is used faster than its time goes takes
+from the score in the measure in which it will hold until the long one resets (codex.md 8, whose numbers are kept).
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum
+from math import exp, log, sqrt
+from types import MappingProxyType
+
+from seatpool.core.model import QuotaWindow
+
+CAPACITY_S = 1800.0
+"""A window of half an hour counts once; longer ones hold more, with the square root of their length."""
+CONSERVATION_S = 14_400.0
+"""A reset further away than four hours makes its quota worth sparing, with the logarithm of the time."""
+HORIZON_S = 1_209_600.0
+"""Beyond two weeks nothing is spared more."""
+MOST_SPARING = 1 + log(HORIZON_S / CONSERVATION_S)
+HEALTH_RANGE = 0.2
+"""How far share left and share of time may differ before bonus and penalty are full."""
+HEALTH_BONUS = 0.12
+HEALTH_PENALTY = 0.18
+LITTLE = 0.03
+"""Below this share a guard falls off in proportion to what is left."""
+LEAST = 1e-6
+
+LENGTHS_S = (5 * 3600.0, 7 * 24 * 3600.0, 30 * 24 * 3600.0)
+"""What windows are long; one that does not tell is taken for the shortest that its reset fits into."""
+UNKNOWN_S = 7 * 24 * 3600.0
+"""An account of which nothing was seen counts as an untouched week, so that it is found out about soon."""
+
+PLAN_WEIGHT: Mapping[str, float] = MappingProxyType(
+    {
+        "prolite": sqrt(5),
+        "self_serve_business_prolite": sqrt(5),
+        "pro": sqrt(20),
+        "individual_pro": sqrt(5),
+        "individual_max": sqrt(20),
+    }
+)
+"""How much larger a plan is than the smallest paid one, under a root, since a large seat is not to be drained first.
+
+Codex: 5 and 20 times plus (codex.md 8). Copilot: 1,500 premium requests to 300, as names of the same ratio; any other
+plan counts once.
+"""
+
+
+class Standing(Enum):
+    """What is known of a quota."""
+
+    UNKNOWN = "unknown"
+    UNLIMITED = "unlimited"
+    LIMITED = "limited"
+    EXHAUSTED = "exhausted"
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A number, and what it came from."""
+
+    value: float
+    standing: Standing
+    main: str | None = None
+    """Bucket of the window that leads."""
+    guard: str | None = None
+    """Bucket of the window that took most of the score, where one did."""
+    factor: float = 1.0
+    """What the guard left of it, 0.0 to 1.0."""
+    stale: bool = False
+    """Nothing that counts was seen within the policy's hour."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """What the formulas need of one window. Times in seconds."""
+
+    bucket: str
+    left: float
+    span: float
+    ahead: float
+    """Until it resets."""
+
+    @property
+    def time(self) -> float:
+        """Share of its time that is left, 0.0 to 1.0."""
+        return min(max(self.ahead / self.span, 0.0), 1.0)
+
+
+def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, stale_after_s: float = 3600.0) -> Score:
+    """The score of an account by the windows that a request would draw on.
+
+    A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun.
+    """
+    weight = PLAN_WEIGHT.get(plan or "", 1.0)
+    limited: list[_Window] = []
+    unlimited, newest = None, None
+    for seen in windows:
+        if newest is None or seen.observed_at > newest:
+            newest = seen.observed_at
+        if seen.unlimited:
+            unlimited = seen.bucket
+        else:
+            limited.append(_aged(seen, now))
+    stale = newest is not None and (now - newest).total_seconds() > stale_after_s
+    spent = next((w.bucket for w in limited if w.left <= 0.0), None)
+    if spent is not None:
+        return Score(0.0, Standing.EXHAUSTED, spent, stale=stale)
+    if not limited:
+        untouched = window_score(1.0, UNKNOWN_S, UNKNOWN_S, weight)
+        if unlimited is None:
+            return Score(untouched, Standing.UNKNOWN)
+        # Nothing is lost by using it now or later: before what is to be spared, behind what would be lost.
+        return Score(untouched * 2, Standing.UNLIMITED, unlimited, stale=stale)
+    return _reduced(limited, weight, stale)
+
+
+def window_score(left: float, span: float, ahead: float, weight: float = 1.0) -> float:
+    """One window's score: `left` is a share, `span` its length and `ahead` the time to its reset, in seconds."""
+    time = min(max(ahead / span, 0.0), 1.0)
+    sparing = min(max(1 + log(max(ahead, LEAST) / CONSERVATION_S), 1.0), MOST_SPARING)
+    return weight * left * sqrt(span / CAPACITY_S) / (max(time, LEAST) * sparing) * _health(left, time)
+
+
+def balance(left: float, time: float) -> float:
+    """How a window stands beside one whose use has kept step with its time, as a logarithm: below 0 it is ahead."""
+    return log(max(left, LEAST) / max(time, LEAST) * _health(left, time))
+
+
+def _health(left: float, time: float) -> float:
+    deviation = min(max((left - time) / HEALTH_RANGE, -1.0), 1.0)
+    return 1 + (HEALTH_BONUS if deviation >= 0 else HEALTH_PENALTY) * deviation
+
+
+def _reduced(windows: list[_Window], weight: float, stale: bool) -> Score:
+    main = max(windows, key=lambda w: (w.span, w.bucket))
+    factor, guard = min(((_guard(w, main), w.bucket) for w in windows if w is not main), default=(1.0, ""))
+    value = window_score(main.left, main.span, main.ahead, weight) * factor
+    return Score(value, Standing.LIMITED, main.bucket, guard if factor < 1.0 else None, factor, stale)
+
+
+def _guard(guard: _Window, main: _Window) -> float:
+    concern = min(max((main.ahead - guard.ahead) / guard.span, 0.0), 1.0)
+    floor = guard.left / LITTLE if guard.left < LITTLE else 1.0
+    return min(floor, 1.0, exp(concern * balance(guard.left, guard.time)))
+
+
+def _aged(seen: QuotaWindow, now: datetime) -> _Window:
+    ahead = (seen.resets_at - now).total_seconds() if seen.resets_at is not None else None
+    known = float(seen.length_s) if seen.length_s else None
+    if ahead is None:
+        span = known or UNKNOWN_S
+        return _Window(seen.bucket, seen.left, span, span)
+    if ahead <= 0:
+        ended = (seen.resets_at - seen.observed_at).total_seconds() if seen.resets_at is not None else 0.0
+        span = known or _length(ended)
+        return _Window(seen.bucket, 1.0, span, span)
+    return _Window(seen.bucket, seen.left, known or _length(ahead), ahead)
+
+
+def _length(ahead: float) -> float:
+    return next((length for length in LENGTHS_S if ahead <= length), LENGTHS_S[-1])

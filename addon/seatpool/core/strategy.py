@@ -1,0 +1,79 @@
+"""In which order accounts are asked. The table is the whole story: a strategy is a way to compare candidates.
+
+===============  ======================================================================================
+strategy         first is
+===============  ======================================================================================
+quota            the most useful capacity now (`scoring`), then the lower priority number
+drain            whose quota resets first, so that least of it is lost
+round-robin      the least recently used
+least-busy       with the fewest requests in flight
+priority         the lower priority number, then the most useful capacity
+weighted         the one furthest behind its share of requests (accounts' weights)
+===============  ======================================================================================
+
+Before any of it: expendable accounts come before normal ones, preserved ones last; and whatever is known to be empty
+comes after all others. Equals take turns.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import MappingProxyType
+
+from seatpool.core.model import Account, Keeping
+from seatpool.core.scoring import Score, Standing
+
+Rank = tuple[float, ...]
+"""Least is best; the account's id stands last, so that no two are equal."""
+
+
+class Strategy(StrEnum):
+    """By what accounts are compared."""
+
+    QUOTA = "quota"
+    DRAIN = "drain"
+    ROUND_ROBIN = "round-robin"
+    LEAST_BUSY = "least-busy"
+    PRIORITY = "priority"
+    WEIGHTED = "weighted"
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One account as a strategy sees it."""
+
+    account: Account
+    score: Score
+    resets_at: float
+    """When the first of its limited windows resets, in seconds since the epoch; infinity where none is known."""
+    used_at: float
+    """When it served last, in seconds since the epoch; 0.0 for never."""
+    in_flight: int
+    served: float
+    """Requests that it has served, divided by its weight."""
+
+
+_TIER: Mapping[Keeping, int] = MappingProxyType({Keeping.EXPENDABLE: 0, Keeping.NORMAL: 1, Keeping.PRESERVED: 2})
+
+ORDER: Mapping[Strategy, Callable[[Candidate], Rank]] = MappingProxyType(
+    {
+        Strategy.QUOTA: lambda c: (-round(c.score.value, 3), c.account.priority, c.used_at),
+        Strategy.DRAIN: lambda c: (c.resets_at, c.account.priority, c.used_at),
+        Strategy.ROUND_ROBIN: lambda c: (c.used_at,),
+        Strategy.LEAST_BUSY: lambda c: (c.in_flight, c.used_at),
+        Strategy.PRIORITY: lambda c: (c.account.priority, -round(c.score.value, 3), c.used_at),
+        Strategy.WEIGHTED: lambda c: (c.served, c.used_at),
+    }
+)
+
+
+def rank(strategy: Strategy, candidate: Candidate) -> Rank:
+    """Where the candidate stands."""
+    empty = candidate.score.standing is Standing.EXHAUSTED
+    account = candidate.account
+    return (empty, _TIER[account.keeping], *ORDER[strategy](candidate), account.id)
+
+
+def fixed(account: Account) -> Rank:
+    """The order without any regard to quota and use: by priority alone, so that no limit moves anybody."""
+    return (account.priority, account.id)
