@@ -1,14 +1,13 @@
-"""Kills at seeded moments, and what is asked of every file that a killed process has left."""
+"""Kills of processes at seeded moments."""
 
 import asyncio
 import json
 import os
 import signal
-import sqlite3
 import sys
 import threading
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +83,3 @@ async def executioner() -> AsyncIterator[Executioner]:
     finally:
         hangman.close()
         await process.wait()
-
-
-def whole(database: Path) -> bool:
-    """Whether SQLite finds nothing wrong with the file, log included."""
-    with closing(sqlite3.connect(database)) as db:
-        return bool(db.execute("PRAGMA integrity_check").fetchall() == [("ok",)])

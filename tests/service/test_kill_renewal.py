@@ -26,8 +26,8 @@ from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment
 from seatpool.service.transport import Transport, TransportSettings
 from seatpool.store import Store
-from tests.harness.leaks import leaks
-from tests.service.killing import Executioner, Victim, executioner, seeds, whole
+from tests.harness.remains import leaks, whole
+from tests.service.killing import Executioner, Victim, executioner, seeds
 from tests.service.victims import ask
 from tests.upstream import Certificates, FakeAccount, Journal, Upstream, World, make_certificates
 from tests.upstream.journal import Entry

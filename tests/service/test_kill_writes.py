@@ -13,7 +13,8 @@ import pytest
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.store import Store
-from tests.service.killing import Executioner, executioner, seeds, whole
+from tests.harness.remains import whole
+from tests.service.killing import Executioner, executioner, seeds
 from tests.service.victims import BATCH, BUCKETS
 
 SEEDS = 50
@@ -65,7 +66,7 @@ async def one_seed(dice: random.Random, hangman: Executioner, database: Path) ->
     assert cooled == list(range(1, len(cooled) + 1))
     assert len(cooled) - acknowledged["cooldown"] in (0, 1)
     batches = Counter(int(attempt.flow_id) for attempt in attempts)
-    assert batches == {number: BATCH for number in range(1, len(batches) + 1)}
+    assert batches == dict.fromkeys(range(1, len(batches) + 1), BATCH)
     assert len(batches) - acknowledged["batch"] in (0, 1)
     windows = {window.bucket: window.length_s for _, window in changes.windows}
     assert windows == ({bucket: len(batches) for bucket in BUCKETS} if batches else {})
