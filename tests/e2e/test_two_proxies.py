@@ -117,15 +117,15 @@ async def codex(scene: Scene, name: str, count: int = EACH) -> list[Answer]:
 
 async def copilot(scene: Scene, name: str, count: int = EACH) -> list[Answer]:
     """As `codex`, for a Copilot editor."""
-    clients = [await scene.network.http2(HOST) for _ in range(2)]
+    clients = [await scene.network.http2(HOST) for _ in range(min(count, 2))]
     turns = [clients[number % 2] for number in range(count)]
     return await send_all(turns, "/chat/completions", [editor_headers()] * count, CHAT)
 
 
 async def send_all(turns: list[Any], path: str, headers: list[dict[str, str]], body: bytes) -> list[Answer]:
     """All at once; returns when every answer is complete, and hangs up."""
-    sent = [await client.send("POST", path, each, body) for client, each in zip(turns, headers, strict=True)]
     try:
+        sent = [await client.send("POST", path, each, body) for client, each in zip(turns, headers, strict=True)]
         bodies = await asyncio.gather(*(incoming.body() for incoming in sent))
     finally:
         await asyncio.gather(*(client.close() for client in set(turns)))
@@ -198,6 +198,25 @@ def hold_dead_token(pair: Pair, name: str, *, known: bool) -> None:
     )
     with pair.one.store as store:
         store.save_credential(store.account(name).id, dead, now=now)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        {"kind": "rate_limited", "retry_after": 60},
+        {"kind": "unauthorized", "code": "refresh_token_invalidated"},
+    ],
+    ids=["in passing", "for good"],
+)
+async def test_a_renewal_that_is_refused_is_not_asked_for_again_by_the_other_proxy(
+    pair: Pair, answer: dict[str, Any]
+) -> None:
+    fakes = pair.one.fakes
+    pair.pool("alice", "bob", expires_in_s=LONG_AGO)
+    fakes.behave("alice", {"route": "oauth-token", "delay_ms": SLOW_MS, **answer})
+    one, two = await asyncio.gather(codex(pair.one, "one"), codex(pair.two, "two"))
+    assert_streamed(one + two, "bob")
+    assert [entry["account"] for entry in fakes.journal(route="oauth-token")] == ["alice", "bob"]
 
 
 async def test_when_one_proxy_is_killed_in_its_renewals_the_other_goes_on_as_soon_as_the_leases_end(
