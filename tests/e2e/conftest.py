@@ -82,11 +82,11 @@ class Scene:
         """The pool's database, opened beside the proxy."""
         return Store.open(str(self.proxy.database))
 
-    def pool(self, *names: str) -> None:
-        """Put accounts into the pool, the first to be asked first."""
+    def pool(self, *names: str, expires_in_s: float = 864000) -> None:
+        """Put accounts into the pool, the first to be asked first. `expires_in_s` is for Codex access tokens."""
         with self.store as store:
             for priority, name in enumerate(names):
-                for login in self._logins(name):
+                for login in self._logins(name, expires_in_s):
                     account, _ = store.save_login(
                         provider=login.provider,
                         identity=login.identity,
@@ -106,10 +106,10 @@ class Scene:
             counts = [sum(ACCOUNTS[name]["provider"] == kind for name in names) for kind in ("codex", "copilot")]
             self.proxy.wait_last_log(r"action=(?:pool|start) ", r"codex={} copilot={}$".format(*counts))
 
-    def _logins(self, name: str) -> tuple[Any, ...]:
+    def _logins(self, name: str, expires_in_s: float) -> tuple[Any, ...]:
         folder = self.folder / "logins" / name
         if ACCOUNTS[name]["provider"] == "codex":
-            path = codex_login(folder, name)
+            path = codex_login(folder, name, expires_in_s=expires_in_s)
         else:
             path = copilot_login(folder, name, prefix="gho")
         found = (p.read_login(path.name, path.read_bytes()) for p in PROVIDERS.values())

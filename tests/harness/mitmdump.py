@@ -113,9 +113,9 @@ class Mitmdump:
             raise RuntimeError(f"mitmdump did not start:\n{error}") from None
         self.port = int(found[1])
 
-    def stop(self) -> int:
-        """End it as Ctrl-C does. Returns the exit code; 0 when it was not running."""
-        return self._end(signal.SIGINT)
+    def stop(self, number: int = signal.SIGINT) -> int:
+        """End it as Ctrl-C does, or by another signal. Returns the exit code; 0 when it was not running."""
+        return self._end(number)
 
     def kill(self) -> None:
         """End it as `kill -9` does."""

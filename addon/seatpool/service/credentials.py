@@ -30,6 +30,7 @@ class Credentials:
         self._refresher = refresher
         self._knowledge = knowledge
         self._primaries = primaries
+        refresher.consequences = self._renewal_refused
         self._client_headers: dict[ProviderName, tuple[tuple[str, str], ...]] = {}
 
     def note_client(self, provider: Provider, headers: HeaderView) -> None:
@@ -81,21 +82,15 @@ class Credentials:
             return result.credential
         if result.revoked:
             trail.halted = Halted(account, result.code)
-        await self._renewal_refused(account, kind, result)
         return None
 
     async def keep(self, provider: Provider, account: Account, held: Credential) -> bool:
-        """Renew a credential while it is good; whether it was. Only a durable refusal has consequences."""
+        """Renew a credential while it is good; whether it was."""
         try:
             result = await self._renew(provider, account, held.kind, Why.EARLY, held)
         except StoreError as error:
             logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
             return False
-        if isinstance(result, RenewalRefused):
-            if result.durable and not result.kind_only:
-                await self._renewal_refused(account, held.kind, result)
-            else:
-                logger.info("account=%s action=not-renewed-early reason=%s", account.name, result.code)
         return isinstance(result, Renewed)
 
     async def _renew(
@@ -140,10 +135,13 @@ class Credentials:
         self._vault.drop(account.id, kind)
         return await self.of(provider, account, trail)
 
-    async def _renewal_refused(self, account: Account, kind: CredentialKind, refusal: RenewalRefused) -> None:
+    async def _renewal_refused(self, account: Account, kind: CredentialKind, why: Why, refusal: RenewalRefused) -> None:
+        """Rest or disable the account; while the held credential is good, only for a durable refusal."""
         code = RENEWAL + refusal.code
         now = utcnow()
-        if kind is CredentialKind.COPILOT_SESSION:
+        if why is Why.EARLY and (refusal.kind_only or not refusal.durable):
+            logger.info("account=%s action=not-renewed-early reason=%s", account.name, refusal.code)
+        elif kind is CredentialKind.COPILOT_SESSION:
             logger.info("account=%s action=without-session reason=%s", account.name, code)
         elif refusal.durable and not refusal.kind_only:
             await self._knowledge.disable(account, code)

@@ -7,6 +7,7 @@ anything else is done with the answer.
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,7 +15,8 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 from seatpool.clock import utcnow
-from seatpool.core.model import Account, Credential, CredentialKind
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, Scope, ScopeKind
+from seatpool.core.selection import RENEWAL
 from seatpool.providers.base import (
     HttpReply,
     HttpRequest,
@@ -56,6 +58,10 @@ class Sender(Protocol):
         """Send one side call; raises `SideCallFailed`."""
 
 
+Consequences = Callable[[Account, CredentialKind, Why, RenewalRefused], Awaitable[None]]
+"""What follows from a refused renewal; called once for each, while nobody else may ask the issuer."""
+
+
 class Refresher:
     """Renewals of every account, one at a time each."""
 
@@ -64,6 +70,7 @@ class Refresher:
         self._vault = vault
         self._transport = transport
         self._owner = owner
+        self.consequences: Consequences = _none
         self._running: dict[tuple[int, CredentialKind], asyncio.Task[Renewed | RenewalRefused]] = {}
 
     async def renew(
@@ -108,7 +115,10 @@ class Refresher:
     ) -> Renewed | RenewalRefused:
         if kind in MEMORY_ONLY:
             need = RenewalNeed(account, kind, await self._vault.held(account.id), client_headers, why)
-            return await self._drive(provider, need, lease=None)
+            result = await self._drive(provider, need, lease=None)
+            if isinstance(result, RenewalRefused):
+                await self.consequences(account, kind, why, result)
+            return result
         lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
             now = utcnow()
@@ -126,11 +136,29 @@ class Refresher:
             await asyncio.sleep(LOSER_LOOKS_EVERY_S)
         beating = asyncio.create_task(self._beat(lease))
         try:
+            barred = await asyncio.to_thread(self._barred, account, kind)
+            if barred is not None:
+                return barred
             result = await self._drive(provider, RenewalNeed(account, kind, held, client_headers, why), lease)
-            return await self._second_look(account, found, result) if isinstance(result, RenewalRefused) else result
+            if isinstance(result, RenewalRefused):
+                result = await self._second_look(account, found, result)
+            if isinstance(result, RenewalRefused):
+                await self.consequences(account, kind, why, result)
+            return result
         finally:
             beating.cancel()
             await asyncio.to_thread(self._store.release, lease.key, lease.owner)
+
+    def _barred(self, account: Account, kind: CredentialKind) -> RenewalRefused | None:
+        """What whoever had the lease before was told: it counts for everybody, as long as it counts."""
+        for held in self._store.cooldowns(utcnow()):
+            mine = held.account_id == account.id and held.reason.startswith(RENEWAL)
+            if mine and held.scope in (WHOLE_ACCOUNT, Scope(ScopeKind.BUCKET, str(kind))):
+                return RenewalRefused(held.reason.removeprefix(RENEWAL), durable=False, retry_at=held.until)
+        for stored in self._store.accounts():
+            if stored.id == account.id and stored.disabled is not None:
+                return RenewalRefused(stored.disabled.removeprefix(RENEWAL), durable=True)
+        return None
 
     async def _beat(self, lease: Lease) -> None:
         while True:
@@ -224,6 +252,10 @@ class Refresher:
             credential = replace(credential, generation=generation)
         self._vault.put(account.id, credential)
         return credential
+
+
+async def _none(*_refused: object) -> None:
+    """No consequences."""
 
 
 def _read_file(path: str) -> bytes | None:

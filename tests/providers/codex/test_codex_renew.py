@@ -289,6 +289,13 @@ def test_early_nothing_is_lost_by_having_no_refresh_token() -> None:
     assert (steps, result) == ([], RenewalRefused("no-refresh-token", durable=False))
 
 
+def test_a_dead_refresh_token_is_dropped_and_the_reason_is_told_again_without_asking() -> None:
+    steps, first = drive(credential(ttl_s=-1), reply(401, {"error": {"code": "refresh_token_reused"}}))
+    assert isinstance(steps[1], Keep) and steps[1].credential.refresh_token is None
+    assert drive(steps[1].credential) == ([], first)
+    assert first == RenewalRefused("refresh_token_reused", durable=True)
+
+
 def test_an_unanswered_token_call_is_tried_again_later() -> None:
     _, result = drive(credential(ttl_s=-1), None)
     assert result == RenewalRefused("no-answer", durable=False)

@@ -29,6 +29,8 @@ ATTR_FEDRAMP = "fedramp"
 """`true`, or absent."""
 ATTR_LOCATED = "located"
 """How its origin was learnt: see `Located`."""
+ATTR_REFUSED = "refresh_refused"
+"""Code with which the refresh token was refused for good, once it was dropped for that."""
 
 _LABEL = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _PORT = r"(?::([1-9][0-9]{0,4}))?"

@@ -34,6 +34,7 @@ from seatpool.providers.codex.auth import (
     ATTR_FEDRAMP,
     ATTR_LOCATED,
     ATTR_OVERRIDE,
+    ATTR_REFUSED,
     ATTR_USER,
     fresh,
     is_backend,
@@ -119,12 +120,15 @@ def renew(need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
 def _refresh(need: RenewalNeed, current: Credential, now: Callable[[], datetime]) -> _Part:
     """Ask the issuer, with a refresh token that is ours alone."""
     if current.refresh_token is None:
-        return RenewalRefused("no-refresh-token", durable=need.why is not Why.EARLY)
+        # Whoever comes after the one that was refused gives the same reason, and so does not blur what is stored.
+        code = current.attributes.get(ATTR_REFUSED, "no-refresh-token")
+        return RenewalRefused(code, durable=need.why is not Why.EARLY)
     answer = yield _token_request(need, current.refresh_token)
     result = read_tokens(current, _reply(answer), now())
     if isinstance(result, RenewalRefused):
         if result.durable:
-            yield Keep(replace(current, refresh_token=None))
+            attributes = _with(current.attributes, {ATTR_REFUSED: result.code})
+            yield Keep(replace(current, refresh_token=None, attributes=attributes))
         return result
     yield Keep(result)
     return result if result.token != current.token else RenewalRefused("no-access-token", durable=False)

@@ -1,0 +1,87 @@
+"""What a request began goes on without it: the client is gone and the proxy is told to end, or is killed."""
+
+import asyncio
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+
+from seatpool.core.model import CredentialKind
+from tests.e2e.conftest import CODEX_BODY, CODEX_PATH, Scene, codex_headers
+from tests.harness import Incoming
+from tests.harness.remains import leaks, whole
+from tests.upstream.tokens import codex_refresh_token
+
+FOR_COMPANY_S = 0.25
+"""How long the proxy lets a first row wait for others."""
+Start = Callable[..., Scene]
+ENDS = pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+
+
+@asynccontextmanager
+async def leaving(scene: Scene, conversation: str = "talk") -> AsyncIterator[Incoming]:
+    """A request whose client drops its connection as soon as the block ends."""
+    client = await scene.network.http2("chatgpt.com")
+    yield await client.send("POST", CODEX_PATH, codex_headers(conversation), CODEX_BODY)
+    client.abort()
+    await client.close()
+
+
+async def ask_and_leave(scene: Scene, conversation: str = "talk") -> None:
+    """Read a whole answer and leave at its last byte."""
+    async with leaving(scene, conversation) as incoming:
+        assert b"alice2 " in await incoming.body()
+
+
+@ENDS
+async def test_quota_and_attempt_are_stored_although_client_and_proxy_end_at_the_last_byte(
+    start: Start, end: signal.Signals
+) -> None:
+    scene = start("alice", pool_learn="false")
+    await ask_and_leave(scene)
+    assert await asyncio.to_thread(scene.proxy.stop, end) == 0
+    with scene.store as store:
+        (attempt,) = store.attempts(limit=9)
+        assert (attempt.outcome, attempt.status, attempt.route) == ("ok", 200, "responses")
+        changes = store.changes(None)
+        assert {window.bucket: round(window.left, 2) for _, window in changes.windows} == {
+            "primary": 0.8,
+            "secondary": 0.95,
+        }
+        assert changes.accounts[0].last_used_at == attempt.started_at
+    assert leaks(scene.folder) == []
+
+
+async def test_a_renewal_is_finished_and_stored_although_client_and_proxy_end_amid_it(start: Start) -> None:
+    scene = start("alice", pool_learn="false")
+    scene.fakes.change("alice", revoked_below=1)
+    scene.fakes.behave("alice", {"route": "oauth-token", "delay_ms": 500})
+    async with leaving(scene):
+        await asyncio.to_thread(scene.fakes.wait, route="oauth-token")
+    assert await asyncio.to_thread(scene.proxy.stop, signal.SIGTERM) == 0
+    with scene.store as store:
+        credential = store.credentials(store.account("alice").id)[CredentialKind.CODEX_OAUTH]
+    assert credential.refresh_token == codex_refresh_token("alice", 1)
+    scene.proxy.start()
+    await ask_and_leave(scene, "after")
+    assert [entry["generation"] for entry in scene.fakes.journal(route="oauth-token")] == [0]
+    assert leaks(scene.folder) == []
+
+
+async def test_after_a_kill_at_the_last_byte_nothing_is_read_that_was_written_by_half(start: Start) -> None:
+    scene = start("alice", pool_learn="false")
+    for number in range(2):
+        await asyncio.gather(*(ask_and_leave(scene, f"talk-{number}-{n}") for n in range(10)))
+        await asyncio.sleep(FOR_COMPANY_S * number)  # the second kill comes as they are being written
+        scene.proxy.kill()
+        assert whole(scene.proxy.database)
+        with scene.store as store:
+            attempts, changes = store.attempts(limit=99), store.changes(None)
+            assert {(a.outcome, a.status, a.route) for a in attempts} <= {("ok", 200, "responses")}
+            assert len(attempts) <= 10 * (number + 1)
+            assert {window.bucket for _, window in changes.windows} in (set(), {"primary", "secondary"})
+            assert (changes.accounts[0].last_used_at is not None) == bool(attempts)
+        assert leaks(scene.folder) == []
+        scene.proxy.start()
+    await ask_and_leave(scene, "after")
