@@ -135,5 +135,5 @@ async def test_a_revoked_seat_ends_the_request_and_moves_nobody(start: Start, co
     assert "carol" in told and code in told and "seatpool account resume" in told
     assert scene.asked("chat-completions") == [], "nobody was asked"
     with scene.store as store:
-        assert store.account("carol").disabled == f"renewal-{code}"
+        assert store.account("carol").disabled == f"revoked-{code}"
         assert store.account("dave").usable

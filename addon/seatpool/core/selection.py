@@ -9,6 +9,8 @@ from seatpool.core.state import PoolState
 
 RENEWAL = "renewal-"
 """Cooldown reasons that begin so are about our own side calls, not about a limit."""
+REVOKED = "revoked-"
+"""Reasons of disabled accounts that begin so: the issuer has taken the seat away or flags it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from datetime import timedelta
 from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, Scope, ScopeKind
 from seatpool.core.policy import Policy
-from seatpool.core.selection import RENEWAL
+from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.providers.base import HeaderView, Provider, RenewalRefused, Renewed, Why
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.primaries import Primaries
@@ -137,7 +137,7 @@ class Credentials:
 
     async def _renewal_refused(self, account: Account, kind: CredentialKind, why: Why, refusal: RenewalRefused) -> None:
         """Rest or disable the account; while the held credential is good, only for a durable refusal."""
-        code = RENEWAL + refusal.code
+        code = (REVOKED if refusal.revoked else RENEWAL) + refusal.code
         now = utcnow()
         if why is Why.EARLY and (refusal.kind_only or not refusal.durable):
             logger.info("account=%s action=not-renewed-early reason=%s", account.name, refusal.code)

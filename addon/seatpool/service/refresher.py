@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, Scope, ScopeKind
-from seatpool.core.selection import RENEWAL
+from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.providers.base import (
     HttpReply,
     HttpRequest,
@@ -134,7 +134,8 @@ class Refresher:
             if taken:
                 break
             await asyncio.sleep(LOSER_LOOKS_EVERY_S)
-        beating = asyncio.create_task(self._beat(lease))
+        over = asyncio.Event()
+        beating = asyncio.create_task(self._beat(lease, over))
         try:
             barred = await asyncio.to_thread(self._barred, account, kind)
             if barred is not None:
@@ -146,7 +147,8 @@ class Refresher:
                 await self.consequences(account, kind, why, result)
             return result
         finally:
-            beating.cancel()
+            over.set()
+            await beating  # one that is under way would take the lease again, behind our back
             await asyncio.to_thread(self._store.release, lease.key, lease.owner)
 
     def _barred(self, account: Account, kind: CredentialKind) -> RenewalRefused | None:
@@ -155,15 +157,19 @@ class Refresher:
             mine = held.account_id == account.id and held.reason.startswith(RENEWAL)
             if mine and held.scope in (WHOLE_ACCOUNT, Scope(ScopeKind.BUCKET, str(kind))):
                 return RenewalRefused(held.reason.removeprefix(RENEWAL), durable=False, retry_at=held.until)
-        for stored in self._store.accounts():
-            if stored.id == account.id and stored.disabled is not None:
-                return RenewalRefused(stored.disabled.removeprefix(RENEWAL), durable=True)
-        return None
+        disabled = self._store.disabled(account.id)
+        if disabled is None:
+            return None
+        revoked = disabled.startswith(REVOKED)
+        return RenewalRefused(disabled.removeprefix(REVOKED if revoked else RENEWAL), durable=True, revoked=revoked)
 
-    async def _beat(self, lease: Lease) -> None:
+    async def _beat(self, lease: Lease, over: asyncio.Event) -> None:
         while True:
-            await asyncio.sleep(HEARTBEAT_S)
-            now = utcnow()
+            try:
+                await asyncio.wait_for(over.wait(), HEARTBEAT_S)
+                return
+            except TimeoutError:
+                now = utcnow()
             try:
                 await asyncio.to_thread(
                     self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)

@@ -56,6 +56,12 @@ def numbered(db: Connection, account_id: int) -> Account:
     return found
 
 
+def disabled(db: Connection, account_id: int) -> str | None:
+    """Why it is out of use; None where it is not, and for an account that is gone."""
+    reason: str | None = db.scalar(select(accounts.c.disabled).where(accounts.c.id == account_id))
+    return reason
+
+
 def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that an account has."""
     return frozenset(db.scalars(_IN_JSON, {"ids": json.dumps(list(ids))}))  # one statement, however many there are

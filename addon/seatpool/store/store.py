@@ -114,6 +114,11 @@ class Store:
         with self._db.read() as db:
             return accounts.named(db, name)
 
+    def disabled(self, account_id: int) -> str | None:
+        """Why the account is out of use; None where it is not, and for one that is gone."""
+        with self._db.read() as db:
+            return accounts.disabled(db, account_id)
+
     def save_login(
         self,
         *,

@@ -70,9 +70,10 @@ def moment(epoch_s: object, now: datetime) -> datetime | None:
 def after(seconds: object, now: datetime) -> datetime | None:
     """`now` and some seconds; None where they are none, cut to `BEYOND_REASON`."""
     stated = number(seconds)
-    if stated is None or stated <= 0:
+    if stated is None:
         return None
-    return now + min(timedelta(seconds=min(stated, BEYOND_REASON.total_seconds())), BEYOND_REASON)
+    end = now + min(timedelta(seconds=min(max(stated, 0.0), BEYOND_REASON.total_seconds())), BEYOND_REASON)
+    return end if end > now else None
 
 
 def retry_after(headers: HeaderView, now: datetime) -> datetime | None:
