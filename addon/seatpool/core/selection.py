@@ -21,6 +21,10 @@ class Demand:
     scopes: tuple[Scope, ...] = ()
     """The model and buckets it draws on: a cooldown of any of them excludes the account."""
     conversation: str | None = None
+    only: AbstractSet[int] | None = None
+    """Ids of the accounts that a rule allows; None where no rule has a say."""
+    prefer: AbstractSet[int] = frozenset()
+    """Ids of the accounts that a rule puts before the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +33,7 @@ class Selection:
 
     account: Account
     reason: str
-    """`affinity` (it has this conversation) or `best` (first by priority, quota left, least recent use)."""
+    """`affinity` (it has this conversation), `rule` (a rule prefers it) or `best` (first in the strategy's order)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,22 +52,34 @@ def select(
 ) -> Selection | Exhausted:
     """Choose an account that was not tried yet: the conversation's own, else the best that is ready.
 
-    Ready accounts are ordered by priority, then by most quota left (accounts known to be empty come last), then by
-    least recent use.
+    What a rule forbids is not looked at; of what it allows, what it prefers comes before the others.
     """
     owner = state.owner(demand.conversation, now)
-    if owner is not None and owner not in tried:
+    if owner is not None and _eligible(state, demand, owner, now, tried):
         account = state.accounts.get(owner)
-        if account is not None and state.may_serve(account) and state.blocked(owner, demand.scopes, now) is None:
+        if account is not None and state.may_serve(account):
             return Selection(account, "affinity")
+    second: Account | None = None
     for account in state.ready(demand.provider, now):
-        if account.id not in tried and state.blocked(account.id, demand.scopes, now) is None:
-            return Selection(account, "best")
-    return _exhausted(state, demand, now)
+        if not _eligible(state, demand, account.id, now, tried):
+            continue
+        if not demand.prefer or account.id in demand.prefer:
+            return Selection(account, "rule" if demand.prefer else "best")
+        second = second or account
+    return Selection(second, "best") if second is not None else _exhausted(state, demand, now)
+
+
+def _eligible(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:
+    allowed = demand.only is None or account_id in demand.only
+    return allowed and account_id not in tried and state.blocked(account_id, demand.scopes, now) is None
 
 
 def _exhausted(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
-    able = (a.id for a in state.accounts.values() if a.provider is demand.provider and state.may_serve(a))
+    able = (
+        a.id
+        for a in state.accounts.values()
+        if a.provider is demand.provider and state.may_serve(a) and (demand.only is None or a.id in demand.only)
+    )
     waits: list[Cooldown] = [c for a in able if (c := state.blocked(a, demand.scopes, now)) is not None]
     limits = [c for c in waits if not c.reason.startswith(RENEWAL)]
     if not limits:

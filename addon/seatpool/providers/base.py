@@ -92,6 +92,10 @@ class RequestFacts:
     """Affinity key: the same for every request of one conversation; opaque, holds no content."""
     buckets: tuple[str, ...] = ()
     """Quota buckets that the request draws on; empty = those without a name of their own."""
+    client: str | None = None
+    """The program that sent it, as it names itself: `codex_vscode`, `copilot-developer-cli`, ...; lower case."""
+    repositories: tuple[str, ...] = ()
+    """Remotes of the repository that is worked in: `host/owner/name`, lower case; () where the request is silent."""
     turn_state: str | None = field(default=None, repr=False)
     """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
     sent: tuple[tuple[str, str], ...] = field(repr=False, default=())
