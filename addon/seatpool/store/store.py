@@ -9,7 +9,16 @@ from typing import Self
 import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
-from seatpool.core.model import Account, Attempt, Cooldown, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.model import (
+    Account,
+    Attempt,
+    Cooldown,
+    Credential,
+    CredentialKind,
+    Keeping,
+    ProviderName,
+    QuotaWindow,
+)
 from seatpool.store import (
     accounts,
     cooldowns,
@@ -164,6 +173,16 @@ class Store:
         """Lower is asked first. Raises `UnknownAccount`."""
         with self._db.write() as db:
             return accounts.set_priority(db, name, priority)
+
+    def set_weight(self, name: str, weight: float) -> Account:
+        """Its share where the strategy is `weighted`. Raises `UnknownAccount` or `BadWeight`."""
+        with self._db.write() as db:
+            return accounts.set_weight(db, name, weight)
+
+    def set_keeping(self, name: str, keeping: Keeping) -> Account:
+        """How free its owner is with its quota. Raises `UnknownAccount`."""
+        with self._db.write() as db:
+            return accounts.set_keeping(db, name, keeping)
 
     def set_paused(self, name: str, paused: bool, now: datetime) -> Account:
         """Resuming also enables a disabled account: that lasts until a person acts. Raises `UnknownAccount`."""
