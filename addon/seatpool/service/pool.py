@@ -33,6 +33,10 @@ LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
 
+SWITCHING_PROTOCOLS = 101
+"""Status of a WebSocket handshake that went well."""
+
+
 @dataclass(frozen=True, slots=True)
 class Answered:
     """What is known of the answer to an attempt when its head arrives, or fails to."""
@@ -120,6 +124,7 @@ class PoolService:
                 return choice
             # Noted at once: whoever chooses while these credentials are being read is to choose another account.
             self.knowledge.state.use(choice.account.id, utcnow())
+            trail.probe = self.knowledge.state.take_probe(choice.account.id, trail.demand.scopes, utcnow())
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
                 return self._begin(trail, choice.account, credentials, choice.reason)
@@ -150,7 +155,13 @@ class PoolService:
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
+        if answered.status != SWITCHING_PROTOCOLS:  # a handshake draws on nothing yet
+            self._succeeded(trail, account_id)
         self._record(trail, "ok", answered)
+
+    def _succeeded(self, trail: Trail, account_id: int) -> None:
+        self.knowledge.succeeded(account_id, trail.demand.scopes, trail.asked_at or utcnow(), trail.probe)
+        trail.probe = None
 
     async def recover(
         self, trail: Trail, outcome: Outcome, answered: Answered, headers: HeaderView | None = None
@@ -163,7 +174,7 @@ class PoolService:
         if headers is not None:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, now))
         key = (assignment.account.id, outcome.kind)
-        decision = decide(outcome, attempt=trail.number, repeats=trail.repeats[key], policy=self.policy, now=now)
+        decision = self._decide(trail, assignment.account, outcome, trail.repeats[key])
         trail.repeats[key] += 1
         self._record(trail, outcome.code, answered)
         await self._apply(assignment.account, outcome, decision)
@@ -189,8 +200,10 @@ class PoolService:
         if frame.turn_state is not None:
             self._turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
         if frame.outcome is None:
+            if frame.terminal:
+                self._succeeded(trail, assignment.account.id)
             return None
-        decision = decide(frame.outcome, attempt=trail.number, repeats=0, policy=self.policy, now=utcnow())
+        decision = self._decide(trail, assignment.account, frame.outcome, 0)
         if decision.action is Action.REFRESH:
             self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
@@ -221,6 +234,7 @@ class PoolService:
         if assignment is None:
             return content
         account_id = assignment.account.id
+        trail.asked_at = utcnow()
         own = self._turns.own(trail.facts.conversation, account_id)
         return self._provider(trail).edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
 
@@ -246,14 +260,20 @@ class PoolService:
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
+        trail.asked_at = now
         self.knowledge.state.acquire(account.id, now)
         return trail.current
+
+    def _decide(self, trail: Trail, account: Account, outcome: Outcome, repeats: int) -> Decision:
+        now = utcnow()
+        strikes = self.knowledge.strikes(account.id, outcome.scope, trail.asked_at or now)
+        return decide(outcome, attempt=trail.number, repeats=repeats, policy=self.policy, now=now, strikes=strikes)
 
     async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
         if decision.remedy is Remedy.DISABLE:
             await self.knowledge.disable(account, outcome.code)
         elif decision.remedy is Remedy.COOL and decision.until is not None:
-            await self.knowledge.cool(account, outcome.scope, outcome.code, decision.until)
+            await self.knowledge.cool(account, outcome.scope, outcome.code, decision.until, decision.strikes)
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action

@@ -140,6 +140,7 @@ cooldowns = Table(
     Column("revision", Integer, nullable=False),
     # Revision of its last lifting, 0 before; the row's own while it is lifted, so that other processes hear of it.
     Column("lifted", Integer, nullable=False),
+    Column("strikes", Integer, nullable=False, server_default="0"),
 )
 
 windows = Table(

@@ -290,10 +290,12 @@ class Store:
         attempts: Sequence[Attempt] = (),
         windows: Sequence[tuple[int, QuotaWindow]] = (),
         used: Mapping[int, datetime] = _NO_USE,
+        lifted: Sequence[Cooldown] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        What belongs to an account that was removed meanwhile is dropped. Only windows are told by `changes`.
+        `lifted`: cooldowns that are ended before their time, or forgotten after it, where no other has replaced them.
+        What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows and of `lifted`.
         """
         with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {account_id for account_id, _ in windows}
@@ -301,6 +303,7 @@ class Store:
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             accounts.touch(db, used)
+            cooldowns.lift_these(db, lifted)
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
