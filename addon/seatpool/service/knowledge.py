@@ -69,8 +69,8 @@ class Knowledge:
 
     def observe(self, account_id: int, windows: tuple[QuotaWindow, ...]) -> None:
         """Take in quota windows that some answer told."""
-        for window in windows:
-            if self.state.observe(account_id, window, window.observed_at):
+        if windows:
+            for window in self.state.observe(account_id, windows, windows[0].observed_at):
                 self._writer.put((account_id, window))
         if windows:
             self._probes.look(account_id)
@@ -97,6 +97,13 @@ class Knowledge:
         for cooldown in over:
             self.state.lift(account_id, cooldown.scope, now)
             self._writer.put(Lifted(cooldown))
+
+    def absolve(self, account_id: int, scope: Scope, reason: str, since: datetime) -> None:
+        """Take back our guess, made after `since`, at how long a limit holds: it was not this account's."""
+        held = self.state.cooldowns.get(account_id, {}).get(scope)
+        if held is not None and held.strikes and held.reason == reason and held.created_at >= since:
+            self.state.lift(account_id, scope, utcnow())
+            self._writer.put(Lifted(held))
 
     async def cool(self, account: Account, scope: Scope, reason: str, until: datetime, struck: int = 0) -> None:
         """Take an account, or a part of it, out of the choice until then.
@@ -182,7 +189,7 @@ class Knowledge:
         for cooldown in changes.cooldowns:
             self.state.cool(cooldown, now)
         for account_id, window in changes.windows:
-            self.state.observe(account_id, window, now)
+            self.state.observe(account_id, (window,), now)
         if self._follower is not None:
             for account_id in {account_id for account_id, _ in changes.windows}:
                 self._probes.look(account_id)
