@@ -107,6 +107,13 @@ def test_with_rotation_off_a_limit_is_the_editors_to_see_but_token_care_goes_on(
     assert at(K.UNAUTHORIZED, policy=off).action is A.REFRESH
 
 
+def test_the_addresss_limit_is_handed_over_and_costs_no_account_anything() -> None:
+    nameless = Outcome(K.RATE_LIMITED, "code", anonymous=True)
+    alone = decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW)
+    assert (alone.action, alone.remedy) == (A.SWITCH, R.COOL)
+    assert decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW, shared=True) == Decision(A.DELIVER)
+
+
 def test_a_model_that_an_account_lacks_cools_that_model_only() -> None:
     outcome = Outcome(K.NOT_ENTITLED, "model_not_supported", Scope(ScopeKind.MODEL, "gpt-x"))
     decision = decide(outcome, attempt=1, repeats=0, policy=POLICY, now=NOW)

@@ -24,6 +24,8 @@ class Policy:
     """When spent quota names no reset: long enough not to hammer, short against the shortest window (5 h)."""
     repeated_limit_factor: float = 5.0
     """How much longer each limit without a time rests an account than the one before: 1 min, 5 min, 25 min, 1 h."""
+    egress_within_s: float = 10.0
+    """Two accounts that are throttled namelessly within this time share an address that is: a replay takes seconds."""
     longest_guess_s: float = 3600.0
     """Longer than this nothing rests on our own guess; spent quota that names no reset: 15 min, then 1 h."""
     entitlement_cooldown_s: float = 24 * 3600.0

@@ -5,7 +5,8 @@ outcome             first time      then       remedy for the account
 ==================  ==============  =========  ==================================================================
 ok                  deliver         -          none
 quota-spent         switch          -          cool until the reset; the walk may visit every account once
-rate-limited        switch          -          cool until the named end, else a minute, and longer when it goes on
+rate-limited        switch          -          cool until the named end, else a minute, and longer when it goes on;
+                                               deliver, none, where two accounts show that it is the address's
 unauthorized        refresh         switch     cool shortly when a renewed token is refused as well
 misdirected         refresh         deliver    none: its endpoints are read again
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
@@ -109,16 +110,24 @@ class Decision:
 
 
 def decide(
-    outcome: Outcome, *, attempt: int, repeats: int, policy: Policy, now: datetime, strikes: int = 1
+    outcome: Outcome,
+    *,
+    attempt: int,
+    repeats: int,
+    policy: Policy,
+    now: datetime,
+    strikes: int = 1,
+    shared: bool = False,
 ) -> Decision:
     """Decide what follows.
 
     `attempt` is the number of this sending (from 1), `repeats` how often this account answered this flow with this
-    kind of outcome before, `strikes` which limit without a time in a row this would be.
+    kind of outcome before, `strikes` which limit without a time in a row this would be. `shared`: it is not
+    the account's limit but that of the address that all come from.
     """
     rule = RULES[outcome.kind]
     action = rule.first if repeats == 0 or rule.then is None else rule.then
-    if rule.limit and not policy.rotate_on_limit:
+    if rule.limit and (shared or not policy.rotate_on_limit):
         return Decision(Action.DELIVER)
     if action is not Action.DELIVER and attempt >= policy.max_attempts and not rule.walks:
         action = Action.DELIVER

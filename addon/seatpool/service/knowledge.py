@@ -72,7 +72,6 @@ class Knowledge:
         if windows:
             for window in self.state.observe(account_id, windows, windows[0].observed_at):
                 self._writer.put((account_id, window))
-        if windows:
             self._probes.look(account_id)
 
     def record(self, attempt: Attempt) -> None:

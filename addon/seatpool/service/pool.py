@@ -13,11 +13,12 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import Action, Decision, Remedy, decide
+from seatpool.core.recovery import Action, Decision
 from seatpool.core.selection import Exhausted, select
 from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
+from seatpool.service.judging import Judge
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.primaries import Primaries
@@ -64,6 +65,7 @@ class PoolService:
         self._primaries = Primaries(store, vault, self.knowledge)
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
+        self._judge = Judge(self.knowledge)
         self._turns = TurnStates()
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -170,14 +172,13 @@ class PoolService:
         assignment = trail.current
         if assignment is None:
             return None
-        now = utcnow()
         if headers is not None:
-            self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, now))
+            self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
         key = (assignment.account.id, outcome.kind)
-        decision = self._decide(trail, assignment.account, outcome, trail.repeats[key])
+        decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
         self._record(trail, outcome.code, answered)
-        await self._apply(assignment.account, outcome, decision)
+        await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
@@ -203,13 +204,13 @@ class PoolService:
             if frame.terminal:
                 self._succeeded(trail, assignment.account.id)
             return None
-        decision = self._decide(trail, assignment.account, frame.outcome, 0)
+        decision = self._judge.decide(trail, assignment.account, frame.outcome, 0, self.policy)
         if decision.action is Action.REFRESH:
             self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
         self._record(trail, frame.outcome.code, Answered(None, None))
-        await self._apply(assignment.account, frame.outcome, decision)
+        await self._judge.apply(assignment.account, frame.outcome, decision)
         if decision.action is not Action.SWITCH:
             return None
         if decision.until is not None:
@@ -263,17 +264,6 @@ class PoolService:
         trail.asked_at = now
         self.knowledge.state.acquire(account.id, now)
         return trail.current
-
-    def _decide(self, trail: Trail, account: Account, outcome: Outcome, repeats: int) -> Decision:
-        now = utcnow()
-        strikes = self.knowledge.strikes(account.id, outcome.scope, trail.asked_at or now)
-        return decide(outcome, attempt=trail.number, repeats=repeats, policy=self.policy, now=now, strikes=strikes)
-
-    async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
-        if decision.remedy is Remedy.DISABLE:
-            await self.knowledge.disable(account, outcome.code)
-        elif decision.remedy is Remedy.COOL and decision.until is not None:
-            await self.knowledge.cool(account, outcome.scope, outcome.code, decision.until, decision.strikes)
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action

@@ -4,7 +4,7 @@ Codes carry a `:sku` suffix upstream; it is cut off before anything is compared.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
 from seatpool.providers.copilot import quota
 from seatpool.providers.copilot.wire import retry_after, text
-from seatpool.providers.tolerant import Json, mapping, read_json, stable_code
+from seatpool.providers.tolerant import GENERIC, Json, mapping, read_json, stable_code
 
 
 class Reach(Enum):
@@ -89,6 +89,9 @@ _SPENT, _LIMITED, _OVERLOADED = OutcomeKind.QUOTA_SPENT, OutcomeKind.RATE_LIMITE
 AUTO_MODE = "auto-mode-selector"
 ITEM_ID = "item-id"
 
+_THROTTLE = Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER)
+"""A 429 that nothing else is known of."""
+
 TABLE: tuple[Row, ...] = (
     # What only another account can read. Renewing a token mends none of it (copilot.md 0.3, 4).
     Row(_CARRIER, (401,), texts=("invalid auto-mode selector",), code=AUTO_MODE),
@@ -157,7 +160,7 @@ TABLE: tuple[Row, ...] = (
     Row(_LIMITED, (429,), names=("agent_mode_limit_exceeded",)),
     Row(_SPENT, (429,), marks=(Mark.FIVE_HOURS,), code="user_global_rate_limited"),
     Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited"),
-    Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER),
+    _THROTTLE,
     # The rest is for the editor to read, or the service's own trouble.
     Row(_CLIENT, (466,), code="client-too-old"),
     Row(_OVERLOADED, (503,), code="service_unavailable"),
@@ -200,12 +203,15 @@ def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
 
 
 def classify_frame(facts: RequestFacts, document: Json, now: datetime) -> Outcome:
-    """What the error of a WebSocket frame means: its code stands for a status, then the same table holds."""
+    """What the error of a WebSocket frame means: its code stands for a status, then the same table holds.
+
+    It comes from behind the door: the address was let in, so it is never about that.
+    """
     nothing = Headers()
     refusal = _refusal(0, document, "", nothing)
     status = _FRAME_STATUS.get(refusal.name, 500)
     named = Refusal(status, refusal.name, refusal.text, refusal.marks, notification=refusal.notification)
-    return _outcome(named, facts, nothing, now)
+    return replace(_outcome(named, facts, nothing, now), anonymous=False)
 
 
 def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Refusal:
@@ -250,8 +256,15 @@ def _outcome(refusal: Refusal, facts: RequestFacts, headers: HeaderView, now: da
     if Mark.DETAILS in row.marks:
         code = refusal.notification or code
     until = _until(row, code, facts, headers, now) if row.kind in _TIMED else None
+    anonymous = row is _THROTTLE and until is None and not _says_whose(refusal, headers, now)
     without = CredentialKind.COPILOT_SESSION if row.code == AUTO_MODE else None
-    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without)
+    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without, anonymous)
+
+
+def _says_whose(refusal: Refusal, headers: HeaderView, now: datetime) -> bool:
+    """Whether a code that could be an account's, its limiter or its quota comes with it."""
+    named = refusal.name and refusal.name not in GENERIC
+    return bool(named or refusal.limiter or quota.of_headers(headers, now))
 
 
 def _scope(reach: Reach, refusal: Refusal, facts: RequestFacts) -> Scope:

@@ -1,0 +1,67 @@
+"""From a refusal to what follows for its account: strikes are counted, and limits of the address told apart."""
+
+import logging
+from datetime import datetime, timedelta
+
+from seatpool.clock import utcnow
+from seatpool.core.egress import Egress
+from seatpool.core.model import Account, ProviderName
+from seatpool.core.outcome import Outcome
+from seatpool.core.policy import Policy
+from seatpool.core.recovery import Decision, Remedy, decide
+from seatpool.service.knowledge import Knowledge
+from seatpool.service.trail import Trail
+
+logger = logging.getLogger(__name__)
+
+TOLD_EVERY = timedelta(minutes=1)
+"""How often is said that the address is limited."""
+
+
+class Judge:
+    """One per process."""
+
+    def __init__(self, knowledge: Knowledge) -> None:
+        self._knowledge = knowledge
+        self._egress = Egress()
+        self._told: dict[ProviderName, datetime] = {}
+
+    def decide(self, trail: Trail, account: Account, outcome: Outcome, repeats: int, policy: Policy) -> Decision:
+        """What follows from a refusal of `account`, which refused this flow so `repeats` times before."""
+        now = utcnow()
+        asked_at = trail.asked_at or now
+        shared = outcome.anonymous and self._is_shared(account, outcome, now, policy)
+        if shared:
+            trail.soonest = None  # the guess at the first account's limit is taken back
+        strikes = self._knowledge.strikes(account.id, outcome.scope, asked_at)
+        return decide(
+            outcome,
+            attempt=trail.number,
+            repeats=repeats,
+            policy=policy,
+            now=now,
+            strikes=strikes,
+            shared=shared,
+        )
+
+    async def apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
+        """Rest or disable the account, as was decided."""
+        if decision.remedy is Remedy.DISABLE:
+            await self._knowledge.disable(account, outcome.code)
+        elif decision.remedy is Remedy.COOL and decision.until is not None:
+            await self._knowledge.cool(account, outcome.scope, outcome.code, decision.until, decision.strikes)
+
+    def _is_shared(self, account: Account, outcome: Outcome, now: datetime, policy: Policy) -> bool:
+        others = self._egress.meet(account.provider, account.id, now, policy.egress_within_s)
+        for account_id, since in others.items():
+            self._knowledge.absolve(account_id, outcome.scope, outcome.code, since)
+        if others and now - self._told.get(account.provider, now - TOLD_EVERY) >= TOLD_EVERY:
+            self._told[account.provider] = now
+            logger.warning(
+                "action=egress-limited provider=%s accounts=%d reason=%s: your address is limited, not your accounts; "
+                "no other one is asked",
+                account.provider,
+                len(others) + 1,
+                outcome.code,
+            )
+        return bool(others)
