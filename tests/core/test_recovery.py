@@ -7,7 +7,7 @@ import pytest
 from seatpool.core.model import Scope, ScopeKind
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import RULES, Action, Decision, Remedy, decide
+from seatpool.core.recovery import RULES, Action, Blame, Decision, Remedy, decide
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 POLICY = Policy()
@@ -111,7 +111,22 @@ def test_the_addresss_limit_is_handed_over_and_costs_no_account_anything() -> No
     nameless = Outcome(K.RATE_LIMITED, "code", anonymous=True)
     alone = decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW)
     assert (alone.action, alone.remedy) == (A.SWITCH, R.COOL)
-    assert decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW, shared=True) == Decision(A.DELIVER)
+    assert decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW, blame=Blame.ADDRESS) == Decision(A.DELIVER)
+
+
+def test_one_request_too_many_waits_for_a_place_as_often_as_it_may_be_sent() -> None:
+    crowded = Outcome(K.RATE_LIMITED, "code", concurrent=True)
+    for attempt, action in ((1, A.WAIT), (2, A.WAIT), (3, A.DELIVER)):
+        told = decide(crowded, attempt=attempt, repeats=attempt - 1, policy=POLICY, now=NOW, blame=Blame.CROWD)
+        assert told == Decision(action)
+    off = Policy(rotate_on_limit=False)
+    assert decide(crowded, attempt=1, repeats=0, policy=off, now=NOW, blame=Blame.CROWD) == Decision(A.DELIVER)
+
+
+def test_blame_is_asked_of_limits_alone() -> None:
+    for blame in Blame:
+        stale = decide(Outcome(K.UNAUTHORIZED, "x"), attempt=1, repeats=0, policy=POLICY, now=NOW, blame=blame)
+        assert stale.action is A.REFRESH
 
 
 def test_a_model_that_an_account_lacks_cools_that_model_only() -> None:

@@ -18,6 +18,13 @@ class Policy:
     learn: bool = True
     """The accounts that editors are signed in with serve as well."""
 
+    max_in_flight: int = 0
+    """Requests of one account under way at the same time at most; 0: as many as upstream takes, which is learnt."""
+
+    slot_wait_s: float = 10.0
+    """How long a request waits for a place at an account: an editor shows nothing wrong for that long (codex.md 6)."""
+    slot_successes: int = 10
+    """Requests served at a learnt limit before one more is tried."""
     rate_limit_cooldown_s: float = 60.0
     """When a throttle names no end (codex.md 8, the default of the prior scorer); the first of several in a row."""
     quota_cooldown_s: float = 15 * 60.0

@@ -5,8 +5,7 @@ outcome             first time      then       remedy for the account
 ==================  ==============  =========  ==================================================================
 ok                  deliver         -          none
 quota-spent         switch          -          cool until the reset; the walk may visit every account once
-rate-limited        switch          -          cool until the named end, else a minute, and longer when it goes on;
-                                               deliver, none, where two accounts show that it is the address's
+rate-limited        switch          -          cool until the named end, else a minute, and longer when it goes on
 unauthorized        refresh         switch     cool shortly when a renewed token is refused as well
 misdirected         refresh         deliver    none: its endpoints are read again
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
@@ -19,6 +18,9 @@ connect-failed      resend          switch     none
 stale-connection    resend          deliver    none
 unanswered          deliver         -          none: it may have been served
 ==================  ==============  =========  ==================================================================
+
+Of a limit, `Blame` may say that it is not the account's: the address's is delivered and costs the account nothing, too
+many at once has the request wait for a place.
 """
 
 from collections.abc import Mapping
@@ -43,8 +45,20 @@ class Action(Enum):
     """The same request on the same account with a renewed credential."""
     REPAIR = "repair"
     """The same request on the same account without the thing that it cannot read."""
+    WAIT = "wait"
+    """The same request as soon as an account, this one or another, has a place for it."""
     RESEND = "resend"
     """The same request as it was, on a fresh connection."""
+
+
+class Blame(Enum):
+    """What a limit is about."""
+
+    ACCOUNT = "account"
+    ADDRESS = "address"
+    """Where we come from: the next account would meet it as well."""
+    CROWD = "crowd"
+    """Too many requests of the account at once: no time is named, and fewer are sent from now on."""
 
 
 class Remedy(Enum):
@@ -117,18 +131,20 @@ def decide(
     policy: Policy,
     now: datetime,
     strikes: int = 1,
-    shared: bool = False,
+    blame: Blame = Blame.ACCOUNT,
 ) -> Decision:
     """Decide what follows.
 
     `attempt` is the number of this sending (from 1), `repeats` how often this account answered this flow with this
-    kind of outcome before, `strikes` which limit without a time in a row this would be. `shared`: it is not
-    the account's limit but that of the address that all come from.
+    kind of outcome before, `strikes` which limit without a time in a row this would be, `blame` what it is
+    about where it is a limit.
     """
     rule = RULES[outcome.kind]
     action = rule.first if repeats == 0 or rule.then is None else rule.then
-    if rule.limit and (shared or not policy.rotate_on_limit):
+    if rule.limit and (blame is Blame.ADDRESS or not policy.rotate_on_limit):
         return Decision(Action.DELIVER)
+    if rule.limit and blame is Blame.CROWD:
+        return Decision(Action.WAIT if attempt < policy.max_attempts else Action.DELIVER)
     if action is not Action.DELIVER and attempt >= policy.max_attempts and not rule.walks:
         action = Action.DELIVER
     remedy = rule.remedy if rule.remedy_first or repeats > 0 else Remedy.NONE

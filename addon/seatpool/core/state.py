@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.scoring import Score, Standing, score
+from seatpool.core.slots import Caps
 from seatpool.core.strategy import Candidate, Rank, Strategy
 
 RESCORE_S = 120.0
@@ -35,6 +36,7 @@ class PoolState:
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()
         """Requests that each account serves at this moment."""
+        self.caps = Caps()
         self._used: dict[int, float] = {}
         self._served: dict[int, float] = {}
         self._scores: dict[int, Score] = {}
@@ -78,6 +80,7 @@ class PoolState:
         self._withdraw(account_id)
         self._count(account_id, -1)
         self._here.discard(account_id)
+        self.caps.forget(account_id)
         account = self.accounts.get(account_id)
         if account is not None:
             self._identified.pop((account.provider, account.identity), None)
@@ -180,6 +183,11 @@ class PoolState:
         if not self.in_flight[account_id]:
             del self.in_flight[account_id]
         self._busy(account_id, now)
+
+    def full(self, account_id: int) -> bool:
+        """Whether an account has as many requests under way as it takes."""
+        limit = self.caps.limit(account_id)
+        return limit is not None and self.in_flight[account_id] >= limit
 
     def candidate(self, account_id: int, now: datetime) -> Candidate:
         """An account of this pool as a strategy sees it."""

@@ -1,4 +1,4 @@
-"""From a refusal to what follows for its account: strikes are counted, and limits of the address told apart."""
+"""From a refusal to what follows for its account: strikes are counted, and limits that are not its own told apart."""
 
 import logging
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from seatpool.core.egress import Egress
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import Decision, Remedy, decide
+from seatpool.core.recovery import Blame, Decision, Remedy, decide
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.trail import Trail
 
@@ -28,20 +28,18 @@ class Judge:
 
     def decide(self, trail: Trail, account: Account, outcome: Outcome, repeats: int, policy: Policy) -> Decision:
         """What follows from a refusal of `account`, which refused this flow so `repeats` times before."""
-        now = utcnow()
-        asked_at = trail.asked_at or now
-        shared = outcome.anonymous and self._is_shared(account, outcome, now, policy)
-        if shared:
+        asked_at = trail.asked_at or utcnow()
+        blame = self._blame(account, outcome, asked_at, policy)
+        if blame is Blame.ADDRESS:
             trail.soonest = None  # the guess at the first account's limit is taken back
-        strikes = self._knowledge.strikes(account.id, outcome.scope, asked_at)
         return decide(
             outcome,
             attempt=trail.number,
             repeats=repeats,
             policy=policy,
-            now=now,
-            strikes=strikes,
-            shared=shared,
+            now=utcnow(),
+            strikes=self._knowledge.strikes(account.id, outcome.scope, asked_at),
+            blame=blame,
         )
 
     async def apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
@@ -51,8 +49,32 @@ class Judge:
         elif decision.remedy is Remedy.COOL and decision.until is not None:
             await self._knowledge.cool(account, outcome.scope, outcome.code, decision.until, decision.strikes)
 
-    def _is_shared(self, account: Account, outcome: Outcome, now: datetime, policy: Policy) -> bool:
-        others = self._egress.meet(account.provider, account.id, now, policy.egress_within_s)
+    def _blame(self, account: Account, outcome: Outcome, asked_at: datetime, policy: Policy) -> Blame:
+        if not policy.rotate_on_limit:
+            return Blame.ACCOUNT
+        if outcome.concurrent:
+            under_way = self._knowledge.state.in_flight[account.id]
+            self._lower(account, outcome, under_way, asked_at)
+            # Where it was the only one, other programs are at it, and to ask again at once would meet them again.
+            return Blame.CROWD if outcome.until is None and under_way > 1 else Blame.ACCOUNT
+        if outcome.anonymous and self._is_shared(account, outcome, policy.egress_within_s):
+            return Blame.ADDRESS
+        return Blame.ACCOUNT
+
+    def _lower(self, account: Account, outcome: Outcome, under_way: int, asked_at: datetime) -> None:
+        caps = self._knowledge.state.caps
+        if caps.refuse(account.id, under_way, asked_at, utcnow()):
+            logger.info(
+                "account=%s action=cap in_flight=%d limit=%s reason=%s",
+                account.name,
+                under_way,
+                caps.limit(account.id),
+                outcome.code,
+            )
+
+    def _is_shared(self, account: Account, outcome: Outcome, within_s: float) -> bool:
+        now = utcnow()
+        others = self._egress.meet(account.provider, account.id, now, within_s)
         for account_id, since in others.items():
             self._knowledge.absolve(account_id, outcome.scope, outcome.code, since)
         if others and now - self._told.get(account.provider, now - TOLD_EVERY) >= TOLD_EVERY:

@@ -34,6 +34,7 @@ class Knowledge:
 
     def __init__(self, store: Store, vault: Vault, policy: Policy) -> None:
         self.state = PoolState(policy.order)
+        self.state.caps.most = policy.max_in_flight
         self._store = store
         self._vault = vault
         self._writer = Writer(store)

@@ -208,3 +208,22 @@ def test_answers_of_any_kind_are_classified(status: int, body: bytes, fields: li
     found = outcome(HttpReply(status, Headers(fields), body))
     assert (found == OK) is (status < 400)
     assert found.until is None or NOW < found.until <= at(35 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("answer", "concurrent"),
+    [
+        (reply(429, error(code="too_many_concurrent_requests")), True),
+        (reply(429, error(type="concurrency_limit_exceeded"), retry_after="3"), True),
+        (reply(429, error(code="rate_limit_exceeded", message="Too many Concurrent requests")), True),
+        (reply(429, error(message="You have too many concurrent requests.")), True),
+        (reply(429, error(code="rate_limit_exceeded", message="Please try again in 1.5s")), False),
+        (reply(429, error(type="usage_limit_reached", message="concurrent")), False),
+        (reply(503, error(code="slow_down", message="concurrent")), False),
+        (reply(429), False),
+    ],
+)
+def test_a_throttle_that_is_about_requests_at_the_same_time_says_so(answer: HttpReply, concurrent: bool) -> None:
+    found = outcome(answer)
+    assert found.concurrent is concurrent
+    assert not (found.concurrent and found.anonymous)

@@ -376,3 +376,29 @@ def test_a_throttle_that_names_nobody_and_no_time_is_anonymous(
     body: object, headers: dict[str, str], anonymous: bool
 ) -> None:
     assert COPILOT.classify(CHAT_FACTS, reply(429, body, headers), NOW).anonymous is anonymous
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "concurrent"),
+    [
+        (error("too_many_concurrent_requests"), {}, True),
+        (error("rate_limited", "Too many concurrent requests"), {}, True),
+        ("Too many concurrent requests", {}, True),
+        (error("rate_limited"), {"x-ratelimit-exceeded": "global-chat:global-concurrency:userID"}, True),
+        # copilot.md 5.1: a bucket of transactions per second
+        (
+            error("rate_limited"),
+            {"x-ratelimit-exceeded": "global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU"},
+            True,
+        ),
+        (error("rate_limited"), {"x-ratelimit-exceeded": "global-chat:global-cogs"}, False),
+        (error("user_weekly_rate_limited", "concurrent"), {}, False),
+        (error("rate_limited", "You've exceeded your rate limits."), {}, False),
+    ],
+)
+def test_a_throttle_that_is_about_requests_at_the_same_time_says_so(
+    body: object, headers: dict[str, str], concurrent: bool
+) -> None:
+    found = COPILOT.classify(CHAT_FACTS, reply(429, body, headers), NOW)
+    assert found.concurrent is concurrent
+    assert not (found.concurrent and found.anonymous)

@@ -132,7 +132,8 @@ def judge(facts: RequestFacts, refusal: Refusal, now: datetime) -> Outcome:
             scope = _scope(facts, refusal, now) if row.ends is Ends.QUOTA else WHOLE_ACCOUNT
             until = _until(row.ends, refusal, now)
             anonymous = row.nameless and until is None and not _says_whose(refusal, now)
-            return Outcome(row.kind, code, scope, until, anonymous=anonymous)
+            concurrent = row.kind is _K.RATE_LIMITED and _at_once(refusal)
+            return Outcome(row.kind, code, scope, until, concurrent=concurrent, anonymous=anonymous and not concurrent)
     return Outcome(OutcomeKind.CLIENT_ERROR, "refused" if refusal.status is None else f"http-{refusal.status}")
 
 
@@ -146,6 +147,12 @@ def _fits(row: Row, refusal: Refusal, now: datetime) -> str | None:
     if row.test is not None and not row.test(refusal, now):
         return None
     return row.code or name
+
+
+def _at_once(refusal: Refusal) -> bool:
+    """Whether it is about requests at the same time. No capture shows one; so it would have to be said."""
+    said = (*refusal.names, text(refusal.error.get("message")) or "")
+    return any("concurren" in each.lower() for each in said)
 
 
 def _says_whose(refusal: Refusal, now: datetime) -> bool:

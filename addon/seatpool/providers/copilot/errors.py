@@ -36,11 +36,15 @@ class Mark(Enum):
     """`authorize_url`: a remote agent wants the person's consent."""
     DETAILS = "details"
     """`error_details`: the account has no access (copilot.md 2.4)."""
+    AT_ONCE = "at-once"
+    """Requests at the same time, or in a second (copilot.md 5.1: `...user-tps...`)."""
     FIVE_HOURS = "five-hours"
     WEEK = "week"
 
 
 _LIMITERS = ((("5-hour", "five-hour"), Mark.FIVE_HOURS), (("week", "7-day"), Mark.WEEK))
+_SAID = "concurren"
+_CROWDED = ("user-tps", _SAID)
 _LONGEST_TEXT = 2000
 """Characters of a message that are looked at: the known texts stand at its beginning."""
 
@@ -225,6 +229,8 @@ def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Re
     limiter = headers.get("x-ratelimit-exceeded", "").lower()
     details = mapping(inner.get("error_details")) or mapping(outer.get("error_details"))
     marks = {mark for parts, mark in _LIMITERS if any(part in limiter for part in parts)}
+    if any(part in limiter for part in _CROWDED) or _SAID in f"{_name(inner)} {message[:_LONGEST_TEXT]}".lower():
+        marks.add(Mark.AT_ONCE)
     if inner.get("authorize_url") or outer.get("authorize_url"):
         marks.add(Mark.CONSENT)
     if details:
@@ -256,9 +262,10 @@ def _outcome(refusal: Refusal, facts: RequestFacts, headers: HeaderView, now: da
     if Mark.DETAILS in row.marks:
         code = refusal.notification or code
     until = _until(row, code, facts, headers, now) if row.kind in _TIMED else None
-    anonymous = row is _THROTTLE and until is None and not _says_whose(refusal, headers, now)
+    concurrent = row.kind is _LIMITED and Mark.AT_ONCE in refusal.marks
+    anonymous = row is _THROTTLE and until is None and not concurrent and not _says_whose(refusal, headers, now)
     without = CredentialKind.COPILOT_SESSION if row.code == AUTO_MODE else None
-    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without, anonymous)
+    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without, concurrent, anonymous)
 
 
 def _says_whose(refusal: Refusal, headers: HeaderView, now: datetime) -> bool:
