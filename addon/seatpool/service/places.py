@@ -1,12 +1,15 @@
 """Where a flow takes its place at an account, waits for one, and gives it back."""
 
 import asyncio
+import logging
 
 from seatpool.clock import utcnow
-from seatpool.core.selection import Exhausted, Selection, select
+from seatpool.core.selection import FULL, Exhausted, Selection, select
 from seatpool.core.state import PoolState
 from seatpool.service.trail import Trail
-from seatpool.service.waiting import Waiting
+from seatpool.service.waiting import End, Waiting
+
+logger = logging.getLogger(__name__)
 
 
 class Places:
@@ -44,7 +47,13 @@ class Places:
         now = asyncio.get_running_loop().time()
         if trail.wait_until is None:
             trail.wait_until = now + longest_s
-        return await self._waiting.wait(trail, trail.wait_until - now)
+        provider, route = trail.facts.route.provider, trail.facts.route.name
+        logger.info("action=waiting provider=%s route=%s reason=%s", provider, route, FULL)
+        result = await self._waiting.wait(trail, trail.wait_until - now)
+        waited_s = asyncio.get_running_loop().time() - now
+        end = result.value if isinstance(result, End) else "served"
+        logger.info("action=waited provider=%s route=%s result=%s after=%.1fs", provider, route, end, waited_s)
+        return result if isinstance(result, Selection) else None
 
     def abandon(self, flow_id: str) -> None:
         """The client has left: should its flow wait, it does no longer."""

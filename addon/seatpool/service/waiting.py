@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 
 from seatpool.core.fairness import Fair
 from seatpool.core.model import ProviderName
@@ -13,10 +14,22 @@ LOOK_EVERY_S = 0.25
 """Places come free in other ways than by a request that ends: a cooldown is over, an account is added."""
 
 
+class End(Enum):
+    """How waiting ends without a place."""
+
+    LATE = "late"
+    LEFT = "left"
+
+
 @dataclass(slots=True, eq=False)
 class _Waiter:
     trail: Trail
-    chosen: asyncio.Future[Selection | None]
+    result: asyncio.Future[Selection | End]
+
+    def end(self, result: Selection | End) -> None:
+        """The first to say so is right."""
+        if not self.result.done():
+            self.result.set_result(result)
 
 
 class Waiting:
@@ -32,18 +45,18 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._by_flow)
 
-    async def wait(self, trail: Trail, longest_s: float) -> Selection | None:
-        """Until a place was taken for the flow; None when there was none in time, or the flow was abandoned."""
+    async def wait(self, trail: Trail, longest_s: float) -> Selection | End:
+        """Until a place was taken for the flow, or it waits no longer."""
         loop = asyncio.get_running_loop()
         waiter = _Waiter(trail, loop.create_future())
         queue = self._queues[trail.facts.route.provider]
         conversation = trail.facts.conversation or trail.flow_id
         queue.add(conversation, waiter)
         self._by_flow[trail.flow_id] = waiter
-        deadline = loop.call_later(max(longest_s, 0.0), _give_up, waiter)
+        deadline = loop.call_later(max(longest_s, 0.0), waiter.end, End.LATE)
         self._look_again(loop)
         try:
-            return await waiter.chosen
+            return await waiter.result
         finally:
             deadline.cancel()
             queue.discard(conversation, waiter)
@@ -61,24 +74,24 @@ class Waiting:
         for conversation, waiter in queue:
             if served == most:
                 return
-            if waiter.chosen.done():
+            if waiter.result.done():
                 continue  # it has given up, and is about to leave by itself
             choice = self._choose(waiter.trail)
             if choice is not None:
                 queue.serve(conversation, waiter)
-                waiter.chosen.set_result(choice)
+                waiter.end(choice)
                 served += 1
 
     def abandon(self, flow_id: str) -> None:
         """The client has left: nobody waits for this flow any more."""
         waiter = self._by_flow.get(flow_id)
         if waiter is not None:
-            _give_up(waiter)
+            waiter.end(End.LEFT)
 
     def close(self) -> None:
         """Nobody waits any more (at shutdown)."""
         for waiter in tuple(self._by_flow.values()):
-            _give_up(waiter)
+            waiter.end(End.LEFT)
 
     def _look_again(self, loop: asyncio.AbstractEventLoop) -> None:
         if self._timer is None:
@@ -90,8 +103,3 @@ class Waiting:
             self.serve(provider)
         if self._by_flow:
             self._look_again(loop)
-
-
-def _give_up(waiter: _Waiter) -> None:
-    if not waiter.chosen.done():
-        waiter.chosen.set_result(None)
