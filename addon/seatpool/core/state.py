@@ -28,6 +28,8 @@ class PoolState:
         self.accounts: dict[int, Account] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
+        self.names_version = 0
+        """Changes with every name that comes or goes."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
@@ -53,6 +55,8 @@ class PoolState:
         """Add an account, or replace what was known of it."""
         self._withdraw(account.id)
         self._count(account.id, -1)
+        before = self.accounts.get(account.id)
+        self.names_version += before is None or before.name != account.name
         self.accounts[account.id] = account
         self._count(account.id, 1)
         if account.last_used_at is not None:
@@ -69,6 +73,7 @@ class PoolState:
         self._withdraw(account_id)
         self._count(account_id, -1)
         self._here.discard(account_id)
+        self.names_version += account_id in self.accounts
         for known in (
             self.accounts,
             self.windows,

@@ -10,6 +10,7 @@ import msgspec
 Json = Mapping[str, Any]
 NO_JSON: Json = {}
 
+_PRODUCT = re.compile(r"[^\s/()]{1,100}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -35,6 +36,12 @@ def number(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return stated if isfinite(stated) else None
+
+
+def product(stated: str | None) -> str | None:
+    """The program in `name/version ...`, in lower case."""
+    found = _PRODUCT.match(stated.strip().lower()) if stated else None
+    return found[0] if found is not None else None
 
 
 def stable_code(value: object) -> str:

@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -14,7 +14,8 @@ from seatpool.core.model import Account, Attempt, Credential, CredentialKind, Pr
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision, Remedy, decide
-from seatpool.core.selection import Exhausted, select
+from seatpool.core.rules import Naming, Rule
+from seatpool.core.selection import Demand, Exhausted, select
 from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
@@ -29,6 +30,7 @@ from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
 
+NOBODY: frozenset[int] = frozenset()
 LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
@@ -61,6 +63,7 @@ class PoolService:
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._turns = TurnStates()
+        self._naming = Naming()
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._refusals: dict[int, tuple[datetime, bytes]] = {}
@@ -99,9 +102,16 @@ class PoolService:
 
     # -- a request
 
-    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView) -> Trail:
-        """Begin a flow's way through the pool; `headers` are the editor's own."""
-        return Trail(flow_id, facts, headers, demand_of(facts))
+    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
+        """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
+        return Trail(flow_id, facts, headers, self._ruled(demand_of(facts), rule), rule)
+
+    def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
+        if rule is None:
+            return replace(demand, only=None, prefer=NOBODY) if demand.only is not None or demand.prefer else demand
+        state, provider = self.knowledge.state, demand.provider
+        ids = self._naming.ids(rule.only or rule.prefer, provider, state.accounts, state.names_version)
+        return replace(demand, only=ids, prefer=NOBODY) if rule.binding else replace(demand, only=None, prefer=ids)
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -144,9 +154,7 @@ class PoolService:
         provider = self._provider(trail)
         account_id = assignment.account.id
         self.knowledge.observe(account_id, provider.quota(headers, now))
-        self.knowledge.state.remember(
-            trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
-        )
+        self._stays_with(trail, account_id, now)
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
@@ -176,6 +184,26 @@ class PoolService:
         return following
 
     # -- a WebSocket's frames
+
+    def may_go_on(self, trail: Trail, rule: Rule | None, *, beginning: bool) -> bool:
+        """Whether the account of a socket may serve a turn that this rule decides about.
+
+        At the `beginning` of a conversation, where no cache is warm, an account that the rule prefers takes it over.
+        """
+        trail.demand, trail.rule = self._ruled(trail.demand, rule), rule
+        demand, current = trail.demand, trail.current
+        if current is None:
+            return demand.only is None
+        if demand.only is not None:
+            return current.account.id in demand.only
+        if not beginning or not demand.prefer or current.account.id in demand.prefer:
+            return True
+        now = utcnow()
+        better = select(self.knowledge.state, replace(demand, conversation=None), now, {current.account.id})
+        if isinstance(better, Exhausted) or better.account.id not in demand.prefer:
+            return True
+        self._stays_with(trail, better.account.id, now)
+        return False
 
     async def server_frame(self, trail: Trail, content: bytes) -> bytes | None:
         """Learn from an upstream's message. Returns what the client gets instead, or None to leave it alone."""
@@ -228,6 +256,11 @@ class PoolService:
 
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]
+
+    def _stays_with(self, trail: Trail, account_id: int, now: datetime) -> None:
+        self.knowledge.state.remember(
+            trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
+        )
 
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str

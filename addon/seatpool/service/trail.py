@@ -6,6 +6,7 @@ from datetime import datetime
 
 from seatpool.core.model import Account, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
+from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand
 from seatpool.providers.base import Edits, HeaderView, RequestFacts
 
@@ -55,6 +56,8 @@ class Trail:
     headers: HeaderView
     """As the editor sent them."""
     demand: Demand
+    rule: Rule | None = None
+    """The person's rule that `demand` follows."""
     own: Own | None = None
     """None as well once upstream has refused it."""
     halted: Halted | None = None

@@ -9,6 +9,7 @@ import msgspec
 
 from seatpool.core.model import CredentialKind
 from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
 from seatpool.providers.codex.wire import TURN_STATE, plain, text
@@ -47,6 +48,8 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         model=model,
         conversation=None if conversation is None else _opaque(conversation),
         buckets=MAIN_BUCKETS,
+        client=told.client(headers),
+        repositories=told.repositories(headers.get(told.TURN_METADATA)),
         turn_state=issued_turn_state(headers),
     )
 
