@@ -6,7 +6,7 @@ upper nor lower case, and `*` goes across `/`. An empty entry stands for a reque
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import translate
 from functools import lru_cache
 
@@ -82,6 +82,16 @@ class Rules:
     def binding(self, provider: ProviderName) -> Rule | None:
         """The first rule, if any, that may keep a request to this provider from every other account."""
         return next((r for r in self.rules if r.binding and (not r.providers or provider in r.providers)), None)
+
+    def pending(self, asked: Asked) -> Rule | None:
+        """The binding rule that may turn out to decide, once the request can tell its repositories."""
+        for rule in self.rules:
+            if replace(rule, repositories=()).matches(asked):
+                if rule.binding and rule.repositories:
+                    return rule
+                if not rule.repositories:
+                    return None
+        return None
 
     @property
     def by_turn(self) -> bool:

@@ -96,6 +96,8 @@ class RequestFacts:
     """The program that sent it, as it names itself: `codex_vscode`, `neovim`, `copilot` (the CLI); lower case."""
     repositories: tuple[str, ...] = ()
     """Remotes of the repository that is worked in: `host/owner/name`, lower case; () where the request is silent."""
+    early: bool = False
+    """A handshake ahead of the first turn: it cannot tell its repositories yet, and may be refused unseen."""
     turn_state: str | None = field(default=None, repr=False)
     """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
     sent: tuple[tuple[str, str], ...] = field(repr=False, default=())

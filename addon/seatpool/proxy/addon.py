@@ -18,7 +18,7 @@ from seatpool.providers.registry import match
 from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
-from seatpool.proxy.guard import AWAY, FAULT, NO_LOGIN, NOBODY, Guard
+from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.service.pool import PoolService
 from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Assignment, Halted
@@ -161,6 +161,9 @@ class Pool:
         rule = self.guard.decide(exchange, facts)
         if facts.route.websocket and ctx.options.pool_websocket == "refuse":
             flow.response = as_response(exchange.provider.unavailable(facts, 426, "use HTTPS: pool_websocket=refuse"))
+            return
+        if self.guard.too_early(exchange):
+            self.guard.refuse(flow, exchange, 403, EARLY)
             return
         service = self.service
         if service is None:

@@ -17,6 +17,7 @@ from seatpool.service.rulebook import RuleBook
 logger = logging.getLogger(__name__)
 
 NOBODY = "none of its accounts can serve this now"
+EARLY = "ask again when it is known which repository this is about"
 NO_LOGIN = "this request carries no login that could be replaced by one of theirs"
 AWAY = "the pool's database is away"
 FAULT = "something failed in the pool, see its log"
@@ -38,15 +39,19 @@ class Guard:
     def decide(self, exchange: Exchange, facts: RequestFacts) -> Rule | None:
         """The rule for a request that has told what it asks."""
         exchange.facts = facts
-        exchange.rule = self.book.of(facts)
+        exchange.rule = self.book.pending(facts) or self.book.of(facts)
         return exchange.rule
+
+    def too_early(self, exchange: Exchange) -> bool:
+        """Whether a handshake comes before anybody can say whose it is. The client asks again with its turn."""
+        return exchange.facts is not None and self.book.pending(exchange.facts) is not None
 
     def refuse(self, flow: http.HTTPFlow, exchange: Exchange, status: int, reason: str) -> None:
         """Answer a bound request in the name of its rule."""
         rule, route = exchange.rule, exchange.route
         assert rule is not None
         assert route is not None
-        if (rule.name, reason) not in self._told:
+        if reason is not EARLY and (rule.name, reason) not in self._told:
             self._told.add((rule.name, reason))
             logger.warning("action=refused rule=%r line=%d reason=%s", rule.name, rule.line, reason)
         facts = exchange.facts or RequestFacts(route, ())

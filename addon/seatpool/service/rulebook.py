@@ -157,6 +157,13 @@ class RuleBook:
             return self._deciding.first(asked)
         return self._deciding.first(self._asked(facts))
 
+    def pending(self, facts: RequestFacts) -> Rule | None:
+        """The binding rule that may decide as soon as the conversation tells its repositories, which it has not."""
+        if not facts.early or not self._deciding.rules.rules:
+            return None
+        asked = self._asked(facts)
+        return None if asked.repositories else self._deciding.rules.pending(asked)
+
     def of_turn(self, facts: RequestFacts) -> Rule | None:
         """The same for a message on an open socket."""
         return self._deciding.first(self._asked(facts)) if self._deciding.rules.rules else None

@@ -42,6 +42,7 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         fields = _read_body(body())
         model = model or _model(fields.model)
         conversation = conversation or text(fields.prompt_cache_key)
+    metadata = headers.get(told.TURN_METADATA)
     return RequestFacts(
         route=route,
         needs=(CredentialKind.CODEX_OAUTH,),
@@ -49,7 +50,8 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         conversation=None if conversation is None else _opaque(conversation),
         buckets=MAIN_BUCKETS,
         client=told.client(headers),
-        repositories=told.repositories(headers.get(told.TURN_METADATA)),
+        repositories=told.repositories(metadata),
+        early=route.websocket and told.early(metadata),
         turn_state=issued_turn_state(headers),
     )
 

@@ -2,7 +2,7 @@
 
 The remotes stand in `x-codex-turn-metadata`, as a header of a request and in `client_metadata` of a socket's messages:
 `{"workspaces": {"/folder": {"associated_remote_urls": {"origin": "git@..."}}}}`. They are absent in a folder without
-remotes, where git takes too long, and in every handshake, which comes before the first turn (seen with 0.169).
+remotes, where git takes too long, and in the handshake of the pre-warming ahead of the first turn (seen with 0.169).
 """
 
 from dataclasses import replace
@@ -19,6 +19,7 @@ TURN_METADATA = "x-codex-turn-metadata"
 
 class _Metadata(msgspec.Struct):
     workspaces: Any = None
+    request_kind: Any = None
 
 
 class _Message(msgspec.Struct):
@@ -26,6 +27,7 @@ class _Message(msgspec.Struct):
     client_metadata: Any = None
 
 
+_NOTHING = _Metadata()
 _read_metadata = msgspec.json.Decoder(_Metadata).decode
 _read_message = msgspec.json.Decoder(_Message).decode
 
@@ -37,15 +39,27 @@ def client(headers: HeaderView) -> str | None:
 
 def repositories(metadata: object) -> tuple[str, ...]:
     """The repositories of all folders, each once, in order."""
-    if not isinstance(metadata, str) or '"workspaces"' not in metadata:
-        return ()
-    try:
-        workspaces = mapping(_read_metadata(metadata).workspaces)
-    except (ValueError, RecursionError):
+    workspaces = mapping(_parse(metadata).workspaces)
+    if not workspaces:
         return ()
     urls = (u for w in workspaces.values() for u in mapping(mapping(w).get("associated_remote_urls")).values())
     names = [normalised(url) for url in urls if isinstance(url, str)]
     return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def early(metadata: str | None) -> bool:
+    """Whether this is the handshake before the first turn. Refused with 403, the client says nothing and asks again
+    with the turn, whose handshake tells everything."""
+    return bool(_parse(metadata).request_kind == "prewarm")
+
+
+def _parse(metadata: object) -> _Metadata:
+    if not isinstance(metadata, str):
+        return _NOTHING
+    try:
+        return _read_metadata(metadata)
+    except (ValueError, RecursionError):
+        return _NOTHING
 
 
 def of_turn(facts: RequestFacts, content: bytes) -> RequestFacts:
