@@ -73,7 +73,9 @@ def show(file: Path | None, as_json: bool) -> None:
 
 @rules.command()
 @_file
-@click.option("--provider", required=True, type=click.Choice([name.value for name in ProviderName]), help="Asked.")
+@click.option(
+    "--provider", required=True, type=click.Choice([name.value for name in ProviderName]), help="Who is asked."
+)
 @click.option("--model", help="As the request names it.")
 @click.option("--client", help="Program, such as codex_vscode or neovim.")
 @click.option("--repository", "remotes", multiple=True, metavar="REMOTE", help="host/owner/name or a remote's URL.")

@@ -93,11 +93,10 @@ def lines_of(text: str) -> dict[Path, int]:
     here: Path = ()
     for line, statement, said in _statements(text):
         if statement.startswith("["):
-            here = tuple(_first_keys(said))
-            if statement.startswith("[["):
-                name = str(here[0])
+            name, *inner = _first_keys(said)
+            if statement.startswith("[[") and not inner:
                 tables[name] = tables.get(name, -1) + 1
-                here = (name, tables[name])
+            here = (name, tables[name], *inner) if name in tables else (name, *inner)
             found.setdefault(here, line)
         else:
             for path in _paths(said):

@@ -233,14 +233,14 @@ class PoolService:
         reconnect = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
         action = "reconnect" if reconnect is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
-        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(provider.name)
+        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(trail.demand)
 
-    def _soonest_refusal(self, provider: ProviderName) -> bytes | None:
+    def _soonest_refusal(self, demand: Demand) -> bytes | None:
         """The limit frame that ends soonest, as its account's upstream worded it."""
         now, accounts = utcnow(), self.knowledge.state.accounts
-        mine = (
-            r for i, r in self._refusals.items() if i in accounts and accounts[i].provider is provider and r[0] > now
-        )
+        able = {i for i, a in accounts.items() if a.provider is demand.provider}
+        able &= demand.only if demand.only is not None else able
+        mine = (r for i, r in self._refusals.items() if i in able and r[0] > now)
         return min(mine, default=(now, None))[1]
 
     def client_frame(self, trail: Trail, content: bytes) -> bytes:
