@@ -121,6 +121,7 @@ class PoolService:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
         if self.policy.learn:
             trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
+            trail.demand = self._ruled(trail.demand, trail.rule)  # it may be one that the rule names
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take one of its slots."""
