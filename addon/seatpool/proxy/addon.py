@@ -282,7 +282,7 @@ class Pool:
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Learn from frames; rewrite a refusal into the reconnect that the client performs silently."""
         exchange = self.exchanges.get(flow)
-        if exchange is None or flow.websocket is None:
+        if exchange is None or exchange.facts is None or flow.websocket is None:
             return
         messages = flow.websocket.messages
         message = messages[-1]

@@ -22,7 +22,7 @@ class Assignment:
     number: int
     """Of the attempt, from 1."""
     reason: str
-    """Why this account: `affinity`, `best`, `renewed`, `repaired`, `resent`."""
+    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
     fresh_connection: bool = False
     """Send on a connection of its own: the last one refused and may be about to close."""
