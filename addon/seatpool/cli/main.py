@@ -7,6 +7,7 @@ from seatpool.cli.accounts import account
 from seatpool.cli.common import PlainGroup, with_database
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.status import cooldown, status
 
@@ -24,7 +25,7 @@ def main() -> None:
     """
 
 
-for command in (account, cooldown, key, login, run, status):
+for command in (account, cooldown, key, login, rules, run, status):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -30,6 +30,8 @@ class PoolState:
         self._identified: dict[tuple[ProviderName, str], int] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
+        self.names_version = 0
+        """Changes with every name that comes or goes."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
@@ -58,6 +60,8 @@ class PoolState:
         """Add an account, or replace what was known of it."""
         self._withdraw(account.id)
         self._count(account.id, -1)
+        before = self.accounts.get(account.id)
+        self.names_version += before is None or before.name != account.name
         self.accounts[account.id] = account
         self._identified[account.provider, account.identity] = account.id
         self._count(account.id, 1)
@@ -81,6 +85,7 @@ class PoolState:
         self._count(account_id, -1)
         self._here.discard(account_id)
         self.caps.forget(account_id)
+        self.names_version += account_id in self.accounts
         account = self.accounts.get(account_id)
         if account is not None:
             self._identified.pop((account.provider, account.identity), None)

@@ -93,9 +93,11 @@ class RequestFacts:
     buckets: tuple[str, ...] = ()
     """Quota buckets that the request draws on; empty = those without a name of their own."""
     client: str | None = None
-    """The program that sent it, as it names itself: `codex_vscode`, `copilot-developer-cli`, ...; lower case."""
+    """The program that sent it, as it names itself: `codex_vscode`, `neovim`, `copilot` (the CLI); lower case."""
     repositories: tuple[str, ...] = ()
     """Remotes of the repository that is worked in: `host/owner/name`, lower case; () where the request is silent."""
+    early: bool = False
+    """A handshake ahead of the first turn: it cannot tell its repositories yet, and may be refused unseen."""
     turn_state: str | None = field(default=None, repr=False)
     """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
     sent: tuple[tuple[str, str], ...] = field(repr=False, default=())
@@ -305,6 +307,12 @@ class Provider(Protocol):
         `owned` tells whether a token was issued by the account that now serves; `turn_state` replaces a foreign one,
         None removes it.
         """
+
+    def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
+        """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""
+
+    def elsewhere_frame(self, message: str) -> bytes:
+        """A message after which the client asks again in another way, unseen where it can."""
 
     def reconnect_frame(self) -> bytes | None:
         """A message that makes the client reconnect silently and send everything again; None where there is none."""

@@ -73,6 +73,13 @@ OPTIONS: tuple[Option, ...] = (
         "pool_on_failure=passthrough.",
     ),
     Option(
+        "pool_rules",
+        str,
+        "",
+        "Rules that say which accounts may serve what: a TOML file, followed while the proxy runs. Empty: rules.toml "
+        "in the user's configuration directory, if there is one.",
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",

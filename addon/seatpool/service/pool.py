@@ -14,7 +14,8 @@ from seatpool.core.model import Account, Attempt, Credential, CredentialKind, Pr
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision
-from seatpool.core.selection import Exhausted, select
+from seatpool.core.rules import Naming, Rule
+from seatpool.core.selection import Demand, Exhausted, select
 from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
@@ -31,6 +32,7 @@ from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
 
+NOBODY: frozenset[int] = frozenset()
 LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
@@ -71,6 +73,7 @@ class PoolService:
         self._judge = Judge(self.knowledge)
         self._places = Places(self.knowledge.state)
         self._turns = TurnStates()
+        self._naming = Naming()
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._refusals: dict[int, tuple[datetime, bytes]] = {}
@@ -111,9 +114,16 @@ class PoolService:
 
     # -- a request
 
-    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView) -> Trail:
-        """Begin a flow's way through the pool; `headers` are the editor's own."""
-        return Trail(flow_id, facts, headers, demand_of(facts))
+    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
+        """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
+        return Trail(flow_id, facts, headers, self._ruled(demand_of(facts), rule), rule)
+
+    def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
+        if rule is None:
+            return replace(demand, only=None, prefer=NOBODY) if demand.only is not None or demand.prefer else demand
+        state, provider = self.knowledge.state, demand.provider
+        ids = self._naming.ids(rule.only or rule.prefer, provider, state.accounts, state.names_version)
+        return replace(demand, only=ids, prefer=NOBODY) if rule.binding else replace(demand, only=None, prefer=ids)
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -123,6 +133,7 @@ class PoolService:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
         if self.policy.learn:
             trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
+            trail.demand = self._ruled(trail.demand, trail.rule)  # it may be one that the rule names
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take a place there; wait for one where all are taken."""
@@ -173,9 +184,7 @@ class PoolService:
         provider = self._provider(trail)
         account_id = assignment.account.id
         self.knowledge.observe(account_id, provider.quota(headers, now))
-        self.knowledge.state.remember(
-            trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
-        )
+        self._stays_with(trail, account_id, now)
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
@@ -214,6 +223,26 @@ class PoolService:
 
     # -- a WebSocket's frames
 
+    def may_go_on(self, trail: Trail, rule: Rule | None, *, beginning: bool) -> bool:
+        """Whether the account of a socket may serve a turn that this rule decides about.
+
+        At the `beginning` of a conversation, where no cache is warm, an account that the rule prefers takes it over.
+        """
+        trail.demand, trail.rule = self._ruled(trail.demand, rule), rule
+        demand, current = trail.demand, trail.current
+        if current is None:
+            return demand.only is None
+        if demand.only is not None:
+            return current.account.id in demand.only
+        if not beginning or not demand.prefer or current.account.id in demand.prefer:
+            return True
+        now = utcnow()
+        better = select(self.knowledge.state, replace(demand, conversation=None), now, {current.account.id})
+        if isinstance(better, Exhausted) or better.account.id not in demand.prefer:
+            return True
+        self._stays_with(trail, better.account.id, now)
+        return False
+
     async def server_frame(self, trail: Trail, content: bytes) -> bytes | None:
         """Learn from an upstream's message. Returns what the client gets instead, or None to leave it alone."""
         assignment = trail.current
@@ -246,14 +275,14 @@ class PoolService:
         reconnect = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
         action = "reconnect" if reconnect is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
-        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(provider.name)
+        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(trail.demand)
 
-    def _soonest_refusal(self, provider: ProviderName) -> bytes | None:
+    def _soonest_refusal(self, demand: Demand) -> bytes | None:
         """The limit frame that ends soonest, as its account's upstream worded it."""
         now, accounts = utcnow(), self.knowledge.state.accounts
-        mine = (
-            r for i, r in self._refusals.items() if i in accounts and accounts[i].provider is provider and r[0] > now
-        )
+        able = {i for i, a in accounts.items() if a.provider is demand.provider}
+        able &= demand.only if demand.only is not None else able
+        mine = (r for i, r in self._refusals.items() if i in able and r[0] > now)
         return min(mine, default=(now, None))[1]
 
     def client_frame(self, trail: Trail, content: bytes) -> bytes:
@@ -271,6 +300,11 @@ class PoolService:
 
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]
+
+    def _stays_with(self, trail: Trail, account_id: int, now: datetime) -> None:
+        self.knowledge.state.remember(
+            trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
+        )
 
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str

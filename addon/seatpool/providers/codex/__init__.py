@@ -17,7 +17,19 @@ from seatpool.providers.base import (
     RequestFacts,
     Route,
 )
-from seatpool.providers.codex import auth, continuity, errors, frames, login, primary, quota, renew, replies, routes
+from seatpool.providers.codex import (
+    auth,
+    continuity,
+    errors,
+    frames,
+    login,
+    primary,
+    quota,
+    renew,
+    replies,
+    routes,
+    told,
+)
 
 CLIENT_HEADERS = ("user-agent", "originator")
 """By these the editor names itself (codex.md 2.1)."""
@@ -82,6 +94,12 @@ class Codex:
 
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return continuity.edit_client_frame(content, turn_state, owned)
+
+    def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
+        return told.of_turn(facts, content)
+
+    def elsewhere_frame(self, message: str) -> bytes:
+        return replies.RECONNECT
 
     def reconnect_frame(self) -> bytes | None:
         return replies.RECONNECT

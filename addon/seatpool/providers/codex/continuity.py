@@ -9,6 +9,7 @@ import msgspec
 
 from seatpool.core.model import CredentialKind
 from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
 from seatpool.providers.codex.wire import TURN_STATE, plain, text
@@ -41,12 +42,16 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         fields = _read_body(body())
         model = model or _model(fields.model)
         conversation = conversation or text(fields.prompt_cache_key)
+    metadata = headers.get(told.TURN_METADATA)
     return RequestFacts(
         route=route,
         needs=(CredentialKind.CODEX_OAUTH,),
         model=model,
         conversation=None if conversation is None else _opaque(conversation),
         buckets=MAIN_BUCKETS,
+        client=told.client(headers),
+        repositories=told.repositories(metadata),
+        early=route.websocket and told.early(metadata),
         turn_state=issued_turn_state(headers),
     )
 

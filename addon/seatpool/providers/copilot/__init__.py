@@ -80,6 +80,12 @@ class Copilot:
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return content
 
+    def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
+        return continuity.of_turn(facts, content)
+
+    def elsewhere_frame(self, message: str) -> bytes:
+        return replies.elsewhere_frame(message)
+
     def reconnect_frame(self) -> bytes | None:
         return None
 
