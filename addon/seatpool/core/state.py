@@ -115,7 +115,11 @@ class PoolState:
             before = known.get(window.bucket)
             if before is not None and before.observed_at > window.observed_at:
                 continue
-            if before is None or _visible(before) != _visible(window) or window.observed_at - before.observed_at >= FRESH:
+            if (
+                before is None
+                or _visible(before) != _visible(window)
+                or window.observed_at - before.observed_at >= FRESH
+            ):
                 known[window.bucket] = window
                 changed.append(window)
         if changed:
