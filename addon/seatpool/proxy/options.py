@@ -66,6 +66,19 @@ OPTIONS: tuple[Option, ...] = (
         "pool_on_failure=passthrough.",
     ),
     Option(
+        "pool_usage_poll",
+        bool,
+        True,
+        "Ask the issuer for the quota of an account in use where its answers have not told it for three minutes.",
+    ),
+    Option(
+        "pool_models",
+        str,
+        "own",
+        "The model list that a Copilot editor gets: its own account's, or with the pooled accounts' models added.",
+        ("own", "union"),
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",
@@ -104,6 +117,8 @@ def policy_of(opts: options.Options) -> Policy:
         rotate_on_limit=opts.pool_rotate_on_limit,
         strategy=Strategy(opts.pool_strategy),
         learn=learn,
+        poll_usage=opts.pool_usage_poll,
+        union_models=opts.pool_models == "union",
     )
 
 

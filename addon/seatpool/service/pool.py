@@ -5,21 +5,24 @@ import logging
 import os
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 from seatpool.clock import utcnow
+from seatpool.core.catalogue import Draws
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision, Remedy, decide
 from seatpool.core.selection import Exhausted, select
-from seatpool.providers.base import HeaderView, Provider, RequestFacts
+from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
+from seatpool.service.errands import ModelsErrand, UsageErrand
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.trail import Assignment, Halted, Trail, demand_of
@@ -60,6 +63,11 @@ class PoolService:
         self._primaries = Primaries(store, vault, self.knowledge)
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
+        self._models = ModelsErrand(self.knowledge, policy)
+        self._usage = UsageErrand(store, vault, self.knowledge, policy)
+        errands = (self._usage, self._models)
+        self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
+        self._draws = Draws()
         self._turns = TurnStates()
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -70,7 +78,7 @@ class PoolService:
 
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
-        self.policy = self._credentials.policy = policy
+        self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
         self.knowledge.state.rank(policy.order, utcnow())
 
     def load(self) -> None:
@@ -87,6 +95,7 @@ class PoolService:
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._poller.stop()
         await self._keeper.drain()
         await self._refresher.drain()
         await self.knowledge.stop()
@@ -95,17 +104,22 @@ class PoolService:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._keeper.look(utcnow())
+            self._poller.look(utcnow())
             self._primaries.look_around(utcnow())
 
     # -- a request
 
     def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView) -> Trail:
         """Begin a flow's way through the pool; `headers` are the editor's own."""
-        return Trail(flow_id, facts, headers, demand_of(facts))
+        return Trail(flow_id, facts, headers, demand_of(facts, self._draws.of(facts.model)))
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
         self._credentials.note_client(self._providers[provider], headers)
+
+    def models(self, provider: ProviderName) -> Models:
+        """The models of the pooled accounts, where an editor is to see them."""
+        return self._models.union(provider) if self.policy.union_models else {}
 
     async def learn(self, trail: Trail, origin: str) -> None:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
@@ -150,6 +164,7 @@ class PoolService:
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
+        self._learn_draws(trail, provider.draws(headers))
         self._record(trail, "ok", answered)
 
     async def recover(
@@ -162,6 +177,7 @@ class PoolService:
         now = utcnow()
         if headers is not None:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, now))
+            self._learn_draws(trail, self._provider(trail).draws(headers))
         key = (assignment.account.id, outcome.kind)
         decision = decide(outcome, attempt=trail.number, repeats=trail.repeats[key], policy=self.policy, now=now)
         trail.repeats[key] += 1
@@ -188,6 +204,9 @@ class PoolService:
             self.knowledge.observe(assignment.account.id, frame.windows)
         if frame.turn_state is not None:
             self._turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
+        if frame.terminal:
+            self._poller.used(assignment.account.id, utcnow())
+        self._learn_draws(trail, frame.draws)
         if frame.outcome is None:
             return None
         decision = decide(frame.outcome, attempt=trail.number, repeats=0, policy=self.policy, now=utcnow())
@@ -241,6 +260,7 @@ class PoolService:
         else:
             edits = provider.edits(facts, account, credentials, turn_state)
         self._keeper.used(account.id, now)
+        self._poller.used(account.id, now)
         self.release(trail)
         trail.number += 1
         trail.current = Assignment(
@@ -248,6 +268,10 @@ class PoolService:
         )
         self.knowledge.state.acquire(account.id, now)
         return trail.current
+
+    def _learn_draws(self, trail: Trail, draws: tuple[str, ...] | None) -> None:
+        if self._draws.learn(trail.facts.model, draws):
+            trail.demand = replace(trail.demand, buckets=self._draws.of(trail.facts.model))
 
     async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
         if decision.remedy is Remedy.DISABLE:

@@ -20,7 +20,7 @@ MODELS_URL = CHATGPT + "/backend-api/codex/models?client_version="
 DEFAULT_VERSION = "0.169.0"
 """The newest client on 2026-11-21; what a list names depends on who asks."""
 
-_VERSION = re.compile(r"[^/ ]+/(\d{1,4}(?:\.\d{1,4}){1,3})(?:[ -]|$)")
+_VERSION = re.compile(r"(?i:codex)[^/]*/(\d{1,4}(?:\.\d{1,4}){1,3})(?:[ -]|$)")
 
 
 class _List(msgspec.Struct):

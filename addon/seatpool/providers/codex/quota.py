@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.base import HeaderView
@@ -68,10 +69,15 @@ def windows_of_usage(content: bytes, now: datetime) -> tuple[QuotaWindow, ...]:
 
 def drawn_buckets(headers: HeaderView) -> tuple[str, ...] | None:
     """The windows of the additional limit that a request drew on; none for the main one (codex.md 3.1)."""
-    stated = headers.get("x-codex-active-limit", "").strip()
-    if not _LIMIT.fullmatch(stated):
+    stated = headers.get("x-codex-active-limit")
+    return _drawn_buckets(stated) if stated is not None else None
+
+
+@lru_cache(maxsize=64)
+def _drawn_buckets(stated: str) -> tuple[str, ...] | None:
+    if not _LIMIT.fullmatch(stated.strip()):
         return None
-    buckets = tuple(_bucket(stated, slot) for slot in SLOTS)
+    buckets = tuple(_bucket(stated.strip(), slot) for slot in SLOTS)
     return () if buckets == MAIN_BUCKETS else buckets
 
 
