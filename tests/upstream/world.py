@@ -93,7 +93,7 @@ class FakeAccount:
     """Codex: `primary`, `secondary` and names of additional limits in percent used. Copilot: percent left by snapshot
     name."""
     models: list[str] | None = None
-    """Which models a Copilot seat may use; None for the whole catalogue. Codex: those that its list names; None: 404."""
+    """Which models a Copilot seat may use, None for the whole catalogue; those of a Codex account's list, if any."""
     token_life_s: float = 1800
     revoked: bool = False
     """Every credential of the account is refused with 401."""

@@ -35,6 +35,8 @@ class Errand(Protocol):
     """One account is asked about again after so long at the earliest."""
     lease: timedelta
     """How long nobody else may ask."""
+    shared: bool
+    """What one process is told, all know: so the lease is not given back with the answer."""
 
     def due(self, account: Account, now: datetime, jitter: timedelta) -> bool:
         """Whether the answer is wanted; `jitter` is how much later than it could be."""
@@ -56,7 +58,8 @@ class UsageErrand:
 
     name = "usage"
     every = REVALIDATE
-    lease = REVALIDATE  # not given back: it is what keeps all processes together to one look in this time
+    lease = REVALIDATE  # it is what keeps all processes together to one look in this time
+    shared = True
 
     def __init__(self, store: Store, vault: Vault, knowledge: Knowledge, policy: Policy) -> None:
         self.policy = policy
@@ -111,6 +114,7 @@ class ModelsErrand:
     name = "models"
     every = MODELS_FOR
     lease = FETCH
+    shared = False
 
     def __init__(self, knowledge: Knowledge, policy: Policy) -> None:
         self.policy = policy
@@ -158,6 +162,7 @@ class ModelsErrand:
         accounts = (self._knowledge.state.accounts.get(account_id) for account_id in self._entries)
         mine = [a for a in accounts if a is not None and a.provider is provider and a.usable]
         found: dict[str, bytes] = {}
-        for account in sorted(mine, key=lambda a: (a.priority, a.id), reverse=True):
-            found |= self._entries[account.id]
+        for account in sorted(mine, key=lambda a: (a.priority, a.id)):
+            for name, entry in self._entries[account.id].items():
+                found.setdefault(name, entry)
         return found

@@ -136,7 +136,10 @@ class Poller:
         if not provider.may_receive(account, f"{parts.scheme}://{parts.netloc}"):
             return NotTold("foreign-host")
         reply = await self._transport.send(request)
-        return await errand.take(provider, account, held, reply) or True
+        problem = await errand.take(provider, account, held, reply)
+        if problem is None and not errand.shared:
+            await asyncio.to_thread(self._store.release, _lease(key), self._owner)
+        return problem or True
 
     async def _back_off(self, errand: Errand, account: Account, problem: NotTold) -> None:
         """Leave the issuer alone for a while, in every process; say so once."""
@@ -152,5 +155,8 @@ class Poller:
             await self._lease(key, now, until)
 
     async def _lease(self, key: Key, now: datetime, until: datetime) -> bool:
-        lease = f"{key[0]}:{key[1]}"
-        return await asyncio.to_thread(self._store.acquire, lease, self._owner, now=now, until=until)
+        return await asyncio.to_thread(self._store.acquire, _lease(key), self._owner, now=now, until=until)
+
+
+def _lease(key: Key) -> str:
+    return f"{key[0]}:{key[1]}"
