@@ -29,6 +29,7 @@ class PoolState:
     def __init__(self, strategy: Strategy | None = Strategy.QUOTA) -> None:
         self._strategy = strategy
         self.accounts: dict[int, Account] = {}
+        self._identified: dict[tuple[ProviderName, str], int] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
@@ -58,6 +59,7 @@ class PoolState:
         self._withdraw(account.id)
         self._count(account.id, -1)
         self.accounts[account.id] = account
+        self._identified[account.provider, account.identity] = account.id
         self._count(account.id, 1)
         if account.last_used_at is not None:
             used = account.last_used_at.timestamp()
@@ -68,12 +70,20 @@ class PoolState:
         self._scores.pop(account.id, None)
         self._place(account.id, now)
 
+    def identified(self, provider: ProviderName, identity: str) -> Account | None:
+        """The account with this identity."""
+        found = self.accounts.get(self._identified.get((provider, identity), 0))
+        return found if found is not None and found.identity == identity else None
+
     def forget(self, account_id: int) -> None:
         """Drop an account."""
         self._withdraw(account_id)
         self._count(account_id, -1)
         self._here.discard(account_id)
         self.models.forget(account_id)
+        account = self.accounts.get(account_id)
+        if account is not None:
+            self._identified.pop((account.provider, account.identity), None)
         for known in (
             self.accounts,
             self.windows,
