@@ -433,3 +433,56 @@ async def test_stopping_waits_for_no_answer(store: Store, issuer: Told) -> None:
     async with asyncio.timeout(5):
         await asked.wait()
         await bench.poller.stop()
+
+
+async def test_an_answer_without_windows_is_an_answer(store: Store, issuer: Told) -> None:
+    issuer.more = {"rate_limit": None}  # business and credit plans (codex.md 3.4)
+    with clock() as frozen:
+        alice = sign_in(store, issuer, "alice")
+        bench = Bench(store, issuer)
+        for _ in range(17):
+            await bench.look(alice)
+            frozen.tick(10)  # type: ignore[attr-defined]
+        assert issuer.times("usage") == 1
+
+
+async def test_processes_do_not_ask_in_step(store: Store, issuer: Told) -> None:
+    with clock():
+        alice = sign_in(store, issuer, "alice")
+        now = datetime.now(UTC)
+        asking = 0
+        for number in range(8):
+            issuer.asked.clear()
+            bench = Bench(store, issuer, f"process-{number}")
+            bench.seen(alice, REVALIDATE + JITTER / 2)
+            await bench.look(alice)
+            asking += issuer.times("usage")
+            store.acquire("usage:1", f"process-{number}", now=now, until=now)  # the next one is to find it free
+        assert 0 < asking < 8
+
+
+async def test_each_process_asks_for_its_own_lists_one_after_the_other(store: Store, issuer: Told) -> None:
+    issuer.models = {"ws-alice": ["a"]}
+    alice, _ = sign_in(store, issuer, "alice"), sign_in(store, issuer, "bob")
+    with Store.open(store.url) as other:
+        one, two = (Bench(s, issuer, name, Policy(poll_usage=False)) for s, name in ((store, "one"), (other, "two")))
+        await one.look(alice)
+        await two.look(alice)
+        assert one.knowledge.state.models.of(alice.id) == two.knowledge.state.models.of(alice.id) == {"a"}
+
+
+async def test_a_host_that_is_not_the_issuers_is_sent_nothing(store: Store, issuer: Told) -> None:
+    for name in ("octo", "mona"):
+        login = Credential(
+            CredentialKind.GITHUB_OAUTH, f"gho_FAKESECRET{name}", endpoints={"api": "https://evil.example"}
+        )
+        account, _ = store.save_login(
+            provider=COPILOT,
+            identity=f"github.com/{name}",
+            name=name,
+            issuer="github.com",
+            credentials=[login],
+            now=datetime.now(UTC),
+        )
+    await Bench(store, issuer, policy=Policy(poll_usage=False)).look(account)
+    assert (issuer.asked, issuer.calls) == ([], [])
