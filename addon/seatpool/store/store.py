@@ -310,6 +310,11 @@ class Store:
         with self._db.read() as db:
             return observations.newest_attempts(db, limit, account_id)
 
+    def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
+        """What was seen last of the account's quota, by whatever process."""
+        with self._db.read() as db:
+            return observations.windows_of(db, account_id)
+
     def prune(self, *, before: datetime) -> int:
         """Drop attempts that started, and cooldowns and leases that ended, before then; how many rows."""
         with self._db.write() as db:
