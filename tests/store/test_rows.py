@@ -130,6 +130,13 @@ def test_the_newest_observation_of_a_window_wins_in_whatever_order_they_come(sto
     )
 
 
+def test_one_accounts_windows_are_read_alone(store: Store) -> None:
+    a, b = (sign_in(store, name, identity=name) for name in "ab")
+    store.record(windows=[(a.id, window(1, 0.5)), (b.id, window(2, 0.6)), (a.id, window(0, 1.0, "secondary"))])
+    assert store.windows(a.id) == (window(1, 0.5), window(0, 1.0, "secondary"))
+    assert store.windows(99) == ()
+
+
 def test_an_unlimited_window_of_unknown_length_comes_back_so(store: Store) -> None:
     account = sign_in(store)
     seen = QuotaWindow("chat", 1.0, NOW, "usage", unlimited=True)

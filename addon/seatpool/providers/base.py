@@ -128,6 +128,8 @@ class Frame:
     """Something of the model's answer that the client keeps."""
     turn_state: str | None = field(default=None, repr=False)
     """Sticky-routing token that this account issued (codex.md 2.2)."""
+    draws: tuple[str, ...] | None = None
+    """As `Provider.draws`."""
 
 
 NO_NEWS = Frame()
@@ -202,6 +204,38 @@ class RenewalRefused:
 Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]
 """Send `None` to start and after a `Keep`; after a request its reply, after a `Reread` the file's content, or `None`
 where there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an issuer tells of an account's quota when it is asked."""
+
+    windows: tuple[QuotaWindow, ...]
+    plan: str | None = None
+    credential: Credential | None = None
+    """The held one with what it lacked and the answer told; None where there was nothing to learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTold:
+    """An issuer that was asked has not told."""
+
+    code: str
+    """Stable code for the log."""
+    retry_at: datetime | None = None
+    """Before that it wants not to be asked again."""
+    revoked: bool = False
+    """It has taken the seat away or flags the account (promises.md)."""
+
+
+Models = Mapping[str, bytes]
+"""An account's own list: each model's entry, as JSON, by the name under which requests ask for it."""
+
+Held = Mapping[CredentialKind, Credential]
+"""The credentials of an account that memory holds."""
+
+ClientHeaders = tuple[tuple[str, str], ...]
+"""What `Provider.client_headers` told last; empty before any editor was seen."""
 
 
 class NotALogin(ValueError):
@@ -328,6 +362,30 @@ class Provider(Protocol):
 
     def renew(self, need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
         """Get a credential of `need.kind`: refresh, exchange, or look its endpoints up."""
+
+    def usage_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        """Asks the issuer for the account's quota; None where no credential is there to ask with now."""
+
+    def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
+        """The answer to `usage_request`."""
+
+    def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        """Asks for the account's own list of models; None where no credential is there to ask with now."""
+
+    def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
+        """The answer to `models_request`."""
+
+    def lists_models(self, method: str, host: str, path: str) -> bool:
+        """Whether a request asks for a list to which `add_models` can add; `host` is in lower case."""
+
+    def add_models(self, content: bytes, models: Models) -> bytes | None:
+        """A list of models with those appended that it does not name; None where there is nothing to add.
+
+        Every byte that was there stays.
+        """
+
+    def draws(self, headers: HeaderView) -> tuple[str, ...] | None:
+        """The buckets beside the general ones that the head of an answer says it drew on; None where it is silent."""
 
     def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
         """The logins in a file of this provider's programs; None when it is not one of them.

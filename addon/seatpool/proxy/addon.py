@@ -17,7 +17,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.registry import match
 from seatpool.proxy import dispatch, listening, options, replay
-from seatpool.proxy.answers import as_response, body_of, reply_of
+from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.service.pool import PoolService
@@ -190,20 +190,26 @@ class Pool:
             flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
             logger.info("action=exhausted provider=%s route=%s", facts.route.provider, facts.route.name)
         elif pooled or exchange.bound:
-            self._unserved(flow, exchange, facts)
+            self._unserved(flow, exchange, facts, choice.reason)
         # Else only the editor's own account is there, and it is limited: who could say so better than upstream?
 
     def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
         exchange.aim(flow.request)
         flow.comment = f"account={assignment.account.name}"
 
-    def _unserved(self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts) -> None:
+    def _unserved(
+        self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts, reason: str | None = None
+    ) -> None:
         """Nobody to ask, and no limit to wait for: as the person has chosen."""
         if exchange.bound:
             self.guard.refuse(flow, exchange, *((403, NOBODY) if self.service is not None else (503, AWAY)))
             return
         provider = facts.route.provider
-        if provider not in self._told:
+        if reason is not None:
+            logger.info(
+                "action=%s provider=%s model=%s reason=%s", ctx.options.pool_on_failure, provider, facts.model, reason
+            )
+        elif provider not in self._told:
             self._told.add(provider)
             logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
         if ctx.options.pool_on_failure == "block":
@@ -279,6 +285,17 @@ class Pool:
             reply = exchange.provider.unavailable(facts, 502, f"seatpool: upstream {code}")
             exchange.answer = as_response(reply)
 
+    def _add_models(self, flow: http.HTTPFlow) -> None:
+        """An editor's own list of models, with those of the pooled accounts where the person wants that."""
+        exchange, response = self.exchanges.get(flow), flow.response
+        if self.service is None or not self.service.policy.union_models or exchange is None or response is None:
+            return
+        try:
+            if exchange.provider.lists_models(flow.request.method, exchange.host, flow.request.path):
+                add_models(response, exchange.provider, self.service.models(exchange.provider.name))
+        except Exception:
+            logger.exception("action=passthrough hook=response")
+
     # -- WebSocket messages
 
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
@@ -309,6 +326,7 @@ class Pool:
     def response(self, flow: http.HTTPFlow) -> None:
         """The answer is complete; a WebSocket goes on."""
         if flow.websocket is None:
+            self._add_models(flow)
             self._end(flow.id)
 
     def error(self, flow: http.HTTPFlow) -> None:

@@ -10,19 +10,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from seatpool.clock import utcnow
+from seatpool.core.catalogue import Draws
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision
 from seatpool.core.rules import Naming, Rule
 from seatpool.core.selection import Demand, Exhausted, select
-from seatpool.providers.base import HeaderView, Provider, RequestFacts
+from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
+from seatpool.service.errands import ModelsErrand, UsageErrand
 from seatpool.service.judging import Judge
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
+from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.trail import Assignment, Halted, Trail, demand_of
@@ -72,6 +75,11 @@ class PoolService:
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
         self._places = Places(self.knowledge.state)
+        self._models = ModelsErrand(self.knowledge, policy)
+        self._usage = UsageErrand(store, vault, self.knowledge, policy)
+        errands = (self._usage, self._models)
+        self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
+        self._draws = Draws()
         self._turns = TurnStates()
         self._naming = Naming()
         self._tasks: set[asyncio.Task[object]] = set()
@@ -83,7 +91,7 @@ class PoolService:
 
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
-        self.policy = self._credentials.policy = policy
+        self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
         self.knowledge.state.rank(policy.order, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
 
@@ -102,6 +110,7 @@ class PoolService:
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._poller.stop()
         await self._keeper.drain()
         await self._refresher.drain()
         await self.knowledge.stop()
@@ -110,13 +119,15 @@ class PoolService:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._keeper.look(utcnow())
+            self._poller.look(utcnow())
             self._primaries.look_around(utcnow())
 
     # -- a request
 
     def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
         """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
-        return Trail(flow_id, facts, headers, self._ruled(demand_of(facts), rule), rule)
+        demand = demand_of(facts, self._draws.of(facts.model))
+        return Trail(flow_id, facts, headers, self._ruled(demand, rule), rule)
 
     def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
         if rule is None:
@@ -128,6 +139,10 @@ class PoolService:
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
         self._credentials.note_client(self._providers[provider], headers)
+
+    def models(self, provider: ProviderName) -> Models:
+        """The models of the pooled accounts, where an editor is to see them."""
+        return self._models.union(provider) if self.policy.union_models else {}
 
     async def learn(self, trail: Trail, origin: str) -> None:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
@@ -192,6 +207,7 @@ class PoolService:
             self._places.rest(trail)
         else:
             self._succeeded(trail, account_id)
+        self._learn_draws(trail, provider.draws(headers))
         self._record(trail, "ok", answered)
 
     def _succeeded(self, trail: Trail, account_id: int) -> None:
@@ -208,6 +224,7 @@ class PoolService:
             return None
         if headers is not None:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
+            self._learn_draws(trail, self._provider(trail).draws(headers))
         key = (assignment.account.id, outcome.kind)
         decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
@@ -254,6 +271,9 @@ class PoolService:
             self.knowledge.observe(assignment.account.id, frame.windows)
         if frame.turn_state is not None:
             self._turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
+        if frame.terminal:
+            self._poller.used(assignment.account.id, utcnow())
+        self._learn_draws(trail, frame.draws)
         if frame.outcome is None:
             if frame.terminal:
                 self._succeeded(trail, assignment.account.id)
@@ -317,12 +337,17 @@ class PoolService:
             edits = provider.edits(facts, account, credentials, turn_state)
         self._keeper.used(account.id, now)
         self._places.hold(trail, account.id)
+        self._poller.used(account.id, now)
         trail.number += 1
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
         trail.asked_at = now
         return trail.current
+
+    def _learn_draws(self, trail: Trail, draws: tuple[str, ...] | None) -> None:
+        if self._draws.learn(trail.facts.model, draws):
+            trail.demand = replace(trail.demand, buckets=self._draws.of(trail.facts.model))
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action

@@ -80,10 +80,10 @@ class Trail:
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 
 
-def demand_of(facts: RequestFacts) -> Demand:
-    """What selection must respect for this request."""
+def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:
+    """What selection must respect for this request; `draws`: the model's own buckets, as far as they are known."""
     scopes = [Scope(ScopeKind.BUCKET, str(facts.needs[0]))]
     scopes += [Scope(ScopeKind.BUCKET, bucket) for bucket in facts.buckets]
     if facts.model is not None:
         scopes.append(Scope(ScopeKind.MODEL, facts.model))
-    return Demand(facts.route.provider, tuple(scopes), facts.conversation)
+    return Demand(facts.route.provider, tuple(scopes), facts.conversation, model=facts.model, buckets=draws)

@@ -321,6 +321,11 @@ class Store:
         with self._db.read() as db:
             return affinity_rows.since(db, since)
 
+    def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
+        """What was seen last of the account's quota, by whatever process."""
+        with self._db.read() as db:
+            return observations.windows_of(db, account_id)
+
     def prune(self, *, before: datetime) -> int:
         """Drop attempts that started, affinities last served, cooldowns and leases ended, before then; how many."""
         with self._db.write() as db:
