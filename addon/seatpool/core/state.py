@@ -268,6 +268,11 @@ class PoolState:
         while len(self._owner) > limit:
             self._owner.popitem(last=False)
 
+    def served_since(self, conversation: str, moment: float, ttl_s: float) -> bool:
+        """Whether a conversation was served then or later (seconds since the epoch), as far as is known here."""
+        found = self._owner.get(conversation)
+        return found is not None and found[1] >= moment + ttl_s
+
     def left(self, account_id: int, now: datetime) -> float:
         """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
         known = [w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket]

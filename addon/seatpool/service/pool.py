@@ -322,9 +322,7 @@ class PoolService:
         return self._providers[trail.facts.route.provider]
 
     def _stays_with(self, trail: Trail, account_id: int, now: datetime) -> None:
-        self.knowledge.state.remember(
-            trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
-        )
+        self.knowledge.affinities.note(trail.facts.conversation, account_id, now, self.policy)
 
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str

@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, quota observations and last use go to the database in batches.
+"""Records that may be late: attempts, quota observations, affinities and last use go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
 they are durable before anything follows from them.
@@ -9,7 +9,7 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from seatpool.core.model import Attempt, Cooldown, QuotaWindow
+from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -29,7 +29,7 @@ class Lifted:
     cooldown: Cooldown
 
 
-Row = Attempt | Lifted | tuple[int, QuotaWindow]
+Row = Affinity | Attempt | Lifted | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -90,8 +90,15 @@ class Writer:
             if isinstance(row, tuple):
                 windows[row[0], row[1].bucket] = row
         lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
+        affinities = {row.conversation: row for row in rows if isinstance(row, Affinity)}
         try:
-            self._store.record(attempts=attempts, windows=list(windows.values()), used=used, lifted=lifted)
+            self._store.record(
+                attempts=attempts,
+                windows=list(windows.values()),
+                used=used,
+                lifted=lifted,
+                affinities=list(affinities.values()),
+            )
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:
                 logger.warning("action=record-failed reason=%s: %s", type(error).__name__, error)

@@ -157,6 +157,17 @@ windows = Table(
     Column("revision", Integer, nullable=False),
 )
 
+affinities = Table(
+    "affinities",
+    metadata,
+    Column("conversation", String, primary_key=True),  # opaque
+    _of_account(),
+    Column("served_at", Moment, nullable=False),
+    Column("cached_tokens", Integer),
+    Column("revision", Integer, nullable=False),
+    Index(None, "revision"),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -11,6 +11,7 @@ from sqlalchemy import URL, Connection, Engine
 
 from seatpool.core.model import (
     Account,
+    Affinity,
     Attempt,
     Cooldown,
     Credential,
@@ -31,6 +32,7 @@ from seatpool.store import (
     rotation,
     secrets,
 )
+from seatpool.store import affinities as affinity_rows
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
 from seatpool.store.errors import StoreError, Superseded, WrongKey
@@ -291,24 +293,33 @@ class Store:
         windows: Sequence[tuple[int, QuotaWindow]] = (),
         used: Mapping[int, datetime] = _NO_USE,
         lifted: Sequence[Cooldown] = (),
+        affinities: Sequence[Affinity] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
         `lifted`: cooldowns that are ended before their time, or forgotten after it, where no other has replaced them.
-        What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows and of `lifted`.
+        What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows, of `lifted` and of
+        `affinities`, of which the newest of each conversation stays.
         """
         with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {account_id for account_id, _ in windows}
+            named |= {held.account_id for held in affinities}
             known = accounts.existing(db, named)
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
+            affinity_rows.save(db, [held for held in affinities if held.account_id in known])
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
         with self._db.read() as db:
             return observations.newest_attempts(db, limit, account_id)
+
+    def affinities(self, since: datetime) -> tuple[Affinity, ...]:
+        """Conversations served then or later, the oldest first; of more than ten thousand the newest."""
+        with self._db.read() as db:
+            return affinity_rows.since(db, since)
 
     def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
         """What was seen last of the account's quota, by whatever process."""
@@ -316,9 +327,10 @@ class Store:
             return observations.windows_of(db, account_id)
 
     def prune(self, *, before: datetime) -> int:
-        """Drop attempts that started, and cooldowns and leases that ended, before then; how many rows."""
+        """Drop attempts that started, affinities last served, cooldowns and leases ended, before then; how many."""
         with self._db.write() as db:
-            return observations.prune(db, before) + cooldowns.prune(db, before) + leases.prune(db, before)
+            tables = (observations, cooldowns, leases, affinity_rows)
+            return sum(table.prune(db, before) for table in tables)
 
     # -- leases
 
