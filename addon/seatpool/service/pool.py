@@ -10,11 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from seatpool.clock import utcnow
+from seatpool.core.explain import glimpse
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision, Remedy, decide
-from seatpool.core.selection import Exhausted, select
+from seatpool.core.selection import Exhausted, Selection, select
 from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
@@ -115,7 +116,9 @@ class PoolService:
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take one of its slots."""
         while True:
-            choice = select(self.knowledge.state, trail.demand, utcnow(), trail.tried)
+            now = utcnow()
+            choice = select(self.knowledge.state, trail.demand, now, trail.tried)
+            self._note(trail, choice, now)
             if isinstance(choice, Exhausted):
                 return choice
             # Noted at once: whoever chooses while these credentials are being read is to choose another account.
@@ -170,7 +173,7 @@ class PoolService:
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
-        _log_recovery(assignment, outcome, decision, following)
+        _log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
             self.release(trail)
         return following
@@ -286,6 +289,11 @@ class PoolService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _note(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> None:
+        """Keep what `seatpool why` is to tell of a choice."""
+        request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model)
+        self.knowledge.note(glimpse(self.knowledge.state, trail.demand, now, trail.tried, choice, request))
+
     def _record(self, trail: Trail, code: str, answered: Answered) -> None:
         assignment = trail.current
         if assignment is not None:
@@ -301,18 +309,22 @@ class PoolService:
                     answered.status,
                     assignment.started_at,
                     answered.first_byte_ms,
+                    assignment.reason,
                 )
             )
 
 
-def _log_recovery(assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None) -> None:
+def _log_recovery(
+    trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
+) -> None:
     action = decision.action.value if following is not None else "deliver"
     target = f" to={following.account.name}" if following is not None else ""
     logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s",
+        "account=%s action=%s%s attempt=%d reason=%s request=%s",
         assignment.account.name,
         action,
         target,
         assignment.number,
         outcome.code,
+        trail.short_id,
     )

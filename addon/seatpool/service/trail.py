@@ -21,7 +21,7 @@ class Assignment:
     number: int
     """Of the attempt, from 1."""
     reason: str
-    """Why this account: `affinity`, `best`, `renewed`, `repaired`, `resent`."""
+    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
     fresh_connection: bool = False
     """Send on a connection of its own: the last one refused and may be about to close."""
@@ -66,6 +66,11 @@ class Trail:
     """Second credentials that upstream would not have: the request goes without."""
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
+
+    @property
+    def short_id(self) -> str:
+        """How log lines name the request; enough for `seatpool why`."""
+        return self.flow_id[:8]
 
 
 def demand_of(facts: RequestFacts) -> Demand:

@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, quota observations and last use go to the database in batches.
+"""Records that may be late: attempts, choices, quota observations and last use go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
 they are durable before anything follows from them.
@@ -8,7 +8,9 @@ import logging
 import threading
 from collections import deque
 
+from seatpool.core.explain import Glimpse, explain
 from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.core.usage import worth_keeping
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -20,7 +22,7 @@ GATHER_S = 0.25
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
-Row = Attempt | tuple[int, QuotaWindow]
+Row = Attempt | Glimpse | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -36,6 +38,8 @@ class Writer:
         self._busy = False
         self._closing = False
         self._failing = False
+        self._kept: dict[tuple[int, str], QuotaWindow] = {}
+        """The last observation of each window that went into the history."""
         self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
         self._thread.start()
 
@@ -76,17 +80,23 @@ class Writer:
         """One transaction. False when the rows had to go back to the queue, until there is news again."""
         attempts = [row for row in rows if isinstance(row, Attempt)]
         used = {row.account_id: row.started_at for row in attempts}
-        windows: dict[tuple[int, str], tuple[int, QuotaWindow]] = {}
-        for row in rows:
-            if not isinstance(row, Attempt):
-                windows[row[0], row[1].bucket] = row
+        choices = [explain(row) for row in rows if isinstance(row, Glimpse)]
+        windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, Attempt | Glimpse)}
+        kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
         try:
-            self._store.record(attempts=attempts, windows=list(windows.values()), used=used)
+            self._store.record(
+                attempts=attempts,
+                windows=[(key[0], seen) for key, seen in windows.items()],
+                used=used,
+                choices=choices,
+                history=[(key[0], seen) for key, seen in kept.items()],
+            )
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:
                 logger.warning("action=record-failed reason=%s: %s", type(error).__name__, error)
             self._failing = True
             self._rows.extendleft(reversed(rows[-max(0, BACKLOG - len(self._rows)) :]))
             return False
+        self._kept |= kept
         self._failing = False
         return True
