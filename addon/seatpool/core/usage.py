@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 
 from seatpool.core.model import QuotaWindow
+from seatpool.core.scoring import LENGTHS_S, UNKNOWN_S
 
 LEAST_CHANGE = 0.01
 """Upstreams tell shares in whole percents; a smaller change is not worth a row."""
@@ -19,6 +20,9 @@ LONGEST_SILENCE = timedelta(minutes=10)
 """After this time a smaller change is worth one."""
 ROUNDING = 0.005
 """By so much a share may differ from what it is; less is empty."""
+
+LOOKS_BACK = timedelta(days=31)
+"""What is older tells nothing of a window."""
 
 
 def worth_keeping(before: QuotaWindow | None, seen: QuotaWindow) -> bool:
@@ -79,24 +83,36 @@ def spells(history: Sequence[QuotaWindow], until: datetime) -> Iterator[Spell]:
         yield Spell(max(empty_until, last.observed_at), until, 0.0)
 
 
+def length_of(history: Sequence[QuotaWindow]) -> timedelta:
+    """How long the window is, where its last observation does not say: the shortest usual length that fits."""
+    last = history[-1]
+    if last.length_s:
+        return timedelta(seconds=last.length_s)
+    ahead = max((w.resets_at - w.observed_at for w in history if w.resets_at is not None), default=None)
+    if ahead is None:
+        return timedelta(seconds=UNKNOWN_S)
+    return timedelta(seconds=next((s for s in LENGTHS_S if ahead <= timedelta(seconds=s)), LENGTHS_S[-1]))
+
+
 def per_step(history: Sequence[QuotaWindow], until: datetime, step: timedelta) -> list[float | None]:
-    """Shares used in steps of equal length, the last ending at `until`; None where the window was empty."""
+    """Shares used in steps of equal length, the last ending at `until`; None where the window was empty.
+
+    It begins with the first observation, the oldest, or `LOOKS_BACK` before `until`.
+    """
     if not history or until <= history[0].observed_at:
         return []
-    count = (until - history[0].observed_at) // step
+    count = min(until - history[0].observed_at, LOOKS_BACK) // step
     first = until - count * step
     used: list[float | None] = [0.0] * count
     for spell in spells(history, until):
-        length, begin = spell.end - spell.begin, max(spell.begin, first)
-        if length <= timedelta(0):
-            # All at once: where an observation stands for what nobody has seen.
-            begin, length = max(begin - step, first), step
-        index = (begin - first) // step
+        # What was used at one moment stands for what nobody has seen: put it into the step before.
+        begin = spell.begin if spell.end > spell.begin else spell.end - step
+        index = max((begin - first) // step, 0)
         while index < count and first + index * step < spell.end:
             edge = first + index * step
-            share = (min(spell.end, edge + step) - max(spell.begin, edge)) / length
+            share = (min(spell.end, edge + step) - max(begin, edge)) / (spell.end - begin)
             known = used[index]
-            used[index] = None if spell.empty or known is None else known + spell.used * max(share, 0.0)
+            used[index] = None if spell.empty or known is None else known + spell.used * share
             index += 1
     return used
 
