@@ -111,7 +111,7 @@ def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, st
         else:
             limited.append(_aged(seen, now))
     stale = newest is not None and (now - newest).total_seconds() > stale_after_s
-    spent = next((w.bucket for w in limited if w.left <= 0.0), None)
+    spent = min((w.bucket for w in limited if w.left <= 0.0), default=None)
     if spent is not None:
         return Score(0.0, Standing.EXHAUSTED, spent, stale=stale)
     if not limited:
