@@ -1,7 +1,7 @@
 """Late records: batched, in order of arrival, kept while the database is away."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from seatpool.core.model import Attempt, QuotaWindow
@@ -50,3 +50,28 @@ def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp
     assert writer.flush(20)
     assert [a.number for a in store.attempts(limit=9)] == [2, 1]
     writer.close()
+
+
+def test_history_gets_a_row_for_each_percent_that_was_written(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    for left in (0.500, 0.496, 0.489, 0.481, 0.47):
+        writer.put((account.id, QuotaWindow("primary", left, NOW + timedelta(seconds=(1 - left) * 1000), "header")))
+        assert writer.flush(20)
+    writer.close()
+    assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5, 0.489, 0.47]
+
+
+def test_history_that_could_not_be_written_is_written_later(store: Store, issuer: Issuer, tmp_path: Path) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    other = sqlite3.connect(tmp_path / "pool.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer.put((account.id, QuotaWindow("primary", 0.5, NOW, "header")))
+    assert not writer.flush(0.5)
+    other.execute("ROLLBACK")
+    other.close()
+    writer.put(attempt(account.id, 1))
+    assert writer.flush(20)
+    writer.close()
+    assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5]

@@ -11,7 +11,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.common import EMPTY_POOL, console, open_store, with_database
-from seatpool.cli.spans import span
+from seatpool.cli.spans import closely
 from seatpool.cli.status import status_rows
 from seatpool.clock import utcnow
 from seatpool.core.backtest import Horizon, Result, backtest
@@ -79,7 +79,7 @@ def _table(outlooks: Sequence[Outlook], now: datetime) -> Table:
     table = Table("account", "window", "left", "resets in", "runs out", "range", box=None)
     for each in outlooks:
         told = each.forecaster.at(each.forecaster.now)
-        left, resets = f"{told.left:.0%}", span(told.until - now)
+        left, resets = f"{told.left:.0%}", closely(told.until - now)
         if each.window.resets_at is None:
             resets = "unknown"
         elif each.window.resets_at <= now:
@@ -99,7 +99,7 @@ def _table(outlooks: Sequence[Outlook], now: datetime) -> Table:
 def _when(moment: datetime | None, told: Forecast, now: datetime) -> str:
     if moment is None:
         return "lasts"
-    return "is empty" if told.left <= ROUNDING else f"in {span(moment - now)}"
+    return "is empty" if told.left <= ROUNDING else f"in {closely(moment - now)}"
 
 
 def _range(told: Forecast, now: datetime) -> str:
@@ -110,8 +110,8 @@ def _range(told: Forecast, now: datetime) -> str:
     if told.earliest is None:
         return f"lasts, {told.at_reset.least:.0%} to {told.at_reset.most:.0%} left"
     if told.latest is None:
-        return f"in {span(told.earliest - now)}, or lasts"
-    return f"in {span(told.earliest - now)} to {span(told.latest - now)}"
+        return f"in {closely(told.earliest - now)}, or lasts"
+    return f"in {closely(told.earliest - now)} to {closely(told.latest - now)}"
 
 
 def _tested_table(outlooks: Sequence[Outlook]) -> Table:

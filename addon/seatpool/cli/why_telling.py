@@ -10,7 +10,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.spans import ago, span
+from seatpool.cli.spans import ago, closely
 from seatpool.core.explain import AFFINITY, EXHAUSTED, Bar, BarKind, Choice, Contender, would_choose
 from seatpool.core.model import Attempt
 from seatpool.core.scoring import Score, Standing
@@ -119,7 +119,7 @@ def _why(choice: Choice, each: Contender, place: int) -> str:
 
 def _cooling(bar: Bar, choice: Choice) -> str:
     part = f"{bar.scope.value} " if bar.scope.value else ""
-    left = span(bar.until - choice.decided_at) if bar.until is not None else ""
+    left = closely(bar.until - choice.decided_at) if bar.until is not None else ""
     return f"{part}cooling for {left}: {bar.code}"
 
 
