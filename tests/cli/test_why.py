@@ -41,7 +41,7 @@ class Pool:
             window = QuotaWindow(
                 "weekly", 0.5, self.now, "header", length_s=604_800, resets_at=self.now + (50 - priority) * HOUR
             )
-            self.state.observe(account.id, window, self.now)
+            self.state.observe(account.id, (window,), self.now)
 
     def choose(self, flow: str, number: int, tried: frozenset[int] = frozenset()) -> Account | None:
         """One choice, recorded."""

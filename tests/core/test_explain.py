@@ -117,7 +117,7 @@ def test_what_happens_later_does_not_change_what_was_seen() -> None:
     seen = glimpse(state, DEMAND, NOW, set(), select(state, DEMAND, NOW), REQUEST)
     before = explain(seen)
     state.cool(Cooldown(1, WHOLE_ACCOUNT, "spent", END, NOW), NOW)
-    state.observe(2, QuotaWindow("primary", 0.0, NOW, "header", resets_at=END), NOW)
+    state.observe(2, (QuotaWindow("primary", 0.0, NOW, "header", resets_at=END),), NOW)
     state.put(account(1, paused=True), NOW)
     state.acquire(2, NOW)
     state.forget(2)
@@ -170,7 +170,7 @@ def drawn(rows: list[tuple[int, Keeping, bool, float | None, int, int, bool]], s
         state.put(account(id_, priority=priority, keeping=keeping, paused=paused, weight=float(priority)), NOW)
         if left is not None:
             resets_at = NOW + timedelta(hours=1 + id_ % 3)
-            state.observe(id_, QuotaWindow("primary", left, NOW, "header", resets_at=resets_at), NOW)
+            state.observe(id_, (QuotaWindow("primary", left, NOW, "header", resets_at=resets_at),), NOW)
         for number in range(used):
             state.use(id_, NOW - timedelta(minutes=number * id_))
         for _ in range(busy):

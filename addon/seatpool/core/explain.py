@@ -7,7 +7,7 @@ would have made of them (`would_choose`).
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain, islice
@@ -84,9 +84,8 @@ class Bar:
     """What of the account is cooling."""
 
 
-@dataclass(frozen=True, slots=True)
-class Contender:
-    """An account in a choice."""
+class Contender(NamedTuple):
+    """An account in a choice. A tuple, since a dozen are made for every request."""
 
     candidate: Candidate
     """As the strategies saw it; of its account only id, priority and keeping are to be relied on."""
@@ -131,9 +130,11 @@ def glimpse(
     chosen, reason = (None, EXHAUSTED) if isinstance(choice, Exhausted) else (choice.account.id, choice.reason)
     ids, able = state.first(demand.provider, now, SEEN)
     resting = state.resting[demand.provider]
-    if resting or able > SEEN:
+    if able > SEEN or demand.only is not None:
         chosen_too = () if chosen is None else (chosen,)
         ids = _with(ids, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
+    elif resting:
+        ids += islice(reversed(resting), SEEN)
     known, busy, cooling = state.standing, state.in_flight, state.cooldowns
     flow_id, number, route, model = request
     return Glimpse(
@@ -164,32 +165,34 @@ def _with(ids: Iterable[int], *more: Iterable[int]) -> list[int]:
 
 def explain(seen: Glimpse) -> Choice:
     """What a glimpse says."""
-    contenders = [
-        _contender(candidate, in_flight, seen)
-        for candidate, in_flight in zip(seen.candidates, seen.in_flight, strict=True)
-        if candidate.account.provider is seen.demand.provider
-    ]
+    free: list[Contender] = []
+    barred: list[Contender] = []
+    demand = seen.demand
+    special = {*seen.cooldowns, *seen.tried, *demand.prefer}
+    for candidate, in_flight in zip(seen.candidates, seen.in_flight, strict=True):
+        account = candidate.account
+        if account.provider is not demand.provider:
+            continue
+        if candidate.in_flight != in_flight:
+            candidate = replace(candidate, in_flight=in_flight)
+        if demand.only is None and account.usable and not account.learnt and account.id not in special:
+            free.append(Contender(candidate))
+        else:
+            contender = Contender(candidate, tuple(_bars(account, seen)), account.id in demand.prefer)
+            (barred if contender.bars else free).append(contender)
     return Choice(
         seen.flow_id,
         seen.number,
         seen.decided_at,
-        seen.demand.provider,
+        demand.provider,
         seen.route,
         seen.model,
         seen.strategy,
         seen.reason,
         seen.account_id,
-        tuple(sorted(contenders, key=lambda c: bool(c.bars))),
-        seen.able - sum(map(_able, contenders)),
+        (*free, *barred),
+        seen.able - len(free) - sum(map(_able, barred)),
     )
-
-
-def _contender(known: Candidate, in_flight: int, seen: Glimpse) -> Contender:
-    candidate = known
-    if known.in_flight != in_flight:
-        candidate = Candidate(known.account, known.score, known.resets_at, known.used_at, in_flight, known.served)
-    account = known.account
-    return Contender(candidate, tuple(_bars(account, seen)), account.id in seen.demand.prefer)
 
 
 def _bars(account: Account, seen: Glimpse) -> Iterator[Bar]:

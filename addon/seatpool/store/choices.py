@@ -96,13 +96,25 @@ def _row(c: Choice) -> tuple[object, ...]:
 
 
 def _packed(contender: Contender) -> tuple[object, ...]:
-    """In the order of `_Contender`'s fields; JSON has no infinity, and writes `null` for it."""
-    c = contender.candidate
+    """In the order of `_Contender`'s fields."""
+    c, bars = contender.candidate, contender.bars
+    account, score = c.account, c.score
     return (
-        *(c.account.id, c.account.priority, c.account.keeping),
-        *(round(c.score.value, 4), c.score.standing, c.score.main, c.score.guard, round(c.score.factor, 4)),
-        *(c.score.stale, c.resets_at, c.used_at, c.in_flight, c.served, contender.preferred),
-        [(b.kind, b.code, b.until, b.scope.kind, b.scope.value) for b in contender.bars],
+        account.id,
+        account.priority,
+        account.keeping,
+        score.value,
+        score.standing,
+        score.main,
+        score.guard,
+        score.factor,
+        score.stale,
+        score.resets_at,
+        c.used_at,
+        c.in_flight,
+        c.served,
+        contender.preferred,
+        [(b.kind, b.code, b.until, b.scope.kind, b.scope.value) for b in bars] if bars else (),
     )
 
 
@@ -125,8 +137,7 @@ def _choice(row: Row[Any]) -> Choice:
 
 def _contender(c: _Contender, provider: ProviderName) -> Contender:
     account = Account(c.id, provider, "", "", "", c.priority, keeping=c.keeping)
-    score = Score(c.score, c.standing, c.main, c.guard, c.factor, c.stale)
-    resets_at = c.resets_at if c.resets_at is not None else float("inf")
-    candidate = Candidate(account, score, resets_at, c.used_at, c.in_flight, c.served)
+    score = Score(c.score, c.standing, c.main, c.guard, c.factor, c.stale, c.resets_at)
+    candidate = Candidate(account, score, c.used_at, c.in_flight, c.served)
     bars = tuple(Bar(b.kind, b.code, b.until, Scope(b.scope, b.value)) for b in c.bars)
     return Contender(candidate, bars, c.preferred)
