@@ -59,6 +59,12 @@ def put(**more: object) -> Callable[[PoolState], None]:
     return lambda state: state.put(account(2, **more), NOW)
 
 
+def fill(state: PoolState) -> None:
+    for _ in range(3):
+        state.acquire(2, NOW)
+    assert state.caps.refuse(2, 3, NOW, NOW)
+
+
 NOTHING: Callable[[PoolState], None] = lambda _state: None  # noqa: E731 # one of a table
 CASES: dict[str, tuple[Callable[[PoolState], None], Demand, frozenset[int], tuple[Bar, ...]]] = {
     "nothing": (NOTHING, DEMAND, frozenset(), ()),
@@ -71,6 +77,7 @@ CASES: dict[str, tuple[Callable[[PoolState], None], Demand, frozenset[int], tupl
     "it cooled before": (cool(WHOLE_ACCOUNT, NOW), DEMAND, frozenset(), ()),
     "a rule": (NOTHING, replace(DEMAND, only=frozenset({1})), frozenset(), (Bar(BarKind.RULE),)),
     "a rule that names it": (NOTHING, replace(DEMAND, only=frozenset({2})), frozenset(), ()),
+    "no place is free": (fill, DEMAND, frozenset(), (Bar(BarKind.FULL),)),
     "tried": (NOTHING, DEMAND, frozenset({2}), (Bar(BarKind.TRIED),)),
     "tried, and cooling since": (
         cool(WHOLE_ACCOUNT),

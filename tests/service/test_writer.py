@@ -4,7 +4,12 @@ import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from seatpool.core.model import Attempt, QuotaWindow
+import pytest
+
+from seatpool.core.explain import glimpse
+from seatpool.core.model import Attempt, ProviderName, QuotaWindow
+from seatpool.core.selection import Demand, select
+from seatpool.core.state import PoolState
 from seatpool.service.writer import Writer
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
@@ -75,3 +80,20 @@ def test_history_that_could_not_be_written_is_written_later(store: Store, issuer
     assert writer.flush(20)
     writer.close()
     assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5]
+
+
+def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_written(
+    store: Store, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = sign_in(store, issuer, "alice")
+    state = PoolState()
+    state.put(account, NOW)
+    demand = Demand(ProviderName.CODEX)
+    seen = glimpse(state, demand, NOW, set(), select(state, demand, NOW), ("flow", 1, "responses", None))
+    writer = Writer(store)
+    writer.put(seen._replace(in_flight=()))
+    writer.put(attempt(account.id, 1))
+    assert writer.flush(20)
+    writer.close()
+    assert len(store.attempts(limit=9)) == 1
+    assert "action=choices-lost" in caplog.text

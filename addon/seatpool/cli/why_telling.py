@@ -26,6 +26,7 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
         BarKind.PAUSED: lambda _bar, _choice: "paused",
         BarKind.AWAY: lambda _bar, _choice: "its editor was not in use",
         BarKind.COOLING: lambda bar, choice: _cooling(bar, choice),
+        BarKind.FULL: lambda _bar, _choice: "as many requests under way as it takes",
         BarKind.TRIED: lambda _bar, _choice: "tried already",
     }
 )
@@ -89,7 +90,8 @@ def _headline(choice: Choice, names: Mapping[int, str]) -> str:
     order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
     if choice.account_id is None:
         return f"attempt {choice.number}: nobody could be asked ({order})"
-    return f"attempt {choice.number}: {_name(choice.account_id, names)}, {REASONS[choice.reason]} ({order})"
+    reason = REASONS.get(choice.reason, choice.reason)
+    return f"attempt {choice.number}: {_name(choice.account_id, names)}, {reason} ({order})"
 
 
 def _candidates(choice: Choice, names: Mapping[int, str]) -> Table:
@@ -110,7 +112,7 @@ def rows(choice: Choice) -> Iterator[tuple[int, Score, str]]:
 
 def _why(choice: Choice, each: Contender, place: int) -> str:
     if each.candidate.account.id == choice.account_id:
-        return f"chosen: {REASONS[choice.reason]}"
+        return f"chosen: {REASONS.get(choice.reason, choice.reason)}"
     if each.bars:
         return "; ".join(BARS[bar.kind](bar, choice) for bar in each.bars)
     empty = ", known to be empty" if each.candidate.score.standing is Standing.EXHAUSTED else ""

@@ -26,6 +26,7 @@ EXHAUSTED = "exhausted"
 """The reason of a choice that found nobody."""
 AFFINITY = "affinity"
 NONE_COOLING: Mapping[int, tuple[Cooldown, ...]] = MappingProxyType({})
+NONE_FULL: AbstractSet[int] = frozenset()
 
 
 class Glimpse(NamedTuple):
@@ -49,6 +50,8 @@ class Glimpse(NamedTuple):
     """Of those that have any, by id."""
     here: AbstractSet[int]
     """Editors' own accounts whose editor was here."""
+    full: AbstractSet[int]
+    """Accounts that had no place free."""
     able: int
     """How many accounts could be asked by whoever asks, those that are not among the candidates included."""
 
@@ -63,6 +66,8 @@ class BarKind(StrEnum):
     AWAY = "away"
     """It is an editor's own, and no editor that is signed in with it is here."""
     COOLING = "cooling"
+    FULL = "full"
+    """As many requests were under way on it as it takes."""
     TRIED = "tried"
     """This request had been on it before."""
 
@@ -154,6 +159,7 @@ def glimpse(
         if cooling.keys().isdisjoint(ids)
         else {i: tuple(cooling[i].values()) for i in ids if i in cooling},
         frozenset(state.here),
+        NONE_FULL if state.caps.unbounded else frozenset([i for i in ids if state.full(i)]),
         able,
     )
 
@@ -168,7 +174,7 @@ def explain(seen: Glimpse) -> Choice:
     free: list[Contender] = []
     barred: list[Contender] = []
     demand = seen.demand
-    special = {*seen.cooldowns, *seen.tried, *demand.prefer}
+    special = {*seen.cooldowns, *seen.tried, *seen.full, *demand.prefer}
     for candidate, in_flight in zip(seen.candidates, seen.in_flight, strict=True):
         account = candidate.account
         if account.provider is not demand.provider:
@@ -208,6 +214,8 @@ def _bars(account: Account, seen: Glimpse) -> Iterator[Bar]:
     for held in seen.cooldowns.get(account.id, ()):
         if held.until > seen.decided_at and (held.scope == WHOLE_ACCOUNT or held.scope in demand.scopes):
             yield Bar(BarKind.COOLING, held.reason, held.until, held.scope)
+    if account.id in seen.full:
+        yield Bar(BarKind.FULL)
     if account.id in seen.tried:
         yield Bar(BarKind.TRIED)
 

@@ -7,9 +7,10 @@ they are durable before anything follows from them.
 import logging
 import threading
 from collections import deque
+from dataclasses import dataclass
 
-from seatpool.core.explain import Glimpse, explain
-from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.core.explain import Choice, Glimpse, explain
+from seatpool.core.model import Attempt, Cooldown, QuotaWindow
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store
 
@@ -22,7 +23,15 @@ GATHER_S = 0.25
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
-Row = Attempt | Glimpse | tuple[int, QuotaWindow]
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """A cooldown that was ended or forgotten, unless another process has replaced it meanwhile."""
+
+    cooldown: Cooldown
+
+
+Row = Attempt | Glimpse | Lifted | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -80,8 +89,10 @@ class Writer:
         """One transaction. False when the rows had to go back to the queue, until there is news again."""
         attempts = [row for row in rows if isinstance(row, Attempt)]
         used = {row.account_id: row.started_at for row in attempts}
-        choices = [explain(row) for row in rows if isinstance(row, Glimpse)]
-        windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, Attempt | Glimpse)}
+        choices = self._explained(rows)
+        lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
+        others = Attempt | Glimpse | Lifted
+        windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, others)}
         kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
         try:
             self._store.record(
@@ -90,6 +101,7 @@ class Writer:
                 used=used,
                 choices=choices,
                 history=[(key[0], seen) for key, seen in kept.items()],
+                lifted=lifted,
             )
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:
@@ -100,3 +112,11 @@ class Writer:
         self._kept |= kept
         self._failing = False
         return True
+
+    def _explained(self, rows: list[Row]) -> list[Choice]:
+        """What cannot be explained is left out: a fault there must not keep the other rows from being written."""
+        try:
+            return [explain(row) for row in rows if isinstance(row, Glimpse)]
+        except Exception:
+            logger.exception("action=choices-lost")
+            return []

@@ -12,7 +12,7 @@ from seatpool.core.model import Account, Keeping, ProviderName, Scope, ScopeKind
 from seatpool.core.scoring import Score, Standing
 from seatpool.core.strategy import Candidate, Strategy
 from seatpool.store.engine import Many
-from seatpool.store.schema import as_text, choices
+from seatpool.store.schema import as_moment, as_text, choices
 
 KEPT = 20_000
 """The newest that are kept: a few hundred bytes each with ten accounts."""
@@ -32,7 +32,7 @@ _BEGINNING = (
 class _Bar(msgspec.Struct, array_like=True):
     kind: BarKind
     code: str
-    until: datetime | None
+    until: str | None
     scope: ScopeKind
     value: str
 
@@ -114,7 +114,7 @@ def _packed(contender: Contender) -> tuple[object, ...]:
         c.in_flight,
         c.served,
         contender.preferred,
-        [(b.kind, b.code, b.until, b.scope.kind, b.scope.value) for b in bars] if bars else (),
+        [(b.kind, b.code, as_text(b.until), b.scope.kind, b.scope.value) for b in bars] if bars else (),
     )
 
 
@@ -139,5 +139,5 @@ def _contender(c: _Contender, provider: ProviderName) -> Contender:
     account = Account(c.id, provider, "", "", "", c.priority, keeping=c.keeping)
     score = Score(c.score, c.standing, c.main, c.guard, c.factor, c.stale, c.resets_at)
     candidate = Candidate(account, score, c.used_at, c.in_flight, c.served)
-    bars = tuple(Bar(b.kind, b.code, b.until, Scope(b.scope, b.value)) for b in c.bars)
+    bars = tuple(Bar(b.kind, b.code, as_moment(b.until), Scope(b.scope, b.value)) for b in c.bars)
     return Contender(candidate, bars, c.preferred)

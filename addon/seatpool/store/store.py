@@ -10,7 +10,16 @@ import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
 from seatpool.core.explain import Choice
-from seatpool.core.model import Account, Attempt, Cooldown, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.model import (
+    Account,
+    Attempt,
+    Cooldown,
+    Credential,
+    CredentialKind,
+    Keeping,
+    ProviderName,
+    QuotaWindow,
+)
 from seatpool.store import (
     accounts,
     cooldowns,
@@ -171,6 +180,16 @@ class Store:
         with self._db.write() as db:
             return accounts.set_priority(db, name, priority)
 
+    def set_weight(self, name: str, weight: float) -> Account:
+        """Its share where the strategy is `weighted`. Raises `UnknownAccount` or `BadWeight`."""
+        with self._db.write() as db:
+            return accounts.set_weight(db, name, weight)
+
+    def set_keeping(self, name: str, keeping: Keeping) -> Account:
+        """How free its owner is with its quota. Raises `UnknownAccount`."""
+        with self._db.write() as db:
+            return accounts.set_keeping(db, name, keeping)
+
     def set_paused(self, name: str, paused: bool, now: datetime) -> Account:
         """Resuming also enables a disabled account: that lasts until a person acts. Raises `UnknownAccount`."""
         with self._db.write() as db:
@@ -279,11 +298,13 @@ class Store:
         used: Mapping[int, datetime] = _NO_USE,
         choices: Sequence[Choice] = (),
         history: Sequence[tuple[int, QuotaWindow]] = (),
+        lifted: Sequence[Cooldown] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        `history`: observations to be kept beside that, for `window_history`. What belongs to an account that was
-        removed meanwhile is dropped. Only windows are told by `changes`.
+        `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
+        their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
+        removed meanwhile is dropped. `changes` tells of windows and of `lifted`.
         """
         with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
@@ -294,6 +315,7 @@ class Store:
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             accounts.touch(db, used)
+            cooldowns.lift_these(db, lifted)
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
