@@ -166,3 +166,5 @@ class Attempt:
     started_at: datetime
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
+    reason: str | None = None
+    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""

@@ -38,6 +38,10 @@ class PoolState:
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self.models = Catalogue()
+        self.standing: dict[int, Candidate] = {}
+        """Every account as it was when it last changed: immutable values, so that keeping one costs nothing."""
+        self.resting: dict[ProviderName, dict[int, None]] = {name: {} for name in ProviderName}
+        """Ids of those that may not be asked now, whoever asks; the last to become so stands last."""
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()
@@ -51,8 +55,13 @@ class PoolState:
         self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
         self._probes: dict[int, Cooldown] = {}
         """Cooldowns put aside until one request has gone out to try the account."""
-        self._here: set[int] = set()
+        self.here: set[int] = set()
         """Learnt accounts whose editor is signed in behind this very proxy."""
+
+    @property
+    def strategy(self) -> Strategy | None:
+        """By what the accounts are ordered; None: by priority alone."""
+        return self._strategy
 
     def rank(self, strategy: Strategy | None, now: datetime) -> None:
         """Order the accounts anew; None: by priority alone, so that a limit moves nobody."""
@@ -87,15 +96,18 @@ class PoolState:
         """Drop an account."""
         self._withdraw(account_id)
         self._count(account_id, -1)
-        self._here.discard(account_id)
+        self.here.discard(account_id)
         self.caps.forget(account_id)
         self.names_version += account_id in self.accounts
         self.models.forget(account_id)
         account = self.accounts.get(account_id)
         if account is not None:
             self._identified.pop((account.provider, account.identity), None)
+        for resting in self.resting.values():
+            resting.pop(account_id, None)
         for known in (
             self.accounts,
+            self.standing,
             self.windows,
             self.cooldowns,
             self._used,
@@ -113,17 +125,17 @@ class PoolState:
 
     def arrive(self, account_id: int, now: datetime) -> None:
         """The editor that is signed in with a learnt account is here: there is a token to serve with."""
-        self._here.add(account_id)
+        self.here.add(account_id)
         self._replace(account_id, now)
 
     def leave(self, account_id: int, now: datetime) -> None:
         """It has gone, and its token with it."""
-        self._here.discard(account_id)
+        self.here.discard(account_id)
         self._replace(account_id, now)
 
     def may_serve(self, account: Account) -> bool:
         """Whether anything can be asked of the account at all: in use, and signed in."""
-        return account.usable and (not account.learnt or account.id in self._here)
+        return account.usable and (not account.learnt or account.id in self.here)
 
     def observe(self, account_id: int, windows: Iterable[QuotaWindow], now: datetime) -> list[QuotaWindow]:
         """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ.
@@ -234,6 +246,12 @@ class PoolState:
         for rank in self._ready[provider]:
             yield self.accounts[int(rank[-1])]
 
+    def first(self, provider: ProviderName, now: datetime, count: int) -> tuple[list[int], int]:
+        """Ids of the first accounts that may be asked, best first, and how many there are in all."""
+        self._wake(now)
+        ready = self._ready[provider]
+        return [rank[-1] for rank in ready[:count]], len(ready)  # type: ignore[misc] # a rank ends with the id
+
     def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
         """The longest live cooldown of an account that touches any of the scopes (the whole account always counts)."""
         known = self.cooldowns.get(account_id)
@@ -314,11 +332,16 @@ class PoolState:
 
     def _place(self, account_id: int, now: datetime) -> None:
         account = self.accounts.get(account_id)
-        if account is None or not self.may_serve(account):
+        if account is None:
             return
-        candidate = self.candidate(account_id, now)
-        self._set_alarm(account_id, candidate.score, now)
-        if self.blocked(account_id, (), now) is not None:
+        candidate = self.standing[account_id] = self.candidate(account_id, now)
+        resting = self.resting[account.provider]
+        resting.pop(account_id, None)
+        able = self.may_serve(account)
+        if able:
+            self._set_alarm(account_id, candidate.score, now)
+        if not able or self.blocked(account_id, (), now) is not None:
+            resting[account_id] = None
             return
         order = strategies.fixed(account) if self._strategy is None else strategies.rank(self._strategy, candidate)
         self._rank[account_id] = order

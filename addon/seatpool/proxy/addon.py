@@ -188,7 +188,8 @@ class Pool:
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
         elif choice.limited and (pooled or exchange.bound):
             flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
-            logger.info("action=exhausted provider=%s route=%s", facts.route.provider, facts.route.name)
+            names = (facts.route.provider, facts.route.name, trail.short_id)
+            logger.info("action=exhausted provider=%s route=%s request=%s", *names)
         elif pooled or exchange.bound:
             self._unserved(flow, exchange, facts, choice.reason)
         # Else only the editor's own account is there, and it is limited: who could say so better than upstream?

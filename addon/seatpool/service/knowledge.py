@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 
 from seatpool.clock import utcnow
 from seatpool.core import strikes
+from seatpool.core.explain import Glimpse
 from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
@@ -27,7 +28,8 @@ logger = logging.getLogger(__name__)
 FOLLOW_EVERY_S = 0.25
 """How often the store is asked whether another process has written: the promise is 250 ms."""
 KEPT = timedelta(days=30)
-"""How long attempts and ended cooldowns are kept."""
+"""How long attempts, choices, observations and ended cooldowns are kept."""
+PRUNE_EVERY = timedelta(days=1)
 
 
 class Knowledge:
@@ -44,6 +46,7 @@ class Knowledge:
         self._policy = policy
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
+        self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
 
     def load(self) -> None:
@@ -81,6 +84,10 @@ class Knowledge:
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
         self._writer.put(attempt)
+
+    def note(self, seen: Glimpse) -> None:
+        """Note a choice, for `seatpool why`; returns at once."""
+        self._writer.put(seen)
 
     def strikes(self, account_id: int, scope: Scope, asked_at: datetime) -> int:
         """Which limit without a time in a row it is that met a request sent at `asked_at`."""
@@ -163,6 +170,8 @@ class Knowledge:
                 if changes.revision != self._revision:
                     self._take(changes)
                     await self._vault.catch_up(changes.generations)
+                if utcnow() - self._pruned_at > PRUNE_EVERY:
+                    await self._prune()
                 failing = False
             except StoreError as error:  # the pool goes on from memory while the database is away
                 if not failing:
@@ -174,9 +183,13 @@ class Knowledge:
             await self._vault.warm()
             # What is in memory by now stays: with many accounts, looking through it again and again is what costs.
             gc.freeze()
-            await asyncio.to_thread(self._store.prune, before=utcnow() - KEPT)
+            await self._prune()
         except StoreError as error:
             logger.warning("action=settling-in-failed reason=%s: %s", type(error).__name__, error)
+
+    async def _prune(self) -> None:
+        self._pruned_at = utcnow()
+        await asyncio.to_thread(self._store.prune, before=self._pruned_at - KEPT)
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()

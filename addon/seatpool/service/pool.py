@@ -11,12 +11,13 @@ from typing import Any
 
 from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
+from seatpool.core.explain import glimpse
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision
 from seatpool.core.rules import Naming, Rule
-from seatpool.core.selection import Demand, Exhausted, select
+from seatpool.core.selection import Demand, Exhausted, Selection, select
 from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
@@ -74,7 +75,7 @@ class PoolService:
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
-        self._places = Places(self.knowledge.state)
+        self._places = Places(self.knowledge.state, self._note)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
         errands = (self._usage, self._models)
@@ -165,6 +166,7 @@ class PoolService:
                 waited = await self._places.wait(trail, self.policy.slot_wait_s)
                 choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
             if isinstance(choice, Exhausted):
+                self._note(trail, choice, utcnow())
                 return choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
@@ -233,7 +235,7 @@ class PoolService:
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
-        _log_recovery(assignment, outcome, decision, following)
+        _log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
             self.release(trail)
         return following
@@ -382,6 +384,11 @@ class PoolService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _note(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> None:
+        """Keep what `seatpool why` is to tell of a choice."""
+        request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model)
+        self.knowledge.note(glimpse(self.knowledge.state, trail.demand, now, trail.tried, choice, request))
+
     def _record(self, trail: Trail, code: str, answered: Answered) -> None:
         assignment = trail.current
         if assignment is not None:
@@ -397,18 +404,22 @@ class PoolService:
                     answered.status,
                     assignment.started_at,
                     answered.first_byte_ms,
+                    assignment.reason,
                 )
             )
 
 
-def _log_recovery(assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None) -> None:
+def _log_recovery(
+    trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
+) -> None:
     action = decision.action.value if following is not None else "deliver"
     target = f" to={following.account.name}" if following is not None else ""
     logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s",
+        "account=%s action=%s%s attempt=%d reason=%s request=%s",
         assignment.account.name,
         action,
         target,
         assignment.number,
         outcome.code,
+        trail.short_id,
     )

@@ -79,6 +79,11 @@ class Trail:
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 
+    @property
+    def short_id(self) -> str:
+        """How log lines name the request; enough for `seatpool why`."""
+        return self.flow_id[:8]
+
 
 def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:
     """What selection must respect for this request; `draws`: the model's own buckets, as far as they are known."""

@@ -56,6 +56,13 @@ def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple
     return tuple(map(_attempt, db.execute(wanted.limit(limit))))
 
 
+def attempts_of(db: Connection, flow_id: str, since: datetime, until: datetime) -> tuple[Attempt, ...]:
+    """Those of one request that started in this time, the first first."""
+    in_time = attempts.c.started_at.between(since, until)
+    rows = db.execute(select(attempts).where(in_time, attempts.c.flow_id == flow_id).order_by(attempts.c.id))
+    return tuple(map(_attempt, rows))
+
+
 def prune(db: Connection, before: datetime) -> int:
     """Drop attempts that started before; how many."""
     return db.execute(delete(attempts).where(attempts.c.started_at < before)).rowcount
@@ -70,7 +77,18 @@ def _window_row(account_id: int, w: QuotaWindow, revision: int) -> tuple[object,
 def _attempt_row(a: Attempt) -> tuple[object, ...]:
     """In the order of the table's columns."""
     started_at = as_text(a.started_at)
-    return a.flow_id, a.number, a.account_id, a.route, a.model, a.outcome, a.status, started_at, a.first_byte_ms
+    return (
+        a.flow_id,
+        a.number,
+        a.account_id,
+        a.route,
+        a.model,
+        a.outcome,
+        a.status,
+        started_at,
+        a.first_byte_ms,
+        a.reason,
+    )
 
 
 def _window(row: Row[Any]) -> QuotaWindow:
@@ -96,4 +114,5 @@ def _attempt(row: Row[Any]) -> Attempt:
         status=row.status,
         started_at=row.started_at,
         first_byte_ms=row.first_byte_ms,
+        reason=row.reason,
     )
