@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 
 ACTIVE = timedelta(minutes=5)
 """An account that has served within this time is in use (codex.md 8)."""
+AT_ONCE = 2
+"""Questions under way. With a look every ten seconds that is a dozen in a minute, however many accounts there are."""
 JITTER_S = 30
 """Up to so much later than it could be, so that processes and accounts do not ask all at once."""
 LOOK_AGAIN = timedelta(seconds=30)
@@ -95,7 +97,12 @@ class Poller:
 
     def _look_after(self, errand: Errand, account: Account, now: datetime) -> None:
         key = (errand.name, account.id)
-        if key in self._running or self._waits.get(key, now) > now or not errand.due(account, now, self._jitter(key)):
+        if (
+            len(self._running) >= AT_ONCE
+            or key in self._running
+            or self._waits.get(key, now) > now
+            or not errand.due(account, now, self._jitter(key))
+        ):
             return
         task = asyncio.create_task(self._go(errand, account, now), name=f"seatpool {errand.name}")
         self._running[key] = task
