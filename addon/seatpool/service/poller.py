@@ -20,6 +20,7 @@ from seatpool.service.credentials import Credentials
 from seatpool.service.errands import Errand
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import Sender
+from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
 from seatpool.store import Store, StoreError
@@ -145,7 +146,7 @@ class Poller:
         reply = await self._transport.send(request)
         problem = await errand.take(provider, account, held, reply)
         if problem is None and not errand.shared:
-            await asyncio.to_thread(self._store.release, _lease(key), self._owner)
+            await aside(self._store.release, _lease(key), self._owner)
         return problem or True
 
     async def _back_off(self, errand: Errand, account: Account, problem: NotTold) -> None:
@@ -162,7 +163,7 @@ class Poller:
             await self._lease(key, now, until)
 
     async def _lease(self, key: Key, now: datetime, until: datetime) -> bool:
-        return await asyncio.to_thread(self._store.acquire, _lease(key), self._owner, now=now, until=until)
+        return await aside(self._store.acquire, _lease(key), self._owner, now=now, until=until)
 
 
 def _lease(key: Key) -> str:
