@@ -53,7 +53,7 @@ def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
             row.account.provider,
             row.account.plan or "-",
             escape(_state(row, now)),
-            escape("\n".join(_window(w, now) for w in row.windows) or "not seen yet"),
+            escape("\n".join(_window(w, now, stale=w.bucket in row.stale) for w in row.windows) or "not seen yet"),
             ago(row.account.last_used_at, now),
         )
     return table
@@ -87,10 +87,12 @@ def _state(row: report.AccountRow, now: datetime) -> str:
     return "\n".join(parts)
 
 
-def _window(window: QuotaWindow, now: datetime) -> str:
+def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:
     if window.unlimited:
         return f"{window.bucket} unlimited"
     if window.resets_at is not None and window.resets_at <= now:
         return f"{window.bucket} reset since"
     resets = f", resets in {span(window.resets_at - now)}" if window.resets_at is not None else ""
-    return f"{window.bucket} {window.left:.0%}{resets} (seen {ago(window.observed_at, now)})"
+    return (
+        f"{window.bucket} {window.left:.0%}{resets} (seen {ago(window.observed_at, now)}{', stale' if stale else ''})"
+    )

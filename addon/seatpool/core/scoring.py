@@ -34,6 +34,9 @@ LITTLE = 0.03
 """Below this share a guard falls off in proportion to what is left."""
 LEAST = 1e-6
 
+STALE_AFTER_S = 3600.0
+"""What was seen longer ago is still the best that is known, and is marked (codex.md 8: stale up to an hour)."""
+
 LENGTHS_S = (5 * 3600.0, 7 * 24 * 3600.0, 30 * 24 * 3600.0)
 """What windows are long; one that does not tell is taken for the shortest that its reset fits into."""
 UNKNOWN_S = 7 * 24 * 3600.0
@@ -94,7 +97,9 @@ class _Window(NamedTuple):
     """Upstream has named that moment, and it is still to come."""
 
 
-def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, stale_after_s: float = 3600.0) -> Score:
+def score(
+    windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, stale_after_s: float = STALE_AFTER_S
+) -> Score:
     """The score of an account by the windows that a request would draw on.
 
     A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun.

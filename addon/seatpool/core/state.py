@@ -8,10 +8,11 @@ moves with the time, so each is taken anew every two minutes.
 from bisect import bisect_left, insort
 from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from seatpool.core import strategy as strategies
+from seatpool.core.catalogue import Catalogue
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps
@@ -19,6 +20,8 @@ from seatpool.core.strategy import Candidate, Rank, Strategy
 
 RESCORE_S = 120.0
 """Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
+FRESH = timedelta(seconds=60)
+"""What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
 
 
 class PoolState:
@@ -30,12 +33,15 @@ class PoolState:
         self._identified: dict[tuple[ProviderName, str], int] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
+        self.names_version = 0
+        """Changes with every name that comes or goes."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self.standing: dict[int, Candidate] = {}
         """Every account as it was when it last changed: immutable values, so that keeping one costs nothing."""
         self.resting: dict[ProviderName, dict[int, None]] = {name: {} for name in ProviderName}
         """Ids of those that may not be asked now, whoever asks; the last to become so stands last."""
+        self.models = Catalogue()
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()
@@ -67,6 +73,8 @@ class PoolState:
         """Add an account, or replace what was known of it."""
         self._withdraw(account.id)
         self._count(account.id, -1)
+        before = self.accounts.get(account.id)
+        self.names_version += before is None or before.name != account.name
         self.accounts[account.id] = account
         self._identified[account.provider, account.identity] = account.id
         self._count(account.id, 1)
@@ -90,6 +98,8 @@ class PoolState:
         self._count(account_id, -1)
         self.here.discard(account_id)
         self.caps.forget(account_id)
+        self.names_version += account_id in self.accounts
+        self.models.forget(account_id)
         account = self.accounts.get(account_id)
         if account is not None:
             self._identified.pop((account.provider, account.identity), None)
@@ -128,15 +138,22 @@ class PoolState:
         return account.usable and (not account.learnt or account.id in self.here)
 
     def observe(self, account_id: int, windows: Iterable[QuotaWindow], now: datetime) -> list[QuotaWindow]:
-        """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ."""
+        """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ.
+
+        The same value again differs by its age, once that is more than `FRESH`; before, the one that is known stays.
+        """
         known = self.windows.setdefault(account_id, {})
         changed = []
         for window in windows:
             before = known.get(window.bucket)
             if before is not None and before.observed_at > window.observed_at:
                 continue
-            known[window.bucket] = window
-            if before is None or _visible(before) != _visible(window):
+            if (
+                before is None
+                or _visible(before) != _visible(window)
+                or window.observed_at - before.observed_at >= FRESH
+            ):
+                known[window.bucket] = window
                 changed.append(window)
         if changed:
             self._scores.pop(account_id, None)
@@ -243,6 +260,16 @@ class PoolState:
         live = [c for s in (WHOLE_ACCOUNT, *scopes) if (c := known.get(s)) is not None and c.until > now]
         return max(live, key=lambda c: c.until, default=None)
 
+    def spent(self, account_id: int, buckets: Iterable[str], now: datetime) -> datetime | None:
+        """When the last of these buckets resets that nothing is left of; None while there is something of each."""
+        known = self.windows.get(account_id, {})
+        ends = [end for b in buckets if (w := known.get(b)) is not None and (end := _empty_until(w)) is not None]
+        return max((end for end in ends if end > now), default=None)
+
+    def observed_at(self, account_id: int) -> datetime | None:
+        """When anything was seen last of the account's quota."""
+        return max((w.observed_at for w in self.windows.get(account_id, {}).values()), default=None)
+
     def owner(self, conversation: str | None, now: datetime) -> int | None:
         """The account that a conversation is on."""
         if conversation is None:
@@ -258,6 +285,11 @@ class PoolState:
         self._owner.move_to_end(conversation)
         while len(self._owner) > limit:
             self._owner.popitem(last=False)
+
+    def served_since(self, conversation: str, moment: float, ttl_s: float) -> bool:
+        """Whether a conversation was served then or later (seconds since the epoch), as far as is known here."""
+        found = self._owner.get(conversation)
+        return found is not None and found[1] >= moment + ttl_s
 
     def left(self, account_id: int, now: datetime) -> float:
         """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
@@ -328,6 +360,15 @@ class PoolState:
         if due < float("inf") and (alarm is None or due < alarm):
             self._alarm[account_id] = due
             heappush(self._due, (due, account_id))
+
+
+def _empty_until(window: QuotaWindow) -> datetime | None:
+    """The reset of a spent window; where upstream names none, its length after it was seen so."""
+    if window.unlimited or window.left > 0.0:
+        return None
+    if window.resets_at is None and window.length_s is not None:
+        return window.observed_at + timedelta(seconds=window.length_s)
+    return window.resets_at
 
 
 def _visible(window: QuotaWindow) -> tuple[int, bool, datetime | None]:

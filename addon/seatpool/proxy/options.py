@@ -73,6 +73,26 @@ OPTIONS: tuple[Option, ...] = (
         "pool_on_failure=passthrough.",
     ),
     Option(
+        "pool_rules",
+        str,
+        "",
+        "Rules that say which accounts may serve what: a TOML file, followed while the proxy runs. Empty: rules.toml "
+        "in the user's configuration directory, if there is one.",
+    ),
+    Option(
+        "pool_usage_poll",
+        bool,
+        True,
+        "Ask the issuer for the quota of an account in use where its answers have not told it for three minutes.",
+    ),
+    Option(
+        "pool_models",
+        str,
+        "own",
+        "The model list that a Copilot editor gets: its own account's, or with the pooled accounts' models added.",
+        ("own", "union"),
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",
@@ -112,6 +132,8 @@ def policy_of(opts: options.Options) -> Policy:
         strategy=Strategy(opts.pool_strategy),
         learn=learn,
         max_in_flight=opts.pool_max_in_flight,
+        poll_usage=opts.pool_usage_poll,
+        union_models=opts.pool_models == "union",
     )
 
 

@@ -17,6 +17,7 @@ from seatpool.core.explain import Glimpse
 from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
+from seatpool.service.affinities import Affinities
 from seatpool.service.probes import Probes
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Lifted, Writer
@@ -41,6 +42,8 @@ class Knowledge:
         self._vault = vault
         self._writer = Writer(store)
         self._probes = Probes(store, self.state)
+        self.affinities = Affinities(self.state, self._writer.put)
+        self._policy = policy
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
@@ -203,6 +206,7 @@ class Knowledge:
             self.state.cool(cooldown, now)
         for account_id, window in changes.windows:
             self.state.observe(account_id, (window,), now)
+        self.affinities.hear(changes.affinities, self._policy)
         if self._follower is not None:
             for account_id in {account_id for account_id, _ in changes.windows}:
                 self._probes.look(account_id)

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
+from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand
 from seatpool.core.slots import Slot
 from seatpool.providers.base import Edits, HeaderView, RequestFacts
@@ -56,6 +57,8 @@ class Trail:
     headers: HeaderView
     """As the editor sent them."""
     demand: Demand
+    rule: Rule | None = None
+    """The person's rule that `demand` follows."""
     own: Own | None = None
     """None as well once upstream has refused it."""
     halted: Halted | None = None
@@ -82,10 +85,10 @@ class Trail:
         return self.flow_id[:8]
 
 
-def demand_of(facts: RequestFacts) -> Demand:
-    """What selection must respect for this request."""
+def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:
+    """What selection must respect for this request; `draws`: the model's own buckets, as far as they are known."""
     scopes = [Scope(ScopeKind.BUCKET, str(facts.needs[0]))]
     scopes += [Scope(ScopeKind.BUCKET, bucket) for bucket in facts.buckets]
     if facts.model is not None:
         scopes.append(Scope(ScopeKind.MODEL, facts.model))
-    return Demand(facts.route.provider, tuple(scopes), facts.conversation)
+    return Demand(facts.route.provider, tuple(scopes), facts.conversation, model=facts.model, buckets=draws)

@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, choices, quota observations and last use go to the database in batches.
+"""Records that may be late: attempts, choices, quota, affinities and last use go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
 they are durable before anything follows from them.
@@ -10,7 +10,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from seatpool.core.explain import Choice, Glimpse, explain
-from seatpool.core.model import Attempt, Cooldown, QuotaWindow
+from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store
 
@@ -31,7 +31,7 @@ class Lifted:
     cooldown: Cooldown
 
 
-Row = Attempt | Glimpse | Lifted | tuple[int, QuotaWindow]
+Row = Affinity | Attempt | Glimpse | Lifted | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -91,7 +91,8 @@ class Writer:
         used = {row.account_id: row.started_at for row in attempts}
         choices = self._explained(rows)
         lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
-        others = Attempt | Glimpse | Lifted
+        affinities = {row.conversation: row for row in rows if isinstance(row, Affinity)}
+        others = Affinity | Attempt | Glimpse | Lifted
         windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, others)}
         kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
         try:
@@ -102,6 +103,7 @@ class Writer:
                 choices=choices,
                 history=[(key[0], seen) for key, seen in kept.items()],
                 lifted=lifted,
+                affinities=list(affinities.values()),
             )
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:

@@ -39,6 +39,11 @@ def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow]
     return tuple((row.account_id, _window(row)) for row in rows)
 
 
+def windows_of(db: Connection, account_id: int) -> tuple[QuotaWindow, ...]:
+    """Those of one account."""
+    return tuple(map(_window, db.execute(select(windows).where(windows.c.account_id == account_id).order_by(*_KEY))))
+
+
 def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
     """Add to the record; no revision, nobody follows it. The accounts must exist."""
     if made:

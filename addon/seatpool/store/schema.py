@@ -157,6 +157,17 @@ windows = Table(
     Column("revision", Integer, nullable=False),
 )
 
+affinities = Table(
+    "affinities",
+    metadata,
+    Column("conversation", String, primary_key=True),  # opaque
+    _of_account(),
+    Column("served_at", Moment, nullable=False),
+    Column("cached_tokens", Integer),
+    Column("revision", Integer, nullable=False),
+    Index(None, "revision"),
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -185,6 +196,7 @@ choices = Table(
     Column("provider", String, nullable=False),
     Column("route", String, nullable=False),
     Column("model", String),
+    Column("rule", String),  # its name
     Column("strategy", String),
     Column("reason", String, nullable=False),
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nobody could be asked

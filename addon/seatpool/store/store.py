@@ -12,6 +12,7 @@ from sqlalchemy import URL, Connection, Engine
 from seatpool.core.explain import Choice
 from seatpool.core.model import (
     Account,
+    Affinity,
     Attempt,
     Cooldown,
     Credential,
@@ -32,6 +33,7 @@ from seatpool.store import (
     rotation,
     secrets,
 )
+from seatpool.store import affinities as affinity_rows
 from seatpool.store import choices as choice_rows
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
@@ -44,7 +46,7 @@ from seatpool.store.secrets import Keychain, Vault
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
-_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases)
+_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows)
 _LONGEST_WAIT = timedelta(hours=1)
 """Between a choice and the attempts that follow from it, renewals included."""
 
@@ -299,23 +301,25 @@ class Store:
         choices: Sequence[Choice] = (),
         history: Sequence[tuple[int, QuotaWindow]] = (),
         lifted: Sequence[Cooldown] = (),
+        affinities: Sequence[Affinity] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
         `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
         their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
-        removed meanwhile is dropped. `changes` tells of windows and of `lifted`.
+        removed meanwhile is dropped. `changes` tells of windows, of `lifted` and of `affinities`, of which the newest
+        of each conversation stays.
         """
         with self._db.write(told=True) as db:
-            named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
-            chosen = {choice.account_id for choice in choices if choice.account_id is not None}
-            known = accounts.existing(db, named | chosen)
+            named = {row.account_id for row in (*attempts, *affinities)} | {i for i, _ in (*windows, *history)}
+            known = accounts.existing(db, named | {c.account_id for c in choices if c.account_id is not None})
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
+            affinity_rows.save(db, [held for held in affinities if held.account_id in known])
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
@@ -341,8 +345,18 @@ class Store:
         with self._db.read() as db:
             return history_rows.of_accounts(db, account_ids)
 
+    def affinities(self, since: datetime) -> tuple[Affinity, ...]:
+        """Conversations served then or later, the oldest first; of more than ten thousand the newest."""
+        with self._db.read() as db:
+            return affinity_rows.since(db, since)
+
+    def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
+        """What was seen last of the account's quota, by whatever process."""
+        with self._db.read() as db:
+            return observations.windows_of(db, account_id)
+
     def prune(self, *, before: datetime) -> int:
-        """Drop what was attempted, chosen and observed, and cooldowns and leases that ended, before then; how many."""
+        """Drop what was attempted, chosen, observed and served, and cooldowns and leases that ended, before then."""
         with self._db.write() as db:
             return sum(rows.prune(db, before) for rows in _PRUNED)
 
