@@ -311,7 +311,8 @@ class Store:
         of each conversation stays.
         """
         with self._db.write(told=True) as db:
-            named = {row.account_id for row in (*attempts, *affinities)} | {i for i, _ in (*windows, *history)}
+            named = {i for i, _ in (*windows, *history)} | {attempt.account_id for attempt in attempts}
+            named |= {held.account_id for held in affinities}
             known = accounts.existing(db, named | {c.account_id for c in choices if c.account_id is not None})
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
