@@ -93,6 +93,5 @@ def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:
     if window.resets_at is not None and window.resets_at <= now:
         return f"{window.bucket} reset since"
     resets = f", resets in {span(window.resets_at - now)}" if window.resets_at is not None else ""
-    return (
-        f"{window.bucket} {window.left:.0%}{resets} (seen {ago(window.observed_at, now)}{', stale' if stale else ''})"
-    )
+    seen = f"seen {ago(window.observed_at, now)}{', stale' if stale else ''}"
+    return f"{window.bucket} {window.left:.0%}{resets} ({seen})"

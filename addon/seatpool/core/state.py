@@ -37,11 +37,11 @@ class PoolState:
         """Changes with every name that comes or goes."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
+        self.models = Catalogue()
         self.standing: dict[int, Candidate] = {}
         """Every account as it was when it last changed: immutable values, so that keeping one costs nothing."""
         self.resting: dict[ProviderName, dict[int, None]] = {name: {} for name in ProviderName}
         """Ids of those that may not be asked now, whoever asks; the last to become so stands last."""
-        self.models = Catalogue()
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()

@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, choices, quota, affinities and last use go to the database in batches.
+"""Records that may be late: attempts, choices, observations, affinities and last use go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
 they are durable before anything follows from them.

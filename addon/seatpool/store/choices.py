@@ -90,8 +90,8 @@ def _row(c: Choice) -> tuple[object, ...]:
     decided_at, packed = as_text(c.decided_at), _pack([_packed(each) for each in c.contenders])
     strategy = c.strategy.value if c.strategy is not None else None
     return (
-        *(c.flow_id, c.number, decided_at, c.provider.value, c.route, c.model, c.rule, strategy),
-        *(c.reason, c.account_id, packed, c.left_out),
+        *(c.flow_id, c.number, decided_at, c.provider.value, c.route, c.model, strategy),
+        *(c.reason, c.account_id, packed, c.left_out, c.rule),
     )
 
 

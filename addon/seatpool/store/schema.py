@@ -196,12 +196,12 @@ choices = Table(
     Column("provider", String, nullable=False),
     Column("route", String, nullable=False),
     Column("model", String),
-    Column("rule", String),  # its name
     Column("strategy", String),
     Column("reason", String, nullable=False),
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nobody could be asked
     Column("contenders", LargeBinary, nullable=False),  # accounts by id, as `choices` packs them
     Column("left_out", Integer, nullable=False),
+    Column("rule", String),  # its name
     Index(None, "flow_id"),
 )
 

@@ -311,9 +311,9 @@ class Store:
         of each conversation stays.
         """
         with self._db.write(told=True) as db:
-            named = {i for i, _ in (*windows, *history)} | {attempt.account_id for attempt in attempts}
-            named |= {held.account_id for held in affinities}
-            known = accounts.existing(db, named | {c.account_id for c in choices if c.account_id is not None})
+            named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
+            named |= {choice.account_id for choice in choices if choice.account_id is not None}
+            known = accounts.existing(db, named | {held.account_id for held in affinities})
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
@@ -326,6 +326,16 @@ class Store:
         """The newest first, of one account or of all."""
         with self._db.read() as db:
             return observations.newest_attempts(db, limit, account_id)
+
+    def affinities(self, since: datetime) -> tuple[Affinity, ...]:
+        """Conversations served then or later, the oldest first; of more than ten thousand the newest."""
+        with self._db.read() as db:
+            return affinity_rows.since(db, since)
+
+    def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
+        """What was seen last of the account's quota, by whatever process."""
+        with self._db.read() as db:
+            return observations.windows_of(db, account_id)
 
     def requests(self, beginning: str = "", *, limit: int) -> tuple[str, ...]:
         """Ids of recorded requests that begin so, the newest first."""
@@ -346,18 +356,8 @@ class Store:
         with self._db.read() as db:
             return history_rows.of_accounts(db, account_ids)
 
-    def affinities(self, since: datetime) -> tuple[Affinity, ...]:
-        """Conversations served then or later, the oldest first; of more than ten thousand the newest."""
-        with self._db.read() as db:
-            return affinity_rows.since(db, since)
-
-    def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
-        """What was seen last of the account's quota, by whatever process."""
-        with self._db.read() as db:
-            return observations.windows_of(db, account_id)
-
     def prune(self, *, before: datetime) -> int:
-        """Drop what was attempted, chosen, observed and served, and cooldowns and leases that ended, before then."""
+        """Drop what was attempted, chosen and observed, and cooldowns and leases that ended, before then; how many."""
         with self._db.write() as db:
             return sum(rows.prune(db, before) for rows in _PRUNED)
 

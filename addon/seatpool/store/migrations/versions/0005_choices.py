@@ -3,8 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0007"
-down_revision = "0006"
+revision = "0005"
+down_revision = "0004"
 
 
 def upgrade() -> None:
@@ -19,7 +19,6 @@ def upgrade() -> None:
         sa.Column("provider", sa.String, nullable=False),
         sa.Column("route", sa.String, nullable=False),
         sa.Column("model", sa.String),
-        sa.Column("rule", sa.String),
         sa.Column("strategy", sa.String),
         sa.Column("reason", sa.String, nullable=False),
         sa.Column("account_id", sa.Integer),
