@@ -43,12 +43,20 @@ class Pool:
             )
             self.state.observe(account.id, (window,), self.now)
 
-    def choose(self, flow: str, number: int, tried: frozenset[int] = frozenset()) -> Account | None:
+    def choose(
+        self,
+        flow: str,
+        number: int,
+        tried: frozenset[int] = frozenset(),
+        *,
+        only: frozenset[int] | None = None,
+        rule: str | None = None,
+    ) -> Account | None:
         """One choice, recorded."""
         self.now += timedelta(seconds=1)
-        demand = Demand(ProviderName.CODEX, (), "talk")
+        demand = Demand(ProviderName.CODEX, (), "talk", only)
         found = select(self.state, demand, self.now, tried)
-        seen = glimpse(self.state, demand, self.now, tried, found, (flow, number, "responses", "gpt-x"))
+        seen = glimpse(self.state, demand, self.now, tried, found, (flow, number, "responses", "gpt-x", rule))
         self.store.record(choices=[explain(seen)])
         return found.account if isinstance(found, Selection) else None
 
@@ -128,6 +136,14 @@ def test_a_conversation_that_stayed_is_told_with_where_a_new_one_would_go(pool: 
     told = good("why")
     assert lines(told, "alice, it has the conversation")
     assert lines(told, "a new conversation: quota -> bob, drain -> bob")
+
+
+def test_a_rule_is_told_by_its_name(pool: Pool) -> None:
+    pool.choose(FLOW, 1, only=frozenset({pool.accounts["alice"].id}), rule="work code")
+    told = good("why")
+    assert lines(told, "attempt 1: alice", "rule work code")
+    assert lines(told, "bob", "rule work code names other accounts")
+    assert json.loads(good("why", "--json"))["choices"][0]["rule"] == "work code"
 
 
 def test_nobody_left_is_told_as_well(pool: Pool) -> None:

@@ -28,7 +28,7 @@ END = NOW + timedelta(hours=3)
 MODEL = Scope(ScopeKind.MODEL, "gpt-x")
 OTHER_MODEL = Scope(ScopeKind.MODEL, "gpt-y")
 DEMAND = Demand(ProviderName.CODEX, (MODEL,), "talk")
-REQUEST = ("flow-1", 1, "responses", "gpt-x")
+REQUEST = ("flow-1", 1, "responses", "gpt-x", "work")
 
 
 def account(id_: int, **more: object) -> Account:
@@ -65,6 +65,15 @@ def fill(state: PoolState) -> None:
     assert state.caps.refuse(2, 3, NOW, NOW)
 
 
+def list_models(state: PoolState) -> None:
+    state.models.put(1, ProviderName.CODEX, frozenset({"gpt-x", "gpt-y"}))
+    state.models.put(2, ProviderName.CODEX, frozenset({"gpt-y"}))
+
+
+def spend(state: PoolState) -> None:
+    state.observe(2, (QuotaWindow("gpt-x/primary", 0.0, NOW, "header", resets_at=END),), NOW)
+
+
 NOTHING: Callable[[PoolState], None] = lambda _state: None  # noqa: E731 # one of a table
 CASES: dict[str, tuple[Callable[[PoolState], None], Demand, frozenset[int], tuple[Bar, ...]]] = {
     "nothing": (NOTHING, DEMAND, frozenset(), ()),
@@ -78,6 +87,15 @@ CASES: dict[str, tuple[Callable[[PoolState], None], Demand, frozenset[int], tupl
     "a rule": (NOTHING, replace(DEMAND, only=frozenset({1})), frozenset(), (Bar(BarKind.RULE),)),
     "a rule that names it": (NOTHING, replace(DEMAND, only=frozenset({2})), frozenset(), ()),
     "no place is free": (fill, DEMAND, frozenset(), (Bar(BarKind.FULL),)),
+    "its list lacks the model": (list_models, replace(DEMAND, model="gpt-x"), frozenset(), (Bar(BarKind.LACKING),)),
+    "its list lacks another": (list_models, replace(DEMAND, model="gpt-z"), frozenset(), ()),
+    "the model's quota is spent": (
+        spend,
+        replace(DEMAND, buckets=("gpt-x/primary",)),
+        frozenset(),
+        (Bar(BarKind.SPENT, until=END),),
+    ),
+    "another's quota is spent": (spend, replace(DEMAND, buckets=("gpt-y/primary",)), frozenset(), ()),
     "tried": (NOTHING, DEMAND, frozenset({2}), (Bar(BarKind.TRIED),)),
     "tried, and cooling since": (
         cool(WHOLE_ACCOUNT),
@@ -99,7 +117,7 @@ def test_what_keeps_an_account_out_is_named(case: str) -> None:
 def test_a_choice_names_its_request_reason_and_strategy_and_puts_the_eligible_first_in_their_order() -> None:
     state = pool(account(1, paused=True), account(2, priority=3), account(3, priority=2))
     choice = chosen(state)
-    assert (choice.flow_id, choice.number, choice.route, choice.model) == REQUEST
+    assert (choice.flow_id, choice.number, choice.route, choice.model, choice.rule) == REQUEST
     assert (choice.account_id, choice.reason, choice.strategy, choice.decided_at) == (3, "best", Strategy.QUOTA, NOW)
     assert [c.candidate.account.id for c in choice.contenders] == [3, 2, 1]
     assert choice.left_out == 0

@@ -89,7 +89,7 @@ def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_wri
     state = PoolState()
     state.put(account, NOW)
     demand = Demand(ProviderName.CODEX)
-    seen = glimpse(state, demand, NOW, set(), select(state, demand, NOW), ("flow", 1, "responses", None))
+    seen = glimpse(state, demand, NOW, set(), select(state, demand, NOW), ("flow", 1, "responses", None, None))
     writer = Writer(store)
     writer.put(seen._replace(in_flight=()))
     writer.put(attempt(account.id, 1))

@@ -25,6 +25,7 @@ def choice(flow_id: str = "flow-1", account_id: int | None = None, seconds: floa
         ProviderName.CODEX,
         "responses",
         "gpt-x",
+        "work",
         Strategy.DRAIN,
         "best" if account_id is not None else "exhausted",
         account_id,
@@ -43,7 +44,7 @@ def test_a_choice_comes_back_as_it_was(store: Store, other: Store) -> None:
     )
     contenders = (contender(account.id), contender(99, *bars, resets_at=1795255499.785219))
     made = replace(choice(account_id=account.id), contenders=contenders)
-    by_priority = replace(choice(number=2), strategy=None, model=None, contenders=())
+    by_priority = replace(choice(number=2), strategy=None, model=None, rule=None, contenders=())
     store.record(choices=[made, by_priority])
     assert other.request("flow-1") == ((made, by_priority), ())
 

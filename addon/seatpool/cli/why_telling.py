@@ -21,7 +21,9 @@ SHORT = 8
 
 BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
     {
-        BarKind.RULE: lambda _bar, _choice: "a rule names other accounts",
+        BarKind.RULE: lambda _bar, choice: f"rule {choice.rule} names other accounts",
+        BarKind.LACKING: lambda _bar, _choice: "the model is not in its list",
+        BarKind.SPENT: lambda bar, choice: f"nothing left of the model's quota for {_ahead(bar, choice)}",
         BarKind.DISABLED: lambda bar, _choice: f"disabled: {bar.code}",
         BarKind.PAUSED: lambda _bar, _choice: "paused",
         BarKind.AWAY: lambda _bar, _choice: "its editor was not in use",
@@ -33,7 +35,7 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "affinity": "it has the conversation",
-        "rule": "a rule prefers it",
+        "rule": "the rule prefers it",
         "best": "first in the order",
         "renewed": "the same again, with a renewed token",
         "repaired": "the same again, without what it could not read",
@@ -88,6 +90,7 @@ def _way(story: Story, names: Mapping[int, str]) -> str:
 
 def _headline(choice: Choice, names: Mapping[int, str]) -> str:
     order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
+    order += f", rule {choice.rule}" if choice.rule is not None else ""
     if choice.account_id is None:
         return f"attempt {choice.number}: nobody could be asked ({order})"
     reason = REASONS.get(choice.reason, choice.reason)
@@ -121,8 +124,11 @@ def _why(choice: Choice, each: Contender, place: int) -> str:
 
 def _cooling(bar: Bar, choice: Choice) -> str:
     part = f"{bar.scope.value} " if bar.scope.value else ""
-    left = closely(bar.until - choice.decided_at) if bar.until is not None else ""
-    return f"{part}cooling for {left}: {bar.code}"
+    return f"{part}cooling for {_ahead(bar, choice)}: {bar.code}"
+
+
+def _ahead(bar: Bar, choice: Choice) -> str:
+    return closely(bar.until - choice.decided_at) if bar.until is not None else "a time that is not known"
 
 
 def _windows(score: Score) -> str:
@@ -195,6 +201,7 @@ def _choice_json(choice: Choice, names: Mapping[int, str]) -> dict[str, Any]:
         "attempt": choice.number,
         "decided_at": choice.decided_at.isoformat(),
         "strategy": choice.strategy,
+        "rule": choice.rule,
         "account": names.get(choice.account_id or 0),
         "reason": choice.reason,
         "candidates": [_candidate_json(*each, names) for each in zip(choice.contenders, words, strict=True)],

@@ -31,6 +31,11 @@ class Catalogue:
         for model in models:
             self._named[provider, model] -= 1
 
+    @property
+    def silent(self) -> bool:
+        """No account has told its list."""
+        return not self._lists
+
     def of(self, account_id: int) -> frozenset[str] | None:
         """An account's own list; None while it has not told."""
         known = self._lists.get(account_id)

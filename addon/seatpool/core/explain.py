@@ -26,7 +26,6 @@ EXHAUSTED = "exhausted"
 """The reason of a choice that found nobody."""
 AFFINITY = "affinity"
 NONE_COOLING: Mapping[int, tuple[Cooldown, ...]] = MappingProxyType({})
-NONE_FULL: AbstractSet[int] = frozenset()
 
 
 class Glimpse(NamedTuple):
@@ -39,6 +38,7 @@ class Glimpse(NamedTuple):
     demand: Demand
     route: str
     model: str | None
+    rule: str | None
     strategy: Strategy | None
     reason: str
     account_id: int | None
@@ -50,8 +50,8 @@ class Glimpse(NamedTuple):
     """Of those that have any, by id."""
     here: AbstractSet[int]
     """Editors' own accounts whose editor was here."""
-    full: AbstractSet[int]
-    """Accounts that had no place free."""
+    passing: "Mapping[int, tuple[Bar, ...]]"
+    """What stood in the way at that very moment, by id."""
     able: int
     """How many accounts could be asked by whoever asks, those that are not among the candidates included."""
 
@@ -61,6 +61,10 @@ class BarKind(StrEnum):
 
     RULE = "rule"
     """A rule of the person's names others."""
+    LACKING = "lacking"
+    """Its own list of models lacks this one."""
+    SPENT = "spent"
+    """Nothing is left of the model's own quota."""
     DISABLED = "disabled"
     PAUSED = "paused"
     AWAY = "away"
@@ -84,9 +88,12 @@ class Bar:
     code: str = ""
     """Why it was disabled, or is cooling."""
     until: datetime | None = None
-    """End of a cooldown."""
+    """When a cooldown ends, or a quota is reset."""
     scope: Scope = WHOLE_ACCOUNT
     """What of the account is cooling."""
+
+
+NONE_PASSING: Mapping[int, tuple[Bar, ...]] = MappingProxyType({})
 
 
 class Contender(NamedTuple):
@@ -111,6 +118,8 @@ class Choice:
     provider: ProviderName
     route: str
     model: str | None
+    rule: str | None
+    """Name of the rule that decided who may serve."""
     strategy: Strategy | None
     """None: by priority alone, since limits were to move nobody."""
     reason: str
@@ -129,9 +138,9 @@ def glimpse(
     now: datetime,
     tried: AbstractSet[int],
     choice: Selection | Exhausted,
-    request: tuple[str, int, str, str | None],
+    request: tuple[str, int, str, str | None, str | None],
 ) -> Glimpse:
-    """What is kept of a choice that was just made; `request`: flow, number of the attempt, route and model."""
+    """What is kept of a choice that was just made; `request`: flow, number of the attempt, route, model and rule."""
     chosen, reason = (None, EXHAUSTED) if isinstance(choice, Exhausted) else (choice.account.id, choice.reason)
     ids, able = state.first(demand.provider, now, SEEN)
     resting = state.resting[demand.provider]
@@ -141,7 +150,7 @@ def glimpse(
     elif resting:
         ids += islice(reversed(resting), SEEN)
     known, busy, cooling = state.standing, state.in_flight, state.cooldowns
-    flow_id, number, route, model = request
+    flow_id, number, route, model, rule = request
     return Glimpse(
         flow_id,
         number,
@@ -149,6 +158,7 @@ def glimpse(
         demand,
         route,
         model,
+        rule,
         state.strategy,
         reason,
         chosen,
@@ -159,7 +169,7 @@ def glimpse(
         if cooling.keys().isdisjoint(ids)
         else {i: tuple(cooling[i].values()) for i in ids if i in cooling},
         frozenset(state.here),
-        NONE_FULL if state.caps.unbounded else frozenset([i for i in ids if state.full(i)]),
+        _passing(state, demand, ids, now),
         able,
     )
 
@@ -169,12 +179,32 @@ def _with(ids: Iterable[int], *more: Iterable[int]) -> list[int]:
     return list(dict.fromkeys(chain(ids, *(islice(each, SEEN) for each in more))))
 
 
+def _passing(state: PoolState, demand: Demand, ids: Iterable[int], now: datetime) -> Mapping[int, tuple[Bar, ...]]:
+    """What is known to the state alone: asked of it only where there can be something."""
+    listed = demand.model is not None and not state.models.silent
+    if state.caps.unbounded and not listed and not demand.buckets:
+        return NONE_PASSING
+    found: dict[int, tuple[Bar, ...]] = {}
+    for account_id in ids:
+        bars: tuple[Bar, ...] = (
+            (Bar(BarKind.LACKING),) if listed and state.models.lacks(account_id, demand.model) else ()
+        )
+        reset = state.spent(account_id, demand.buckets, now) if demand.buckets else None
+        if reset is not None:
+            bars += (Bar(BarKind.SPENT, until=reset),)
+        if state.full(account_id):
+            bars += (Bar(BarKind.FULL),)
+        if bars:
+            found[account_id] = bars
+    return found
+
+
 def explain(seen: Glimpse) -> Choice:
     """What a glimpse says."""
     free: list[Contender] = []
     barred: list[Contender] = []
     demand = seen.demand
-    special = {*seen.cooldowns, *seen.tried, *seen.full, *demand.prefer}
+    special = {*seen.cooldowns, *seen.tried, *seen.passing, *demand.prefer}
     for candidate, in_flight in zip(seen.candidates, seen.in_flight, strict=True):
         account = candidate.account
         if account.provider is not demand.provider:
@@ -193,6 +223,7 @@ def explain(seen: Glimpse) -> Choice:
         demand.provider,
         seen.route,
         seen.model,
+        seen.rule,
         seen.strategy,
         seen.reason,
         seen.account_id,
@@ -214,8 +245,7 @@ def _bars(account: Account, seen: Glimpse) -> Iterator[Bar]:
     for held in seen.cooldowns.get(account.id, ()):
         if held.until > seen.decided_at and (held.scope == WHOLE_ACCOUNT or held.scope in demand.scopes):
             yield Bar(BarKind.COOLING, held.reason, held.until, held.scope)
-    if account.id in seen.full:
-        yield Bar(BarKind.FULL)
+    yield from seen.passing.get(account.id, ())
     if account.id in seen.tried:
         yield Bar(BarKind.TRIED)
 

@@ -386,7 +386,8 @@ class PoolService:
 
     def _note(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> None:
         """Keep what `seatpool why` is to tell of a choice."""
-        request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model)
+        rule = trail.rule.name if trail.rule is not None else None
+        request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model, rule)
         self.knowledge.note(glimpse(self.knowledge.state, trail.demand, now, trail.tried, choice, request))
 
     def _record(self, trail: Trail, code: str, answered: Answered) -> None:

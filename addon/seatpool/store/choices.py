@@ -91,7 +91,7 @@ def _row(c: Choice) -> tuple[object, ...]:
     strategy = c.strategy.value if c.strategy is not None else None
     return (
         *(c.flow_id, c.number, decided_at, c.provider.value, c.route, c.model, strategy),
-        *(c.reason, c.account_id, packed, c.left_out),
+        *(c.reason, c.account_id, packed, c.left_out, c.rule),
     )
 
 
@@ -127,6 +127,7 @@ def _choice(row: Row[Any]) -> Choice:
         provider,
         row.route,
         row.model,
+        row.rule,
         Strategy(row.strategy) if row.strategy is not None else None,
         row.reason,
         row.account_id,

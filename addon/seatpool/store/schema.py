@@ -201,6 +201,7 @@ choices = Table(
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nobody could be asked
     Column("contenders", LargeBinary, nullable=False),  # accounts by id, as `choices` packs them
     Column("left_out", Integer, nullable=False),
+    Column("rule", String),  # its name
     Index(None, "flow_id"),
 )
 
