@@ -54,8 +54,8 @@ def test_the_lower_priority_number_goes_first() -> None:
 
 def test_among_equals_the_most_quota_left_wins() -> None:
     state = pool(account(1), account(2))
-    state.observe(1, window(0.40), NOW)
-    state.observe(2, window(0.60), NOW)
+    state.observe(1, [window(0.40)], NOW)
+    state.observe(2, [window(0.60)], NOW)
     assert chosen(state) == 2
 
 
@@ -69,24 +69,24 @@ def test_among_equals_with_equal_quota_the_least_recently_used_wins() -> None:
 
 def test_the_tightest_window_counts_and_a_reset_one_no_more() -> None:
     state = pool(account(1))
-    state.observe(1, window(0.1, resets_in=timedelta(minutes=5)), NOW)
-    state.observe(1, QuotaWindow("secondary", 0.5, NOW, "header", resets_at=NOW + timedelta(days=3)), NOW)
+    state.observe(1, [window(0.1, resets_in=timedelta(minutes=5))], NOW)
+    state.observe(1, [QuotaWindow("secondary", 0.5, NOW, "header", resets_at=NOW + timedelta(days=3))], NOW)
     assert state.left(1, NOW) == 0.1
     assert state.left(1, NOW + timedelta(minutes=6)) == 0.5
 
 
 def test_an_account_known_to_be_empty_is_asked_last_whatever_its_priority() -> None:
     state = pool(account(1, priority=1), account(2, priority=2))
-    state.observe(1, window(0.0), NOW)
-    state.observe(2, window(0.2), NOW)
+    state.observe(1, [window(0.0)], NOW)
+    state.observe(2, [window(0.2)], NOW)
     assert chosen(state) == 2
     assert chosen(state, now=NOW + timedelta(hours=4)) == 1  # both were reset at +3 h: priority decides
 
 
 def test_a_newer_observation_is_not_undone_by_an_older_one() -> None:
     state = pool(account(1))
-    state.observe(1, window(0.2, at=NOW), NOW)
-    assert not state.observe(1, window(0.9, at=NOW - timedelta(seconds=1)), NOW)
+    state.observe(1, [window(0.2, at=NOW)], NOW)
+    assert not state.observe(1, [window(0.9, at=NOW - timedelta(seconds=1))], NOW)
     assert state.left(1, NOW) == 0.2
 
 
@@ -120,7 +120,7 @@ def test_paused_disabled_and_tried_accounts_are_never_chosen() -> None:
 
 def test_a_conversation_stays_where_it_is_until_that_account_is_gone() -> None:
     state = pool(account(1), account(2))
-    state.observe(1, window(0.1), NOW)
+    state.observe(1, [window(0.1)], NOW)
     talk = Demand(ProviderName.CODEX, (), "thread")
     state.remember("thread", 1, NOW, ttl_s=60, limit=10)
     assert chosen(state, talk) == 1
@@ -163,7 +163,7 @@ def test_an_account_that_is_put_again_is_not_chosen_twice_over() -> None:
 def test_without_regard_to_quota_priority_alone_decides() -> None:
     state = pool(account(1, priority=1), account(2, priority=2))
     state.rank(None, NOW)
-    state.observe(1, window(0.0), NOW)
+    state.observe(1, [window(0.0)], NOW)
     state.use(1, NOW)
     assert chosen(state) == 1
     state.rank(Strategy.QUOTA, NOW)
@@ -192,9 +192,8 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
             case "put":
                 state.put(account(id_, paused=bool(value)), now)
             case "observe":
-                state.observe(
-                    id_, QuotaWindow("primary", value, now, "header", resets_at=now + timedelta(minutes=7)), now
-                )
+                seen = QuotaWindow("primary", value, now, "header", resets_at=now + timedelta(minutes=7))
+                state.observe(id_, [seen], now)
             case "cool":
                 state.cool(Cooldown(id_, WHOLE_ACCOUNT, "x", now + timedelta(minutes=value), now), now)
             case "use" if id_ in state.accounts:

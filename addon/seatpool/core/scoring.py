@@ -77,6 +77,8 @@ class Score:
     """What the guard left of it, 0.0 to 1.0."""
     stale: bool = False
     """Nothing that counts was seen within the policy's hour."""
+    resets_at: float | None = None
+    """When the first of the limited windows resets, in seconds since the epoch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,11 +90,8 @@ class _Window:
     span: float
     ahead: float
     """Until it resets."""
-
-    @property
-    def time(self) -> float:
-        """Share of its time that is left, 0.0 to 1.0."""
-        return min(max(self.ahead / self.span, 0.0), 1.0)
+    told: bool
+    """Upstream has named that moment, and it is still to come."""
 
 
 def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, stale_after_s: float = 3600.0) -> Score:
@@ -103,24 +102,32 @@ def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, st
     weight = PLAN_WEIGHT.get(plan or "", 1.0)
     limited: list[_Window] = []
     unlimited, newest = None, None
+    moment = now.timestamp()
     for seen in windows:
         if newest is None or seen.observed_at > newest:
             newest = seen.observed_at
         if seen.unlimited:
             unlimited = seen.bucket
         else:
-            limited.append(_aged(seen, now))
-    stale = newest is not None and (now - newest).total_seconds() > stale_after_s
-    spent = next((w.bucket for w in limited if w.left <= 0.0), None)
-    if spent is not None:
-        return Score(0.0, Standing.EXHAUSTED, spent, stale=stale)
+            limited.append(_aged(seen, moment))
+    stale = newest is not None and moment - newest.timestamp() > stale_after_s
     if not limited:
         untouched = window_score(1.0, UNKNOWN_S, UNKNOWN_S, weight)
         if unlimited is None:
             return Score(untouched, Standing.UNKNOWN)
         # Nothing is lost by using it now or later: before what is to be spared, behind what would be lost.
         return Score(untouched * 2, Standing.UNLIMITED, unlimited, stale=stale)
-    return _reduced(limited, weight, stale)
+    resets_at = min((moment + w.ahead for w in limited if w.told), default=None)
+    spent = min((w.bucket for w in limited if w.left <= 0.0), default=None)
+    if spent is not None:
+        return Score(0.0, Standing.EXHAUSTED, spent, stale=stale, resets_at=resets_at)
+    main = max(limited, key=_longest)
+    factor, guard = 1.0, ""
+    for window in limited:
+        if window is not main:
+            factor, guard = min((factor, guard), (_guard(window, main), window.bucket))
+    value = window_score(main.left, main.span, main.ahead, weight) * factor
+    return Score(value, Standing.LIMITED, main.bucket, guard or None, factor, stale, resets_at)
 
 
 def window_score(left: float, span: float, ahead: float, weight: float = 1.0) -> float:
@@ -140,30 +147,26 @@ def _health(left: float, time: float) -> float:
     return 1 + (HEALTH_BONUS if deviation >= 0 else HEALTH_PENALTY) * deviation
 
 
-def _reduced(windows: list[_Window], weight: float, stale: bool) -> Score:
-    main = max(windows, key=lambda w: (w.span, w.bucket))
-    factor, guard = min(((_guard(w, main), w.bucket) for w in windows if w is not main), default=(1.0, ""))
-    value = window_score(main.left, main.span, main.ahead, weight) * factor
-    return Score(value, Standing.LIMITED, main.bucket, guard if factor < 1.0 else None, factor, stale)
+def _longest(window: _Window) -> tuple[float, str]:
+    return window.span, window.bucket
 
 
 def _guard(guard: _Window, main: _Window) -> float:
     concern = min(max((main.ahead - guard.ahead) / guard.span, 0.0), 1.0)
     floor = guard.left / LITTLE if guard.left < LITTLE else 1.0
-    return min(floor, 1.0, exp(concern * balance(guard.left, guard.time)))
+    return min(floor, 1.0, exp(concern * balance(guard.left, min(max(guard.ahead / guard.span, 0.0), 1.0))))
 
 
-def _aged(seen: QuotaWindow, now: datetime) -> _Window:
-    ahead = (seen.resets_at - now).total_seconds() if seen.resets_at is not None else None
+def _aged(seen: QuotaWindow, moment: float) -> _Window:
     known = float(seen.length_s) if seen.length_s else None
-    if ahead is None:
+    if seen.resets_at is None:
         span = known or UNKNOWN_S
-        return _Window(seen.bucket, seen.left, span, span)
-    if ahead <= 0:
-        ended = (seen.resets_at - seen.observed_at).total_seconds() if seen.resets_at is not None else 0.0
-        span = known or _length(ended)
-        return _Window(seen.bucket, 1.0, span, span)
-    return _Window(seen.bucket, seen.left, known or _length(ahead), ahead)
+        return _Window(seen.bucket, seen.left, span, span, told=False)
+    ends = seen.resets_at.timestamp()
+    if ends > moment:
+        return _Window(seen.bucket, seen.left, known or _length(ends - moment), ends - moment, told=True)
+    span = known or _length(ends - seen.observed_at.timestamp())
+    return _Window(seen.bucket, 1.0, span, span, told=False)
 
 
 def _length(ahead: float) -> float:

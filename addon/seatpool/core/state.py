@@ -13,7 +13,7 @@ from heapq import heappop, heappush
 
 from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
-from seatpool.core.scoring import Score, score
+from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.strategy import Candidate, Rank, Strategy
 
 RESCORE_S = 120.0
@@ -26,6 +26,7 @@ class PoolState:
     def __init__(self, strategy: Strategy | None = Strategy.QUOTA) -> None:
         self._strategy = strategy
         self.accounts: dict[int, Account] = {}
+        self._identified: dict[tuple[ProviderName, str], int] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
@@ -54,6 +55,7 @@ class PoolState:
         self._withdraw(account.id)
         self._count(account.id, -1)
         self.accounts[account.id] = account
+        self._identified[account.provider, account.identity] = account.id
         self._count(account.id, 1)
         if account.last_used_at is not None:
             used = account.last_used_at.timestamp()
@@ -64,11 +66,19 @@ class PoolState:
         self._scores.pop(account.id, None)
         self._place(account.id, now)
 
+    def identified(self, provider: ProviderName, identity: str) -> Account | None:
+        """The account with this identity."""
+        found = self.accounts.get(self._identified.get((provider, identity), 0))
+        return found if found is not None and found.identity == identity else None
+
     def forget(self, account_id: int) -> None:
         """Drop an account."""
         self._withdraw(account_id)
         self._count(account_id, -1)
         self._here.discard(account_id)
+        account = self.accounts.get(account_id)
+        if account is not None:
+            self._identified.pop((account.provider, account.identity), None)
         for known in (
             self.accounts,
             self.windows,
@@ -99,14 +109,17 @@ class PoolState:
         """Whether anything can be asked of the account at all: in use, and signed in."""
         return account.usable and (not account.learnt or account.id in self._here)
 
-    def observe(self, account_id: int, window: QuotaWindow, now: datetime) -> bool:
-        """Take in a quota window; the newest observation wins. Returns whether a reader would see a difference."""
+    def observe(self, account_id: int, windows: Iterable[QuotaWindow], now: datetime) -> list[QuotaWindow]:
+        """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ."""
         known = self.windows.setdefault(account_id, {})
-        before = known.get(window.bucket)
-        if before is not None and before.observed_at > window.observed_at:
-            return False
-        known[window.bucket] = window
-        changed = before is None or _visible(before) != _visible(window)
+        changed = []
+        for window in windows:
+            before = known.get(window.bucket)
+            if before is not None and before.observed_at > window.observed_at:
+                continue
+            known[window.bucket] = window
+            if before is None or _visible(before) != _visible(window):
+                changed.append(window)
         if changed:
             self._scores.pop(account_id, None)
             self._replace(account_id, now)
@@ -151,7 +164,6 @@ class PoolState:
         return Candidate(
             self.accounts[account_id],
             self.score(account_id, now),
-            self._first_reset(account_id, now),
             self._used.get(account_id, 0.0),
             self.in_flight[account_id],
             self._served.get(account_id, 0.0),
@@ -213,14 +225,6 @@ class PoolState:
                 self._scores.pop(account_id, None)
                 self._replace(account_id, now)
 
-    def _first_reset(self, account_id: int, now: datetime) -> float:
-        ends = (
-            w.resets_at.timestamp()
-            for w in self.windows.get(account_id, {}).values()
-            if w.resets_at is not None and w.resets_at > now and not w.unlimited and "/" not in w.bucket
-        )
-        return min(ends, default=float("inf"))
-
     def _busy(self, account_id: int, now: datetime) -> None:
         if self._strategy is Strategy.LEAST_BUSY and account_id in self.accounts:
             self._replace(account_id, now)
@@ -244,26 +248,25 @@ class PoolState:
         account = self.accounts.get(account_id)
         if account is None or not self.may_serve(account):
             return
-        self._set_alarm(account_id, now)
+        candidate = self.candidate(account_id, now)
+        self._set_alarm(account_id, candidate.score, now)
         if self.blocked(account_id, (), now) is not None:
             return
-        if self._strategy is None:
-            rank = strategies.fixed(account)
-        else:
-            rank = strategies.rank(self._strategy, self.candidate(account_id, now))
-        self._rank[account_id] = rank
-        insort(self._ready[account.provider], rank)
+        order = strategies.fixed(account) if self._strategy is None else strategies.rank(self._strategy, candidate)
+        self._rank[account_id] = order
+        insort(self._ready[account.provider], order)
 
-    def _set_alarm(self, account_id: int, now: datetime) -> None:
-        """Look at the account again when its next cooldown ends or its next window resets."""
-        ends = [c.until for c in self.cooldowns.get(account_id, {}).values()]
-        windows = self.windows.get(account_id, {}).values()
-        ends += [w.resets_at for w in windows if w.resets_at is not None]
+    def _set_alarm(self, account_id: int, score: Score, now: datetime) -> None:
+        """Look at the account again when its next cooldown ends, its next window resets, or its score has aged."""
+        alarm = self._alarm.get(account_id)
         moment = now.timestamp()
-        due = min((end.timestamp() for end in ends if end > now), default=None)
-        if any(not w.unlimited for w in windows):
-            due = min(moment + RESCORE_S, due or moment + RESCORE_S)
-        if due is not None and due < self._alarm.get(account_id, float("inf")):
+        due = moment + RESCORE_S if score.standing is Standing.LIMITED else float("inf")
+        if score.resets_at is not None:
+            due = min(due, score.resets_at)
+        for held in self.cooldowns.get(account_id, {}).values():
+            if held.until > now:
+                due = min(due, held.until.timestamp())
+        if due < float("inf") and (alarm is None or due < alarm):
             self._alarm[account_id] = due
             heappush(self._due, (due, account_id))
 

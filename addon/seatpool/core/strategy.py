@@ -44,8 +44,6 @@ class Candidate:
 
     account: Account
     score: Score
-    resets_at: float
-    """When the first of its limited windows resets, in seconds since the epoch; infinity where none is known."""
     used_at: float
     """When it served last, in seconds since the epoch; 0.0 for never."""
     in_flight: int
@@ -58,7 +56,7 @@ _TIER: Mapping[Keeping, int] = MappingProxyType({Keeping.EXPENDABLE: 0, Keeping.
 ORDER: Mapping[Strategy, Callable[[Candidate], Rank]] = MappingProxyType(
     {
         Strategy.QUOTA: lambda c: (-round(c.score.value, 3), c.account.priority, c.used_at),
-        Strategy.DRAIN: lambda c: (c.resets_at, c.account.priority, c.used_at),
+        Strategy.DRAIN: lambda c: (c.score.resets_at or float("inf"), c.account.priority, c.used_at),
         Strategy.ROUND_ROBIN: lambda c: (c.used_at,),
         Strategy.LEAST_BUSY: lambda c: (c.in_flight, c.used_at),
         Strategy.PRIORITY: lambda c: (c.account.priority, -round(c.score.value, 3), c.used_at),

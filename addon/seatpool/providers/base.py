@@ -239,6 +239,9 @@ class Provider(Protocol):
     identifying: tuple[str, ...]
     """Header names, lower case: requests that have their values in common come from the same login of the editor."""
 
+    names_owner: bool
+    """Whether the editor's own token names its account as `ImportedLogin.identity` does; else tokens are compared."""
+
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         """The route of a request on a pooled host, or None where it acts as the person and must not move.
 

@@ -60,8 +60,8 @@ class Knowledge:
 
     def observe(self, account_id: int, windows: tuple[QuotaWindow, ...]) -> None:
         """Take in quota windows that some answer told."""
-        for window in windows:
-            if self.state.observe(account_id, window, window.observed_at):
+        if windows:
+            for window in self.state.observe(account_id, windows, windows[0].observed_at):
                 self._writer.put((account_id, window))
 
     def record(self, attempt: Attempt) -> None:
@@ -147,7 +147,7 @@ class Knowledge:
         for cooldown in changes.cooldowns:
             self.state.cool(cooldown, now)
         for account_id, window in changes.windows:
-            self.state.observe(account_id, window, now)
+            self.state.observe(account_id, (window,), now)
         if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision

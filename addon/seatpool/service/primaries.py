@@ -121,13 +121,12 @@ class Primaries:
 
     def _pooled(self, provider: Provider, login: ImportedLogin) -> Account | None:
         """The account of this login where the pool knows it already."""
+        found = self._knowledge.state.identified(login.provider, login.identity or "")
+        if found is not None or provider.names_owner:
+            return found
         credential = login.credentials[0]
-        accounts = self._knowledge.state.accounts
-        mine = (a for a in accounts.values() if a.provider is login.provider)
-        for account in mine:
-            if account.identity == login.identity:
-                return account
-            held = self._vault.get(account.id, credential.kind)
+        for account in self._knowledge.state.accounts.values():
+            held = self._vault.get(account.id, credential.kind) if account.provider is login.provider else None
             if not account.learnt and held is not None and provider.same_owner(held, credential):
                 return account
         return None

@@ -20,14 +20,10 @@ _HANDLE_ALONE = accounts.c.identity == accounts.c.handle
 _IN_JSON = select(accounts.c.id).where(
     accounts.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
 )
-_USED_AT = bindparam("used_at", type_=accounts.c.last_used_at.type)
 _TOUCH = Many(
-    update(accounts)
-    .where(
-        accounts.c.id == bindparam("touched"),
-        accounts.c.last_used_at.is_(None) | (accounts.c.last_used_at < _USED_AT),
-    )
-    .values(last_used_at=_USED_AT),
+    "UPDATE accounts SET last_used_at = used.column2 FROM (VALUES (?, ?)) AS used"
+    " WHERE accounts.id = used.column1"
+    " AND (accounts.last_used_at IS NULL OR accounts.last_used_at < used.column2)",
     ["touched", "used_at"],
 )
 

@@ -6,11 +6,13 @@ token) is committed through `durable()`, which waits for the disk.
 """
 
 import os
+import re
 import sqlite3
 import stat
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +32,10 @@ CACHE_KIB = 512
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
 _OWNER_ALONE = 0o700
+
+_VALUES = re.compile(r"VALUES (\(\?(?:, \?)*\))")
+_SIZES = (64, 16, 4, 1)
+"""Rows in one statement; the driver keeps the statements of these few sizes ready."""
 
 _BEGIN = "seatpool_begin"
 _KINDS: Mapping[str, tuple[str | None, str | None]] = MappingProxyType(
@@ -173,17 +179,37 @@ def upsert(table: Table) -> sqlite.Insert:
 
 
 class Many:
-    """A statement for many rows at a time, compiled once; what SQLAlchemy does for each row outweighs SQLite's work."""
+    """A statement for many rows at a time, compiled once; what SQLAlchemy does for each row outweighs SQLite's work.
 
-    def __init__(self, statement: UpdateBase, names: Sequence[str]) -> None:
+    Where it has a VALUES list, rows go in by the dozen: the driver lets go of the interpreter and takes it back for
+    every single step, which costs the event loop more than the step itself.
+    """
+
+    def __init__(self, statement: UpdateBase | str, names: Sequence[str]) -> None:
         """`names`: those of the statement's parameters, in the order in which the rows will have them."""
-        compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=list(names))
-        self._sql = str(compiled)
-        self._in_order = itemgetter(*map(list(names).index, compiled.positiontup or ()))
+        if isinstance(statement, str):
+            self._sql, order = statement, list(range(len(names)))
+        else:
+            compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=list(names))
+            self._sql, order = str(compiled), [list(names).index(name) for name in compiled.positiontup or ()]
+        self._in_order = itemgetter(*order)
+        self._by_size = {1: self._sql}
+        group = _VALUES.search(self._sql)
+        if group is not None:
+            self._by_size = {
+                size: f"{self._sql[: group.start(1)]}{', '.join([group[1]] * size)}{self._sql[group.end(1) :]}"
+                for size in _SIZES
+            }
 
     def run(self, db: Connection, rows: Iterable[tuple[object, ...]]) -> None:
         """The values as the driver takes them: a moment `as_text`."""
-        db.exec_driver_sql(self._sql, list(map(self._in_order, rows)))
+        left = list(map(self._in_order, rows))
+        for size, sql in self._by_size.items():
+            whole = len(left) // size * size
+            if whole:
+                groups = [tuple(chain.from_iterable(left[i : i + size])) for i in range(0, whole, size)]
+                db.exec_driver_sql(sql, groups)
+                del left[:whole]
 
 
 @contextmanager

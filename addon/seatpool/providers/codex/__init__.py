@@ -30,6 +30,7 @@ class Codex:
     hosts: tuple[str, ...] = routes.HOSTS
     secret_answers: frozenset[str] = frozenset()
     identifying: tuple[str, ...] = primary.IDENTIFYING
+    names_owner: bool = True
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, path, upgrade=upgrade)

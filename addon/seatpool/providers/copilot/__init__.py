@@ -27,6 +27,7 @@ class Copilot:
     hosts: tuple[str, ...] = routes.HOSTS
     secret_answers: frozenset[str] = routes.SECRET_ANSWERS
     identifying: tuple[str, ...] = primary.IDENTIFYING
+    names_owner: bool = False
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)
