@@ -74,8 +74,7 @@ class Pool:
         self.state.release(account, _moment(now))
 
     def _observe(self, account: int, reply: Reply, now: datetime) -> None:
-        for told in reply.told:
-            self.state.observe(account, _window(told, now), now)
+        self.state.observe(account, [_window(told, now) for told in reply.told], now)
 
 
 def _window(told: Told, now: datetime) -> QuotaWindow:
