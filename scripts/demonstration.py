@@ -59,7 +59,7 @@ def main() -> int:
         said = ask(folder, port, lambda line: say(since, "curl", line))
     served = said.startswith("bob0")
     print(f"\n{'curl never heard of the 429.' if served else 'Something is wrong: the stream did not come from bob.'}")
-    print("Your own accounts: ./scripts/seatpool account import PATH, then ./scripts/run" if served else "")
+    print("Your own accounts: ./scripts/seatpool login codex (or copilot), then ./scripts/run" if served else "")
     return 0 if served else 1
 
 
@@ -119,6 +119,8 @@ def proxy(folder: Path, upstream_port: int, tell: Callable[[str], None]) -> Iter
         "pool_db": folder / "pool.db",
         "ssl_verify_upstream_trusted_ca": folder / "upstream-ca.pem",
         "flow_detail": 0,
+        "pool_strategy": "priority",  # alice first
+        "pool_learn": "false",  # two accounts are enough to tell of
     }
     argv = [str(Path(sys.executable).with_name("mitmdump")), "-s", "addon/pool.py", "-s", str(folder / "redirect.py")]
     argv += ["--listen-host", "127.0.0.1", "--listen-port", "0"]

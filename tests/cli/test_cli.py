@@ -58,6 +58,8 @@ def test_unknown_names_are_answered_with_the_known_ones(login: Path) -> None:
     for command in (
         ("account", "pause", "wrok"),
         ("account", "remove", "wrok", "--yes"),
+        ("account", "weight", "wrok", "2"),
+        ("account", "policy", "wrok", "normal"),
         ("cooldown", "clear", "wrok"),
     ):
         assert "work" in refused(*command)
@@ -76,6 +78,41 @@ def test_accounts_are_paused_resumed_renamed_prioritised_and_removed(login: Path
     assert len(store.accounts()) == 1
     good("account", "remove", "day job", "--yes")
     assert store.accounts() == ()
+
+
+def test_accounts_get_a_weight_and_a_policy_that_are_shown(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    assert good("account", "weight", "work", "2.5") == "work has weight 2.5\n"
+    assert good("account", "policy", "work", "preserved") == "work is preserved\n"
+    table = good("account", "list").splitlines()
+    assert table[0].split() == ["account", "provider", "plan", "priority", "weight", "policy", "state"]
+    assert table[1].split()[3:6] == ["100", "2.5", "preserved"]
+    for command in (("status", "--json"), ("account", "list", "--json")):
+        row = json.loads(good(*command))[0]
+        assert (row["weight"], row["policy"]) == (2.5, "preserved")
+
+
+@pytest.mark.parametrize(
+    ("number", "says"),
+    [
+        ("0", "0.001 to 1000"),
+        ("nan", "0.001 to 1000"),
+        ("inf", "0.001 to 1000"),
+        ("much", "'much' is not a valid float"),
+    ],
+)
+def test_a_weight_that_is_none_is_one_line_and_changes_nothing(
+    login: Path, store: Store, number: str, says: str
+) -> None:
+    good("account", "import", str(login), "--name", "work")
+    assert says in refused("account", "weight", "work", number)
+    assert store.account("work").weight == 1.0
+
+
+def test_a_policy_that_there_is_not_is_answered_with_those_there_are(login: Path) -> None:
+    good("account", "import", str(login), "--name", "work")
+    said = refused("account", "policy", "work", "spared")
+    assert all(each in said for each in ("normal", "expendable", "preserved"))
 
 
 def test_resume_takes_back_a_disabling(login: Path, store: Store) -> None:

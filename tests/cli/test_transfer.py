@@ -3,6 +3,7 @@
 import json
 import stat
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
-from seatpool.core.model import Credential, CredentialKind, ProviderName
+from seatpool.core.model import Credential, CredentialKind, Keeping, ProviderName
 from seatpool.store import Store
 from tests.upstream.logins import codex_login, copilot_login
 from tests.upstream.tokens import MARKER
@@ -66,6 +67,8 @@ def file(tmp_path: Path, store: Store) -> Path:
     good("account", "import", copilot_login(tmp_path / "copilot", "carol"))
     good("account", "priority", "work", "7")
     good("account", "pause", "work")
+    good("account", "weight", "work", "3")
+    good("account", "policy", "work", "preserved")
     return tmp_path / "pool.seatpool"
 
 
@@ -82,9 +85,9 @@ def test_all_accounts_travel_with_their_logins_and_settings(
     back = good("account", "import", file, *secret, *elsewhere(other))
     assert back.startswith("added work (codex, plus)\nadded carol (copilot)\n")
     assert "works in one pool only" in back
-    assert [(a.name, a.identity, a.handle, a.priority, a.paused, a.plan) for a in other.accounts()] == [
-        (a.name, a.identity, a.handle, a.priority, a.paused, a.plan) for a in store.accounts()
-    ]
+    assert [replace(a, id=0) for a in other.accounts()] == [replace(a, id=0) for a in store.accounts()]
+    work = other.account("work")
+    assert (work.priority, work.paused, work.weight, work.keeping) == (7, True, 3.0, Keeping.PRESERVED)
     for here, there in zip(store.accounts(), other.accounts(), strict=True):
         assert other.credentials(there.id) == store.credentials(here.id)
 
@@ -109,9 +112,11 @@ def test_an_account_that_is_there_already_keeps_its_name_and_settings(
     good("account", "export", file, *secret)
     good("account", "rename", "work", "job")
     good("account", "resume", "job")
+    good("account", "weight", "job", "1")
     rows = json.loads(good("account", "import", file, *secret, "--json"))
     assert rows[0] == {"result": "renewed", "account": "job", "provider": "codex"}
-    assert (store.account("job").priority, store.account("job").paused) == (7, False)
+    job = store.account("job")
+    assert (job.priority, job.paused, job.weight) == (7, False, 1.0)
 
 
 def test_an_existing_file_is_replaced_only_when_asked_to(file: Path, secret: tuple[str, str]) -> None:

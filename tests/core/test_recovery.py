@@ -7,7 +7,7 @@ import pytest
 from seatpool.core.model import Scope, ScopeKind
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import RULES, Action, Decision, Remedy, decide
+from seatpool.core.recovery import RULES, Action, Blame, Decision, Remedy, decide
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 POLICY = Policy()
@@ -15,9 +15,16 @@ K, A, R = OutcomeKind, Action, Remedy
 
 
 def at(
-    kind: OutcomeKind, *, attempt: int = 1, repeats: int = 0, until: datetime | None = None, policy: Policy = POLICY
+    kind: OutcomeKind,
+    *,
+    attempt: int = 1,
+    repeats: int = 0,
+    until: datetime | None = None,
+    policy: Policy = POLICY,
+    strikes: int = 1,
 ) -> Decision:
-    return decide(Outcome(kind, "code", until=until), attempt=attempt, repeats=repeats, policy=policy, now=NOW)
+    outcome = Outcome(kind, "code", until=until)
+    return decide(outcome, attempt=attempt, repeats=repeats, policy=policy, now=NOW, strikes=strikes)
 
 
 def test_every_outcome_has_a_rule() -> None:
@@ -56,12 +63,39 @@ def test_the_upstreams_own_time_is_honoured_in_full_and_a_default_stands_in() ->
     assert at(K.RATE_LIMITED).until == NOW + timedelta(minutes=1)
 
 
+@pytest.mark.parametrize(
+    ("kind", "minutes"),
+    [
+        (K.RATE_LIMITED, [1, 5, 25, 60, 60]),  # times five, at most an hour
+        (K.QUOTA_SPENT, [15, 60, 60]),
+        (K.NOT_ENTITLED, [1440, 1440]),  # no limit: it does not grow
+    ],
+)
+def test_each_limit_in_a_row_that_names_no_time_rests_longer(kind: OutcomeKind, minutes: list[int]) -> None:
+    scope = Scope(ScopeKind.MODEL, "gpt-x")
+    for strikes, expected in enumerate(minutes, start=1):
+        told = decide(Outcome(kind, "code", scope), attempt=1, repeats=0, policy=POLICY, now=NOW, strikes=strikes)
+        assert told.until == NOW + timedelta(minutes=expected)
+        assert told.strikes == (0 if kind is K.NOT_ENTITLED else strikes)
+
+
+def test_a_time_that_upstream_names_is_taken_as_it_is_however_often_it_was_limited() -> None:
+    told = at(K.RATE_LIMITED, until=NOW + timedelta(seconds=7), strikes=9)
+    assert (told.until, told.strikes) == (NOW + timedelta(seconds=7), 0)
+    assert at(K.RATE_LIMITED, strikes=10**9).until == NOW + timedelta(hours=1)
+
+
+def test_a_guess_that_a_policy_makes_longer_than_the_cap_is_kept() -> None:
+    patient = Policy(quota_cooldown_s=7200.0)
+    assert at(K.QUOTA_SPENT, policy=patient, strikes=3).until == NOW + timedelta(hours=2)
+
+
 def test_an_implausible_end_is_bounded_to_the_longest_window() -> None:
     assert at(K.QUOTA_SPENT, until=NOW + timedelta(days=4000)).until == NOW + timedelta(days=35)
 
 
 def test_a_request_is_not_sent_more_often_than_allowed_except_in_search_of_unspent_quota() -> None:
-    assert at(K.RATE_LIMITED, attempt=3) == Decision(A.DELIVER, R.COOL, NOW + timedelta(minutes=1))
+    assert at(K.RATE_LIMITED, attempt=3) == Decision(A.DELIVER, R.COOL, NOW + timedelta(minutes=1), 1)
     assert at(K.CONNECT_FAILED, attempt=3).action is A.DELIVER
     assert at(K.QUOTA_SPENT, attempt=30).action is A.SWITCH
 
@@ -71,6 +105,28 @@ def test_with_rotation_off_a_limit_is_the_editors_to_see_but_token_care_goes_on(
     assert at(K.QUOTA_SPENT, policy=off) == Decision(A.DELIVER)
     assert at(K.RATE_LIMITED, policy=off) == Decision(A.DELIVER)
     assert at(K.UNAUTHORIZED, policy=off).action is A.REFRESH
+
+
+def test_the_addresss_limit_is_handed_over_and_costs_no_account_anything() -> None:
+    nameless = Outcome(K.RATE_LIMITED, "code", anonymous=True)
+    alone = decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW)
+    assert (alone.action, alone.remedy) == (A.SWITCH, R.COOL)
+    assert decide(nameless, attempt=1, repeats=0, policy=POLICY, now=NOW, blame=Blame.ADDRESS) == Decision(A.DELIVER)
+
+
+def test_one_request_too_many_waits_for_a_place_as_often_as_it_may_be_sent() -> None:
+    crowded = Outcome(K.RATE_LIMITED, "code", concurrent=True)
+    for attempt, action in ((1, A.WAIT), (2, A.WAIT), (3, A.DELIVER)):
+        told = decide(crowded, attempt=attempt, repeats=attempt - 1, policy=POLICY, now=NOW, blame=Blame.CROWD)
+        assert told == Decision(action)
+    off = Policy(rotate_on_limit=False)
+    assert decide(crowded, attempt=1, repeats=0, policy=off, now=NOW, blame=Blame.CROWD) == Decision(A.DELIVER)
+
+
+def test_blame_is_asked_of_limits_alone() -> None:
+    for blame in Blame:
+        stale = decide(Outcome(K.UNAUTHORIZED, "x"), attempt=1, repeats=0, policy=POLICY, now=NOW, blame=blame)
+        assert stale.action is A.REFRESH
 
 
 def test_a_model_that_an_account_lacks_cools_that_model_only() -> None:

@@ -1,11 +1,12 @@
 """Accounts: signing in, naming, pausing, disabling, removing."""
 
+import math
 from pathlib import Path
 
 import pytest
 
-from seatpool.core.model import ProviderName
-from seatpool.store import BadName, NameTaken, Store, StoreError, UnknownAccount
+from seatpool.core.model import Keeping, ProviderName
+from seatpool.store import BadName, BadWeight, NameTaken, Store, StoreError, UnknownAccount
 from tests.store.made import NOW, at, cooldown, oauth, sign_in, window
 
 
@@ -162,3 +163,28 @@ def test_every_refusal_is_one_line(store: Store) -> None:
 
 def _everything(path: Path) -> bytes:
     return b"".join(file.read_bytes() for file in sorted(path.parent.glob("pool.db*")) if file.suffix != ".key")
+
+
+def test_weight_and_policy_are_a_persons_and_outlive_a_new_sign_in(store: Store, other: Store) -> None:
+    new = sign_in(store)
+    assert (new.weight, new.keeping) == (1.0, Keeping.NORMAL)
+    store.set_weight("work", 2.5)
+    told = store.set_keeping("work", Keeping.PRESERVED)
+    assert (told.weight, told.keeping) == (2.5, Keeping.PRESERVED)
+    assert sign_in(store) == told == other.account("work")
+
+
+def test_weight_and_policy_that_are_the_same_are_no_news_to_others(store: Store) -> None:
+    sign_in(store)
+    before = store.revision()
+    store.set_weight("work", 1)
+    store.set_keeping("work", Keeping.NORMAL)
+    assert store.revision() == before
+
+
+@pytest.mark.parametrize("weight", [0.0, -1.0, 0.0009, 1001.0, math.inf, -math.inf, math.nan])
+def test_a_weight_that_no_share_can_be_reckoned_by_is_refused(store: Store, weight: float) -> None:
+    sign_in(store)
+    with pytest.raises(BadWeight, match=r"0\.001 to 1000"):
+        store.set_weight("work", weight)
+    assert store.account("work").weight == 1.0

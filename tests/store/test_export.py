@@ -3,10 +3,11 @@
 import json
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
-from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
+from seatpool.core.model import Account, Credential, CredentialKind, Keeping, ProviderName
 from seatpool.store.export import BadExport, Exported, is_export, seal, unseal
 
 NOW = datetime(2026, 11, 21, 12, 30, tzinfo=UTC)
@@ -23,6 +24,8 @@ WORK = Exported(
         plan="plus",
         disabled="refresh_token_reused",
         last_used_at=NOW,
+        weight=2.5,
+        keeping=Keeping.PRESERVED,
     ),
     (
         Credential(
@@ -57,6 +60,13 @@ def test_what_was_exported_comes_back_without_what_means_nothing_elsewhere(seale
     assert work.credentials == (replace(WORK.credentials[0], generation=0),)
     assert home.account == replace(HOME.account, id=0)
     assert [credential.kind for credential in home.credentials] == [CredentialKind.GITHUB_OAUTH]
+
+
+def test_an_export_from_before_accounts_had_weight_and_policy_is_still_read() -> None:
+    file = Path(__file__).parents[1] / "fixtures/first_export.seatpool"
+    (told,) = unseal(file.read_bytes(), PASSPHRASE)
+    assert (told.account.name, told.account.priority, told.account.paused) == ("home", 5, True)
+    assert (told.account.weight, told.account.keeping) == (1.0, Keeping.NORMAL)
 
 
 def test_an_export_shows_how_it_was_sealed_and_nothing_of_what_is_in_it(sealed: bytes) -> None:

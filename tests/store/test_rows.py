@@ -197,3 +197,30 @@ def test_a_moment_without_a_zone_is_a_mistake_and_says_so(store: Store) -> None:
     account = sign_in(store)
     with pytest.raises(Exception, match="aware"):
         store.record(used={account.id: NOW.replace(tzinfo=None)})
+
+
+def test_strikes_are_kept_with_their_cooldown_also_after_its_end(store: Store, other: Store) -> None:
+    held = replace(cooldown(sign_in(store), 60), strikes=3)
+    store.cool(held)
+    assert other.changes(None).cooldowns == (held,)
+
+
+def test_what_a_success_has_settled_is_lifted_for_everybody(store: Store, other: Store) -> None:
+    account = sign_in(store)
+    over = store.cool(cooldown(account, 60))
+    kept = store.cool(cooldown(account, 60, scope=Scope(ScopeKind.MODEL, "m")))
+    before = other.revision()
+    store.record(lifted=[over])
+    assert other.changes(before).cleared == ((account.id, over.scope),)
+    assert store.cooldowns(NOW) == (kept,)
+    before = other.revision()
+    store.record(lifted=[over])
+    assert other.revision() == before, "once"
+
+
+def test_a_cooldown_that_another_process_has_set_meanwhile_is_not_lifted(store: Store, other: Store) -> None:
+    account = sign_in(store)
+    over = store.cool(cooldown(account, 60))
+    newer = other.cool(replace(cooldown(account, 120), created_at=at(90)))
+    store.record(lifted=[over])
+    assert store.cooldowns(at(100)) == (newer,)

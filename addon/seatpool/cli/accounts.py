@@ -11,6 +11,7 @@ from seatpool.cli.importing import import_
 from seatpool.cli.transfer import export_
 from seatpool.clock import utcnow
 from seatpool.core import report
+from seatpool.core.model import Keeping
 
 
 @click.group(cls=PlainGroup)
@@ -36,11 +37,12 @@ def list_(as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
         return
-    table = Table("account", "provider", "plan", "priority", "state", box=None)
+    table = Table("account", "provider", "plan", "priority", "weight", "policy", "state", box=None)
     for row in rows:
         held = row.account
         state = f"disabled: {held.disabled}" if held.disabled else row.state
-        table.add_row(escape(held.name), held.provider, held.plan or "-", str(held.priority), escape(state))
+        how = (str(held.priority), f"{held.weight:g}", held.keeping)
+        table.add_row(escape(held.name), held.provider, held.plan or "-", *how, escape(state))
     console().print(table if rows else EMPTY_POOL)
 
 
@@ -87,6 +89,39 @@ def priority(name: str, number: int) -> None:
     with open_store() as store:
         store.set_priority(name, number)
     click.echo(f"{name} has priority {number}")
+
+
+@account.command()
+@click.argument("name")
+@click.argument("number", type=float)
+@with_database
+def weight(name: str, number: float) -> None:
+    """Give NAME so many requests for each one of an account of weight 1, where pool_strategy=weighted.
+
+    \b
+    seatpool account weight work 3
+    seatpool account weight home 0.5
+    """
+    with open_store() as store:
+        store.set_weight(name, number)
+    click.echo(f"{name} has weight {number:g}")
+
+
+@account.command()
+@click.argument("name")
+@click.argument("keeping", type=click.Choice([each.value for each in Keeping]))
+@with_database
+def policy(name: str, keeping: str) -> None:
+    """Say how free you are with the quota of NAME, whatever the strategy: `normal`, as new ones are, `expendable` to
+    have it used before the others', `preserved` to have it used only when no other account can serve.
+
+    \b
+    seatpool account policy trial expendable
+    seatpool account policy work preserved
+    """
+    with open_store() as store:
+        store.set_keeping(name, Keeping(keeping))
+    click.echo(f"{name} is {keeping}")
 
 
 @account.command()

@@ -86,6 +86,10 @@ def _save(store: Store, exported: export.Exported, name: str | None) -> tuple[Ac
     )
     if added and told.priority != account.priority:
         store.set_priority(account.name, told.priority)
+    if added and told.weight != account.weight:
+        store.set_weight(account.name, told.weight)
+    if added and told.keeping is not account.keeping:
+        store.set_keeping(account.name, told.keeping)
     if added and told.paused:
         store.set_paused(account.name, True, utcnow())
     return account, added

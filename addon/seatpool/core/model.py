@@ -134,6 +134,8 @@ class Cooldown:
     """A stable code, such as `usage_limit_reached`; never a message's text."""
     until: datetime
     created_at: datetime
+    strikes: int = 0
+    """How often in a row there was a limit here that nobody gave a time for; 0 where upstream has always named one."""
 
 
 @dataclass(frozen=True, slots=True)

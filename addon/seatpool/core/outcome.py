@@ -51,6 +51,10 @@ class Outcome:
     """When the upstream says that it ends; None when it does not say."""
     without: CredentialKind | None = None
     """Of a CARRIER: the second credential whose absence, or renewal, mends it; None where nothing of ours does."""
+    concurrent: bool = False
+    """Of a RATE_LIMITED: it is about how many requests the account has under way at the same time."""
+    anonymous: bool = False
+    """Of a RATE_LIMITED: nothing in the answer names the account or a time; it may be about where we come from."""
 
 
 OK = Outcome(OutcomeKind.OK, "ok")

@@ -18,10 +18,23 @@ class Policy:
     learn: bool = True
     """The accounts that editors are signed in with serve as well."""
 
+    max_in_flight: int = 0
+    """Requests of one account under way at the same time at most; 0: as many as upstream takes, which is learnt."""
+
+    slot_wait_s: float = 10.0
+    """How long a request waits for a place at an account: an editor shows nothing wrong for that long (codex.md 6)."""
+    slot_successes: int = 10
+    """Requests served at a learnt limit before one more is tried."""
     rate_limit_cooldown_s: float = 60.0
-    """When a throttle names no end (codex.md 8, the default of the prior scorer)."""
+    """When a throttle names no end (codex.md 8, the default of the prior scorer); the first of several in a row."""
     quota_cooldown_s: float = 15 * 60.0
     """When spent quota names no reset: long enough not to hammer, short against the shortest window (5 h)."""
+    repeated_limit_factor: float = 5.0
+    """How much longer each limit without a time rests an account than the one before: 1 min, 5 min, 25 min, 1 h."""
+    egress_within_s: float = 10.0
+    """Two accounts that are throttled namelessly within this time share an address that is: a replay takes seconds."""
+    longest_guess_s: float = 3600.0
+    """Longer than this nothing rests on our own guess; spent quota that names no reset: 15 min, then 1 h."""
     entitlement_cooldown_s: float = 24 * 3600.0
     """A model or a kind of token that the account does not have; plans change by the day, not by the minute."""
     unauthorized_cooldown_s: float = 5 * 60.0

@@ -5,7 +5,7 @@ outcome             first time      then       remedy for the account
 ==================  ==============  =========  ==================================================================
 ok                  deliver         -          none
 quota-spent         switch          -          cool until the reset; the walk may visit every account once
-rate-limited        switch          -          cool until the named end, else a minute
+rate-limited        switch          -          cool until the named end, else a minute, and longer when it goes on
 unauthorized        refresh         switch     cool shortly when a renewed token is refused as well
 misdirected         refresh         deliver    none: its endpoints are read again
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
@@ -18,6 +18,9 @@ connect-failed      resend          switch     none
 stale-connection    resend          deliver    none
 unanswered          deliver         -          none: it may have been served
 ==================  ==============  =========  ==================================================================
+
+Of a limit, `Blame` may say that it is not the account's: the address's is delivered and costs the account nothing, too
+many at once has the request wait for a place.
 """
 
 from collections.abc import Mapping
@@ -42,8 +45,20 @@ class Action(Enum):
     """The same request on the same account with a renewed credential."""
     REPAIR = "repair"
     """The same request on the same account without the thing that it cannot read."""
+    WAIT = "wait"
+    """The same request as soon as an account, this one or another, has a place for it."""
     RESEND = "resend"
     """The same request as it was, on a fresh connection."""
+
+
+class Blame(Enum):
+    """What a limit is about."""
+
+    ACCOUNT = "account"
+    ADDRESS = "address"
+    """Where we come from: the next account would meet it as well."""
+    CROWD = "crowd"
+    """Too many requests of the account at once: no time is named, and fewer are sent from now on."""
 
 
 class Remedy(Enum):
@@ -104,30 +119,49 @@ class Decision:
     remedy: Remedy = Remedy.NONE
     until: datetime | None = None
     """End of the cooldown, when `remedy` is COOL."""
+    strikes: int = 0
+    """What to remember with that cooldown (see `strikes`), where the end is our guess at a limit's."""
 
 
-def decide(outcome: Outcome, *, attempt: int, repeats: int, policy: Policy, now: datetime) -> Decision:
+def decide(
+    outcome: Outcome,
+    *,
+    attempt: int,
+    repeats: int,
+    policy: Policy,
+    now: datetime,
+    strikes: int = 1,
+    blame: Blame = Blame.ACCOUNT,
+) -> Decision:
     """Decide what follows.
 
     `attempt` is the number of this sending (from 1), `repeats` how often this account answered this flow with this
-    kind of outcome before.
+    kind of outcome before, `strikes` which limit without a time in a row this would be, `blame` what it is
+    about where it is a limit.
     """
     rule = RULES[outcome.kind]
     action = rule.first if repeats == 0 or rule.then is None else rule.then
-    if rule.limit and not policy.rotate_on_limit:
+    if rule.limit and (blame is Blame.ADDRESS or not policy.rotate_on_limit):
         return Decision(Action.DELIVER)
+    if rule.limit and blame is Blame.CROWD:
+        return Decision(Action.WAIT if attempt < policy.max_attempts else Action.DELIVER)
     if action is not Action.DELIVER and attempt >= policy.max_attempts and not rule.walks:
         action = Action.DELIVER
     remedy = rule.remedy if rule.remedy_first or repeats > 0 else Remedy.NONE
     if outcome.kind is OutcomeKind.NOT_ENTITLED and outcome.scope.kind is ScopeKind.ACCOUNT:
         remedy = Remedy.DISABLE
-    until = cooldown_end(outcome, rule, policy, now) if remedy is Remedy.COOL else None
-    return Decision(action, remedy, until)
+    if remedy is not Remedy.COOL:
+        return Decision(action, remedy)
+    struck = strikes if rule.limit and outcome.until is None else 0
+    return Decision(action, remedy, cooldown_end(outcome, rule, policy, now, struck), struck)
 
 
-def cooldown_end(outcome: Outcome, rule: Rule, policy: Policy, now: datetime) -> datetime:
-    """The upstream's time in full where it names one (within reason), else the policy's."""
-    default_s: float = getattr(policy, rule.cooldown)
-    if outcome.until is None:
-        return now + timedelta(seconds=default_s)
-    return min(outcome.until, now + timedelta(seconds=policy.longest_cooldown_s))
+def cooldown_end(outcome: Outcome, rule: Rule, policy: Policy, now: datetime, strikes: int = 0) -> datetime:
+    """The upstream's time in full where it names one (within reason), else the policy's, longer with every strike."""
+    if outcome.until is not None:
+        return min(outcome.until, now + timedelta(seconds=policy.longest_cooldown_s))
+    guess_s: float = getattr(policy, rule.cooldown)
+    if strikes > 1:
+        grown_s = guess_s * policy.repeated_limit_factor ** min(strikes - 1, 10)
+        guess_s = max(guess_s, min(grown_s, policy.longest_guess_s))
+    return now + timedelta(seconds=guess_s)

@@ -56,6 +56,8 @@ def as_json(row: AccountRow) -> dict[str, object]:
         "state": row.state,
         "disabled_reason": account.disabled,
         "priority": account.priority,
+        "weight": account.weight,
+        "policy": str(account.keeping),
         "last_used_at": _iso(account.last_used_at),
         "windows": [
             {

@@ -15,6 +15,7 @@ from datetime import datetime
 from enum import Enum
 from math import exp, log, sqrt
 from types import MappingProxyType
+from typing import NamedTuple
 
 from seatpool.core.model import QuotaWindow
 
@@ -81,9 +82,8 @@ class Score:
     """When the first of the limited windows resets, in seconds since the epoch."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Window:
-    """What the formulas need of one window. Times in seconds."""
+class _Window(NamedTuple):
+    """What the formulas need of one window. Times in seconds. A tuple, since it is made for every answer."""
 
     bucket: str
     left: float

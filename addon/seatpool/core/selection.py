@@ -11,6 +11,8 @@ RENEWAL = "renewal-"
 """Cooldown reasons that begin so are about our own side calls, not about a limit."""
 REVOKED = "revoked-"
 """Reasons of disabled accounts that begin so: the issuer has taken the seat away or flags it."""
+FULL = "full"
+"""Why there is nobody: whoever could serve has as many requests under way as it takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,8 @@ class Exhausted:
     soonest: datetime | None = None
     reason: str | None = None
     """Code of the limit that ends soonest."""
+    full: bool = False
+    """An account would serve as soon as one of its requests is over."""
 
 
 def select(
@@ -66,20 +70,26 @@ def select(
         if not demand.prefer or account.id in demand.prefer:
             return Selection(account, "rule" if demand.prefer else "best")
         second = second or account
-    return Selection(second, "best") if second is not None else _exhausted(state, demand, now)
+    return Selection(second, "best") if second is not None else _exhausted(state, demand, now, tried)
 
 
 def _eligible(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:
+    return not state.full(account_id) and _could(state, demand, account_id, now, tried)
+
+
+def _could(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:
     allowed = demand.only is None or account_id in demand.only
     return allowed and account_id not in tried and state.blocked(account_id, demand.scopes, now) is None
 
 
-def _exhausted(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
-    able = (
+def _exhausted(state: PoolState, demand: Demand, now: datetime, tried: AbstractSet[int]) -> Exhausted:
+    able = [
         a.id
         for a in state.accounts.values()
         if a.provider is demand.provider and state.may_serve(a) and (demand.only is None or a.id in demand.only)
-    )
+    ]
+    if any(_could(state, demand, account_id, now, tried) for account_id in able):
+        return Exhausted(limited=True, reason=FULL, full=True)
     waits: list[Cooldown] = [c for a in able if (c := state.blocked(a, demand.scopes, now)) is not None]
     limits = [c for c in waits if not c.reason.startswith(RENEWAL)]
     if not limits:

@@ -14,6 +14,7 @@ from heapq import heappop, heappush
 from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.scoring import Score, Standing, score
+from seatpool.core.slots import Caps
 from seatpool.core.strategy import Candidate, Rank, Strategy
 
 RESCORE_S = 120.0
@@ -35,12 +36,15 @@ class PoolState:
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()
         """Requests that each account serves at this moment."""
+        self.caps = Caps()
         self._used: dict[int, float] = {}
         self._served: dict[int, float] = {}
         self._scores: dict[int, Score] = {}
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
         self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self._probes: dict[int, Cooldown] = {}
+        """Cooldowns put aside until one request has gone out to try the account."""
         self._here: set[int] = set()
         """Learnt accounts whose editor is signed in behind this very proxy."""
 
@@ -76,6 +80,7 @@ class PoolState:
         self._withdraw(account_id)
         self._count(account_id, -1)
         self._here.discard(account_id)
+        self.caps.forget(account_id)
         account = self.accounts.get(account_id)
         if account is not None:
             self._identified.pop((account.provider, account.identity), None)
@@ -87,6 +92,7 @@ class PoolState:
             self._served,
             self._scores,
             self._alarm,
+            self._probes,
         ):
             known.pop(account_id, None)
 
@@ -127,6 +133,7 @@ class PoolState:
 
     def cool(self, cooldown: Cooldown, now: datetime) -> None:
         """Take an account, or a part of it, out of selection. Never shortened by a later, smaller one."""
+        self._close_probe(cooldown.account_id, cooldown.scope, now)
         known = self.cooldowns.setdefault(cooldown.account_id, {})
         before = known.get(cooldown.scope)
         if before is not None and before.until >= cooldown.until:
@@ -134,8 +141,26 @@ class PoolState:
         known[cooldown.scope] = cooldown
         self._replace(cooldown.account_id, now)
 
+    def open_probe(self, cooldown: Cooldown, now: datetime) -> bool:
+        """Let one request try what this cooldown, if it is still the one in force, keeps away from. Whether it may."""
+        known = self.cooldowns.get(cooldown.account_id, {})
+        if known.get(cooldown.scope) != cooldown or cooldown.account_id in self._probes:
+            return False
+        self._probes[cooldown.account_id] = known.pop(cooldown.scope)
+        self._replace(cooldown.account_id, now)
+        return True
+
+    def take_probe(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
+        """A request for these scopes goes out: where it is the one that tries, the cooldown holds for all others."""
+        held = self._probes.get(account_id)
+        if held is None or held.scope not in (WHOLE_ACCOUNT, *scopes):
+            return None
+        self._close_probe(account_id, held.scope, now)
+        return held if held.until > now else None
+
     def lift(self, account_id: int, scope: Scope, now: datetime) -> None:
-        """End a cooldown before its time."""
+        """End a cooldown before its time; or forget one that is over."""
+        self._close_probe(account_id, scope, now)
         if self.cooldowns.get(account_id, {}).pop(scope, None) is not None:
             self._replace(account_id, now)
 
@@ -158,6 +183,11 @@ class PoolState:
         if not self.in_flight[account_id]:
             del self.in_flight[account_id]
         self._busy(account_id, now)
+
+    def full(self, account_id: int) -> bool:
+        """Whether an account has as many requests under way as it takes."""
+        limit = self.caps.limit(account_id)
+        return limit is not None and self.in_flight[account_id] >= limit
 
     def candidate(self, account_id: int, now: datetime) -> Candidate:
         """An account of this pool as a strategy sees it."""
@@ -215,6 +245,12 @@ class PoolState:
         """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
         known = [w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket]
         return min((w.left for w in known if w.resets_at is None or w.resets_at > now), default=1.0)
+
+    def _close_probe(self, account_id: int, scope: Scope, now: datetime) -> None:
+        held = self._probes.get(account_id)
+        if held is not None and held.scope == scope:
+            self.cooldowns[account_id][scope] = self._probes.pop(account_id)
+            self._replace(account_id, now)
 
     def _wake(self, now: datetime) -> None:
         moment = now.timestamp()

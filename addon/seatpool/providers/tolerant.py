@@ -10,6 +10,9 @@ import msgspec
 Json = Mapping[str, Any]
 NO_JSON: Json = {}
 
+GENERIC = frozenset({"rate_limited", "rate_limit", "too_many_requests", "TooManyRequests", "429"})
+"""Codes of a 429 that say no more than its status does."""
+
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 

@@ -5,6 +5,7 @@ A hook's body is one `try`: whatever goes wrong inside is logged once and the fl
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from mitmproxy import connection, ctx, exceptions, http
@@ -155,6 +156,7 @@ class Pool:
         if not pooled and trail.own is None:
             self._unserved(flow, exchange, facts)
             return
+        exchange.left = partial(service.abandon, flow.id)
         choice = await service.assign(trail)
         if self.exchanges.get(flow) is not exchange:
             service.release(trail)  # the client went away meanwhile, and nothing else will end this flow
@@ -300,6 +302,8 @@ class Pool:
 
     def _end(self, flow_id: str) -> None:
         exchange = self.exchanges.end(flow_id)
+        if exchange is not None:
+            exchange.left()
         if exchange is not None and exchange.trail is not None and self.service is not None:
             self.service.release(exchange.trail)
 

@@ -6,6 +6,7 @@ addon, an error - can show one, and nothing of one attempt can leak into the nex
 """
 
 import time
+from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
@@ -36,6 +37,10 @@ SECRETS = frozenset(
 """Headers, of requests and answers, whose values are moved out of the flow (codex.md 2.1, 2.2, copilot.md 3)."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
+
+
+def _nobody() -> None:
+    """Nobody minds."""
 
 
 @dataclass(slots=True)
@@ -72,6 +77,8 @@ class Exchange:
     """Answers that were not delivered, by number of the attempt."""
     hidden_body: bytes | None = None
     """A body with a credential in it, moved out of the flow; the client gets it."""
+    left: Callable[[], None] = _nobody
+    """Set by the addon: to be called, as often as one likes, when the client has gone."""
     received: list[tuple[http.Response, Fields]] = field(default_factory=list)
     """Every upstream's answer with the header fields that it came with."""
 

@@ -59,6 +59,13 @@ OPTIONS: tuple[Option, ...] = (
         tuple(Strategy),
     ),
     Option(
+        "pool_max_in_flight",
+        int,
+        0,
+        "How many requests of one account are under way at the same time at most; others wait up to ten seconds. 0: as "
+        "many as upstream takes, which is learnt.",
+    ),
+    Option(
         "pool_learn",
         bool,
         True,
@@ -104,6 +111,7 @@ def policy_of(opts: options.Options) -> Policy:
         rotate_on_limit=opts.pool_rotate_on_limit,
         strategy=Strategy(opts.pool_strategy),
         learn=learn,
+        max_in_flight=opts.pool_max_in_flight,
     )
 
 
@@ -138,6 +146,12 @@ def _attempts(opts: options.Options) -> str | None:
     return f"pool_max_attempts={opts.pool_max_attempts}: say a number from 1 to 10"
 
 
+def _in_flight(opts: options.Options) -> str | None:
+    if opts.pool_max_in_flight >= 0:
+        return None
+    return f"pool_max_in_flight={opts.pool_max_in_flight}: say how many, or 0 for no bound of yours"
+
+
 def _insecure(opts: options.Options) -> str | None:
     if not opts.ssl_insecure:
         return None
@@ -147,4 +161,4 @@ def _insecure(opts: options.Options) -> str | None:
     )
 
 
-CHECKS: tuple[Callable[[options.Options], str | None], ...] = (_attempts, _insecure, listening.open_door)
+CHECKS: tuple[Callable[[options.Options], str | None], ...] = (_attempts, _in_flight, _insecure, listening.open_door)

@@ -111,6 +111,12 @@ class PoolHttpStream(HttpStream):
 
     # -- the boundary: ids and credentials are translated here
 
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
+        if isinstance(event, RequestProtocolError) and self._exchange is not None:
+            self._exchange.left()
+        yield from super().handle_event(event)
+
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, FROM_UPSTREAM):
             if event.stream_id != self._upstream_id:

@@ -7,15 +7,18 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 import asyncio
 import gc
 import logging
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime, timedelta
 
 from seatpool.clock import utcnow
+from seatpool.core import strikes
 from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
+from seatpool.service.probes import Probes
 from seatpool.service.vault import Vault
-from seatpool.service.writer import Writer
+from seatpool.service.writer import Lifted, Writer
 from seatpool.store import Changes, Store, StoreError
 
 logger = logging.getLogger(__name__)
@@ -31,9 +34,11 @@ class Knowledge:
 
     def __init__(self, store: Store, vault: Vault, policy: Policy) -> None:
         self.state = PoolState(policy.order)
+        self.state.caps.most = policy.max_in_flight
         self._store = store
         self._vault = vault
         self._writer = Writer(store)
+        self._probes = Probes(store, self.state)
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
         self._follower: asyncio.Task[None] | None = None
@@ -51,7 +56,12 @@ class Knowledge:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
+        await self.drain_probes()
         await asyncio.to_thread(self._writer.close)
+
+    async def drain_probes(self) -> None:
+        """Wait until the rights to try cooldowns that are being asked for were given or not."""
+        await self._probes.drain()
 
     @property
     def roster(self) -> dict[ProviderName, int]:
@@ -63,15 +73,47 @@ class Knowledge:
         if windows:
             for window in self.state.observe(account_id, windows, windows[0].observed_at):
                 self._writer.put((account_id, window))
+            self._probes.look(account_id)
 
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
         self._writer.put(attempt)
 
-    async def cool(self, account: Account, scope: Scope, reason: str, until: datetime) -> None:
-        """Take an account, or a part of it, out of the choice until then."""
+    def strikes(self, account_id: int, scope: Scope, asked_at: datetime) -> int:
+        """Which limit without a time in a row it is that met a request sent at `asked_at`."""
+        return strikes.count(self.state.cooldowns.get(account_id, {}).get(scope), asked_at)
+
+    def succeeded(
+        self, account_id: int, scopes: Iterable[Scope], asked_at: datetime, probe: Cooldown | None = None
+    ) -> None:
+        """A request for these scopes, sent at `asked_at`, was served; `probe` is the cooldown that it was to try."""
+        known = self.state.cooldowns.get(account_id)
+        if not known:
+            return
         now = utcnow()
-        cooldown = Cooldown(account.id, scope, reason, until, now)
+        over = strikes.settled(known, scopes, asked_at, now)
+        if probe is not None and known.get(probe.scope) == probe:
+            over = (probe, *(c for c in over if c != probe))
+        for cooldown in over:
+            self.state.lift(account_id, cooldown.scope, now)
+            self._writer.put(Lifted(cooldown))
+
+    def absolve(self, account_id: int, scope: Scope, reason: str, since: datetime) -> None:
+        """Take back our guess, made after `since`, at how long a limit holds: it was not this account's."""
+        held = self.state.cooldowns.get(account_id, {}).get(scope)
+        if held is not None and held.strikes and held.reason == reason and held.created_at >= since:
+            self.state.lift(account_id, scope, utcnow())
+            self._writer.put(Lifted(held))
+
+    async def cool(self, account: Account, scope: Scope, reason: str, until: datetime, struck: int = 0) -> None:
+        """Take an account, or a part of it, out of the choice until then.
+
+        `struck`: strikes with this one, 0 where it is none; those of before are remembered all the same.
+        """
+        now = utcnow()
+        held = self.state.cooldowns.get(account.id, {}).get(scope)
+        remembered = struck or (held.strikes if held is not None else 0)
+        cooldown = Cooldown(account.id, scope, reason, until, now, remembered)
         self.state.cool(cooldown, now)
         part = f" {scope.kind}={scope.value}" if scope.value else ""
         logger.warning(
@@ -148,6 +190,9 @@ class Knowledge:
             self.state.cool(cooldown, now)
         for account_id, window in changes.windows:
             self.state.observe(account_id, (window,), now)
+        if self._follower is not None:
+            for account_id in {account_id for account_id, _ in changes.windows}:
+                self._probes.look(account_id)
         if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision

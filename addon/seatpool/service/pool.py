@@ -5,21 +5,23 @@ import logging
 import os
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from typing import Any
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import Action, Decision, Remedy, decide
+from seatpool.core.recovery import Action, Decision
 from seatpool.core.selection import Exhausted, select
 from seatpool.providers.base import HeaderView, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
+from seatpool.service.judging import Judge
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.places import Places
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.trail import Assignment, Halted, Trail, demand_of
@@ -31,6 +33,12 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
+
+
+FULL_FOR_S = 5.0
+"""What an editor is told to wait when no place came free in time."""
+SWITCHING_PROTOCOLS = 101
+"""Status of a WebSocket handshake that went well."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +68,8 @@ class PoolService:
         self._primaries = Primaries(store, vault, self.knowledge)
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
+        self._judge = Judge(self.knowledge)
+        self._places = Places(self.knowledge.state)
         self._turns = TurnStates()
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
@@ -72,6 +82,7 @@ class PoolService:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = policy
         self.knowledge.state.rank(policy.order, utcnow())
+        self.knowledge.state.caps.most = policy.max_in_flight
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""
@@ -84,6 +95,7 @@ class PoolService:
 
     async def stop(self) -> None:
         """Finish what is under way and write what is queued."""
+        self._places.close()
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -113,25 +125,42 @@ class PoolService:
             trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
-        """Choose an account for the flow's next attempt and take one of its slots."""
+        """Choose an account for the flow's next attempt and take a place there; wait for one where all are taken."""
+        try:
+            return await self._assign(trail)
+        except BaseException:
+            self._places.free(trail)
+            raise
+
+    async def _assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         while True:
-            choice = select(self.knowledge.state, trail.demand, utcnow(), trail.tried)
+            choice = self._places.choose(trail)
+            if isinstance(choice, Exhausted) and choice.full:
+                waited = await self._places.wait(trail, self.policy.slot_wait_s)
+                choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
             if isinstance(choice, Exhausted):
                 return choice
-            # Noted at once: whoever chooses while these credentials are being read is to choose another account.
-            self.knowledge.state.use(choice.account.id, utcnow())
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
                 return self._begin(trail, choice.account, credentials, choice.reason)
+            self._places.free(trail)
             if trail.halted is not None:
                 return trail.halted
             trail.tried.add(choice.account.id)
 
     def release(self, trail: Trail) -> None:
-        """Free the flow's slot; doing it again does nothing."""
-        if trail.current is not None:
-            self.knowledge.state.release(trail.current.account.id, utcnow())
-            trail.current = None
+        """The flow is over, or the pool has no hand in it any more: free its place. Again does nothing."""
+        trail.current = None
+        self._places.free(trail)
+
+    @property
+    def waiting(self) -> int:
+        """How many requests wait for a place at an account."""
+        return len(self._places)
+
+    def abandon(self, flow_id: str) -> None:
+        """The client of a flow has left: should it wait for a place, it does no longer."""
+        self._places.abandon(flow_id)
 
     # -- an answer
 
@@ -150,7 +179,16 @@ class PoolService:
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
+        if answered.status == SWITCHING_PROTOCOLS:  # a handshake draws on nothing yet
+            self._places.rest(trail)
+        else:
+            self._succeeded(trail, account_id)
         self._record(trail, "ok", answered)
+
+    def _succeeded(self, trail: Trail, account_id: int) -> None:
+        self.knowledge.succeeded(account_id, trail.demand.scopes, trail.asked_at or utcnow(), trail.probe)
+        trail.probe = None
+        self._places.succeeded(trail, account_id, self.policy.slot_successes)
 
     async def recover(
         self, trail: Trail, outcome: Outcome, answered: Answered, headers: HeaderView | None = None
@@ -159,14 +197,13 @@ class PoolService:
         assignment = trail.current
         if assignment is None:
             return None
-        now = utcnow()
         if headers is not None:
-            self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, now))
+            self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
         key = (assignment.account.id, outcome.kind)
-        decision = decide(outcome, attempt=trail.number, repeats=trail.repeats[key], policy=self.policy, now=now)
+        decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
         self._record(trail, outcome.code, answered)
-        await self._apply(assignment.account, outcome, decision)
+        await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
@@ -189,15 +226,19 @@ class PoolService:
         if frame.turn_state is not None:
             self._turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
         if frame.outcome is None:
+            if frame.terminal:
+                self._succeeded(trail, assignment.account.id)
+                self._places.rest(trail)
             return None
-        decision = decide(frame.outcome, attempt=trail.number, repeats=0, policy=self.policy, now=utcnow())
+        decision = self._judge.decide(trail, assignment.account, frame.outcome, 0, self.policy)
+        self._places.rest(trail)
         if decision.action is Action.REFRESH:
             self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
         self._record(trail, frame.outcome.code, Answered(None, None))
-        await self._apply(assignment.account, frame.outcome, decision)
-        if decision.action is not Action.SWITCH:
+        await self._judge.apply(assignment.account, frame.outcome, decision)
+        if decision.action not in (Action.SWITCH, Action.WAIT):
             return None
         if decision.until is not None:
             self._refusals[assignment.account.id] = (decision.until, content)
@@ -221,6 +262,8 @@ class PoolService:
         if assignment is None:
             return content
         account_id = assignment.account.id
+        trail.asked_at = utcnow()
+        self._places.resume(trail)
         own = self._turns.own(trail.facts.conversation, account_id)
         return self._provider(trail).edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
 
@@ -241,19 +284,13 @@ class PoolService:
         else:
             edits = provider.edits(facts, account, credentials, turn_state)
         self._keeper.used(account.id, now)
-        self.release(trail)
+        self._places.hold(trail, account.id)
         trail.number += 1
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
-        self.knowledge.state.acquire(account.id, now)
+        trail.asked_at = now
         return trail.current
-
-    async def _apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:
-        if decision.remedy is Remedy.DISABLE:
-            await self.knowledge.disable(account, outcome.code)
-        elif decision.remedy is Remedy.COOL and decision.until is not None:
-            await self.knowledge.cool(account, outcome.scope, outcome.code, decision.until)
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action
@@ -272,11 +309,13 @@ class PoolService:
             case Action.REPAIR:
                 repaired = await self._credentials.without(provider, account, trail, outcome.without)
                 return self._begin(trail, account, repaired, "repaired") if repaired is not None else None
-            case Action.SWITCH:
+            case Action.SWITCH | Action.WAIT:
                 credentials, reason = None, ""
         if credentials is not None:
             return self._begin(trail, account, credentials, reason)
-        trail.tried.add(account.id)
+        self._places.free(trail)
+        if action is not Action.WAIT:
+            trail.tried.add(account.id)
         following = await self.assign(trail)
         return following if isinstance(following, Assignment) else None
 

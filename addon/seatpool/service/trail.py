@@ -4,9 +4,10 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from seatpool.core.model import Account, Credential, CredentialKind, Scope, ScopeKind
+from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
 from seatpool.core.selection import Demand
+from seatpool.core.slots import Slot
 from seatpool.providers.base import Edits, HeaderView, RequestFacts
 
 
@@ -59,6 +60,14 @@ class Trail:
     """None as well once upstream has refused it."""
     halted: Halted | None = None
     current: Assignment | None = None
+    slot: Slot = field(default_factory=Slot)
+    """Its place at the account that serves it, or is about to."""
+    wait_until: float | None = None
+    """Till when it may wait for a place, by the event loop's clock; None where it has not waited yet."""
+    asked_at: datetime | None = None
+    """When the present account was last sent something."""
+    probe: Cooldown | None = None
+    """The cooldown of the present account that this attempt is to try."""
     number: int = 0
     tried: set[int] = field(default_factory=set)
     repeats: Counter[tuple[int, OutcomeKind]] = field(default_factory=Counter)

@@ -7,8 +7,9 @@ they are durable before anything follows from them.
 import logging
 import threading
 from collections import deque
+from dataclasses import dataclass
 
-from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.core.model import Attempt, Cooldown, QuotaWindow
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,15 @@ GATHER_S = 0.25
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
-Row = Attempt | tuple[int, QuotaWindow]
+
+@dataclass(frozen=True, slots=True)
+class Lifted:
+    """A cooldown that was ended or forgotten, unless another process has replaced it meanwhile."""
+
+    cooldown: Cooldown
+
+
+Row = Attempt | Lifted | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -78,10 +87,11 @@ class Writer:
         used = {row.account_id: row.started_at for row in attempts}
         windows: dict[tuple[int, str], tuple[int, QuotaWindow]] = {}
         for row in rows:
-            if not isinstance(row, Attempt):
+            if isinstance(row, tuple):
                 windows[row[0], row[1].bucket] = row
+        lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
         try:
-            self._store.record(attempts=attempts, windows=list(windows.values()), used=used)
+            self._store.record(attempts=attempts, windows=list(windows.values()), used=used, lifted=lifted)
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:
                 logger.warning("action=record-failed reason=%s: %s", type(error).__name__, error)

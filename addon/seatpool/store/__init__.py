@@ -20,6 +20,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
 
 from seatpool.store.errors import (
     BadName,
+    BadWeight,
     NameTaken,
     NewerDatabase,
     StoreError,
@@ -35,6 +36,7 @@ from seatpool.store.store import Store, default_url
 
 __all__ = [
     "BadName",
+    "BadWeight",
     "Changes",
     "KeyPlace",
     "Lease",

@@ -9,11 +9,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 
-from seatpool.core.model import Account, ProviderName
+from seatpool.core.model import Account, Keeping, ProviderName
 from seatpool.store import revisions
 from seatpool.store.engine import Many
-from seatpool.store.errors import BadName, NameTaken, UnknownAccount
+from seatpool.store.errors import BadName, BadWeight, NameTaken, UnknownAccount
 from seatpool.store.schema import accounts, as_text
+
+LIGHTEST, HEAVIEST = 0.001, 1000.0
+"""Of weights: a million to one is more than anybody means."""
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
 _HANDLE_ALONE = accounts.c.identity == accounts.c.handle
@@ -156,6 +159,19 @@ def set_priority(db: Connection, name: str, priority: int) -> Account:
     return _change(db, named(db, name), priority=priority)
 
 
+def set_weight(db: Connection, name: str, weight: float) -> Account:
+    """May raise `UnknownAccount` and `BadWeight`."""
+    held = named(db, name)
+    if not LIGHTEST <= weight <= HEAVIEST:  # so worded, it refuses NaN as well
+        raise BadWeight(weight, LIGHTEST, HEAVIEST)
+    return _change(db, held, weight=weight)
+
+
+def set_keeping(db: Connection, name: str, keeping: Keeping) -> Account:
+    """May raise `UnknownAccount`."""
+    return _change(db, named(db, name), keeping=keeping.value)
+
+
 def set_paused(db: Connection, name: str, paused: bool, now: datetime) -> Account:
     """Resuming also enables a disabled account: that lasts until a person acts. May raise `UnknownAccount`."""
     held = named(db, name)
@@ -207,6 +223,8 @@ def _account(row: Row[Any]) -> Account:
         last_used_at=row.last_used_at,
         handle=row.handle,
         learnt=row.learnt,
+        weight=row.weight,
+        keeping=Keeping(row.keeping),
     )
 
 

@@ -1,9 +1,10 @@
 """Cooldown rows, on an open transaction."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, select, update
+from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from seatpool.core.model import Cooldown, Scope, ScopeKind
@@ -21,7 +22,7 @@ _HELD = select(cooldowns).where(*(column == bindparam(f"the_{column.name}") for 
 _NEW = upsert(cooldowns)
 _PUT = _NEW.on_conflict_do_update(
     index_elements=list(_KEY),
-    set_={name: _NEW.excluded[name] for name in ("reason", "until", "created_at", "revision")},
+    set_={name: _NEW.excluded[name] for name in ("reason", "until", "created_at", "revision", "strikes")},
 )
 
 
@@ -36,6 +37,7 @@ def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
         "until": cooldown.until,
         "created_at": cooldown.created_at,
         "revision": revisions.take(db),
+        "strikes": cooldown.strikes,
     }
     try:
         db.execute(_PUT, {**key, **values, "lifted": 0})
@@ -51,6 +53,17 @@ def lift(db: Connection, account_id: int | None) -> int:
         return 0
     revision = revisions.take(db)
     return db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision)).rowcount
+
+
+def lift_these(db: Connection, cooled: Sequence[Cooldown]) -> None:
+    """End, or forget, each that is still the very one that is stored."""
+    for cooldown in cooled:
+        values = (cooldown.account_id, cooldown.scope.kind.value, cooldown.scope.value)
+        this = and_(*(column == value for column, value in zip(_KEY, values, strict=True)))
+        which = _RUNNING & this & (cooldowns.c.created_at == cooldown.created_at)
+        if db.execute(select(cooldowns.c.account_id).where(which)).first() is not None:
+            revision = revisions.take(db)
+            db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision))
 
 
 def live(db: Connection, now: datetime) -> tuple[Cooldown, ...]:
@@ -76,4 +89,4 @@ def _scope(row: Row[Any]) -> Scope:
 
 
 def _cooldown(row: Row[Any]) -> Cooldown:
-    return Cooldown(row.account_id, _scope(row), row.reason, row.until, row.created_at)
+    return Cooldown(row.account_id, _scope(row), row.reason, row.until, row.created_at, row.strikes)

@@ -57,3 +57,10 @@ class BadName(StoreError):
 
     def __init__(self, name: str) -> None:
         super().__init__(f"{name!r} cannot be an account's name; use one line of visible characters")
+
+
+class BadWeight(StoreError):
+    """A weight that no share can be reckoned by."""
+
+    def __init__(self, weight: float, lightest: float, heaviest: float) -> None:
+        super().__init__(f"{weight:g} cannot be a weight; say a number from {lightest:g} to {heaviest:g}")

@@ -19,7 +19,7 @@ from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 
-from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
+from seatpool.core.model import Account, Credential, CredentialKind, Keeping, ProviderName
 from seatpool.store.errors import StoreError
 
 FORMAT = "seatpool-export"
@@ -137,6 +137,8 @@ def _row(exported: Exported) -> dict[str, Any]:
         "issuer": account.issuer,
         "priority": account.priority,
         "paused": account.paused,
+        "weight": account.weight,
+        "keeping": account.keeping.value,
         "plan": account.plan,
         "credentials": [
             {
@@ -164,6 +166,8 @@ def _exported(row: dict[str, Any]) -> Exported:
         paused=row["paused"],
         plan=row["plan"],
         handle=row["handle"],
+        weight=float(row.get("weight", 1.0)),  # the first exports knew neither
+        keeping=Keeping(row.get("keeping", Keeping.NORMAL)),
     )
     return Exported(account, tuple(_credential(each) for each in row["credentials"]))
 

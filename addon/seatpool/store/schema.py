@@ -23,6 +23,8 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import sqlite
 
+from seatpool.core.model import Keeping
+
 _OFFSET = len("+00:00")
 
 
@@ -108,6 +110,8 @@ accounts = Table(
     Column("revision", Integer, nullable=False),
     Column("handle", String),  # of one provider's accounts no two have the same: see `accounts.sign_in`
     Column("learnt", Boolean, nullable=False, server_default=false()),
+    Column("weight", Float, nullable=False, server_default="1"),
+    Column("keeping", String, nullable=False, server_default=Keeping.NORMAL.value),
     UniqueConstraint("provider", "identity"),
     sqlite_autoincrement=True,  # a removed account's id is never given again: other processes may still hold it
 )
@@ -136,6 +140,7 @@ cooldowns = Table(
     Column("revision", Integer, nullable=False),
     # Revision of its last lifting, 0 before; the row's own while it is lifted, so that other processes hear of it.
     Column("lifted", Integer, nullable=False),
+    Column("strikes", Integer, nullable=False, server_default="0"),
 )
 
 windows = Table(

@@ -9,7 +9,16 @@ from typing import Self
 import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
-from seatpool.core.model import Account, Attempt, Cooldown, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.model import (
+    Account,
+    Attempt,
+    Cooldown,
+    Credential,
+    CredentialKind,
+    Keeping,
+    ProviderName,
+    QuotaWindow,
+)
 from seatpool.store import (
     accounts,
     cooldowns,
@@ -165,6 +174,16 @@ class Store:
         with self._db.write() as db:
             return accounts.set_priority(db, name, priority)
 
+    def set_weight(self, name: str, weight: float) -> Account:
+        """Its share where the strategy is `weighted`. Raises `UnknownAccount` or `BadWeight`."""
+        with self._db.write() as db:
+            return accounts.set_weight(db, name, weight)
+
+    def set_keeping(self, name: str, keeping: Keeping) -> Account:
+        """How free its owner is with its quota. Raises `UnknownAccount`."""
+        with self._db.write() as db:
+            return accounts.set_keeping(db, name, keeping)
+
     def set_paused(self, name: str, paused: bool, now: datetime) -> Account:
         """Resuming also enables a disabled account: that lasts until a person acts. Raises `UnknownAccount`."""
         with self._db.write() as db:
@@ -271,10 +290,12 @@ class Store:
         attempts: Sequence[Attempt] = (),
         windows: Sequence[tuple[int, QuotaWindow]] = (),
         used: Mapping[int, datetime] = _NO_USE,
+        lifted: Sequence[Cooldown] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        What belongs to an account that was removed meanwhile is dropped. Only windows are told by `changes`.
+        `lifted`: cooldowns that are ended before their time, or forgotten after it, where no other has replaced them.
+        What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows and of `lifted`.
         """
         with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {account_id for account_id, _ in windows}
@@ -282,6 +303,7 @@ class Store:
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             accounts.touch(db, used)
+            cooldowns.lift_these(db, lifted)
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""

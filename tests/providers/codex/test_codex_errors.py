@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -102,7 +103,32 @@ def test_what_is_no_error_is_ok(status: int) -> None:
     ],
 )  # fmt: skip
 def test_the_table(answer: HttpReply, kind: OutcomeKind, code: str, until: datetime | None) -> None:
-    assert outcome(answer) == Outcome(kind, code, until=until)
+    assert replace(outcome(answer), anonymous=False) == Outcome(kind, code, until=until)
+
+
+@pytest.mark.parametrize(
+    ("answer", "anonymous"),
+    [
+        # codex.md 3.3: generic, perhaps of the address
+        (reply(429), True),
+        (reply(429, {"detail": "Too many requests"}), True),
+        (reply(429, {"error": "Too Many Requests"}), True),
+        (reply(429, error(code="too_many_requests", message="Slow down")), True),
+        (reply(429, b"<html>too many requests"), True),
+        # a time, a code or quota makes it somebody's
+        (reply(429, {"detail": "Too many requests"}, retry_after="20"), False),
+        (reply(429, error(message="Please try again in 1.5s")), False),
+        (reply(429, error(code="rate_limit_exceeded")), False),
+        (reply(429, error(code="never_seen_before")), False),
+        (reply(429, b"", x_codex_primary_used_percent="40"), False),
+        (reply(429, b"<html>cloudflare"), False),
+        (reply(429, SPENT), False),
+        (reply(500), False),
+        (reply(401), False),
+    ],
+)
+def test_a_throttle_that_names_nobody_and_no_time_is_anonymous(answer: HttpReply, anonymous: bool) -> None:
+    assert outcome(answer).anonymous is anonymous
 
 
 @pytest.mark.parametrize(
@@ -139,7 +165,8 @@ def test_a_spent_quota_ends_where_the_most_telling_source_says(answer: HttpReply
     ],
 )
 def test_retry_after(stated: str, until: datetime | None) -> None:
-    assert outcome(reply(429, b"", retry_after=stated)) == Outcome(K.RATE_LIMITED, "rate-limited", until=until)
+    expected = Outcome(K.RATE_LIMITED, "rate-limited", until=until, anonymous=until is None)
+    assert outcome(reply(429, b"", retry_after=stated)) == expected
 
 
 def test_an_empty_additional_limit_takes_out_its_model_alone() -> None:
@@ -181,3 +208,22 @@ def test_answers_of_any_kind_are_classified(status: int, body: bytes, fields: li
     found = outcome(HttpReply(status, Headers(fields), body))
     assert (found == OK) is (status < 400)
     assert found.until is None or NOW < found.until <= at(35 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("answer", "concurrent"),
+    [
+        (reply(429, error(code="too_many_concurrent_requests")), True),
+        (reply(429, error(type="concurrency_limit_exceeded"), retry_after="3"), True),
+        (reply(429, error(code="rate_limit_exceeded", message="Too many Concurrent requests")), True),
+        (reply(429, error(message="You have too many concurrent requests.")), True),
+        (reply(429, error(code="rate_limit_exceeded", message="Please try again in 1.5s")), False),
+        (reply(429, error(type="usage_limit_reached", message="concurrent")), False),
+        (reply(503, error(code="slow_down", message="concurrent")), False),
+        (reply(429), False),
+    ],
+)
+def test_a_throttle_that_is_about_requests_at_the_same_time_says_so(answer: HttpReply, concurrent: bool) -> None:
+    found = outcome(answer)
+    assert found.concurrent is concurrent
+    assert not (found.concurrent and found.anonymous)

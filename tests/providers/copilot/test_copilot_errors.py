@@ -355,3 +355,50 @@ _JSON = st.recursive(
 @given(st.sampled_from([400, 401, 402, 403, 429, 503]), _JSON)
 def test_no_json_makes_it_raise(status: int, body: object) -> None:
     assert COPILOT.classify(CHAT_FACTS, reply(status, [body]), NOW).kind is not K.OK
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "anonymous"),
+    [
+        ("", {}, True),
+        ("Too Many Requests", {}, True),
+        (error("rate_limited", "Sorry, you've exceeded your rate limits."), {}, True),
+        (error("rate_limited:pro"), {}, True),
+        (error("rate_limited"), {"retry-after": "20"}, False),
+        (error("rate_limited"), {"x-ratelimit-exceeded": "global-chat:global-user-tps-high"}, False),
+        (error("rate_limited"), {"x-quota-snapshot-chat": "ent=300&rem=20.0"}, False),
+        (error("user_model_rate_limited"), {}, False),
+        (error("never-seen-before"), {}, False),
+        (error("integration_rate_limited"), {}, False),
+    ],
+)
+def test_a_throttle_that_names_nobody_and_no_time_is_anonymous(
+    body: object, headers: dict[str, str], anonymous: bool
+) -> None:
+    assert COPILOT.classify(CHAT_FACTS, reply(429, body, headers), NOW).anonymous is anonymous
+
+
+@pytest.mark.parametrize(
+    ("body", "headers", "concurrent"),
+    [
+        (error("too_many_concurrent_requests"), {}, True),
+        (error("rate_limited", "Too many concurrent requests"), {}, True),
+        ("Too many concurrent requests", {}, True),
+        (error("rate_limited"), {"x-ratelimit-exceeded": "global-chat:global-concurrency:userID"}, True),
+        # copilot.md 5.1: a bucket of transactions per second
+        (
+            error("rate_limited"),
+            {"x-ratelimit-exceeded": "global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU"},
+            True,
+        ),
+        (error("rate_limited"), {"x-ratelimit-exceeded": "global-chat:global-cogs"}, False),
+        (error("user_weekly_rate_limited", "concurrent"), {}, False),
+        (error("rate_limited", "You've exceeded your rate limits."), {}, False),
+    ],
+)
+def test_a_throttle_that_is_about_requests_at_the_same_time_says_so(
+    body: object, headers: dict[str, str], concurrent: bool
+) -> None:
+    found = COPILOT.classify(CHAT_FACTS, reply(429, body, headers), NOW)
+    assert found.concurrent is concurrent
+    assert not (found.concurrent and found.anonymous)

@@ -5,7 +5,7 @@ A row's `names` are looked for in `error.code`, `error.type`, `error` itself, `c
 
 import re
 from collections.abc import Callable, Container
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
 
@@ -14,7 +14,7 @@ from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
 from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
 from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
-from seatpool.providers.tolerant import Json, mapping
+from seatpool.providers.tolerant import GENERIC, Json, mapping, stable_code
 
 _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
@@ -55,6 +55,8 @@ class Row:
     statuses: Container[int] | None = None
     test: Callable[[Refusal, datetime], bool] | None = None
     ends: Ends = Ends.UNSAID
+    nameless: bool = False
+    """It may be about where we come from (codex.md 3.3), unless something in the answer is the account's own."""
 
 
 def _edge(refusal: Refusal, now: datetime) -> bool:
@@ -92,7 +94,7 @@ TABLE: tuple[Row, ...] = (
     Row(_K.CLIENT_ERROR, "upgrade-refused", statuses=(426,)),  # the client goes on over HTTPS by itself
     # A 429 without a name whose headers show the window empty (the capture of codex.md 3.1 is one).
     Row(_K.QUOTA_SPENT, "usage_limit_reached", statuses=(429,), test=_spent, ends=Ends.QUOTA),
-    Row(_K.RATE_LIMITED, "rate-limited", statuses=(429,), ends=Ends.THROTTLE),
+    Row(_K.RATE_LIMITED, "rate-limited", statuses=(429,), ends=Ends.THROTTLE, nameless=True),
     Row(_K.SERVER_ERROR, "server-error", statuses=range(500, 600), ends=Ends.RETRY_AFTER),
     Row(_K.SERVER_ERROR, "server-error", names=("server_error", "internal_server_error")),
     # 402 and 403 of other kinds may be a refusal of the person: the editor reads them, nobody else is asked.
@@ -114,8 +116,12 @@ def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
 def classify_frame(
     facts: RequestFacts, fields: Json, status: int | None, headers: HeaderView, now: datetime
 ) -> Outcome:
-    """What the refusal inside a frame means; `fields` is the object that has the `error`."""
-    return judge(facts, Refusal(status, headers, mapping(fields.get("error")), _names(fields)), now)
+    """What the refusal inside a frame means; `fields` is the object that has the `error`.
+
+    It comes from behind the door: the address was let in, so it is never about that.
+    """
+    refusal = Refusal(status, headers, mapping(fields.get("error")), _names(fields))
+    return replace(judge(facts, refusal, now), anonymous=False)
 
 
 def judge(facts: RequestFacts, refusal: Refusal, now: datetime) -> Outcome:
@@ -124,7 +130,10 @@ def judge(facts: RequestFacts, refusal: Refusal, now: datetime) -> Outcome:
         code = _fits(row, refusal, now)
         if code is not None:
             scope = _scope(facts, refusal, now) if row.ends is Ends.QUOTA else WHOLE_ACCOUNT
-            return Outcome(row.kind, code, scope, _until(row.ends, refusal, now))
+            until = _until(row.ends, refusal, now)
+            anonymous = row.nameless and until is None and not _says_whose(refusal, now)
+            concurrent = row.kind is _K.RATE_LIMITED and _at_once(refusal)
+            return Outcome(row.kind, code, scope, until, concurrent=concurrent, anonymous=anonymous and not concurrent)
     return Outcome(OutcomeKind.CLIENT_ERROR, "refused" if refusal.status is None else f"http-{refusal.status}")
 
 
@@ -138,6 +147,18 @@ def _fits(row: Row, refusal: Refusal, now: datetime) -> str | None:
     if row.test is not None and not row.test(refusal, now):
         return None
     return row.code or name
+
+
+def _at_once(refusal: Refusal) -> bool:
+    """Whether it is about requests at the same time. No capture shows one; so it would have to be said."""
+    said = (*refusal.names, text(refusal.error.get("message")) or "")
+    return any("concurren" in each.lower() for each in said)
+
+
+def _says_whose(refusal: Refusal, now: datetime) -> bool:
+    """Whether a code that could be an account's, or an account's quota, comes with it."""
+    codes = (stable_code(name) for name in refusal.names)
+    return any(code and code not in GENERIC for code in codes) or bool(windows_of_headers(refusal.headers, now))
 
 
 def _names(fields: Json) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ Codes carry a `:sku` suffix upstream; it is cut off before anything is compared.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
@@ -14,7 +14,7 @@ from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
 from seatpool.providers.copilot import quota
 from seatpool.providers.copilot.wire import retry_after, text
-from seatpool.providers.tolerant import Json, mapping, read_json, stable_code
+from seatpool.providers.tolerant import GENERIC, Json, mapping, read_json, stable_code
 
 
 class Reach(Enum):
@@ -36,11 +36,15 @@ class Mark(Enum):
     """`authorize_url`: a remote agent wants the person's consent."""
     DETAILS = "details"
     """`error_details`: the account has no access (copilot.md 2.4)."""
+    AT_ONCE = "at-once"
+    """Requests at the same time, or in a second (copilot.md 5.1: `...user-tps...`)."""
     FIVE_HOURS = "five-hours"
     WEEK = "week"
 
 
 _LIMITERS = ((("5-hour", "five-hour"), Mark.FIVE_HOURS), (("week", "7-day"), Mark.WEEK))
+_SAID = "concurren"
+_CROWDED = ("user-tps", _SAID)
 _LONGEST_TEXT = 2000
 """Characters of a message that are looked at: the known texts stand at its beginning."""
 
@@ -88,6 +92,9 @@ _SPENT, _LIMITED, _OVERLOADED = OutcomeKind.QUOTA_SPENT, OutcomeKind.RATE_LIMITE
 
 AUTO_MODE = "auto-mode-selector"
 ITEM_ID = "item-id"
+
+_THROTTLE = Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER)
+"""A 429 that nothing else is known of."""
 
 TABLE: tuple[Row, ...] = (
     # What only another account can read. Renewing a token mends none of it (copilot.md 0.3, 4).
@@ -157,7 +164,7 @@ TABLE: tuple[Row, ...] = (
     Row(_LIMITED, (429,), names=("agent_mode_limit_exceeded",)),
     Row(_SPENT, (429,), marks=(Mark.FIVE_HOURS,), code="user_global_rate_limited"),
     Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited"),
-    Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER),
+    _THROTTLE,
     # The rest is for the editor to read, or the service's own trouble.
     Row(_CLIENT, (466,), code="client-too-old"),
     Row(_OVERLOADED, (503,), code="service_unavailable"),
@@ -200,12 +207,15 @@ def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
 
 
 def classify_frame(facts: RequestFacts, document: Json, now: datetime) -> Outcome:
-    """What the error of a WebSocket frame means: its code stands for a status, then the same table holds."""
+    """What the error of a WebSocket frame means: its code stands for a status, then the same table holds.
+
+    It comes from behind the door: the address was let in, so it is never about that.
+    """
     nothing = Headers()
     refusal = _refusal(0, document, "", nothing)
     status = _FRAME_STATUS.get(refusal.name, 500)
     named = Refusal(status, refusal.name, refusal.text, refusal.marks, notification=refusal.notification)
-    return _outcome(named, facts, nothing, now)
+    return replace(_outcome(named, facts, nothing, now), anonymous=False)
 
 
 def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Refusal:
@@ -219,6 +229,8 @@ def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Re
     limiter = headers.get("x-ratelimit-exceeded", "").lower()
     details = mapping(inner.get("error_details")) or mapping(outer.get("error_details"))
     marks = {mark for parts, mark in _LIMITERS if any(part in limiter for part in parts)}
+    if any(part in limiter for part in _CROWDED) or _SAID in f"{_name(inner)} {message[:_LONGEST_TEXT]}".lower():
+        marks.add(Mark.AT_ONCE)
     if inner.get("authorize_url") or outer.get("authorize_url"):
         marks.add(Mark.CONSENT)
     if details:
@@ -250,8 +262,16 @@ def _outcome(refusal: Refusal, facts: RequestFacts, headers: HeaderView, now: da
     if Mark.DETAILS in row.marks:
         code = refusal.notification or code
     until = _until(row, code, facts, headers, now) if row.kind in _TIMED else None
+    concurrent = row.kind is _LIMITED and Mark.AT_ONCE in refusal.marks
+    anonymous = row is _THROTTLE and until is None and not concurrent and not _says_whose(refusal, headers, now)
     without = CredentialKind.COPILOT_SESSION if row.code == AUTO_MODE else None
-    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without)
+    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without, concurrent, anonymous)
+
+
+def _says_whose(refusal: Refusal, headers: HeaderView, now: datetime) -> bool:
+    """Whether a code that could be an account's, its limiter or its quota comes with it."""
+    named = refusal.name and refusal.name not in GENERIC
+    return bool(named or refusal.limiter or quota.of_headers(headers, now))
 
 
 def _scope(reach: Reach, refusal: Refusal, facts: RequestFacts) -> Scope:

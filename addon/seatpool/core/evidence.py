@@ -1,0 +1,46 @@
+"""When newer news of an account speaks against its cooldown: the quota that was spent is there again.
+
+Upstream resets windows early at times, and people buy more. What it said is then tried out with a single request.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from seatpool.core.model import Cooldown, QuotaWindow, ScopeKind
+from seatpool.core.scoring import LITTLE
+
+OF_WINDOWS = frozenset(
+    {
+        "usage_limit_reached",
+        "quota_exceeded",
+        "free_quota_exceeded",
+        "user_global_rate_limited",
+        "user_weekly_rate_limited",
+    }
+)
+"""Reasons that mean an empty window. What was throttled, or has run out of money, no window tells of."""
+TRUSTED = frozenset({"usage", "header"})
+"""Sources that tell of the account as it stands, not of a stream that began earlier."""
+
+
+def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> bool:
+    """Whether every window that the cooldown can be about was seen since to have something left; `windows` by bucket.
+
+    A model's limit is told by windows under other names, so nothing speaks against its cooldown.
+    """
+    if cooldown.reason not in OF_WINDOWS:
+        return False
+    concerned = list(_concerned(cooldown, windows))
+    return bool(concerned) and all(
+        w.observed_at > cooldown.created_at and w.source in TRUSTED and (w.unlimited or w.left >= LITTLE)
+        for w in concerned
+    )
+
+
+def _concerned(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> Iterable[QuotaWindow]:
+    match cooldown.scope.kind:
+        case ScopeKind.ACCOUNT:
+            return (w for w in windows.values() if "/" not in w.bucket)
+        case ScopeKind.BUCKET:
+            return (w for w in windows.values() if w.bucket == cooldown.scope.value)
+        case ScopeKind.MODEL:
+            return ()

@@ -1,0 +1,67 @@
+"""Lets one request try an account whose cooldown newer news speaks against.
+
+Once until that cooldown's end, over all processes, whatever comes of it: where upstream's numbers and its refusals
+contradict each other, nobody is to be asked again and again.
+"""
+
+import asyncio
+import logging
+import os
+import secrets
+from datetime import datetime
+
+from seatpool.clock import utcnow
+from seatpool.core.evidence import refuted
+from seatpool.core.model import Cooldown, Scope
+from seatpool.core.state import PoolState
+from seatpool.store import Store, StoreError
+
+logger = logging.getLogger(__name__)
+
+Key = tuple[int, Scope]
+
+
+class Probes:
+    """Decides in which process, if in any, a cooldown is tried out."""
+
+    def __init__(self, store: Store, state: PoolState) -> None:
+        self._store = store
+        self._state = state
+        self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
+        self._tried: dict[Key, datetime] = {}
+        """What this process has asked for the right to try, and until when not again."""
+        self._asking: set[asyncio.Task[None]] = set()
+
+    def look(self, account_id: int) -> None:
+        """There is news of an account's quota: ask for the right to try it where that speaks against a cooldown."""
+        cooldowns = self._state.cooldowns.get(account_id)
+        if not cooldowns:
+            return
+        now = utcnow()
+        for cooldown in cooldowns.values():
+            key = (account_id, cooldown.scope)
+            if (
+                cooldown.until > now
+                and key not in self._tried
+                and refuted(cooldown, self._state.windows.get(account_id, {}))
+            ):
+                self._tried = {k: until for k, until in self._tried.items() if until > now} | {key: cooldown.until}
+                task = asyncio.create_task(self._open(cooldown))
+                self._asking.add(task)
+                task.add_done_callback(self._asking.discard)
+
+    async def drain(self) -> None:
+        """Wait for what is under way (at shutdown)."""
+        await asyncio.gather(*self._asking, return_exceptions=True)
+
+    async def _open(self, cooldown: Cooldown) -> None:
+        scope = cooldown.scope
+        key = f"probe:{cooldown.account_id}:{scope.kind}:{scope.value}"
+        try:
+            ours = await asyncio.to_thread(self._store.acquire, key, self._owner, now=utcnow(), until=cooldown.until)
+        except StoreError as error:  # another process may be trying it: then nobody does
+            logger.warning("action=no-probe reason=%s: %s", type(error).__name__, error)
+            return
+        if ours and self._state.open_probe(cooldown, utcnow()):
+            name = self._state.accounts[cooldown.account_id].name
+            logger.info("account=%s action=probe reason=%s", name, cooldown.reason)
