@@ -15,7 +15,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Remedy, decide
 from seatpool.core.selection import Demand, Exhausted, select
 from seatpool.core.state import PoolState
-from tests.sim.scenario import World
+from tests.sim.scenario import BEGAN_S, World
 from tests.sim.upstream import Reply, Told
 from tests.sim.workload import Turn
 
@@ -30,14 +30,17 @@ class Pool:
     """The product, under a policy."""
 
     def __init__(self, made: World, policy: Policy, *, tells_cached: bool = True) -> None:
-        self.state = PoolState(policy.order)
+        self.state = PoolState()
+        self.state.follow(policy, _moment(BEGAN_S))
         self._policy = policy
         self._provider: ProviderName = made.scenario.provider
         self._trail = _Trail()
         self._tells_cached = tells_cached
         for place, seat in enumerate(made.seats):
             account = Account(place, self._provider, f"a{place}", f"i{place}", "issuer", priority=place, plan=seat.plan)
-            self.state.put(account, _moment(0.0))
+            self.state.put(account, _moment(BEGAN_S))
+            # Signing in shows the account's quota, and so the pool knows it.
+            self._observe(place, Reply(None, seat.told(0.0)), _moment(BEGAN_S))
 
     def choose(self, turn: Turn, now: float, tried: AbstractSet[int]) -> int | None:
         if not tried:
@@ -52,9 +55,8 @@ class Pool:
         return choice.account.id
 
     def served(self, turn: Turn, account: int, reply: Reply, now: float) -> None:
-        moment, policy = _moment(now), self._policy
-        self._observe(account, reply, moment)
-        self.state.remember(turn.conversation, account, moment, policy.affinity_ttl_s, policy.affinity_limit)
+        self._observe(account, reply, _moment(now))
+        self._remember(turn, account, now, None)
 
     def refused(self, turn: Turn, account: int, reply: Reply, now: float) -> bool:
         moment, trail = _moment(now), self._trail
@@ -72,6 +74,12 @@ class Pool:
 
     def ended(self, turn: Turn, account: int, reply: Reply, now: float) -> None:
         self.state.release(account, _moment(now))
+        if self._tells_cached:
+            self._remember(turn, account, now, turn.context)
+
+    def _remember(self, turn: Turn, account: int, now: float, tokens: int | None) -> None:
+        limits = self._policy.affinity_ttl_s, self._policy.affinity_limit
+        self.state.remember(turn.conversation, account, _moment(now), *limits, cached_tokens=tokens)
 
     def _observe(self, account: int, reply: Reply, now: datetime) -> None:
         self.state.observe(account, [_window(told, now) for told in reply.told], now)

@@ -22,68 +22,77 @@ class Sticking(StrEnum):
 
 
 WARM_S = 300.0
-"""A cache lives so long after its last use (codex.md 8: 300 s as well)."""
+"""A cache lives so long after its last use (codex.md 8 holds for as long)."""
 FADES_S = 60.0
-"""Within the last minute it may be gone already: it counts less and less."""
+"""Within the last minute of it the cache may be gone already: it counts less and less."""
 TYPICAL_TOKENS = 40_000
 """What a conversation holds of which nobody has told."""
 NEW_TOKENS = 15_000
 """What one begins with: instructions, tools, the first files."""
-BONUS_TOKENS = 1_000.0
-"""So many cached tokens are outweighed only by as much again as their account's merit.
+BONUS_TOKENS = 10.0
+"""So many cached tokens add an account's merit once more.
 
-Large, as the simulation has it: while a conversation goes on, differences in quota come and go, and following them
-with less than a hundredfold reason for a full context costs more quota than it finds.
+That is much, as the simulation has it: while a conversation goes on, merits come and go with what happens beside it,
+and following them costs more quota than it finds until the account is all but empty.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Where a conversation is."""
+    """Where a conversation is. Times in seconds since the epoch."""
 
     account_id: int
     at: float
-    """Its last success, in seconds since the epoch."""
+    """Its last success."""
+    until: float
+    """Forgotten then."""
     tokens: int
-    """That the account's cache holds of it, as far as is known."""
+    """What the account's cache holds of it, as far as is known."""
 
     def warmth(self, now: float) -> float:
         """How much of the cache is to be counted on, 0.0 to 1.0."""
         return min(max((self.at + WARM_S - now) / FADES_S, 0.0), 1.0)
 
-    def bonus(self, now: float) -> float:
+    def bonus(self, now: float, strength: float) -> float:
         """By what its account's merit is to be multiplied: 1.0 for a cold cache."""
-        return 1.0 + self.tokens / BONUS_TOKENS * self.warmth(now)
+        return 1.0 + strength * self.warmth(now) * self.tokens / BONUS_TOKENS
 
 
 class Affinity:
-    """Conversations by their keys, the latest last. Times in seconds since the epoch."""
+    """Conversations by their keys. Times in seconds since the epoch."""
 
     def __init__(self) -> None:
+        self.sticking = Sticking.AUTO
+        self.strength = 1.0
         self._held: OrderedDict[str, Held] = OrderedDict()
+        """Latest success last."""
         self._warm: OrderedDict[str, Held] = OrderedDict()
+        """Those of them that are going on."""
         self._load: Counter[int] = Counter()
 
-    def held(self, conversation: str | None, now: float, ttl_s: float) -> Held | None:
-        """Where a conversation was, at most `ttl_s` ago."""
+    def held(self, conversation: str | None, now: float) -> Held | None:
+        """Where a conversation is, if that is remembered."""
         found = self._held.get(conversation) if conversation is not None else None
-        return found if found is not None and found.at + ttl_s > now else None
+        return found if found is not None and found.until > now else None
 
-    def remember(self, conversation: str, account_id: int, now: float, limit: int, tokens: int | None) -> bool:
-        """Note that an account served a conversation; `tokens` is None where nobody told.
+    def remember(
+        self, conversation: str, account_id: int, now: float, ttl_s: float, limit: int, tokens: int | None = None
+    ) -> bool:
+        """Note that an account served a conversation; `tokens` is None where nobody has told.
 
-        Returns whether the account holds a conversation now that it did not hold.
+        Returns whether that is one more conversation for the account.
         """
         before = self._held.get(conversation)
         if tokens is None:
             tokens = before.tokens if before is not None else TYPICAL_TOKENS
-        self._cool(conversation)
-        held = self._held[conversation] = self._warm[conversation] = Held(account_id, now, tokens)
+        more = conversation not in self._warm or self._warm[conversation].account_id != account_id
+        self._end(conversation)
+        self._held[conversation] = self._warm[conversation] = Held(account_id, now, now + ttl_s, tokens)
         self._held.move_to_end(conversation)
-        self._load[account_id] += held.tokens
+        self._load[account_id] += tokens
         while len(self._held) > limit:
-            self._cool(self._held.popitem(last=False)[0])
-        return before is None or before.account_id != account_id or before.at + WARM_S <= now
+            self._end(self._held.popitem(last=False)[0])
+        return more
 
     def load(self, account_id: int, now: float) -> int:
         """Tokens of the conversations that are going on on an account."""
@@ -91,12 +100,10 @@ class Affinity:
             conversation = next(iter(self._warm))
             if self._warm[conversation].at + WARM_S > now:
                 break
-            self._cool(conversation)
+            self._end(conversation)
         return self._load[account_id]
 
-    def _cool(self, conversation: str) -> None:
+    def _end(self, conversation: str) -> None:
         held = self._warm.pop(conversation, None)
         if held is not None:
             self._load[held.account_id] -= held.tokens
-            if not self._load[held.account_id]:
-                del self._load[held.account_id]

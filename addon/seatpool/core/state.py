@@ -6,19 +6,23 @@ moves with the time, so each is taken anew every two minutes.
 """
 
 from bisect import bisect_left, insort
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 from heapq import heappop, heappush
 
 from seatpool.core import strategy as strategies
+from seatpool.core.affinity import NEW_TOKENS, Affinity
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.policy import Policy
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps
-from seatpool.core.strategy import Candidate, Rank, Strategy
+from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
 
 RESCORE_S = 120.0
 """Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
+BEGUN_S = 1800.0
+"""A request that was to begin a window is given so long to show that it has (codex.md 8)."""
 
 
 class PoolState:
@@ -42,7 +46,8 @@ class PoolState:
         self._scores: dict[int, Score] = {}
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
-        self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self.affinity = Affinity()
+        self.dormancy = Dormancy.NEW_SESSION_ONLY
         self._probes: dict[int, Cooldown] = {}
         """Cooldowns put aside until one request has gone out to try the account."""
         self._here: set[int] = set()
@@ -53,6 +58,17 @@ class PoolState:
         self._strategy = strategy
         for account_id in self.accounts:
             self._replace(account_id, now)
+
+    def follow(self, policy: Policy, now: datetime) -> None:
+        """Go by a policy from now on."""
+        self.affinity.sticking, self.affinity.strength = policy.affinity, policy.affinity_strength
+        self.dormancy = policy.dormancy
+        self.rank(policy.order, now)
+
+    @property
+    def strategy(self) -> Strategy | None:
+        """In which order accounts stand; None: by priority alone."""
+        return self._strategy
 
     def put(self, account: Account, now: datetime) -> None:
         """Add an account, or replace what was known of it."""
@@ -189,14 +205,18 @@ class PoolState:
         limit = self.caps.limit(account_id)
         return limit is not None and self.in_flight[account_id] >= limit
 
-    def candidate(self, account_id: int, now: datetime) -> Candidate:
-        """An account of this pool as a strategy sees it."""
+    def candidate(self, account_id: int, now: datetime, tokens: int = NEW_TOKENS) -> Candidate:
+        """An account of this pool as a strategy sees it, for a conversation of so many tokens that is not there yet."""
+        found, moment = self.score(account_id, now), now.timestamp()
+        used_at = self._used.get(account_id, 0.0)
         return Candidate(
             self.accounts[account_id],
-            self.score(account_id, now),
-            self._used.get(account_id, 0.0),
+            found,
+            used_at,
             self.in_flight[account_id],
             self._served.get(account_id, 0.0),
+            self.affinity.load(account_id, moment) + tokens,
+            self.dormancy is not Dormancy.DISABLED and _waits(found, used_at, moment),
         )
 
     def score(self, account_id: int, now: datetime) -> Score:
@@ -227,19 +247,29 @@ class PoolState:
 
     def owner(self, conversation: str | None, now: datetime) -> int | None:
         """The account that a conversation is on."""
-        if conversation is None:
-            return None
-        found = self._owner.get(conversation)
-        return found[0] if found is not None and found[1] > now.timestamp() else None
+        held = self.affinity.held(conversation, now.timestamp())
+        return held.account_id if held is not None else None
 
-    def remember(self, conversation: str | None, account_id: int, now: datetime, ttl_s: float, limit: int) -> None:
-        """Note that an account served a conversation."""
+    def remember(
+        self,
+        conversation: str | None,
+        account_id: int,
+        now: datetime,
+        ttl_s: float,
+        limit: int,
+        *,
+        cached_tokens: int | None = None,
+    ) -> None:
+        """Note that an account served a conversation.
+
+        `cached_tokens` is what its prompt cache holds from now on: all that was sent, as upstream has counted it; None
+        where it has not said so (yet).
+        """
         if conversation is None:
             return
-        self._owner[conversation] = (account_id, now.timestamp() + ttl_s)
-        self._owner.move_to_end(conversation)
-        while len(self._owner) > limit:
-            self._owner.popitem(last=False)
+        more = self.affinity.remember(conversation, account_id, now.timestamp(), ttl_s, limit, cached_tokens)
+        if more and account_id in self.accounts:
+            self._replace(account_id, now)
 
     def left(self, account_id: int, now: datetime) -> float:
         """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
@@ -299,12 +329,20 @@ class PoolState:
         due = moment + RESCORE_S if score.standing is Standing.LIMITED else float("inf")
         if score.resets_at is not None:
             due = min(due, score.resets_at)
+        if score.untouched_since is not None and (again := self._used.get(account_id, 0.0) + BEGUN_S) > moment:
+            due = min(due, again)
         for held in self.cooldowns.get(account_id, {}).values():
             if held.until > now:
                 due = min(due, held.until.timestamp())
         if due < float("inf") and (alarm is None or due < alarm):
             self._alarm[account_id] = due
             heappush(self._due, (due, account_id))
+
+
+def _waits(score: Score, used_at: float, moment: float) -> bool:
+    """Whether a window is to be begun: nothing was asked since it was seen so, nor of late."""
+    since = score.untouched_since
+    return since is not None and used_at < since and moment - used_at >= BEGUN_S
 
 
 def _visible(window: QuotaWindow) -> tuple[int, bool, datetime | None]:
