@@ -142,6 +142,19 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(login: Path, 
     assert json.loads(good("status", "--json"))[0]["state"] == "ready"
 
 
+def test_status_marks_quota_that_was_seen_long_ago(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    now = datetime.now(UTC)
+    seen = {"primary": now - 2 * HOUR, "secondary": now - HOUR / 2}
+    id_ = store.account("work").id
+    store.record(windows=[(id_, QuotaWindow(bucket, 0.25, at, "usage")) for bucket, at in seen.items()])
+    table = good("status")
+    assert "(seen 2 h ago, stale)" in table
+    assert "(seen 30 min ago)" in table
+    windows = json.loads(good("status", "--json"))[0]["windows"]
+    assert {w["bucket"]: w["stale"] for w in windows} == {"primary": True, "secondary": False}
+
+
 def test_an_empty_pool_says_how_to_fill_it() -> None:
     for command in (("status",), ("account", "list")):
         assert "seatpool account import" in good(*command)

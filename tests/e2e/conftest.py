@@ -1,7 +1,7 @@
 """One lab for all end-to-end tests: fakes, a real mitmdump with the pool, and an editor that is not in it."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -173,9 +173,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
         fakes = lab.upstream({"accounts": ACCOUNTS})
         proxies: list[Mitmdump] = []
 
-        def start(*pooled: str, arguments: tuple[str, ...] = (), **options: str) -> Scene:
+        def start(
+            *pooled: str, arguments: tuple[str, ...] = (), env: Mapping[str, str] | None = None, **options: str
+        ) -> Scene:
             folder = tmp_path / f"proxy-{len(proxies)}"
-            proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, options={**ALONE, **options}, arguments=arguments)
+            more: dict[str, Any] = {"options": {**ALONE, **options}, "arguments": arguments, "env": env}
+            proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, **more)
             scene = Scene(lab, fakes, proxy, tmp_path)
             proxy.folder.mkdir()
             scene.pool(*pooled)

@@ -50,8 +50,8 @@ class Mitmdump:
         self.log: list[str] = []
         """Every line it wrote, over all starts."""
         self._lab = lab
-        self._env = {"HOME": str(folder), "PYTHONUNBUFFERED": "1", **(env or {})}
-        self._env |= {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+        places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+        self._env = {"HOME": str(folder), "PYTHONUNBUFFERED": "1", **places, **(env or {})}
         self._addon = folder / "bare_addon.py" if bare else addon
         self._bare = bare
         self._options = {

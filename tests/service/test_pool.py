@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from freezegun import freeze_time
 
+from seatpool.core.explain import BarKind
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
@@ -216,6 +217,53 @@ async def test_attempts_are_recorded_with_their_outcome(store: Store, issuer: Is
     assert [(a.number, a.outcome, a.status, a.first_byte_ms) for a in recorded] == [
         (1, "usage_limit_reached", 429, 12.0),
         (2, "ok", 200, 34.0),
+    ]
+
+
+async def test_every_choice_is_recorded_with_what_kept_others_out(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    for person in ("alice", "bob", "carol"):
+        sign_in(store, issuer, person)
+    store.set_paused("carol", True, datetime.now(UTC))
+    service.load()
+    trail, first = await begin(service)
+    second = await service.recover(trail, spent(), GOT_429)
+    assert second is not None
+    service.served(trail, Answered(200, 3.0), Headers())
+    await service.stop()
+    choices, attempts = store.request("flow-1")
+    assert [(c.number, c.account_id, c.reason) for c in choices] == [
+        (1, first.account.id, "best"),
+        (2, second.account.id, "best"),
+    ]
+    assert [(a.number, a.account_id, a.outcome, a.reason) for a in attempts] == [
+        (1, first.account.id, "usage_limit_reached", "best"),
+        (2, second.account.id, "ok", "best"),
+    ]
+    barred = {c.candidate.account.id: [b.kind for b in c.bars] for c in choices[1].contenders}
+    assert barred == {
+        first.account.id: [BarKind.COOLING, BarKind.TRIED],
+        second.account.id: [],
+        store.account("carol").id: [BarKind.PAUSED],
+    }
+
+
+async def test_a_request_that_nobody_can_serve_is_recorded(
+    store: Store, issuer: Issuer, service: PoolService, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = sign_in(store, issuer, "alice")
+    service.load()
+    trail, _ = await begin(service, "0123456789")
+    with caplog.at_level("INFO"):
+        assert await service.recover(trail, spent(), GOT_429) is None
+    assert caplog.messages[-1] == "account=alice action=deliver attempt=1 reason=usage_limit_reached request=01234567"
+    assert isinstance(await service.assign(service.open("flow-2", FACTS, Headers())), Exhausted)
+    await service.stop()
+    ((choice,), attempts) = store.request("flow-2")
+    assert (choice.account_id, choice.reason, attempts) == (None, "exhausted", ())
+    assert [(c.candidate.account.id, c.bars[0].code) for c in choice.contenders] == [
+        (account.id, "usage_limit_reached")
     ]
 
 

@@ -1,10 +1,15 @@
 """Late records: batched, in order of arrival, kept while the database is away."""
 
 import sqlite3
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from seatpool.core.model import Attempt, QuotaWindow
+import pytest
+
+from seatpool.core.explain import glimpse
+from seatpool.core.model import Attempt, ProviderName, QuotaWindow
+from seatpool.core.selection import Demand, select
+from seatpool.core.state import PoolState
 from seatpool.service.writer import Writer
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
@@ -50,3 +55,45 @@ def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp
     assert writer.flush(20)
     assert [a.number for a in store.attempts(limit=9)] == [2, 1]
     writer.close()
+
+
+def test_history_gets_a_row_for_each_percent_that_was_written(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    for left in (0.500, 0.496, 0.489, 0.481, 0.47):
+        writer.put((account.id, QuotaWindow("primary", left, NOW + timedelta(seconds=(1 - left) * 1000), "header")))
+        assert writer.flush(20)
+    writer.close()
+    assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5, 0.489, 0.47]
+
+
+def test_history_that_could_not_be_written_is_written_later(store: Store, issuer: Issuer, tmp_path: Path) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    other = sqlite3.connect(tmp_path / "pool.db", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    writer.put((account.id, QuotaWindow("primary", 0.5, NOW, "header")))
+    assert not writer.flush(0.5)
+    other.execute("ROLLBACK")
+    other.close()
+    writer.put(attempt(account.id, 1))
+    assert writer.flush(20)
+    writer.close()
+    assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5]
+
+
+def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_written(
+    store: Store, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = sign_in(store, issuer, "alice")
+    state = PoolState()
+    state.put(account, NOW)
+    demand = Demand(ProviderName.CODEX)
+    seen = glimpse(state, demand, NOW, set(), select(state, demand, NOW), ("flow", 1, "responses", None))
+    writer = Writer(store)
+    writer.put(seen._replace(in_flight=()))
+    writer.put(attempt(account.id, 1))
+    assert writer.flush(20)
+    writer.close()
+    assert len(store.attempts(limit=9)) == 1
+    assert "action=choices-lost" in caplog.text

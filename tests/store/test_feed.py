@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from seatpool.core.model import Account, CredentialKind, Scope, ScopeKind
+from seatpool.core.model import Account, Affinity, CredentialKind, Scope, ScopeKind
 from seatpool.store import Changes, Store, UnknownAccount, feed
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
@@ -40,6 +40,16 @@ def test_later_reads_hold_only_what_is_new(store: Store, other: Store) -> None:
     assert news.generations == {(second.id, CredentialKind.CODEX_OAUTH): 2}
     assert (news.cooldowns, news.cleared, news.windows) == ((), (), ())
     assert first.id == paused.id
+
+
+def test_moves_of_conversations_are_told_once(store: Store, other: Store) -> None:
+    account = sign_in(store)
+    seen = other.changes(None).revision
+    store.record(affinities=[Affinity("talk", account.id, at(1))])
+    news = other.changes(seen)
+    assert (news.affinities, news.full) == ((Affinity("talk", account.id, at(1)),), False)
+    assert other.changes(news.revision).affinities == ()
+    assert store.news(seen).affinities == (), "who wrote it knows it"
 
 
 def test_nothing_new_is_nothing(store: Store) -> None:

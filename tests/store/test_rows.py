@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from seatpool.core.model import Credential, CredentialKind, QuotaWindow, Scope, ScopeKind
+from seatpool.core.model import Affinity, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind
 from seatpool.store import Lease, Store, Superseded
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
@@ -130,6 +130,13 @@ def test_the_newest_observation_of_a_window_wins_in_whatever_order_they_come(sto
     )
 
 
+def test_one_accounts_windows_are_read_alone(store: Store) -> None:
+    a, b = (sign_in(store, name, identity=name) for name in "ab")
+    store.record(windows=[(a.id, window(1, 0.5)), (b.id, window(2, 0.6)), (a.id, window(0, 1.0, "secondary"))])
+    assert store.windows(a.id) == (window(1, 0.5), window(0, 1.0, "secondary"))
+    assert store.windows(99) == ()
+
+
 def test_an_unlimited_window_of_unknown_length_comes_back_so(store: Store) -> None:
     account = sign_in(store)
     seen = QuotaWindow("chat", 1.0, NOW, "usage", unlimited=True)
@@ -224,3 +231,27 @@ def test_a_cooldown_that_another_process_has_set_meanwhile_is_not_lifted(store: 
     newer = other.cool(replace(cooldown(account, 120), created_at=at(90)))
     store.record(lifted=[over])
     assert store.cooldowns(at(100)) == (newer,)
+
+
+def test_the_newest_account_of_a_conversation_stays(store: Store, other: Store) -> None:
+    a, b = sign_in(store, "a", identity="1"), sign_in(store, "b", identity="2")
+    store.record(affinities=[Affinity("talk", a.id, at(10), 500), Affinity("other", a.id, at(11))])
+    other.record(affinities=[Affinity("talk", b.id, at(20)), Affinity("other", b.id, at(5))])
+    assert store.affinities(NOW) == (Affinity("other", a.id, at(11)), Affinity("talk", b.id, at(20)))
+    assert store.affinities(at(20)) == (Affinity("talk", b.id, at(20)),)
+
+
+def test_affinities_go_with_their_account_and_with_time(store: Store) -> None:
+    a, b = sign_in(store, "a", identity="1"), sign_in(store, "b", identity="2")
+    store.record(affinities=[Affinity("one", a.id, at(1)), Affinity("two", b.id, at(2)), Affinity("gone", 99, at(2))])
+    store.remove("b")
+    assert [held.conversation for held in store.affinities(NOW)] == ["one"]
+    assert store.prune(before=at(2)) == 1
+    assert store.affinities(NOW) == ()
+
+
+def test_of_very_many_affinities_the_newest_ten_thousand_are_told_the_oldest_first(store: Store) -> None:
+    account = sign_in(store)
+    store.record(affinities=[Affinity(f"talk-{n}", account.id, at(n)) for n in range(10_050)])
+    for told in (store.affinities(NOW), store.changes(None).affinities):
+        assert [held.conversation for held in told] == [f"talk-{n}" for n in range(50, 10_050)]

@@ -48,11 +48,30 @@ async def _usage(exchange: Exchange) -> None:
         "plan_type": account.plan,
         "rate_limit": {"allowed": not spent, "limit_reached": spent, **windows},
         "code_review_rate_limit": None,
-        "additional_rate_limits": [],
+        "additional_rate_limits": [
+            {"limit_name": name, "metered_feature": name, "rate_limit": _additional(percent_used)}
+            for name, percent_used in used.items()
+            if name not in WINDOWS_S
+        ],
         "credits": {"has_credits": False, "unlimited": False, "overage_limit_reached": False, "balance": "0"},
         "rate_limit_reached_type": None,
     }
     await exchange.answer(200, usage)
+
+
+def _additional(percent_used: int) -> dict[str, object]:
+    length_s = WINDOWS_S["primary"]
+    window = {"used_percent": percent_used, "limit_window_seconds": length_s, "reset_at": resets_at(length_s)}
+    return {"allowed": percent_used < 100, "limit_reached": percent_used >= 100, "primary_window": window}
+
+
+async def _models(exchange: Exchange) -> None:
+    """What the account may use; most accounts have no list, and clients go by their own (codex.md 1)."""
+    models = exchange.owner.models
+    if models is None:
+        await exchange.answer(404, {"detail": "Not Found"})
+    else:
+        await exchange.answer(200, {"models": [{"slug": name, "visibility": "list"} for name in models]})
 
 
 async def _responses(exchange: Exchange) -> None:
@@ -111,6 +130,7 @@ ROUTES = (
     Route("responses", "POST", f"{_CODEX}/responses", _responses, _CHATGPT, _BEARER),
     Route("responses", "GET", f"{_CODEX}/responses", _responses, _CHATGPT, _BEARER),
     Route("responses", "HEAD", f"{_CODEX}/responses", _not_allowed, _CHATGPT),
+    Route("models", "GET", f"{_CODEX}/models", _models, _CHATGPT, _BEARER),
     Route("accounts-check", "GET", "/backend-api/wham/accounts/check", _accounts_check, _CHATGPT, _BEARER),
     Route("usage", "GET", "/backend-api/wham/usage", _usage, _CHATGPT, _BEARER),
     Route("analytics", "POST", f"{_CODEX}/analytics-events/events", _nothing, _CHATGPT),

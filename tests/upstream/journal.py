@@ -40,6 +40,8 @@ class Turn(Progress):
     generate: bool = True
     turn_state: str | None = None
     """Owner of the turn-state in `client_metadata`; `unknown` for a foreign one."""
+    metadata: str | None = None
+    """The `x-codex-turn-metadata` in `client_metadata`."""
     ciphers: list[str] = field(default_factory=list)
     """Owners of the encrypted reasoning in the input."""
 

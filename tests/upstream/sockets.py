@@ -52,7 +52,8 @@ class Conversation:
         except ValueError:
             body = {"type": "not json"}
         previous, items = body.get("previous_response_id"), body.get("input")
-        state = (body.get("client_metadata") or {}).get("x-codex-turn-state")
+        metadata = body.get("client_metadata") or {}
+        state = metadata.get("x-codex-turn-state")
         raw = message.encode() if isinstance(message, str) else message
         turn = Turn(
             type=str(body.get("type")),
@@ -62,6 +63,7 @@ class Conversation:
             input=len(items) if isinstance(items, list) else 0,
             generate=body.get("generate", True),
             turn_state=None if state is None else owner(state),
+            metadata=metadata.get("x-codex-turn-metadata"),
             ciphers=sorted(tokens.ciphers_in(raw)),
         )
         self._exchange.entry.turns.append(turn)

@@ -90,9 +90,10 @@ class FakeAccount:
     entry: dict[str, Any] = field(default_factory=dict)
     """More fields of the accounts/check entry."""
     quota: dict[str, Any] = field(default_factory=dict)
-    """Codex: `primary`, `secondary` in percent used. Copilot: percent left by snapshot name."""
+    """Codex: `primary`, `secondary` and names of additional limits in percent used. Copilot: percent left by snapshot
+    name."""
     models: list[str] | None = None
-    """Which models a Copilot seat may use; None for the whole catalogue."""
+    """Which models a Copilot seat may use, None for the whole catalogue; those of a Codex account's list, if any."""
     token_life_s: float = 1800
     revoked: bool = False
     """Every credential of the account is refused with 401."""

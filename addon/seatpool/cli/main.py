@@ -5,10 +5,13 @@ import click
 import seatpool
 from seatpool.cli.accounts import account
 from seatpool.cli.common import PlainGroup, with_database
+from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.why import why
 
 
 @click.group(cls=PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -24,7 +27,7 @@ def main() -> None:
     """
 
 
-for command in (account, cooldown, key, login, run, status):
+for command in (account, cooldown, forecast, key, login, rules, run, status, why):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -2,13 +2,14 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
 from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
+from seatpool.cli.spans import ago, span
 from seatpool.clock import utcnow
 from seatpool.core import report
 from seatpool.core.model import QuotaWindow
@@ -52,8 +53,8 @@ def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
             row.account.provider,
             row.account.plan or "-",
             escape(_state(row, now)),
-            escape("\n".join(_window(w, now) for w in row.windows) or "not seen yet"),
-            _ago(row.account.last_used_at, now),
+            escape("\n".join(_window(w, now, stale=w.bucket in row.stale) for w in row.windows) or "not seen yet"),
+            ago(row.account.last_used_at, now),
         )
     return table
 
@@ -82,26 +83,15 @@ def _state(row: report.AccountRow, now: datetime) -> str:
     parts = [row.state] if row.state != "cooling" else []
     for held in row.cooldowns:
         part = f"{held.scope.value} " if held.scope.value else ""
-        parts.append(f"{part}cooling {_span(held.until - now)}: {held.reason}")
+        parts.append(f"{part}cooling {span(held.until - now)}: {held.reason}")
     return "\n".join(parts)
 
 
-def _window(window: QuotaWindow, now: datetime) -> str:
+def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:
     if window.unlimited:
         return f"{window.bucket} unlimited"
     if window.resets_at is not None and window.resets_at <= now:
         return f"{window.bucket} reset since"
-    resets = f", resets in {_span(window.resets_at - now)}" if window.resets_at is not None else ""
-    return f"{window.bucket} {window.left:.0%}{resets} (seen {_ago(window.observed_at, now)})"
-
-
-def _ago(moment: datetime | None, now: datetime) -> str:
-    return "never" if moment is None else f"{_span(now - moment)} ago"
-
-
-def _span(length: timedelta) -> str:
-    seconds = max(0, round(length.total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (seconds >= size and unit != "min"):
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
+    resets = f", resets in {span(window.resets_at - now)}" if window.resets_at is not None else ""
+    seen = f"seen {ago(window.observed_at, now)}{', stale' if stale else ''}"
+    return f"{window.bucket} {window.left:.0%}{resets} ({seen})"

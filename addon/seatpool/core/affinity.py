@@ -30,10 +30,11 @@ TYPICAL_TOKENS = 40_000
 NEW_TOKENS = 15_000
 """What one begins with: instructions, tools, the first files."""
 BONUS_TOKENS = 10.0
-"""So many cached tokens add an account's merit once more.
+"""So many cached tokens count as much as their account's whole merit.
 
-That is much, as the simulation has it: while a conversation goes on, merits come and go with what happens beside it,
-and following them costs more quota than it finds until the account is all but empty.
+That is much, as the simulation has it: merits come and go while a conversation goes on, and following them loses more
+to cold caches than it finds. With 30 a tenth more tokens are read again and as many requests refused, with 1,000 twice
+as many tokens are read again and more requests refused.
 """
 
 
@@ -58,8 +59,8 @@ class Held:
         return 1.0 + strength * self.warmth(now) * self.tokens / BONUS_TOKENS
 
 
-class Affinity:
-    """Conversations by their keys. Times in seconds since the epoch."""
+class Conversations:
+    """Where each of them is, by its key. Times in seconds since the epoch."""
 
     def __init__(self) -> None:
         self.sticking = Sticking.AUTO
@@ -67,7 +68,7 @@ class Affinity:
         self._held: OrderedDict[str, Held] = OrderedDict()
         """Latest success last."""
         self._warm: OrderedDict[str, Held] = OrderedDict()
-        """Those of them that are going on."""
+        """Those of them that are going on; what is heard late, of another process, ends after what came before it."""
         self._load: Counter[int] = Counter()
 
     def held(self, conversation: str | None, now: float) -> Held | None:

@@ -139,6 +139,18 @@ class Cooldown:
 
 
 @dataclass(frozen=True, slots=True)
+class Affinity:
+    """Which account served a conversation last."""
+
+    conversation: str
+    """Its opaque key; holds no content."""
+    account_id: int
+    served_at: datetime
+    cached_tokens: int | None = None
+    """What the account's prompt cache holds of it; None where upstream has not told."""
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
     """One sending of one flow upstream, as it is recorded."""
 
@@ -154,3 +166,5 @@ class Attempt:
     started_at: datetime
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
+    reason: str | None = None
+    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""

@@ -24,6 +24,10 @@ class Policy:
     """When a request begins a window that begins with its first use."""
     learn: bool = True
     """The accounts that editors are signed in with serve as well."""
+    poll_usage: bool = True
+    """Issuers are asked for the quota of accounts in use, where their answers have not told it for a while."""
+    union_models: bool = False
+    """The editor's model list names the models of the pooled accounts as well."""
 
     max_in_flight: int = 0
     """Requests of one account under way at the same time at most; 0: as many as upstream takes, which is learnt."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
+from seatpool.core.scoring import STALE_AFTER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,6 +18,8 @@ class AccountRow:
     windows: tuple[QuotaWindow, ...]
     cooldowns: tuple[Cooldown, ...]
     """The live ones, soonest end first."""
+    stale: frozenset[str] = frozenset()
+    """Buckets of the windows that were last seen too long ago to go by."""
 
 
 def rows(
@@ -31,10 +34,12 @@ def rows(
         if cooldown.until > now:
             live.setdefault(cooldown.account_id, []).append(cooldown)
     ordered = sorted(accounts, key=lambda a: (a.provider, a.priority, a.name))
-    return tuple(_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ()))) for a in ordered)
+    return tuple(_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ())), now) for a in ordered)
 
 
-def _row(account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Cooldown, ...]) -> AccountRow:
+def _row(
+    account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Cooldown, ...], now: datetime
+) -> AccountRow:
     whole = any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns)
     states = (
         ("disabled", account.disabled is not None),
@@ -43,7 +48,8 @@ def _row(account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Co
         ("editor", account.learnt),
     )
     state = next((name for name, holds in states if holds), "ready")
-    return AccountRow(account, state, tuple(sorted(windows, key=lambda w: w.bucket)), cooldowns)
+    stale = frozenset(w.bucket for w in windows if (now - w.observed_at).total_seconds() > STALE_AFTER_S)
+    return AccountRow(account, state, tuple(sorted(windows, key=lambda w: w.bucket)), cooldowns, stale)
 
 
 def as_json(row: AccountRow) -> dict[str, object]:
@@ -68,6 +74,7 @@ def as_json(row: AccountRow) -> dict[str, object]:
                 "resets_at": _iso(w.resets_at),
                 "observed_at": _iso(w.observed_at),
                 "source": w.source,
+                "stale": w.bucket in row.stale,
             }
             for w in row.windows
         ],

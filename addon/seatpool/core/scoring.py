@@ -36,9 +36,13 @@ LEAST = 1e-6
 ROOM_TOKENS = 12_000.0
 """Tokens of conversations that halve the merit of the smallest paid plan, all of whose quota is left.
 
-Measured in the simulation, where a tenth and ten times as much are worse."""
+By simulation: with a third and with three times as much, more is refused and more is read again.
+"""
 UNTOUCHED_S = 60.0
 """A window of which nothing is used and which ends a whole length from now, within this, has not begun."""
+
+STALE_AFTER_S = 3600.0
+"""What was seen longer ago is still the best that is known, and is marked (codex.md 8: stale up to an hour)."""
 
 LENGTHS_S = (5 * 3600.0, 7 * 24 * 3600.0, 30 * 24 * 3600.0)
 """What windows are long; one that does not tell is taken for the shortest that its reset fits into."""
@@ -119,7 +123,9 @@ class _Window(NamedTuple):
     """When it was seen so, or has reset; seconds since the epoch."""
 
 
-def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, stale_after_s: float = 3600.0) -> Score:
+def score(
+    windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, stale_after_s: float = STALE_AFTER_S
+) -> Score:
     """The score of an account by the windows that a request would draw on.
 
     A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun.
@@ -145,7 +151,9 @@ def score(windows: Iterable[QuotaWindow], plan: str | None, now: datetime, *, st
     resets_at = min((moment + w.ahead for w in limited if w.told), default=None)
     spent = min((w.bucket for w in limited if w.left <= 0.0), default=None)
     if spent is not None:
-        return Score(0.0, Standing.EXHAUSTED, spent, stale=stale, resets_at=resets_at, weight=weight, room=0.0, pace=0.0)
+        return Score(
+            0.0, Standing.EXHAUSTED, spent, stale=stale, resets_at=resets_at, weight=weight, room=0.0, pace=0.0
+        )
     main = max(limited, key=_longest)
     factor, guard = 1.0, ""
     for window in limited:

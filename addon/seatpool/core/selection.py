@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from seatpool.core.affinity import Held, Sticking
-from seatpool.core.model import Account, Cooldown, ProviderName, Scope
+from seatpool.core.model import Account, ProviderName, Scope
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Dormancy, Strategy, is_last_resort, rank
 
 RENEWAL = "renewal-"
 """Cooldown reasons that begin so are about our own side calls, not about a limit."""
+SPENT = "usage_limit_reached"
+"""Reason of an account that is known to have nothing left of a model's own quota."""
+LACKING = "model-not-in-list"
+"""Reason where nobody is left but accounts whose own lists lack the model."""
 REVOKED = "revoked-"
 """Reasons of disabled accounts that begin so: the issuer has taken the seat away or flags it."""
 SHORTLIST = 8
@@ -33,6 +37,10 @@ class Demand:
     """Ids of the accounts that a rule puts before the others."""
     bound: bool = False
     """It holds what only the conversation's owner can read: nobody else is asked while that one is available."""
+    model: str | None = None
+    """An account whose own list lacks it is left out (`Catalogue.lacks`)."""
+    buckets: tuple[str, ...] = ()
+    """Quota of the model's own that the request draws on: an account that has none left of it is left out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +61,7 @@ class Exhausted:
     """True: some account would serve later, its limit ends at `soonest`. False: there is nobody to wait for."""
     soonest: datetime | None = None
     reason: str | None = None
-    """Code of the limit that ends soonest."""
+    """Code of the limit that ends soonest; or why there is nobody, where that is known."""
     full: bool = False
     """An account would serve as soon as one of its requests is over."""
 
@@ -102,7 +110,7 @@ def _stays(state: PoolState, owner: Account, held: Held, best: Selection | None,
     if state.affinity.sticking is Sticking.ALWAYS or state.strategy is not Strategy.QUOTA:
         return True
     bonus = held.bonus(now.timestamp(), state.affinity.strength)
-    return there.score.merit(there.load) <= here.score.merit(here.load) * bonus
+    return there.merit <= here.merit * bonus
 
 
 def _best(
@@ -135,7 +143,11 @@ def _eligible(state: PoolState, demand: Demand, account_id: int, now: datetime, 
 
 def _could(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:
     allowed = demand.only is None or account_id in demand.only
-    return allowed and account_id not in tried and state.blocked(account_id, demand.scopes, now) is None
+    if not allowed or account_id in tried or state.blocked(account_id, demand.scopes, now) is not None:
+        return False
+    if state.models.lacks(account_id, demand.model):
+        return False
+    return not demand.buckets or state.spent(account_id, demand.buckets, now) is None
 
 
 def _exhausted(state: PoolState, demand: Demand, now: datetime, tried: AbstractSet[int]) -> Exhausted:
@@ -146,9 +158,23 @@ def _exhausted(state: PoolState, demand: Demand, now: datetime, tried: AbstractS
     ]
     if any(_could(state, demand, account_id, now, tried) for account_id in able):
         return Exhausted(limited=True, reason=FULL, full=True)
-    waits: list[Cooldown] = [c for a in able if (c := state.blocked(a, demand.scopes, now)) is not None]
-    limits = [c for c in waits if not c.reason.startswith(RENEWAL)]
+    lacking, limits = False, []
+    for account_id in able:
+        if state.models.lacks(account_id, demand.model):
+            lacking = True
+        elif (limit := _limit(state, demand, account_id, now)) is not None:
+            limits.append(limit)
     if not limits:
-        return Exhausted(limited=False)
-    first = min(limits, key=lambda c: c.until)
-    return Exhausted(limited=True, soonest=first.until, reason=first.reason)
+        return Exhausted(limited=False, reason=LACKING if lacking else None)
+    soonest, reason = min(limits)
+    return Exhausted(limited=True, soonest=soonest, reason=reason)
+
+
+def _limit(state: PoolState, demand: Demand, account_id: int, now: datetime) -> tuple[datetime, str] | None:
+    """When the account may serve, and the code of what stands in the way until then; None where no limit does."""
+    held = state.blocked(account_id, demand.scopes, now)
+    if held is not None and held.reason.startswith(RENEWAL):
+        return None
+    limits = [(held.until, held.reason)] if held is not None else []
+    empty = state.spent(account_id, demand.buckets, now)
+    return max([*limits, (empty, SPENT)] if empty is not None else limits, default=None)

@@ -80,6 +80,11 @@ class Caps:
             return self.most or None
         return min(cap.limit, self.most) if self.most else cap.limit
 
+    @property
+    def unbounded(self) -> bool:
+        """No account has a bound."""
+        return not self.most and not self._learnt
+
     def refuse(self, account_id: int, in_flight: int, asked_at: datetime, now: datetime) -> bool:
         """The account refused one of `in_flight` requests, sent at `asked_at`, for being too many. Whether that is new.
 

@@ -8,11 +8,12 @@ moves with the time, so each is taken anew every two minutes.
 from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from seatpool.core import strategy as strategies
-from seatpool.core.affinity import NEW_TOKENS, Affinity
+from seatpool.core.affinity import NEW_TOKENS, Conversations
+from seatpool.core.catalogue import Catalogue
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.scoring import Score, Standing, score
@@ -23,6 +24,8 @@ RESCORE_S = 120.0
 """Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
 BEGUN_S = 1800.0
 """A request that was to begin a window is given so long to show that it has (codex.md 8)."""
+FRESH = timedelta(seconds=60)
+"""What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
 
 
 class PoolState:
@@ -34,8 +37,15 @@ class PoolState:
         self._identified: dict[tuple[ProviderName, str], int] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
+        self.names_version = 0
+        """Changes with every name that comes or goes."""
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
+        self.models = Catalogue()
+        self.standing: dict[int, Candidate] = {}
+        """Every account as it was when it last changed: immutable values, so that keeping one costs nothing."""
+        self.resting: dict[ProviderName, dict[int, None]] = {name: {} for name in ProviderName}
+        """Ids of those that may not be asked now, whoever asks; the last to become so stands last."""
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()
@@ -46,12 +56,17 @@ class PoolState:
         self._scores: dict[int, Score] = {}
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
-        self.affinity = Affinity()
+        self.affinity = Conversations()
         self.dormancy = Dormancy.NEW_SESSION_ONLY
         self._probes: dict[int, Cooldown] = {}
         """Cooldowns put aside until one request has gone out to try the account."""
-        self._here: set[int] = set()
+        self.here: set[int] = set()
         """Learnt accounts whose editor is signed in behind this very proxy."""
+
+    @property
+    def strategy(self) -> Strategy | None:
+        """By what the accounts are ordered; None: by priority alone."""
+        return self._strategy
 
     def rank(self, strategy: Strategy | None, now: datetime) -> None:
         """Order the accounts anew; None: by priority alone, so that a limit moves nobody."""
@@ -65,15 +80,12 @@ class PoolState:
         self.dormancy = policy.dormancy
         self.rank(policy.order, now)
 
-    @property
-    def strategy(self) -> Strategy | None:
-        """In which order accounts stand; None: by priority alone."""
-        return self._strategy
-
     def put(self, account: Account, now: datetime) -> None:
         """Add an account, or replace what was known of it."""
         self._withdraw(account.id)
         self._count(account.id, -1)
+        before = self.accounts.get(account.id)
+        self.names_version += before is None or before.name != account.name
         self.accounts[account.id] = account
         self._identified[account.provider, account.identity] = account.id
         self._count(account.id, 1)
@@ -95,13 +107,18 @@ class PoolState:
         """Drop an account."""
         self._withdraw(account_id)
         self._count(account_id, -1)
-        self._here.discard(account_id)
+        self.here.discard(account_id)
         self.caps.forget(account_id)
+        self.names_version += account_id in self.accounts
+        self.models.forget(account_id)
         account = self.accounts.get(account_id)
         if account is not None:
             self._identified.pop((account.provider, account.identity), None)
+        for resting in self.resting.values():
+            resting.pop(account_id, None)
         for known in (
             self.accounts,
+            self.standing,
             self.windows,
             self.cooldowns,
             self._used,
@@ -119,28 +136,35 @@ class PoolState:
 
     def arrive(self, account_id: int, now: datetime) -> None:
         """The editor that is signed in with a learnt account is here: there is a token to serve with."""
-        self._here.add(account_id)
+        self.here.add(account_id)
         self._replace(account_id, now)
 
     def leave(self, account_id: int, now: datetime) -> None:
         """It has gone, and its token with it."""
-        self._here.discard(account_id)
+        self.here.discard(account_id)
         self._replace(account_id, now)
 
     def may_serve(self, account: Account) -> bool:
         """Whether anything can be asked of the account at all: in use, and signed in."""
-        return account.usable and (not account.learnt or account.id in self._here)
+        return account.usable and (not account.learnt or account.id in self.here)
 
     def observe(self, account_id: int, windows: Iterable[QuotaWindow], now: datetime) -> list[QuotaWindow]:
-        """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ."""
+        """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ.
+
+        The same value again differs by its age, once that is more than `FRESH`; before, the one that is known stays.
+        """
         known = self.windows.setdefault(account_id, {})
         changed = []
         for window in windows:
             before = known.get(window.bucket)
             if before is not None and before.observed_at > window.observed_at:
                 continue
-            known[window.bucket] = window
-            if before is None or _visible(before) != _visible(window):
+            if (
+                before is None
+                or _visible(before) != _visible(window)
+                or window.observed_at - before.observed_at >= FRESH
+            ):
+                known[window.bucket] = window
                 changed.append(window)
         if changed:
             self._scores.pop(account_id, None)
@@ -215,7 +239,7 @@ class PoolState:
             used_at,
             self.in_flight[account_id],
             self._served.get(account_id, 0.0),
-            self.affinity.load(account_id, moment) + tokens,
+            found.merit(self.affinity.load(account_id, moment) + tokens),
             self.dormancy is not Dormancy.DISABLED and _waits(found, used_at, moment),
         )
 
@@ -237,6 +261,12 @@ class PoolState:
         for rank in self._ready[provider]:
             yield self.accounts[int(rank[-1])]
 
+    def first(self, provider: ProviderName, now: datetime, count: int) -> tuple[list[int], int]:
+        """Ids of the first accounts that may be asked, best first, and how many there are in all."""
+        self._wake(now)
+        ready = self._ready[provider]
+        return [rank[-1] for rank in ready[:count]], len(ready)  # type: ignore[misc] # a rank ends with the id
+
     def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
         """The longest live cooldown of an account that touches any of the scopes (the whole account always counts)."""
         known = self.cooldowns.get(account_id)
@@ -244,6 +274,16 @@ class PoolState:
             return None
         live = [c for s in (WHOLE_ACCOUNT, *scopes) if (c := known.get(s)) is not None and c.until > now]
         return max(live, key=lambda c: c.until, default=None)
+
+    def spent(self, account_id: int, buckets: Iterable[str], now: datetime) -> datetime | None:
+        """When the last of these buckets resets that nothing is left of; None while there is something of each."""
+        known = self.windows.get(account_id, {})
+        ends = [end for b in buckets if (w := known.get(b)) is not None and (end := _empty_until(w)) is not None]
+        return max((end for end in ends if end > now), default=None)
+
+    def observed_at(self, account_id: int) -> datetime | None:
+        """When anything was seen last of the account's quota."""
+        return max((w.observed_at for w in self.windows.get(account_id, {}).values()), default=None)
 
     def owner(self, conversation: str | None, now: datetime) -> int | None:
         """The account that a conversation is on."""
@@ -270,6 +310,11 @@ class PoolState:
         more = self.affinity.remember(conversation, account_id, now.timestamp(), ttl_s, limit, cached_tokens)
         if more and account_id in self.accounts:
             self._replace(account_id, now)
+
+    def served_since(self, conversation: str, moment: float) -> bool:
+        """Whether a conversation was served then or later (seconds since the epoch), as far as is known here."""
+        held = self.affinity.held(conversation, moment)
+        return held is not None and held.at >= moment
 
     def left(self, account_id: int, now: datetime) -> float:
         """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
@@ -312,11 +357,16 @@ class PoolState:
 
     def _place(self, account_id: int, now: datetime) -> None:
         account = self.accounts.get(account_id)
-        if account is None or not self.may_serve(account):
+        if account is None:
             return
-        candidate = self.candidate(account_id, now)
-        self._set_alarm(account_id, candidate.score, now)
-        if self.blocked(account_id, (), now) is not None:
+        candidate = self.standing[account_id] = self.candidate(account_id, now)
+        resting = self.resting[account.provider]
+        resting.pop(account_id, None)
+        able = self.may_serve(account)
+        if able:
+            self._set_alarm(account_id, candidate.score, now)
+        if not able or self.blocked(account_id, (), now) is not None:
+            resting[account_id] = None
             return
         order = strategies.fixed(account) if self._strategy is None else strategies.rank(self._strategy, candidate)
         self._rank[account_id] = order
@@ -343,6 +393,15 @@ def _waits(score: Score, used_at: float, moment: float) -> bool:
     """Whether a window is to be begun: nothing was asked since it was seen so, nor of late."""
     since = score.untouched_since
     return since is not None and used_at < since and moment - used_at >= BEGUN_S
+
+
+def _empty_until(window: QuotaWindow) -> datetime | None:
+    """The reset of a spent window; where upstream names none, its length after it was seen so."""
+    if window.unlimited or window.left > 0.0:
+        return None
+    if window.resets_at is None and window.length_s is not None:
+        return window.observed_at + timedelta(seconds=window.length_s)
+    return window.resets_at
 
 
 def _visible(window: QuotaWindow) -> tuple[int, bool, datetime | None]:

@@ -50,8 +50,8 @@ class Candidate:
     in_flight: int
     served: float
     """Requests that it has served, divided by its weight."""
-    load: float = 0.0
-    """Tokens of the conversations that would be going on on it."""
+    merit: float = 0.0
+    """What it is worth to the conversation that it is a candidate for (`Score.merit`)."""
     dormant: bool = False
     """It has a window that is to be begun."""
 
@@ -60,11 +60,11 @@ _TIER: Mapping[Keeping, int] = MappingProxyType({Keeping.EXPENDABLE: 0, Keeping.
 
 ORDER: Mapping[Strategy, Callable[[Candidate], Rank]] = MappingProxyType(
     {
-        Strategy.QUOTA: lambda c: (not c.dormant, -round(c.score.merit(c.load), 3), c.account.priority, c.used_at),
+        Strategy.QUOTA: lambda c: (not c.dormant, -round(c.merit, 3), c.account.priority, c.used_at),
         Strategy.DRAIN: lambda c: (c.score.resets_at or float("inf"), c.account.priority, c.used_at),
         Strategy.ROUND_ROBIN: lambda c: (c.used_at,),
         Strategy.LEAST_BUSY: lambda c: (c.in_flight, c.used_at),
-        Strategy.PRIORITY: lambda c: (c.account.priority, -round(c.score.merit(c.load), 3), c.used_at),
+        Strategy.PRIORITY: lambda c: (c.account.priority, -round(c.merit, 3), c.used_at),
         Strategy.WEIGHTED: lambda c: (c.served, c.used_at),
     }
 )

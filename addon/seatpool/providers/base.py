@@ -93,9 +93,11 @@ class RequestFacts:
     buckets: tuple[str, ...] = ()
     """Quota buckets that the request draws on; empty = those without a name of their own."""
     client: str | None = None
-    """The program that sent it, as it names itself: `codex_vscode`, `copilot-developer-cli`, ...; lower case."""
+    """The program that sent it, as it names itself: `codex_vscode`, `neovim`, `copilot` (the CLI); lower case."""
     repositories: tuple[str, ...] = ()
     """Remotes of the repository that is worked in: `host/owner/name`, lower case; () where the request is silent."""
+    early: bool = False
+    """A handshake ahead of the first turn: it cannot tell its repositories yet, and may be refused unseen."""
     turn_state: str | None = field(default=None, repr=False)
     """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
     sent: tuple[tuple[str, str], ...] = field(repr=False, default=())
@@ -126,6 +128,8 @@ class Frame:
     """Something of the model's answer that the client keeps."""
     turn_state: str | None = field(default=None, repr=False)
     """Sticky-routing token that this account issued (codex.md 2.2)."""
+    draws: tuple[str, ...] | None = None
+    """As `Provider.draws`."""
 
 
 NO_NEWS = Frame()
@@ -200,6 +204,38 @@ class RenewalRefused:
 Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]
 """Send `None` to start and after a `Keep`; after a request its reply, after a `Reread` the file's content, or `None`
 where there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an issuer tells of an account's quota when it is asked."""
+
+    windows: tuple[QuotaWindow, ...]
+    plan: str | None = None
+    credential: Credential | None = None
+    """The held one with what it lacked and the answer told; None where there was nothing to learn."""
+
+
+@dataclass(frozen=True, slots=True)
+class NotTold:
+    """An issuer that was asked has not told."""
+
+    code: str
+    """Stable code for the log."""
+    retry_at: datetime | None = None
+    """Before that it wants not to be asked again."""
+    revoked: bool = False
+    """It has taken the seat away or flags the account (promises.md)."""
+
+
+Models = Mapping[str, bytes]
+"""An account's own list: each model's entry, as JSON, by the name under which requests ask for it."""
+
+Held = Mapping[CredentialKind, Credential]
+"""The credentials of an account that memory holds."""
+
+ClientHeaders = tuple[tuple[str, str], ...]
+"""What `Provider.client_headers` told last; empty before any editor was seen."""
 
 
 class NotALogin(ValueError):
@@ -306,6 +342,12 @@ class Provider(Protocol):
         None removes it.
         """
 
+    def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
+        """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""
+
+    def elsewhere_frame(self, message: str) -> bytes:
+        """A message after which the client asks again in another way, unseen where it can."""
+
     def reconnect_frame(self) -> bytes | None:
         """A message that makes the client reconnect silently and send everything again; None where there is none."""
 
@@ -320,6 +362,30 @@ class Provider(Protocol):
 
     def renew(self, need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
         """Get a credential of `need.kind`: refresh, exchange, or look its endpoints up."""
+
+    def usage_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        """Asks the issuer for the account's quota; None where no credential is there to ask with now."""
+
+    def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
+        """The answer to `usage_request`."""
+
+    def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        """Asks for the account's own list of models; None where no credential is there to ask with now."""
+
+    def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
+        """The answer to `models_request`."""
+
+    def lists_models(self, method: str, host: str, path: str) -> bool:
+        """Whether a request asks for a list to which `add_models` can add; `host` is in lower case."""
+
+    def add_models(self, content: bytes, models: Models) -> bytes | None:
+        """A list of models with those appended that it does not name; None where there is nothing to add.
+
+        Every byte that was there stays.
+        """
+
+    def draws(self, headers: HeaderView) -> tuple[str, ...] | None:
+        """The buckets beside the general ones that the head of an answer says it drew on; None where it is silent."""
 
     def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
         """The logins in a file of this provider's programs; None when it is not one of them.

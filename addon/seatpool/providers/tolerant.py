@@ -13,6 +13,7 @@ NO_JSON: Json = {}
 GENERIC = frozenset({"rate_limited", "rate_limit", "too_many_requests", "TooManyRequests", "429"})
 """Codes of a 429 that say no more than its status does."""
 
+_PRODUCT = re.compile(r"[^\s/()]{1,100}")
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
@@ -38,6 +39,12 @@ def number(value: object) -> float | None:
     except (ValueError, OverflowError):
         return None
     return stated if isfinite(stated) else None
+
+
+def product(stated: str | None) -> str | None:
+    """The program in `name/version ...`, in lower case."""
+    found = _PRODUCT.match(stated.strip().lower()) if stated else None
+    return found[0] if found is not None else None
 
 
 def stable_code(value: object) -> str:

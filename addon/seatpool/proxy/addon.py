@@ -17,9 +17,11 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.registry import match
 from seatpool.proxy import dispatch, listening, options, replay
-from seatpool.proxy.answers import as_response, body_of, reply_of
+from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
+from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.service.pool import PoolService
+from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Assignment, Halted
 from seatpool.service.transport import Transport
 from seatpool.store import Store, StoreError
@@ -42,6 +44,7 @@ class Pool:
     def __init__(self) -> None:
         self.exchanges = Exchanges()
         self.service: PoolService | None = None
+        self.guard = Guard()
         self._store: Store | None = None
         self._transport: Transport | None = None
         self._database: str | None = None
@@ -66,14 +69,23 @@ class Pool:
                 )
             options.apply_defaults(ctx.options)
             options.check(ctx.options)
+            self._read_rules()
             dispatch.install(ctx.master.addons)
             self._open(self._database)
             return
         options.check(ctx.options)
         if "pool_db" in updated and options.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
+        if "pool_rules" in updated:
+            self._read_rules()
         if self.service is not None:
             self.service.set_policy(options.policy_of(ctx.options))
+
+    def _read_rules(self) -> None:
+        try:
+            self.guard.book.load(ctx.options.pool_rules)
+        except RulesError as error:
+            raise exceptions.OptionsError(str(error)) from error
 
     def _open(self, database: str) -> None:
         try:
@@ -95,11 +107,13 @@ class Pool:
         """Close every door but loopback's; follow what other processes write."""
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
+        self.guard.book.start()
         if self.service is not None:
             self.service.start()
 
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
+        await self.guard.book.stop()
         service, self.service = self.service, None
         if service is not None:
             await service.stop()
@@ -122,8 +136,9 @@ class Pool:
         if exchange is not None:
             request = flow.request
             upgrade = exchange.headers.get("upgrade", "").lower() == "websocket"
-            exchange.route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
-            if exchange.route is not None:
+            route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+            if route is not None:
+                self.guard.expect(exchange, route)
                 request.stream = False  # mitmproxy has looked at the announced size before this hook
 
     async def request(self, flow: http.HTTPFlow) -> None:
@@ -141,19 +156,25 @@ class Pool:
         request = flow.request
         facts = exchange.provider.facts(route, request.path, exchange.headers, lambda: body_of(request))
         if facts is None:
+            if exchange.bound:
+                self.guard.refuse(flow, exchange, 403, NO_LOGIN)
             return
+        rule = self.guard.decide(exchange, facts)
         if facts.route.websocket and ctx.options.pool_websocket == "refuse":
             flow.response = as_response(exchange.provider.unavailable(facts, 426, "use HTTPS: pool_websocket=refuse"))
+            return
+        if self.guard.too_early(exchange):
+            self.guard.refuse(flow, exchange, 403, EARLY)
             return
         service = self.service
         if service is None:
             self._unserved(flow, exchange, facts)
             return
         service.note_client(facts.route.provider, exchange.headers)
-        trail = service.open(flow.id, facts, exchange.headers)
+        trail = service.open(flow.id, facts, exchange.headers, rule)
         await service.learn(trail, exchange.origin)
         pooled = service.knowledge.state.usable[facts.route.provider] > 0
-        if not pooled and trail.own is None:
+        if not pooled and trail.own is None and not exchange.bound:
             self._unserved(flow, exchange, facts)
             return
         exchange.left = partial(service.abandon, flow.id)
@@ -165,21 +186,31 @@ class Pool:
             self._show(flow, exchange, choice)
         elif isinstance(choice, Halted):
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
-        elif choice.limited and pooled:
+        elif choice.limited and (pooled or exchange.bound):
             flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
-            logger.info("action=exhausted provider=%s route=%s", facts.route.provider, facts.route.name)
-        elif pooled:
-            self._unserved(flow, exchange, facts)
+            names = (facts.route.provider, facts.route.name, trail.short_id)
+            logger.info("action=exhausted provider=%s route=%s request=%s", *names)
+        elif pooled or exchange.bound:
+            self._unserved(flow, exchange, facts, choice.reason)
         # Else only the editor's own account is there, and it is limited: who could say so better than upstream?
 
     def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
         exchange.aim(flow.request)
         flow.comment = f"account={assignment.account.name}"
 
-    def _unserved(self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts) -> None:
+    def _unserved(
+        self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts, reason: str | None = None
+    ) -> None:
         """Nobody to ask, and no limit to wait for: as the person has chosen."""
+        if exchange.bound:
+            self.guard.refuse(flow, exchange, *((403, NOBODY) if self.service is not None else (503, AWAY)))
+            return
         provider = facts.route.provider
-        if provider not in self._told:
+        if reason is not None:
+            logger.info(
+                "action=%s provider=%s model=%s reason=%s", ctx.options.pool_on_failure, provider, facts.model, reason
+            )
+        elif provider not in self._told:
             self._told.add(provider)
             logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
         if ctx.options.pool_on_failure == "block":
@@ -255,17 +286,32 @@ class Pool:
             reply = exchange.provider.unavailable(facts, 502, f"seatpool: upstream {code}")
             exchange.answer = as_response(reply)
 
+    def _add_models(self, flow: http.HTTPFlow) -> None:
+        """An editor's own list of models, with those of the pooled accounts where the person wants that."""
+        exchange, response = self.exchanges.get(flow), flow.response
+        if self.service is None or not self.service.policy.union_models or exchange is None or response is None:
+            return
+        try:
+            if exchange.provider.lists_models(flow.request.method, exchange.host, flow.request.path):
+                add_models(response, exchange.provider, self.service.models(exchange.provider.name))
+        except Exception:
+            logger.exception("action=passthrough hook=response")
+
     # -- WebSocket messages
 
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Learn from frames; rewrite a refusal into the reconnect that the client performs silently."""
         exchange = self.exchanges.get(flow)
-        if exchange is None or exchange.trail is None or self.service is None or flow.websocket is None:
+        if exchange is None or exchange.facts is None or flow.websocket is None:
             return
         messages = flow.websocket.messages
         message = messages[-1]
         # An hour's socket would otherwise keep every prompt and answer in memory, and in a dump of flows.
         del messages[:-1]
+        if message.from_client and not self.guard.client_message(flow, exchange, message, self.service):
+            return
+        if exchange.trail is None or self.service is None or (message.injected and not message.from_client):
+            return
         try:
             if message.from_client:
                 message.content = self.service.client_frame(exchange.trail, message.content)
@@ -281,6 +327,7 @@ class Pool:
     def response(self, flow: http.HTTPFlow) -> None:
         """The answer is complete; a WebSocket goes on."""
         if flow.websocket is None:
+            self._add_models(flow)
             self._end(flow.id)
 
     def error(self, flow: http.HTTPFlow) -> None:
@@ -313,5 +360,7 @@ class Pool:
             self.service.release(exchange.trail)
         exchange.trail = None
         exchange.aim(flow.request)
-        if ctx.options.pool_on_failure == "block":
+        if exchange.bound:
+            self.guard.refuse(flow, exchange, 503, FAULT)
+        elif ctx.options.pool_on_failure == "block":
             flow.response = http.Response.make(503, b'{"error":{"message":"seatpool failed; see its log"}}')

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from mitmproxy import http
 
-from seatpool.providers.base import Headers, HttpReply
+from seatpool.providers.base import Headers, HttpReply, Models, Provider
 
 
 def as_response(reply: HttpReply) -> http.Response:
@@ -15,6 +15,15 @@ def as_response(reply: HttpReply) -> http.Response:
 def reply_of(response: http.Response, headers: Headers) -> HttpReply:
     """An upstream's answer as the providers read it: decoded where the encoding is known and sound."""
     return HttpReply(response.status_code, headers, response.get_content(strict=False) or b"")
+
+
+def add_models(response: http.Response, provider: Provider, models: Models) -> None:
+    """Append models to a list that was read whole; whatever else the answer is, it stays as it is."""
+    content = response.get_content(strict=False) if response.status_code == 200 and not response.stream else None
+    longer = provider.add_models(content, models) if content and models else None
+    if longer is not None:
+        response.content = longer
+        response.headers.pop("etag", None)  # it names the list as it was
 
 
 def body_of(request: http.Request) -> bytes:

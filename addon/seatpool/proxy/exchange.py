@@ -15,7 +15,8 @@ from mitmproxy import http
 
 from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
-from seatpool.providers.base import Headers, Provider, Route
+from seatpool.core.rules import Rule
+from seatpool.providers.base import Headers, Provider, RequestFacts, Route
 from seatpool.proxy.answers import headers_of
 from seatpool.service.pool import Answered
 from seatpool.service.trail import Assignment, Trail
@@ -61,6 +62,10 @@ class Exchange:
     """The flow's request points elsewhere than where the editor sent it."""
     route: Route | None = None
     """Set where the request may move; None where it acts as the person."""
+    facts: RequestFacts | None = None
+    """What the request told; of a socket, what its messages told last."""
+    rule: Rule | None = None
+    """The rule that decides about it; one that may, as long as that is not known."""
     trail: Trail | None = None
     """Set while the pool has a hand in the flow; None where it goes on as the editor sent it."""
     withheld: bool = False
@@ -125,6 +130,11 @@ class Exchange:
         return f"{scheme}://{self.host}" if port == 443 else f"{scheme}://{self.host}:{port}"
 
     @property
+    def bound(self) -> bool:
+        """A rule forbids that it goes out with the editor's own login, or with any other that it does not name."""
+        return self.rule is not None and self.rule.binding
+
+    @property
     def assignment(self) -> Assignment | None:
         """The account that serves the flow now; None while it goes on as the editor sent it."""
         return self.trail.current if self.trail is not None and not self.withheld else None
@@ -166,7 +176,11 @@ class Exchange:
             removed = {name.lower().encode() for name in assignment.edits.remove_headers}
             changed = {n.lower().encode(): (n.encode(), v.encode()) for n, v in assignment.edits.set_headers}
         fields = []
-        for name, value in _restored(request.headers.fields, self.hidden):
+        # Whatever let it come to this, what a rule binds does not go out with the editor's own login.
+        nameless = self.bound and assignment is None
+        for name, value in _restored(request.headers.fields, {} if nameless else self.hidden):
+            if nameless and value == REDACTED:
+                continue
             lower = name.lower()
             if lower not in removed:
                 fields.append((name, changed.pop(lower)[1] if lower in changed else value))

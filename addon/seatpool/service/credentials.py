@@ -8,7 +8,7 @@ from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, Scope, ScopeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import RENEWAL, REVOKED
-from seatpool.providers.base import HeaderView, Provider, RenewalRefused, Renewed, Why
+from seatpool.providers.base import ClientHeaders, HeaderView, Provider, RenewalRefused, Renewed, Why
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher
@@ -31,13 +31,17 @@ class Credentials:
         self._knowledge = knowledge
         self._primaries = primaries
         refresher.consequences = self._renewal_refused
-        self._client_headers: dict[ProviderName, tuple[tuple[str, str], ...]] = {}
+        self._client_headers: dict[ProviderName, ClientHeaders] = {}
 
     def note_client(self, provider: Provider, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
         named = provider.client_headers(headers)
         if named:
             self._client_headers[provider.name] = named
+
+    def client_headers(self, provider: ProviderName) -> ClientHeaders:
+        """How the person's own editor names itself; empty before one was seen."""
+        return self._client_headers.get(provider, ())
 
     async def of(
         self, provider: Provider, account: Account, trail: Trail, refused: Credential | None = None
@@ -96,7 +100,7 @@ class Credentials:
     async def _renew(
         self, provider: Provider, account: Account, kind: CredentialKind, why: Why, stale: Credential | None
     ) -> Renewed | RenewalRefused:
-        editor = self._client_headers.get(provider.name, ())
+        editor = self.client_headers(provider.name)
         result = await self._refresher.renew(provider, account, kind, why=why, stale=stale, client_headers=editor)
         if isinstance(result, Renewed):
             self._knowledge.observe(account.id, result.windows)

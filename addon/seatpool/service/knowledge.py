@@ -13,9 +13,11 @@ from datetime import datetime, timedelta
 
 from seatpool.clock import utcnow
 from seatpool.core import strikes
+from seatpool.core.explain import Glimpse
 from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
+from seatpool.service.affinities import Affinities
 from seatpool.service.probes import Probes
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Lifted, Writer
@@ -26,7 +28,8 @@ logger = logging.getLogger(__name__)
 FOLLOW_EVERY_S = 0.25
 """How often the store is asked whether another process has written: the promise is 250 ms."""
 KEPT = timedelta(days=30)
-"""How long attempts and ended cooldowns are kept."""
+"""How long attempts, choices, observations and ended cooldowns are kept."""
+PRUNE_EVERY = timedelta(days=1)
 
 
 class Knowledge:
@@ -40,8 +43,11 @@ class Knowledge:
         self._vault = vault
         self._writer = Writer(store)
         self._probes = Probes(store, self.state)
+        self.affinities = Affinities(self.state, self._writer.put)
+        self._policy = policy
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
+        self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
 
     def load(self) -> None:
@@ -79,6 +85,10 @@ class Knowledge:
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
         self._writer.put(attempt)
+
+    def note(self, seen: Glimpse) -> None:
+        """Note a choice, for `seatpool why`; returns at once."""
+        self._writer.put(seen)
 
     def strikes(self, account_id: int, scope: Scope, asked_at: datetime) -> int:
         """Which limit without a time in a row it is that met a request sent at `asked_at`."""
@@ -161,6 +171,8 @@ class Knowledge:
                 if changes.revision != self._revision:
                     self._take(changes)
                     await self._vault.catch_up(changes.generations)
+                if utcnow() - self._pruned_at > PRUNE_EVERY:
+                    await self._prune()
                 failing = False
             except StoreError as error:  # the pool goes on from memory while the database is away
                 if not failing:
@@ -172,9 +184,13 @@ class Knowledge:
             await self._vault.warm()
             # What is in memory by now stays: with many accounts, looking through it again and again is what costs.
             gc.freeze()
-            await asyncio.to_thread(self._store.prune, before=utcnow() - KEPT)
+            await self._prune()
         except StoreError as error:
             logger.warning("action=settling-in-failed reason=%s: %s", type(error).__name__, error)
+
+    async def _prune(self) -> None:
+        self._pruned_at = utcnow()
+        await asyncio.to_thread(self._store.prune, before=self._pruned_at - KEPT)
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()
@@ -191,6 +207,7 @@ class Knowledge:
             self.state.cool(cooldown, now)
         for account_id, window in changes.windows:
             self.state.observe(account_id, (window,), now)
+        self.affinities.hear(changes.affinities, self._policy)
         if self._follower is not None:
             for account_id in {account_id for account_id, _ in changes.windows}:
                 self._probes.look(account_id)

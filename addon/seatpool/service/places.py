@@ -2,6 +2,8 @@
 
 import asyncio
 import logging
+from collections.abc import Callable
+from datetime import datetime
 
 from seatpool.clock import utcnow
 from seatpool.core.selection import FULL, Exhausted, Selection, select
@@ -15,8 +17,10 @@ logger = logging.getLogger(__name__)
 class Places:
     """One per process."""
 
-    def __init__(self, state: PoolState) -> None:
+    def __init__(self, state: PoolState, note: Callable[[Trail, Selection, datetime], None]) -> None:
+        """`note` keeps what there is to be told of a choice, before it changes anything."""
         self._state = state
+        self._note = note
         self._waiting = Waiting(self._chosen)
 
     def __len__(self) -> int:
@@ -31,6 +35,7 @@ class Places:
         state, now = self._state, utcnow()
         choice = select(state, trail.demand, now, trail.tried)
         if isinstance(choice, Selection):
+            self._note(trail, choice, now)
             state.use(choice.account.id, now)
             trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)
             trail.slot.take(state, choice.account.id, now)

@@ -10,18 +10,23 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from seatpool.clock import utcnow
+from seatpool.core.catalogue import Draws
+from seatpool.core.explain import glimpse
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision
-from seatpool.core.selection import Exhausted, select
-from seatpool.providers.base import HeaderView, Provider, RequestFacts
+from seatpool.core.rules import Naming, Rule
+from seatpool.core.selection import Demand, Exhausted, Selection, select
+from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
+from seatpool.service.errands import ModelsErrand, UsageErrand
 from seatpool.service.judging import Judge
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
+from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.trail import Assignment, Halted, Trail, demand_of
@@ -31,6 +36,7 @@ from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
 
+NOBODY: frozenset[int] = frozenset()
 LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
@@ -69,8 +75,14 @@ class PoolService:
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
-        self._places = Places(self.knowledge.state)
+        self._places = Places(self.knowledge.state, self._note)
+        self._models = ModelsErrand(self.knowledge, policy)
+        self._usage = UsageErrand(store, vault, self.knowledge, policy)
+        errands = (self._usage, self._models)
+        self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
+        self._draws = Draws()
         self._turns = TurnStates()
+        self._naming = Naming()
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._refusals: dict[int, tuple[datetime, bytes]] = {}
@@ -80,7 +92,7 @@ class PoolService:
 
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
-        self.policy = self._credentials.policy = policy
+        self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
 
@@ -99,6 +111,7 @@ class PoolService:
         if self._watch is not None:
             self._watch.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._poller.stop()
         await self._keeper.drain()
         await self._refresher.drain()
         await self.knowledge.stop()
@@ -107,22 +120,36 @@ class PoolService:
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
             self._keeper.look(utcnow())
+            self._poller.look(utcnow())
             self._primaries.look_around(utcnow())
 
     # -- a request
 
-    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView) -> Trail:
-        """Begin a flow's way through the pool; `headers` are the editor's own."""
-        return Trail(flow_id, facts, headers, demand_of(facts))
+    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
+        """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
+        demand = demand_of(facts, self._draws.of(facts.model))
+        return Trail(flow_id, facts, headers, self._ruled(demand, rule), rule)
+
+    def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
+        if rule is None:
+            return replace(demand, only=None, prefer=NOBODY) if demand.only is not None or demand.prefer else demand
+        state, provider = self.knowledge.state, demand.provider
+        ids = self._naming.ids(rule.only or rule.prefer, provider, state.accounts, state.names_version)
+        return replace(demand, only=ids, prefer=NOBODY) if rule.binding else replace(demand, only=None, prefer=ids)
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
         self._credentials.note_client(self._providers[provider], headers)
 
+    def models(self, provider: ProviderName) -> Models:
+        """The models of the pooled accounts, where an editor is to see them."""
+        return self._models.union(provider) if self.policy.union_models else {}
+
     async def learn(self, trail: Trail, origin: str) -> None:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
         if self.policy.learn:
             trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
+            trail.demand = self._ruled(trail.demand, trail.rule)  # it may be one that the rule names
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take a place there; wait for one where all are taken."""
@@ -139,6 +166,7 @@ class PoolService:
                 waited = await self._places.wait(trail, self.policy.slot_wait_s)
                 choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
             if isinstance(choice, Exhausted):
+                self._note(trail, choice, utcnow())
                 return choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
@@ -173,9 +201,7 @@ class PoolService:
         provider = self._provider(trail)
         account_id = assignment.account.id
         self.knowledge.observe(account_id, provider.quota(headers, now))
-        self.knowledge.state.remember(
-            trail.facts.conversation, account_id, now, self.policy.affinity_ttl_s, self.policy.affinity_limit
-        )
+        self._stays_with(trail, account_id, now)
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
@@ -183,6 +209,7 @@ class PoolService:
             self._places.rest(trail)
         else:
             self._succeeded(trail, account_id)
+        self._learn_draws(trail, provider.draws(headers))
         self._record(trail, "ok", answered)
 
     def _succeeded(self, trail: Trail, account_id: int) -> None:
@@ -199,6 +226,7 @@ class PoolService:
             return None
         if headers is not None:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
+            self._learn_draws(trail, self._provider(trail).draws(headers))
         key = (assignment.account.id, outcome.kind)
         decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
@@ -207,12 +235,32 @@ class PoolService:
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
-        _log_recovery(assignment, outcome, decision, following)
+        _log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
             self.release(trail)
         return following
 
     # -- a WebSocket's frames
+
+    def may_go_on(self, trail: Trail, rule: Rule | None, *, beginning: bool) -> bool:
+        """Whether the account of a socket may serve a turn that this rule decides about.
+
+        At the `beginning` of a conversation, where no cache is warm, an account that the rule prefers takes it over.
+        """
+        trail.demand, trail.rule = self._ruled(trail.demand, rule), rule
+        demand, current = trail.demand, trail.current
+        if current is None:
+            return demand.only is None
+        if demand.only is not None:
+            return current.account.id in demand.only
+        if not beginning or not demand.prefer or current.account.id in demand.prefer:
+            return True
+        now = utcnow()
+        better = select(self.knowledge.state, replace(demand, conversation=None), now, {current.account.id})
+        if isinstance(better, Exhausted) or better.account.id not in demand.prefer:
+            return True
+        self._stays_with(trail, better.account.id, now)
+        return False
 
     async def server_frame(self, trail: Trail, content: bytes) -> bytes | None:
         """Learn from an upstream's message. Returns what the client gets instead, or None to leave it alone."""
@@ -225,6 +273,9 @@ class PoolService:
             self.knowledge.observe(assignment.account.id, frame.windows)
         if frame.turn_state is not None:
             self._turns.learn(trail.facts.conversation, assignment.account.id, frame.turn_state)
+        if frame.terminal:
+            self._poller.used(assignment.account.id, utcnow())
+        self._learn_draws(trail, frame.draws)
         if frame.outcome is None:
             if frame.terminal:
                 self._succeeded(trail, assignment.account.id)
@@ -246,14 +297,14 @@ class PoolService:
         reconnect = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
         action = "reconnect" if reconnect is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
-        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(provider.name)
+        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(trail.demand)
 
-    def _soonest_refusal(self, provider: ProviderName) -> bytes | None:
+    def _soonest_refusal(self, demand: Demand) -> bytes | None:
         """The limit frame that ends soonest, as its account's upstream worded it."""
         now, accounts = utcnow(), self.knowledge.state.accounts
-        mine = (
-            r for i, r in self._refusals.items() if i in accounts and accounts[i].provider is provider and r[0] > now
-        )
+        able = {i for i, a in accounts.items() if a.provider is demand.provider}
+        able &= demand.only if demand.only is not None else able
+        mine = (r for i, r in self._refusals.items() if i in able and r[0] > now)
         return min(mine, default=(now, None))[1]
 
     def client_frame(self, trail: Trail, content: bytes) -> bytes:
@@ -272,6 +323,9 @@ class PoolService:
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]
 
+    def _stays_with(self, trail: Trail, account_id: int, now: datetime) -> None:
+        self.knowledge.affinities.note(trail.facts.conversation, account_id, now, self.policy)
+
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str
     ) -> Assignment:
@@ -285,12 +339,17 @@ class PoolService:
             edits = provider.edits(facts, account, credentials, turn_state)
         self._keeper.used(account.id, now)
         self._places.hold(trail, account.id)
+        self._poller.used(account.id, now)
         trail.number += 1
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
         trail.asked_at = now
         return trail.current
+
+    def _learn_draws(self, trail: Trail, draws: tuple[str, ...] | None) -> None:
+        if self._draws.learn(trail.facts.model, draws):
+            trail.demand = replace(trail.demand, buckets=self._draws.of(trail.facts.model))
 
     async def _follow_up(
         self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action
@@ -325,6 +384,11 @@ class PoolService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
+    def _note(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> None:
+        """Keep what `seatpool why` is to tell of a choice."""
+        request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model)
+        self.knowledge.note(glimpse(self.knowledge.state, trail.demand, now, trail.tried, choice, request))
+
     def _record(self, trail: Trail, code: str, answered: Answered) -> None:
         assignment = trail.current
         if assignment is not None:
@@ -340,18 +404,22 @@ class PoolService:
                     answered.status,
                     assignment.started_at,
                     answered.first_byte_ms,
+                    assignment.reason,
                 )
             )
 
 
-def _log_recovery(assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None) -> None:
+def _log_recovery(
+    trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
+) -> None:
     action = decision.action.value if following is not None else "deliver"
     target = f" to={following.account.name}" if following is not None else ""
     logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s",
+        "account=%s action=%s%s attempt=%d reason=%s request=%s",
         assignment.account.name,
         action,
         target,
         assignment.number,
         outcome.code,
+        trail.short_id,
     )

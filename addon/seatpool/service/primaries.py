@@ -110,6 +110,10 @@ class Primaries:
             if known.credential.token == credential.token:
                 credential = replace(credential, endpoints={**known.credential.endpoints, **credential.endpoints})
         seen = _Present(account.id, credential, conversation, utcnow(), account.learnt)
+        for old, known in tuple(self._present.items()):  # what the editor has renewed is replaced
+            same = known.account_id == account.id and known.credential.kind is credential.kind
+            if same and known.credential.token != credential.token:
+                del self._present[old]
         await self._supersede(seen)
         self._present[key] = seen
         while len(self._present) > LIMIT:

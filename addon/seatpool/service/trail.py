@@ -6,6 +6,7 @@ from datetime import datetime
 
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
+from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand
 from seatpool.core.slots import Slot
 from seatpool.providers.base import Edits, HeaderView, RequestFacts
@@ -22,7 +23,7 @@ class Assignment:
     number: int
     """Of the attempt, from 1."""
     reason: str
-    """Why this account: `affinity`, `best`, `renewed`, `repaired`, `resent`."""
+    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
     fresh_connection: bool = False
     """Send on a connection of its own: the last one refused and may be about to close."""
@@ -56,6 +57,8 @@ class Trail:
     headers: HeaderView
     """As the editor sent them."""
     demand: Demand
+    rule: Rule | None = None
+    """The person's rule that `demand` follows."""
     own: Own | None = None
     """None as well once upstream has refused it."""
     halted: Halted | None = None
@@ -76,11 +79,16 @@ class Trail:
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 
+    @property
+    def short_id(self) -> str:
+        """How log lines name the request; enough for `seatpool why`."""
+        return self.flow_id[:8]
 
-def demand_of(facts: RequestFacts) -> Demand:
-    """What selection must respect for this request."""
+
+def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:
+    """What selection must respect for this request; `draws`: the model's own buckets, as far as they are known."""
     scopes = [Scope(ScopeKind.BUCKET, str(facts.needs[0]))]
     scopes += [Scope(ScopeKind.BUCKET, bucket) for bucket in facts.buckets]
     if facts.model is not None:
         scopes.append(Scope(ScopeKind.MODEL, facts.model))
-    return Demand(facts.route.provider, tuple(scopes), facts.conversation)
+    return Demand(facts.route.provider, tuple(scopes), facts.conversation, model=facts.model, buckets=draws)

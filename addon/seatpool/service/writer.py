@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, quota observations and last use go to the database in batches.
+"""Records that may be late: attempts, choices, observations, affinities and last use go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
 they are durable before anything follows from them.
@@ -9,7 +9,9 @@ import threading
 from collections import deque
 from dataclasses import dataclass
 
-from seatpool.core.model import Attempt, Cooldown, QuotaWindow
+from seatpool.core.explain import Choice, Glimpse, explain
+from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow
+from seatpool.core.usage import worth_keeping
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -29,7 +31,7 @@ class Lifted:
     cooldown: Cooldown
 
 
-Row = Attempt | Lifted | tuple[int, QuotaWindow]
+Row = Affinity | Attempt | Glimpse | Lifted | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -45,6 +47,8 @@ class Writer:
         self._busy = False
         self._closing = False
         self._failing = False
+        self._kept: dict[tuple[int, str], QuotaWindow] = {}
+        """The last observation of each window that went into the history."""
         self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
         self._thread.start()
 
@@ -85,18 +89,36 @@ class Writer:
         """One transaction. False when the rows had to go back to the queue, until there is news again."""
         attempts = [row for row in rows if isinstance(row, Attempt)]
         used = {row.account_id: row.started_at for row in attempts}
-        windows: dict[tuple[int, str], tuple[int, QuotaWindow]] = {}
-        for row in rows:
-            if isinstance(row, tuple):
-                windows[row[0], row[1].bucket] = row
+        choices = self._explained(rows)
         lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
+        affinities = {row.conversation: row for row in rows if isinstance(row, Affinity)}
+        others = Affinity | Attempt | Glimpse | Lifted
+        windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, others)}
+        kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
         try:
-            self._store.record(attempts=attempts, windows=list(windows.values()), used=used, lifted=lifted)
+            self._store.record(
+                attempts=attempts,
+                windows=[(key[0], seen) for key, seen in windows.items()],
+                used=used,
+                choices=choices,
+                history=[(key[0], seen) for key, seen in kept.items()],
+                lifted=lifted,
+                affinities=list(affinities.values()),
+            )
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
             if not self._failing:
                 logger.warning("action=record-failed reason=%s: %s", type(error).__name__, error)
             self._failing = True
             self._rows.extendleft(reversed(rows[-max(0, BACKLOG - len(self._rows)) :]))
             return False
+        self._kept |= kept
         self._failing = False
         return True
+
+    def _explained(self, rows: list[Row]) -> list[Choice]:
+        """What cannot be explained is left out: a fault there must not keep the other rows from being written."""
+        try:
+            return [explain(row) for row in rows if isinstance(row, Glimpse)]
+        except Exception:
+            logger.exception("action=choices-lost")
+            return []

@@ -6,8 +6,8 @@ from types import MappingProxyType
 
 from sqlalchemy import Connection
 
-from seatpool.core.model import Account, Cooldown, CredentialKind, QuotaWindow, Scope
-from seatpool.store import accounts, cooldowns, credentials, observations, revisions
+from seatpool.core.model import Account, Affinity, Cooldown, CredentialKind, QuotaWindow, Scope
+from seatpool.store import accounts, affinities, cooldowns, credentials, observations, revisions
 
 _NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
@@ -28,6 +28,8 @@ class Changes:
     windows: tuple[tuple[int, QuotaWindow], ...]
     generations: Mapping[tuple[int, CredentialKind], int]
     """Of stored credentials, by account id and kind: for noticing that another process renewed one."""
+    affinities: tuple[Affinity, ...] = ()
+    """Conversations that were served, the oldest first; the newest ten thousand of more."""
 
 
 def nothing(revision: int) -> Changes:
@@ -49,4 +51,5 @@ def read(db: Connection, since: int | None) -> Changes:
         cleared=cleared,
         windows=observations.changed_windows(db, after),
         generations=credentials.changed_generations(db, after),
+        affinities=affinities.changed(db, after),
     )

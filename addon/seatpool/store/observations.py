@@ -39,6 +39,11 @@ def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow]
     return tuple((row.account_id, _window(row)) for row in rows)
 
 
+def windows_of(db: Connection, account_id: int) -> tuple[QuotaWindow, ...]:
+    """Those of one account."""
+    return tuple(map(_window, db.execute(select(windows).where(windows.c.account_id == account_id).order_by(*_KEY))))
+
+
 def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
     """Add to the record; no revision, nobody follows it. The accounts must exist."""
     if made:
@@ -49,6 +54,13 @@ def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple
     """By their start, the newest first; of one account, or of all."""
     wanted = _NEWEST_FIRST if account_id is None else _NEWEST_FIRST.where(attempts.c.account_id == account_id)
     return tuple(map(_attempt, db.execute(wanted.limit(limit))))
+
+
+def attempts_of(db: Connection, flow_id: str, since: datetime, until: datetime) -> tuple[Attempt, ...]:
+    """Those of one request that started in this time, the first first."""
+    in_time = attempts.c.started_at.between(since, until)
+    rows = db.execute(select(attempts).where(in_time, attempts.c.flow_id == flow_id).order_by(attempts.c.id))
+    return tuple(map(_attempt, rows))
 
 
 def prune(db: Connection, before: datetime) -> int:
@@ -65,7 +77,18 @@ def _window_row(account_id: int, w: QuotaWindow, revision: int) -> tuple[object,
 def _attempt_row(a: Attempt) -> tuple[object, ...]:
     """In the order of the table's columns."""
     started_at = as_text(a.started_at)
-    return a.flow_id, a.number, a.account_id, a.route, a.model, a.outcome, a.status, started_at, a.first_byte_ms
+    return (
+        a.flow_id,
+        a.number,
+        a.account_id,
+        a.route,
+        a.model,
+        a.outcome,
+        a.status,
+        started_at,
+        a.first_byte_ms,
+        a.reason,
+    )
 
 
 def _window(row: Row[Any]) -> QuotaWindow:
@@ -91,4 +114,5 @@ def _attempt(row: Row[Any]) -> Attempt:
         status=row.status,
         started_at=row.started_at,
         first_byte_ms=row.first_byte_ms,
+        reason=row.reason,
     )

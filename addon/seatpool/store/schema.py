@@ -157,6 +157,17 @@ windows = Table(
     Column("revision", Integer, nullable=False),
 )
 
+affinities = Table(
+    "affinities",
+    metadata,
+    Column("conversation", String, primary_key=True),  # opaque
+    _of_account(),
+    Column("served_at", Moment, nullable=False),
+    Column("cached_tokens", Integer),
+    Column("revision", Integer, nullable=False),
+    Index(None, "revision"),
+)
+
 attempts = Table(
     "attempts",
     metadata,
@@ -170,8 +181,39 @@ attempts = Table(
     Column("status", Integer),
     Column("started_at", Moment, nullable=False),
     Column("first_byte_ms", Float),
+    Column("reason", String),
     Index(None, "started_at"),
     Index(None, "account_id", "started_at"),
+)
+
+choices = Table(
+    "choices",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("flow_id", String, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("decided_at", Moment, nullable=False),
+    Column("provider", String, nullable=False),
+    Column("route", String, nullable=False),
+    Column("model", String),
+    Column("strategy", String),
+    Column("reason", String, nullable=False),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nobody could be asked
+    Column("contenders", LargeBinary, nullable=False),  # accounts by id, as `choices` packs them
+    Column("left_out", Integer, nullable=False),
+    Index(None, "flow_id"),
+)
+
+window_history = Table(
+    "window_history",
+    metadata,
+    _of_account(primary_key=True),
+    Column("bucket", String, primary_key=True),
+    Column("observed_at", Moment, primary_key=True),
+    Column("left", Float, nullable=False),
+    Column("length_s", Integer),
+    Column("resets_at", Moment),
+    sqlite_with_rowid=False,
 )
 
 leases = Table(

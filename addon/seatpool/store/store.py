@@ -1,7 +1,7 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -9,8 +9,10 @@ from typing import Self
 import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
+from seatpool.core.explain import Choice
 from seatpool.core.model import (
     Account,
+    Affinity,
     Attempt,
     Cooldown,
     Credential,
@@ -31,8 +33,11 @@ from seatpool.store import (
     rotation,
     secrets,
 )
+from seatpool.store import affinities as affinity_rows
+from seatpool.store import choices as choice_rows
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
+from seatpool.store import history as history_rows
 from seatpool.store.errors import StoreError, Superseded, WrongKey
 from seatpool.store.feed import Changes
 from seatpool.store.leases import Lease
@@ -41,6 +46,9 @@ from seatpool.store.secrets import Keychain, Vault
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
+_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows)
+_LONGEST_WAIT = timedelta(hours=1)
+"""Between a choice and the attempts that follow from it, renewals included."""
 
 
 def default_url() -> str:
@@ -290,30 +298,68 @@ class Store:
         attempts: Sequence[Attempt] = (),
         windows: Sequence[tuple[int, QuotaWindow]] = (),
         used: Mapping[int, datetime] = _NO_USE,
+        choices: Sequence[Choice] = (),
+        history: Sequence[tuple[int, QuotaWindow]] = (),
         lifted: Sequence[Cooldown] = (),
+        affinities: Sequence[Affinity] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        `lifted`: cooldowns that are ended before their time, or forgotten after it, where no other has replaced them.
-        What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows and of `lifted`.
+        `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
+        their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
+        removed meanwhile is dropped. `changes` tells of windows, of `lifted` and of `affinities`, of which the newest
+        of each conversation stays.
         """
         with self._db.write(told=True) as db:
-            named = {attempt.account_id for attempt in attempts} | {account_id for account_id, _ in windows}
-            known = accounts.existing(db, named)
+            named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
+            named |= {choice.account_id for choice in choices if choice.account_id is not None}
+            known = accounts.existing(db, named | {held.account_id for held in affinities})
+            choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
+            history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
+            affinity_rows.save(db, [held for held in affinities if held.account_id in known])
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""
         with self._db.read() as db:
             return observations.newest_attempts(db, limit, account_id)
 
+    def affinities(self, since: datetime) -> tuple[Affinity, ...]:
+        """Conversations served then or later, the oldest first; of more than ten thousand the newest."""
+        with self._db.read() as db:
+            return affinity_rows.since(db, since)
+
+    def windows(self, account_id: int) -> tuple[QuotaWindow, ...]:
+        """What was seen last of the account's quota, by whatever process."""
+        with self._db.read() as db:
+            return observations.windows_of(db, account_id)
+
+    def requests(self, beginning: str = "", *, limit: int) -> tuple[str, ...]:
+        """Ids of recorded requests that begin so, the newest first."""
+        with self._db.read() as db:
+            return choice_rows.newest(db, beginning, limit)
+
+    def request(self, flow_id: str) -> tuple[tuple[Choice, ...], tuple[Attempt, ...]]:
+        """What was chosen for a request, and what came of it, each in order; nothing where it is not recorded."""
+        with self._db.read() as db:
+            choices = choice_rows.of_request(db, flow_id)
+            if not choices:
+                return (), ()
+            until = choices[-1].decided_at + _LONGEST_WAIT
+            return choices, observations.attempts_of(db, flow_id, choices[0].decided_at, until)
+
+    def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
+        """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""
+        with self._db.read() as db:
+            return history_rows.of_accounts(db, account_ids)
+
     def prune(self, *, before: datetime) -> int:
-        """Drop attempts that started, and cooldowns and leases that ended, before then; how many rows."""
+        """Drop what was attempted, chosen and observed, and cooldowns and leases that ended, before then; how many."""
         with self._db.write() as db:
-            return observations.prune(db, before) + cooldowns.prune(db, before) + leases.prune(db, before)
+            return sum(rows.prune(db, before) for rows in _PRUNED)
 
     # -- leases
 

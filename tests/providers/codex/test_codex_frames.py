@@ -96,6 +96,7 @@ def test_the_captured_limit_frame() -> None:
             QuotaWindow("secondary", pytest.approx(0.2), NOW, "frame", length_s=604800, resets_at=at(316704)),
         ),
         terminal=True,
+        draws=("premium/primary", "premium/secondary"),
     )
 
 

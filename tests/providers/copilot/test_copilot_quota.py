@@ -25,12 +25,12 @@ def from_header(name: str, value: str) -> QuotaWindow | None:
         (
             "x-quota-snapshot-premium_interactions",
             "ent=300&ov=0.0&ovPerm=false&rem=42.3&rst=2026-12-01T00%3A00%3A00Z&totRem=127.0",
-            "premium_interactions", 0.423, False, None, DECEMBER,
+            "premium_interactions", 0.423, False, 2592000, DECEMBER,
         ),
         (
             "X-Quota-Snapshot-Chat",
             "ent=-1&ov=0.0&ovPerm=false&rem=100.0&rst=2026-12-01T00%3A00%3A00Z",
-            "chat", 1.0, True, None, DECEMBER,
+            "chat", 1.0, True, 2592000, DECEMBER,
         ),
         (
             "x-usage-ratelimit-session",
@@ -39,11 +39,11 @@ def from_header(name: str, value: str) -> QuotaWindow | None:
         ),
         ("x-usage-ratelimit-weekly", "ent=0&rem=0.0", "weekly", 0.0, False, 604800, None),  # 7 * 24 * 3600 s
         # overage: the percentage falls below zero, the share does not
-        ("x-quota-snapshot-chat", "ent=50&rem=-12.5&ov=6", "chat", 0.0, False, None, None),
-        ("x-quota-snapshot-chat", "ent=50&rem=250", "chat", 1.0, False, None, None),
+        ("x-quota-snapshot-chat", "ent=50&rem=-12.5&ov=6", "chat", 0.0, False, 2592000, None),
+        ("x-quota-snapshot-chat", "ent=50&rem=250", "chat", 1.0, False, 2592000, None),
         # Go's zero date, and a date no window can have
-        ("x-quota-snapshot-chat", "ent=50&rem=10&rst=0001-01-01T00%3A00%3A00Z", "chat", 0.1, False, None, None),
-        ("x-quota-snapshot-chat", "ent=50&rem=10&rst=2099-01-01T00%3A00%3A00Z", "chat", 0.1, False, None, None),
+        ("x-quota-snapshot-chat", "ent=50&rem=10&rst=0001-01-01T00%3A00%3A00Z", "chat", 0.1, False, 2592000, None),
+        ("x-quota-snapshot-chat", "ent=50&rem=10&rst=2099-01-01T00%3A00%3A00Z", "chat", 0.1, False, 2592000, None),
     ],
 )  # fmt: skip
 def test_headers_are_windows(

@@ -6,18 +6,37 @@ from datetime import datetime
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
 from seatpool.providers.base import (
+    ClientHeaders,
     Edits,
     Frame,
     HeaderView,
+    Held,
     HttpReply,
+    HttpRequest,
     ImportedLogin,
+    Models,
+    NotTold,
     Provider,
     Renewal,
     RenewalNeed,
     RequestFacts,
     Route,
+    Usage,
 )
-from seatpool.providers.codex import auth, continuity, errors, frames, login, primary, quota, renew, replies, routes
+from seatpool.providers.codex import account as accounts
+from seatpool.providers.codex import (
+    auth,
+    continuity,
+    errors,
+    frames,
+    login,
+    primary,
+    quota,
+    renew,
+    replies,
+    routes,
+    told,
+)
 
 CLIENT_HEADERS = ("user-agent", "originator")
 """By these the editor names itself (codex.md 2.1)."""
@@ -83,6 +102,12 @@ class Codex:
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return continuity.edit_client_frame(content, turn_state, owned)
 
+    def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
+        return told.of_turn(facts, content)
+
+    def elsewhere_frame(self, message: str) -> bytes:
+        return replies.RECONNECT
+
     def reconnect_frame(self) -> bytes | None:
         return replies.RECONNECT
 
@@ -94,6 +119,27 @@ class Codex:
 
     def renew(self, need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
         return renew.renew(need, now)
+
+    def usage_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        return accounts.usage_request(held, client, now)
+
+    def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
+        return accounts.read_usage(held, reply, now)
+
+    def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        return accounts.models_request(held, client, now)
+
+    def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
+        return accounts.read_models(reply, now)
+
+    def lists_models(self, method: str, host: str, path: str) -> bool:
+        return False
+
+    def add_models(self, content: bytes, models: Models) -> bytes | None:
+        return None
+
+    def draws(self, headers: HeaderView) -> tuple[str, ...] | None:
+        return quota.drawn_buckets(headers)
 
     def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
         return login.read_login(name, content)

@@ -9,9 +9,11 @@ import msgspec
 
 from seatpool.core.model import CredentialKind
 from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
 from seatpool.providers.codex.wire import TURN_STATE, plain, text
+from seatpool.providers.jsonparts import members
 from seatpool.providers.tolerant import read_json
 
 CONVERSATION_HEADERS = ("session-id", "thread-id", "session_id", "conversation_id", "x-client-request-id")
@@ -28,7 +30,6 @@ class _Body(msgspec.Struct):
 
 
 _decode_body = msgspec.json.Decoder(_Body).decode
-_decode_members = msgspec.json.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
@@ -41,12 +42,16 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         fields = _read_body(body())
         model = model or _model(fields.model)
         conversation = conversation or text(fields.prompt_cache_key)
+    metadata = headers.get(told.TURN_METADATA)
     return RequestFacts(
         route=route,
         needs=(CredentialKind.CODEX_OAUTH,),
         model=model,
         conversation=None if conversation is None else _opaque(conversation),
         buckets=MAIN_BUCKETS,
+        client=told.client(headers),
+        repositories=told.repositories(metadata),
+        early=route.websocket and told.early(metadata),
         turn_state=issued_turn_state(headers),
     )
 
@@ -63,12 +68,12 @@ def edit_client_frame(content: bytes, turn_state: str | None, owned: Callable[[s
     """
     if b'"x-codex-turn-state"' not in content:
         return content
-    outer = _members(content)
+    outer = members(content)
     metadata = outer.get("client_metadata") if outer else None
     if metadata is None:
         return content
     start, end = metadata.value
-    inner = _members(content[start:end])
+    inner = members(content[start:end])
     state = inner.get(TURN_STATE) if inner else None
     if state is None:
         return content
@@ -80,46 +85,6 @@ def edit_client_frame(content: bytes, turn_state: str | None, owned: Callable[[s
         return content[: start + first] + content[start + last :]
     first, last = state.value
     return content[: start + first] + msgspec.json.encode(turn_state) + content[start + last :]
-
-
-class _Member(msgspec.Struct, frozen=True):
-    """Where a member of an object stands, as byte offsets."""
-
-    value: tuple[int, int]
-    whole: tuple[int, int]
-    """With its key and exactly one of the commas beside it."""
-
-
-_KEY = re.compile(rb'[ \t\r\n]*("(?:[^"\\]|\\.)*+"[ \t\r\n]*:[ \t\r\n]*)', re.DOTALL)
-_AFTER = re.compile(rb"[ \t\r\n]*([,}])")
-
-
-def _members(content: bytes) -> dict[str, _Member] | None:
-    """Where the members of an object stand; None where it is not one, or names a key twice.
-
-    The decoder yields each value's very bytes, so only keys and punctuation between them are walked over here.
-    """
-    try:
-        values = _decode_members(content)
-    except (ValueError, RecursionError):
-        return None
-    found: dict[str, _Member] = {}
-    position = content.index(b"{") + 1
-    comma, more = position, False
-    for name, raw in values.items():
-        key = _KEY.match(content, position)
-        if key is None:
-            return None
-        start, end = key.end(), key.end() + len(raw_bytes := bytes(raw))
-        after = _AFTER.match(content, end)
-        if after is None or content[start:end] != raw_bytes:
-            return None
-        more = after[1] == b","
-        # The first member takes the comma behind it along, every other one the comma before it.
-        whole = (comma, end) if found else (key.start(1), after.end() if more else end)
-        found[name] = _Member((start, end), whole)
-        comma, position = after.start(1), after.end()
-    return None if more else found  # a comma is left over where a key came twice
 
 
 def _hinted_model(hint: str) -> str | None:

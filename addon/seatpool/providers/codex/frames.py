@@ -8,7 +8,7 @@ import msgspec
 
 from seatpool.providers.base import NO_NEWS, Frame, RequestFacts
 from seatpool.providers.codex.errors import classify_frame
-from seatpool.providers.codex.quota import windows_of_event, windows_of_headers
+from seatpool.providers.codex.quota import drawn_buckets, windows_of_event, windows_of_headers
 from seatpool.providers.codex.wire import TURN_STATE, headers_in, plain, read_object
 from seatpool.providers.tolerant import Json, mapping, number
 
@@ -59,7 +59,7 @@ def _error(facts: RequestFacts, event: Json, now: datetime) -> Frame:
     stated = number(event.get("status")) or number(event.get("status_code"))
     status = int(stated) if stated is not None and 400 <= stated <= 599 else None
     outcome = classify_frame(facts, event, status, headers, now)
-    return Frame(outcome, windows_of_headers(headers, now, "frame"), terminal=True)
+    return Frame(outcome, windows_of_headers(headers, now, "frame"), terminal=True, draws=drawn_buckets(headers))
 
 
 def _failed(facts: RequestFacts, event: Json, now: datetime) -> Frame:
@@ -70,7 +70,7 @@ def _failed(facts: RequestFacts, event: Json, now: datetime) -> Frame:
 def _metadata(facts: RequestFacts, event: Json, now: datetime) -> Frame:
     headers = headers_in(event.get("headers"))
     windows = windows_of_headers(headers, now, "frame")
-    return Frame(windows=windows, turn_state=plain(headers.get(TURN_STATE)))
+    return Frame(windows=windows, turn_state=plain(headers.get(TURN_STATE)), draws=drawn_buckets(headers))
 
 
 def _rate_limits(facts: RequestFacts, event: Json, now: datetime) -> Frame:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
 
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.base import HeaderView
@@ -20,6 +21,7 @@ MAIN_BUCKETS = SLOTS
 CREDITS = "credits"
 LONGEST_LENGTH = 1e8  # of a window, in minutes or seconds; keeps nonsense within a database's integers
 
+_LIMIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _USED = re.compile(r"x-(.{1,64})-(primary|secondary)-used-percent")
 
 
@@ -63,6 +65,20 @@ def windows_of_usage(content: bytes, now: datetime) -> tuple[QuotaWindow, ...]:
             found += _usage_windows(name, mapping(entry.get("rate_limit")), now)
     unlimited = _credits(mapping(usage.get("credits")).get("unlimited"), now, "usage")
     return (*found, unlimited) if unlimited is not None else tuple(found)
+
+
+def drawn_buckets(headers: HeaderView) -> tuple[str, ...] | None:
+    """The windows of the additional limit that a request drew on; none for the main one (codex.md 3.1)."""
+    stated = headers.get("x-codex-active-limit")
+    return _drawn_buckets(stated) if stated is not None else None
+
+
+@lru_cache(maxsize=64)
+def _drawn_buckets(stated: str) -> tuple[str, ...] | None:
+    if not _LIMIT.fullmatch(stated.strip()):
+        return None
+    buckets = tuple(_bucket(stated.strip(), slot) for slot in SLOTS)
+    return () if buckets == MAIN_BUCKETS else buckets
 
 
 def spent_until(windows: Iterable[QuotaWindow]) -> datetime | None:

@@ -6,17 +6,24 @@ from datetime import datetime
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
 from seatpool.providers.base import (
+    ClientHeaders,
     Edits,
     Frame,
     HeaderView,
+    Held,
     HttpReply,
+    HttpRequest,
     ImportedLogin,
+    Models,
+    NotTold,
     Provider,
     Renewal,
     RenewalNeed,
     RequestFacts,
     Route,
+    Usage,
 )
+from seatpool.providers.copilot import account as accounts
 from seatpool.providers.copilot import auth, continuity, errors, frames, login, primary, quota, renew, replies, routes
 
 
@@ -80,6 +87,12 @@ class Copilot:
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return content
 
+    def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
+        return continuity.of_turn(facts, content)
+
+    def elsewhere_frame(self, message: str) -> bytes:
+        return replies.elsewhere_frame(message)
+
     def reconnect_frame(self) -> bytes | None:
         return None
 
@@ -91,6 +104,27 @@ class Copilot:
 
     def renew(self, need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
         return renew.renew(need, now)
+
+    def usage_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        return accounts.usage_request(account, held, client)
+
+    def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
+        return accounts.read_usage(account, held, reply, now)
+
+    def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
+        return accounts.models_request(account, held, client, now)
+
+    def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
+        return accounts.read_models(reply, now)
+
+    def lists_models(self, method: str, host: str, path: str) -> bool:
+        return routes.lists_models(method, host, path)
+
+    def add_models(self, content: bytes, models: Models) -> bytes | None:
+        return accounts.add_models(content, models)
+
+    def draws(self, headers: HeaderView) -> tuple[str, ...] | None:
+        return None
 
     def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
         return login.read_login(name, content)

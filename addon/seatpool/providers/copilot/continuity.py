@@ -7,16 +7,18 @@ marks, tool results and the order of JSON keys are not; so only texts are hashed
 
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from hashlib import blake2b
 
 import msgspec
 
+from seatpool.core.repositories import named
 from seatpool.providers.base import HeaderView, RequestFacts, Route
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.auth import PROXY
 from seatpool.providers.copilot.routes import engine_of
 from seatpool.providers.copilot.wire import text
-from seatpool.providers.tolerant import mapping, read_json
+from seatpool.providers.tolerant import mapping, product, read_json
 
 CLI_SESSION = "x-client-session-id"
 EDITOR_SESSION = "vscode-sessionid"
@@ -24,6 +26,9 @@ EDITOR_SESSION = "vscode-sessionid"
 CHAT_BUCKETS = ("chat", "premium_interactions", "premium_models")
 COMPLETION_BUCKETS = ("completions",)
 EMBEDDING_BUCKETS = ("embeddings",)
+
+REPOSITORY = "x-github-repository-nwo"
+REPOSITORY_HOST = "x-github-repository-host"
 
 _MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 
@@ -63,8 +68,31 @@ def facts(route: Route, path: str, headers: HeaderView, body: Callable[[], bytes
         model=model,
         conversation=_conversation(route, headers, parsed),
         buckets=_buckets(route),
+        client=_client(headers),
+        repositories=_repositories(headers),
         sent=auth.sent(headers),
     )
+
+
+def of_turn(facts: RequestFacts, content: bytes) -> RequestFacts:
+    """The facts of a socket with the model that its message names; the handshake is silent about that."""
+    model = _model(_parse(content))
+    return replace(facts, model=model) if model is not None and model != facts.model else facts
+
+
+def _client(headers: HeaderView) -> str | None:
+    """The editor's own name: the integration's is `jetbrains-chat` in every editor of the language server."""
+    named = (product(headers.get(name)) for name in ("editor-version", "copilot-integration-id", "user-agent"))
+    return next(filter(None, named), None)
+
+
+def _repositories(headers: HeaderView) -> tuple[str, ...]:
+    """Only the Copilot CLI has headers for it, and says `__no_repository__` where it knows none."""
+    path = headers.get(REPOSITORY)
+    if path is None or "/" not in path:
+        return ()
+    found = named(headers.get(REPOSITORY_HOST) or auth.GITHUB, path)
+    return (found,) if found is not None else ()
 
 
 def _buckets(route: Route) -> tuple[str, ...]:

@@ -15,7 +15,9 @@ SESSION = "session"
 WEEKLY = "weekly"
 
 ROLLING_S: Mapping[str, int] = MappingProxyType({SESSION: 5 * 3600, WEEKLY: 7 * 24 * 3600})
-"""Lengths of the windows that exist in headers alone; the others end with the month (copilot.md 5.1, 5.2)."""
+"""Lengths of the windows that exist in headers alone (copilot.md 5.1)."""
+MONTH_S = 30 * 24 * 3600
+"""All the others end with the month (copilot.md 5.2)."""
 
 _SNAPSHOT = "x-quota-snapshot-"
 _RATELIMIT = "x-usage-ratelimit-"
@@ -90,7 +92,7 @@ def _window(bucket: str, told: Json, source: str, now: datetime, resets: object 
         observed_at=now,
         source=source,
         unlimited=unlimited,
-        length_s=ROLLING_S.get(bucket),
+        length_s=ROLLING_S.get(bucket, MONTH_S),
         resets_at=moment(stated, now),
     )
 

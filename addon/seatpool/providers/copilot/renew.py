@@ -48,7 +48,7 @@ BEFORE_ANY_EDITOR = (
 _VERSION = "x-github-api-version"
 _TOKEN_VERSION = "2025-04-01"  # noqa: S105 # a date
 _USER_VERSION = "2025-05-01"
-_MODELS_VERSION = "2026-08-01"
+MODELS_VERSION = "2026-08-01"
 
 ATTR_REPLACED = "endpoints_replaced"
 """Key of the credential's attributes: uses whose stated host was not the issuer's, so that the default stands in."""
@@ -223,10 +223,10 @@ def _look_up_refused(reply: HttpReply, document: Json, now: datetime) -> Renewal
 
 
 def _open_session(need: RenewalNeed, now: Clock) -> Renewal:
-    bearer = _session_bearer(need.held.values(), now())
+    bearer = bearer_of(need.held.values(), now())
     if bearer is None or not auth.may_receive(need.account, bearer.endpoints[auth.API]):
         return RenewalRefused("no-bearer", durable=False, kind_only=True)
-    headers = _headers(need, f"Bearer {bearer.token}", _MODELS_VERSION)
+    headers = side_headers(need, f"Bearer {bearer.token}", MODELS_VERSION)
     reply = yield HttpRequest(
         "POST",
         f"{bearer.endpoints[auth.API]}/models/session",
@@ -246,7 +246,7 @@ def _open_session(need: RenewalNeed, now: Clock) -> Renewal:
     return Renewed(Credential(CredentialKind.COPILOT_SESSION, token, expires_at=ends))
 
 
-def _session_bearer(held: Iterable[Credential], now: datetime) -> Credential | None:
+def bearer_of(held: Iterable[Credential], now: datetime) -> Credential | None:
     """The Copilot token while it is good, else the GitHub token."""
     by_kind = {c.kind: c for c in held if auth.API in c.endpoints and (c.expires_at is None or c.expires_at > now)}
     return by_kind.get(CredentialKind.COPILOT_TOKEN) or by_kind.get(CredentialKind.GITHUB_OAUTH)
@@ -273,10 +273,11 @@ def printable(token: str) -> bool:
 
 def _get(need: RenewalNeed, path: str, authorization: str, version: str) -> HttpRequest:
     """A request to the issuer's REST host: `api.github.com` or the tenant's (copilot.md 1.1)."""
-    return HttpRequest("GET", f"https://api.{need.account.issuer}{path}", _headers(need, authorization, version))
+    return HttpRequest("GET", f"https://api.{need.account.issuer}{path}", side_headers(need, authorization, version))
 
 
-def _headers(need: RenewalNeed, authorization: str, version: str) -> tuple[tuple[str, str], ...]:
+def side_headers(need: RenewalNeed, authorization: str, version: str) -> tuple[tuple[str, str], ...]:
+    """Headers of a side call: the account's own credential, and the editor's name."""
     return (
         (AUTHORIZATION, authorization),
         ("accept", "application/json"),

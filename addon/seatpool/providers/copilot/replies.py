@@ -51,6 +51,11 @@ def unavailable(facts: RequestFacts, status: int, message: str) -> HttpReply:
     return _reply(facts, status, message, "", [])
 
 
+def elsewhere_frame(message: str) -> bytes:
+    """An error on the socket: the client posts the same at once (copilot-observed.md 4)."""
+    return msgspec.json.encode({"type": "error", "error": {"code": "websocket_error", "message": message}})
+
+
 def wait(status: int, until: datetime, now: datetime) -> str:
     """`retry-after`: seconds, one at least; a date on 402, where VS Code reads `3600` as a year (copilot.md 5.4)."""
     if status == 402:

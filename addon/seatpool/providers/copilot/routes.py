@@ -64,6 +64,12 @@ def match(method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
     return None
 
 
+def lists_models(method: str, host: str, path: str) -> bool:
+    """Whether an editor asks for its chat models; the completions proxy has a list of its own (copilot.md 1.4)."""
+    asked = method == "GET" and path.partition("?")[0] == "/models"
+    return asked and any(re.fullmatch(name, host) for name in _API_HOSTS)
+
+
 def engine_of(path: str) -> str | None:
     """The model that a ghost-text request names in its path (copilot.md 6)."""
     found = _ENGINE.fullmatch(path.partition("?")[0])

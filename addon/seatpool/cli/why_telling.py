@@ -1,0 +1,242 @@
+"""What is known of a request, as a person and as a program reads it."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from seatpool.cli.spans import ago, closely
+from seatpool.core.explain import AFFINITY, EXHAUSTED, Bar, BarKind, Choice, Contender, would_choose
+from seatpool.core.model import Attempt
+from seatpool.core.scoring import Score, Standing
+from seatpool.core.strategy import Candidate, Strategy
+
+SHORT = 8
+"""Characters of a request's id that log lines show."""
+
+BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
+    {
+        BarKind.RULE: lambda _bar, _choice: "a rule names other accounts",
+        BarKind.DISABLED: lambda bar, _choice: f"disabled: {bar.code}",
+        BarKind.PAUSED: lambda _bar, _choice: "paused",
+        BarKind.AWAY: lambda _bar, _choice: "its editor was not in use",
+        BarKind.COOLING: lambda bar, choice: _cooling(bar, choice),
+        BarKind.FULL: lambda _bar, _choice: "as many requests under way as it takes",
+        BarKind.TRIED: lambda _bar, _choice: "tried already",
+    }
+)
+REASONS: Mapping[str, str] = MappingProxyType(
+    {
+        "affinity": "it has the conversation",
+        "rule": "a rule prefers it",
+        "best": "first in the order",
+        "renewed": "the same again, with a renewed token",
+        "repaired": "the same again, without what it could not read",
+        "resent": "the same again, on a fresh connection",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """A request: what was chosen, and what came of it."""
+
+    flow_id: str
+    choices: Sequence[Choice]
+    """At least one, in order."""
+    attempts: Sequence[Attempt]
+
+
+def told(story: Story, names: Mapping[int, str], now: datetime) -> Iterator[RenderableType]:
+    """Everything, part by part."""
+    first = story.choices[0]
+    what = " ".join(filter(None, (first.provider.value, first.route, first.model)))
+    yield escape(f"request {story.flow_id}: {what}, {ago(first.decided_at, now)}")
+    for index, choice in enumerate(story.choices):
+        yield ""
+        yield escape(_headline(choice, names))
+        if index in (0, len(story.choices) - 1):  # a long walk through the pool is told by its ends
+            yield _candidates(choice, names)
+            yield from map(escape, _others(choice, names))
+    yield ""
+    yield _attempts(story.attempts, names) if story.attempts else _unanswered(story.choices[-1])
+
+
+def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) -> Table:
+    """A line for each."""
+    table = Table("request", "when", "what", "went", box=None)
+    for story in stories:
+        first = story.choices[0]
+        what = " ".join(filter(None, (first.provider.value, first.route, first.model)))
+        row = (story.flow_id[:SHORT], ago(first.decided_at, now), what, _way(story, names))
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _way(story: Story, names: Mapping[int, str]) -> str:
+    went = [f"{_name(a.account_id, names)} {a.outcome}" for a in story.attempts]
+    last = story.choices[-1]
+    if last.account_id is None:
+        went.append("nobody left" if went else "nobody could be asked")
+    return " > ".join(went) or f"{_name(last.account_id, names)}, no answer recorded"
+
+
+def _headline(choice: Choice, names: Mapping[int, str]) -> str:
+    order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
+    if choice.account_id is None:
+        return f"attempt {choice.number}: nobody could be asked ({order})"
+    reason = REASONS.get(choice.reason, choice.reason)
+    return f"attempt {choice.number}: {_name(choice.account_id, names)}, {reason} ({order})"
+
+
+def _candidates(choice: Choice, names: Mapping[int, str]) -> Table:
+    table = Table("account", "score", "by", "why", box=None)
+    for candidate, why in rows(choice):
+        shown = _name(candidate.account.id, names), f"{candidate.merit:.2f}", _windows(candidate.score), why
+        table.add_row(*map(escape, shown))
+    return table
+
+
+def rows(choice: Choice) -> Iterator[tuple[Candidate, str]]:
+    """The account, and in words why it was chosen or was not."""
+    place = 0
+    for each in choice.contenders:
+        place += not each.bars
+        yield each.candidate, _why(choice, each, place)
+
+
+def _why(choice: Choice, each: Contender, place: int) -> str:
+    if each.candidate.account.id == choice.account_id:
+        return f"chosen: {REASONS.get(choice.reason, choice.reason)}"
+    if each.bars:
+        return "; ".join(BARS[bar.kind](bar, choice) for bar in each.bars)
+    empty = ", known to be empty" if each.candidate.score.standing is Standing.EXHAUSTED else ""
+    return f"no. {place} in the order{empty}"
+
+
+def _cooling(bar: Bar, choice: Choice) -> str:
+    part = f"{bar.scope.value} " if bar.scope.value else ""
+    left = closely(bar.until - choice.decided_at) if bar.until is not None else ""
+    return f"{part}cooling for {left}: {bar.code}"
+
+
+def _windows(score: Score) -> str:
+    if score.standing is Standing.UNKNOWN:
+        return "nothing seen yet"
+    parts = [f"{score.main} unlimited" if score.standing is Standing.UNLIMITED else score.main or ""]
+    if score.standing is Standing.EXHAUSTED:
+        parts.append("empty")
+    if score.guard is not None:
+        parts.append(f"{score.guard} takes {1 - score.factor:.0%}")
+    if score.stale:
+        parts.append("seen long ago")
+    return ", ".join(parts)
+
+
+def _others(choice: Choice, names: Mapping[int, str]) -> Iterator[str]:
+    if choice.left_out:
+        yield f"and {choice.left_out} more that could be asked; those above were recorded"
+    others = others_would(choice)
+    if others:
+        whom = ", ".join(f"{strategy} -> {_name(account_id, names)}" for strategy, account_id in others.items())
+        yield f"{'a new conversation' if choice.reason == AFFINITY else 'other strategies'}: {whom}"
+
+
+def others_would(choice: Choice) -> dict[Strategy, int]:
+    """Whom each other strategy would have chosen; of a conversation that stays where it is, every one."""
+    every = {s: would_choose(choice, s) for s in Strategy if s is not choice.strategy or choice.reason == AFFINITY}
+    return {strategy: account_id for strategy, account_id in every.items() if account_id is not None}
+
+
+def _attempts(attempts: Iterable[Attempt], names: Mapping[int, str]) -> Table:
+    table = Table("attempt", "account", "why", "outcome", "status", "first byte", box=None)
+    for a in attempts:
+        waited = f"{a.first_byte_ms:.0f} ms" if a.first_byte_ms is not None else "-"
+        status = str(a.status) if a.status is not None else "-"
+        row = (str(a.number), _name(a.account_id, names), REASONS.get(a.reason or "", "-"), a.outcome, status, waited)
+        table.add_row(*map(escape, row))
+    return table
+
+
+def _unanswered(last: Choice) -> str:
+    if last.reason == EXHAUSTED:
+        return "nothing was sent upstream"
+    return "no answer is recorded: it is still waited for, the client went away, or no token could be had"
+
+
+def _name(account_id: int | None, names: Mapping[int, str]) -> str:
+    if account_id is None:
+        return "nobody"
+    return names.get(account_id, f"(removed, no. {account_id})")
+
+
+def as_json(story: Story, names: Mapping[int, str]) -> dict[str, Any]:
+    """Plain values; times are ISO 8601 in UTC, an account that was removed since is null."""
+    first = story.choices[0]
+    return {
+        "request": story.flow_id,
+        "asked_at": first.decided_at.isoformat(),
+        "provider": first.provider.value,
+        "route": first.route,
+        "model": first.model,
+        "choices": [_choice_json(choice, names) for choice in story.choices],
+        "attempts": [_attempt_json(attempt, names) for attempt in story.attempts],
+    }
+
+
+def _choice_json(choice: Choice, names: Mapping[int, str]) -> dict[str, Any]:
+    words = [why for _, why in rows(choice)]
+    return {
+        "attempt": choice.number,
+        "decided_at": choice.decided_at.isoformat(),
+        "strategy": choice.strategy,
+        "account": names.get(choice.account_id or 0),
+        "reason": choice.reason,
+        "candidates": [_candidate_json(*each, names) for each in zip(choice.contenders, words, strict=True)],
+        "left_out": choice.left_out,
+        "others": {strategy: names.get(account_id) for strategy, account_id in others_would(choice).items()},
+    }
+
+
+def _candidate_json(each: Contender, why: str, names: Mapping[int, str]) -> dict[str, Any]:
+    score = each.candidate.score
+    return {
+        "account": names.get(each.candidate.account.id),
+        "score": each.candidate.merit,
+        "begins_a_window": each.candidate.dormant,
+        "standing": score.standing.value,
+        "window": score.main,
+        "guard": score.guard,
+        "guard_factor": score.factor,
+        "stale": score.stale,
+        "preferred": each.preferred,
+        "excluded": [_bar_json(bar) for bar in each.bars],
+        "why": why,
+    }
+
+
+def _bar_json(bar: Bar) -> dict[str, Any]:
+    return {
+        "by": bar.kind,
+        "reason": bar.code or None,
+        "until": bar.until.isoformat() if bar.until is not None else None,
+        "scope": bar.scope.kind if bar.kind is BarKind.COOLING else None,
+        "of": bar.scope.value or None,
+    }
+
+
+def _attempt_json(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
+    return {
+        "attempt": attempt.number,
+        "account": names.get(attempt.account_id),
+        "reason": attempt.reason,
+        "outcome": attempt.outcome,
+        "status": attempt.status,
+        "started_at": attempt.started_at.isoformat(),
+        "first_byte_ms": attempt.first_byte_ms,
+    }

@@ -1,0 +1,233 @@
+"""Why a request went where it went.
+
+On the request's way nothing is worked out: `glimpse` keeps references to values that do not change, of a dozen accounts
+at most. What they say is read from them later, beside the request (`explain`), and compared with what another strategy
+would have made of them (`would_choose`).
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from itertools import chain, islice
+from types import MappingProxyType
+from typing import NamedTuple
+
+from seatpool.core import strategy as strategies
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, Scope
+from seatpool.core.selection import Demand, Exhausted, Selection
+from seatpool.core.state import PoolState
+from seatpool.core.strategy import Candidate, Strategy
+
+SEEN = 12
+"""Accounts that are kept of those that could be asked, the first of them; and of those that could not, the latest."""
+EXHAUSTED = "exhausted"
+"""The reason of a choice that found nobody."""
+AFFINITY = "affinity"
+NONE_COOLING: Mapping[int, tuple[Cooldown, ...]] = MappingProxyType({})
+NONE_FULL: AbstractSet[int] = frozenset()
+
+
+class Glimpse(NamedTuple):
+    """What is kept of a choice: a tuple of references, since making it is a part of every request."""
+
+    flow_id: str
+    number: int
+    """Of the attempt that it was made for, from 1."""
+    decided_at: datetime
+    demand: Demand
+    route: str
+    model: str | None
+    strategy: Strategy | None
+    reason: str
+    account_id: int | None
+    tried: AbstractSet[int]
+    candidates: tuple[Candidate, ...]
+    in_flight: tuple[int, ...]
+    """Of each of the candidates."""
+    cooldowns: Mapping[int, tuple[Cooldown, ...]]
+    """Of those that have any, by id."""
+    here: AbstractSet[int]
+    """Editors' own accounts whose editor was here."""
+    full: AbstractSet[int]
+    """Accounts that had no place free."""
+    able: int
+    """How many accounts could be asked by whoever asks, those that are not among the candidates included."""
+
+
+class BarKind(StrEnum):
+    """What kept an account out of a choice."""
+
+    RULE = "rule"
+    """A rule of the person's names others."""
+    DISABLED = "disabled"
+    PAUSED = "paused"
+    AWAY = "away"
+    """It is an editor's own, and no editor that is signed in with it is here."""
+    COOLING = "cooling"
+    FULL = "full"
+    """As many requests were under way on it as it takes."""
+    TRIED = "tried"
+    """This request had been on it before."""
+
+
+RESTING = frozenset({BarKind.DISABLED, BarKind.PAUSED, BarKind.AWAY, BarKind.COOLING})
+"""What keeps an account out whoever asks, where it is about the whole account."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """One thing that kept an account out."""
+
+    kind: BarKind
+    code: str = ""
+    """Why it was disabled, or is cooling."""
+    until: datetime | None = None
+    """End of a cooldown."""
+    scope: Scope = WHOLE_ACCOUNT
+    """What of the account is cooling."""
+
+
+class Contender(NamedTuple):
+    """An account in a choice. A tuple, since a dozen are made for every request."""
+
+    candidate: Candidate
+    """As the strategies saw it; of its account only id, priority and keeping are to be relied on."""
+    bars: tuple[Bar, ...] = ()
+    """Empty: it could be asked."""
+    preferred: bool = False
+    """A rule puts it before others."""
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """One choice of an account for a request, as it is recorded. Knows accounts by id, and nothing that was said."""
+
+    flow_id: str
+    number: int
+    """Of the attempt that it was made for, from 1; the same again where the chosen account could not be used."""
+    decided_at: datetime
+    provider: ProviderName
+    route: str
+    model: str | None
+    strategy: Strategy | None
+    """None: by priority alone, since limits were to move nobody."""
+    reason: str
+    """`affinity`, `rule`, `best` or `exhausted`."""
+    account_id: int | None
+    """None: nobody could be asked."""
+    contenders: tuple[Contender, ...]
+    """Those that could be asked come first, in the strategy's order."""
+    left_out: int = 0
+    """Accounts that could be asked as well and were not recorded."""
+
+
+def glimpse(
+    state: PoolState,
+    demand: Demand,
+    now: datetime,
+    tried: AbstractSet[int],
+    choice: Selection | Exhausted,
+    request: tuple[str, int, str, str | None],
+) -> Glimpse:
+    """What is kept of a choice that was just made; `request`: flow, number of the attempt, route and model."""
+    chosen, reason = (None, EXHAUSTED) if isinstance(choice, Exhausted) else (choice.account.id, choice.reason)
+    ids, able = state.first(demand.provider, now, SEEN)
+    resting = state.resting[demand.provider]
+    if able > SEEN or demand.only is not None:
+        chosen_too = () if chosen is None else (chosen,)
+        ids = _with(ids, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
+    elif resting:
+        ids += islice(reversed(resting), SEEN)
+    known, busy, cooling = state.standing, state.in_flight, state.cooldowns
+    flow_id, number, route, model = request
+    return Glimpse(
+        flow_id,
+        number,
+        now,
+        demand,
+        route,
+        model,
+        state.strategy,
+        reason,
+        chosen,
+        frozenset(tried),
+        tuple([known[i] for i in ids if i in known]),
+        tuple([busy.get(i, 0) for i in ids if i in known]),
+        NONE_COOLING
+        if cooling.keys().isdisjoint(ids)
+        else {i: tuple(cooling[i].values()) for i in ids if i in cooling},
+        frozenset(state.here),
+        NONE_FULL if state.caps.unbounded else frozenset([i for i in ids if state.full(i)]),
+        able,
+    )
+
+
+def _with(ids: Iterable[int], *more: Iterable[int]) -> list[int]:
+    """Of each of the others not more than of the first."""
+    return list(dict.fromkeys(chain(ids, *(islice(each, SEEN) for each in more))))
+
+
+def explain(seen: Glimpse) -> Choice:
+    """What a glimpse says."""
+    free: list[Contender] = []
+    barred: list[Contender] = []
+    demand = seen.demand
+    special = {*seen.cooldowns, *seen.tried, *seen.full, *demand.prefer}
+    for candidate, in_flight in zip(seen.candidates, seen.in_flight, strict=True):
+        account = candidate.account
+        if account.provider is not demand.provider:
+            continue
+        if candidate.in_flight != in_flight:
+            candidate = replace(candidate, in_flight=in_flight)
+        if demand.only is None and account.usable and not account.learnt and account.id not in special:
+            free.append(Contender(candidate))
+        else:
+            contender = Contender(candidate, tuple(_bars(account, seen)), account.id in demand.prefer)
+            (barred if contender.bars else free).append(contender)
+    return Choice(
+        seen.flow_id,
+        seen.number,
+        seen.decided_at,
+        demand.provider,
+        seen.route,
+        seen.model,
+        seen.strategy,
+        seen.reason,
+        seen.account_id,
+        (*free, *barred),
+        seen.able - len(free) - sum(map(_able, barred)),
+    )
+
+
+def _bars(account: Account, seen: Glimpse) -> Iterator[Bar]:
+    demand = seen.demand
+    if demand.only is not None and account.id not in demand.only:
+        yield Bar(BarKind.RULE)
+    if account.disabled is not None:
+        yield Bar(BarKind.DISABLED, account.disabled)
+    if account.paused:
+        yield Bar(BarKind.PAUSED)
+    if account.learnt and account.id not in seen.here:
+        yield Bar(BarKind.AWAY)
+    for held in seen.cooldowns.get(account.id, ()):
+        if held.until > seen.decided_at and (held.scope == WHOLE_ACCOUNT or held.scope in demand.scopes):
+            yield Bar(BarKind.COOLING, held.reason, held.until, held.scope)
+    if account.id in seen.full:
+        yield Bar(BarKind.FULL)
+    if account.id in seen.tried:
+        yield Bar(BarKind.TRIED)
+
+
+def _able(contender: Contender) -> bool:
+    """Whether it rests for nobody in particular."""
+    return not any(bar.kind in RESTING and bar.scope == WHOLE_ACCOUNT for bar in contender.bars)
+
+
+def would_choose(choice: Choice, strategy: Strategy) -> int | None:
+    """Id of the account that a strategy would have chosen of those recorded, were the conversation a new one."""
+    free = [c for c in choice.contenders if not c.bars]
+    preferred = [c for c in free if c.preferred]
+    best = min(preferred or free, key=lambda c: strategies.rank(strategy, c.candidate), default=None)
+    return best.candidate.account.id if best is not None else None

@@ -1,0 +1,75 @@
+"""What Codex tells of where it is at work: the program, and the remotes of the folders that it works in.
+
+The remotes stand in `x-codex-turn-metadata`, as a header of a request and in `client_metadata` of a socket's messages:
+`{"workspaces": {"/folder": {"associated_remote_urls": {"origin": "git@..."}}}}`. They are absent in a folder without
+remotes, where git takes too long, and in the handshake of the pre-warming ahead of the first turn (seen with 0.169).
+"""
+
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from seatpool.core.repositories import normalised
+from seatpool.providers.base import HeaderView, RequestFacts
+from seatpool.providers.tolerant import mapping, product
+
+TURN_METADATA = "x-codex-turn-metadata"
+
+
+class _Metadata(msgspec.Struct):
+    workspaces: Any = None
+    request_kind: Any = None
+
+
+class _Message(msgspec.Struct):
+    model: Any = None
+    client_metadata: Any = None
+
+
+_NOTHING = _Metadata()
+_read_metadata = msgspec.json.Decoder(_Metadata).decode
+_read_message = msgspec.json.Decoder(_Message).decode
+
+
+def client(headers: HeaderView) -> str | None:
+    """The program: `codex_cli_rs`, `codex_exec`, `codex_vscode`, ..."""
+    return product(headers.get("originator")) or product(headers.get("user-agent"))
+
+
+def repositories(metadata: object) -> tuple[str, ...]:
+    """The repositories of all folders, each once, in order."""
+    workspaces = mapping(_parse(metadata).workspaces)
+    if not workspaces:
+        return ()
+    urls = (u for w in workspaces.values() for u in mapping(mapping(w).get("associated_remote_urls")).values())
+    names = [normalised(url) for url in urls if isinstance(url, str)]
+    return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def early(metadata: str | None) -> bool:
+    """Whether this is the handshake before the first turn. Refused with 403, the client says nothing and asks again
+    with the turn, whose handshake tells everything."""
+    return bool(_parse(metadata).request_kind == "prewarm")
+
+
+def _parse(metadata: object) -> _Metadata:
+    if not isinstance(metadata, str):
+        return _NOTHING
+    try:
+        return _read_metadata(metadata)
+    except (ValueError, RecursionError):
+        return _NOTHING
+
+
+def of_turn(facts: RequestFacts, content: bytes) -> RequestFacts:
+    """The facts of a socket with what one of its messages tells."""
+    try:
+        message = _read_message(content)
+    except (ValueError, RecursionError):
+        return facts
+    model = message.model if isinstance(message.model, str) and message.model else facts.model
+    remotes = repositories(mapping(message.client_metadata).get(TURN_METADATA)) or facts.repositories
+    if (model, remotes) == (facts.model, facts.repositories):
+        return facts
+    return replace(facts, model=model, repositories=remotes)

@@ -1,0 +1,162 @@
+"""Asks issuers about the accounts that this process uses: for quota that answers have not told lately, and for models.
+
+Nothing is asked about an account that serves nobody: there is no synthetic traffic (promises.md). One process asks at
+a time, by a lease; an issuer that refuses is left alone for as long as it says, and longer each time.
+"""
+
+import asyncio
+import logging
+import zlib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime, timedelta
+from urllib.parse import urlsplit
+
+from seatpool.clock import utcnow
+from seatpool.core.model import Account, ProviderName
+from seatpool.core.selection import REVOKED
+from seatpool.providers.base import NotTold, Provider
+from seatpool.service.credentials import Credentials
+from seatpool.service.errands import Errand
+from seatpool.service.knowledge import Knowledge
+from seatpool.service.refresher import Sender
+from seatpool.service.transport import SideCallFailed
+from seatpool.service.vault import Vault
+from seatpool.store import Store, StoreError
+
+logger = logging.getLogger(__name__)
+
+ACTIVE = timedelta(minutes=5)
+"""An account that has served within this time is in use (codex.md 8)."""
+JITTER_S = 30
+"""Up to so much later than it could be, so that processes and accounts do not ask all at once."""
+LOOK_AGAIN = timedelta(seconds=30)
+"""While another process asks; what it is told comes here by itself."""
+FIRST_PAUSE = timedelta(minutes=3)
+LONGEST_PAUSE = timedelta(hours=1)
+"""After refusals in a row; each pause is twice the one before."""
+
+Key = tuple[str, int]
+"""Name of the errand, id of the account."""
+
+
+class Poller:
+    """Looks after what is known of the accounts in use."""
+
+    def __init__(
+        self,
+        store: Store,
+        vault: Vault,
+        knowledge: Knowledge,
+        credentials: Credentials,
+        transport: Sender,
+        providers: Mapping[ProviderName, Provider],
+        owner: str,
+        errands: Sequence[Errand],
+    ) -> None:
+        self._store = store
+        self._vault = vault
+        self._knowledge = knowledge
+        self._credentials = credentials
+        self._transport = transport
+        self._providers = providers
+        self._owner = owner
+        self._errands = errands
+        self._used: dict[int, datetime] = {}
+        self._waits: dict[Key, datetime] = {}
+        self._trouble: dict[Key, int] = {}
+        """How often in a row an issuer has not told."""
+        self._running: dict[Key, asyncio.Task[None]] = {}
+
+    def used(self, account_id: int, now: datetime) -> None:
+        """Note that an account serves."""
+        self._used[account_id] = now
+
+    def look(self, now: datetime) -> None:
+        """Begin what is due."""
+        for account_id, used_at in tuple(self._used.items()):
+            account = self._knowledge.state.accounts.get(account_id)
+            if account is None or now - used_at > ACTIVE:
+                del self._used[account_id]
+            elif account.usable and not account.learnt:
+                for errand in self._errands:
+                    self._look_after(errand, account, now)
+
+    async def stop(self) -> None:
+        """Leave what is under way: nothing is lost with it."""
+        running = tuple(self._running.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+
+    async def drain(self) -> None:
+        """Wait for what is under way."""
+        await asyncio.gather(*self._running.values())
+
+    def _look_after(self, errand: Errand, account: Account, now: datetime) -> None:
+        key = (errand.name, account.id)
+        if key in self._running or self._waits.get(key, now) > now or not errand.due(account, now, self._jitter(key)):
+            return
+        task = asyncio.create_task(self._go(errand, account, now), name=f"seatpool {errand.name}")
+        self._running[key] = task
+        task.add_done_callback(lambda _: self._running.pop(key, None))
+
+    def _jitter(self, key: Key) -> timedelta:
+        return timedelta(seconds=zlib.crc32(f"{self._owner}/{key}".encode()) % JITTER_S)
+
+    async def _go(self, errand: Errand, account: Account, now: datetime) -> None:
+        key = (errand.name, account.id)
+        try:
+            result = await self._ask(errand, account, now)
+        except (SideCallFailed, StoreError) as error:
+            result = NotTold(f"{type(error).__name__}: {error}")
+        except Exception as error:
+            if key not in self._trouble:
+                logger.exception("account=%s action=%s-not-read", account.name, errand.name)
+            result = NotTold(type(error).__name__)
+        if isinstance(result, NotTold):
+            await self._back_off(errand, account, result)
+        elif result and self._trouble.pop(key, 0):
+            logger.info("account=%s action=%s-read-again", account.name, errand.name)
+
+    async def _ask(self, errand: Errand, account: Account, now: datetime) -> NotTold | bool:
+        """Whether the issuer was asked, and told; or why it did not."""
+        provider, key = self._providers[account.provider], (errand.name, account.id)
+        held = {credential.kind: credential for credential in self._vault.known(account.id)}
+        request = errand.request(provider, account, held, self._credentials.client_headers(provider.name), now)
+        if request is None:
+            return False
+        if not await self._lease(key, now, now + errand.lease):
+            self._waits[key] = now + LOOK_AGAIN
+            return False
+        self._waits[key] = now + errand.every
+        if await errand.told_already(account, now):
+            return False
+        parts = urlsplit(request.url)
+        if not provider.may_receive(account, f"{parts.scheme}://{parts.netloc}"):
+            return NotTold("foreign-host")
+        reply = await self._transport.send(request)
+        problem = await errand.take(provider, account, held, reply)
+        if problem is None and not errand.shared:
+            await asyncio.to_thread(self._store.release, _lease(key), self._owner)
+        return problem or True
+
+    async def _back_off(self, errand: Errand, account: Account, problem: NotTold) -> None:
+        """Leave the issuer alone for a while, in every process; say so once."""
+        key, now = (errand.name, account.id), utcnow()
+        times = self._trouble[key] = self._trouble.get(key, 0) + 1
+        until = now + min(FIRST_PAUSE * 2 ** min(times - 1, 10), LONGEST_PAUSE)
+        until = self._waits[key] = max(until, problem.retry_at or until)
+        if times == 1:
+            logger.warning("account=%s action=%s-not-read reason=%s", account.name, errand.name, problem.code)
+        if problem.revoked:
+            await self._knowledge.disable(account, REVOKED + problem.code)
+        with suppress(StoreError):
+            await self._lease(key, now, until)
+
+    async def _lease(self, key: Key, now: datetime, until: datetime) -> bool:
+        return await asyncio.to_thread(self._store.acquire, _lease(key), self._owner, now=now, until=until)
+
+
+def _lease(key: Key) -> str:
+    return f"{key[0]}:{key[1]}"

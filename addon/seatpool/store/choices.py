@@ -1,0 +1,147 @@
+"""Choices as they were recorded: which account a request went to, and of whom it was chosen. On an open transaction."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
+
+from seatpool.core.explain import Bar, BarKind, Choice, Contender
+from seatpool.core.model import Account, Keeping, ProviderName, Scope, ScopeKind
+from seatpool.core.scoring import Score, Standing
+from seatpool.core.strategy import Candidate, Strategy
+from seatpool.store.engine import Many
+from seatpool.store.schema import as_moment, as_text, choices
+
+KEPT = 20_000
+"""The newest that are kept: a few hundred bytes each with ten accounts."""
+
+_ADD = Many(insert(choices), [column.name for column in choices.c if column.name != "id"])
+_NEWEST = select(func.coalesce(func.max(choices.c.id), 0)).scalar_subquery()
+_DROP_OLDEST = delete(choices).where(choices.c.id <= _NEWEST - KEPT)
+_BEGINNING = (
+    select(choices.c.flow_id)
+    .where(choices.c.flow_id >= bindparam("first"), choices.c.flow_id < bindparam("behind"))
+    .group_by(choices.c.flow_id)
+    .order_by(func.max(choices.c.id).desc())
+    .limit(bindparam("limit"))
+)
+
+
+class _Bar(msgspec.Struct, array_like=True):
+    kind: BarKind
+    code: str
+    until: str | None
+    scope: ScopeKind
+    value: str
+
+
+class _Contender(msgspec.Struct, array_like=True):
+    """What is kept of an account: numbers, and names of buckets and reasons."""
+
+    id: int
+    priority: int
+    keeping: Keeping
+    score: float
+    standing: Standing
+    main: str | None
+    guard: str | None
+    factor: float
+    stale: bool
+    resets_at: float | None
+    used_at: float
+    in_flight: int
+    served: float
+    merit: float
+    dormant: bool
+    preferred: bool
+    bars: list[_Bar]
+
+
+_unpack = msgspec.json.Decoder(list[_Contender]).decode
+_pack = msgspec.json.Encoder().encode
+
+
+def record(db: Connection, made: Sequence[Choice]) -> None:
+    """Add to the record, and drop the oldest of what is too much. The chosen accounts must exist."""
+    if made:
+        _ADD.run(db, map(_row, made))
+        db.execute(_DROP_OLDEST)
+
+
+def newest(db: Connection, beginning: str, limit: int) -> tuple[str, ...]:
+    """Ids of the requests that begin so, the newest first."""
+    found = db.scalars(_BEGINNING, {"first": beginning, "behind": beginning + chr(0x10FFFF), "limit": limit})
+    return tuple(found)
+
+
+def of_request(db: Connection, flow_id: str) -> tuple[Choice, ...]:
+    """In the order in which they were made."""
+    rows = db.execute(select(choices).where(choices.c.flow_id == flow_id).order_by(choices.c.id))
+    return tuple(map(_choice, rows))
+
+
+def prune(db: Connection, before: datetime) -> int:
+    """Drop those that were made before; how many."""
+    return db.execute(delete(choices).where(choices.c.decided_at < before)).rowcount
+
+
+def _row(c: Choice) -> tuple[object, ...]:
+    """In the order of the table's columns."""
+    decided_at, packed = as_text(c.decided_at), _pack([_packed(each) for each in c.contenders])
+    strategy = c.strategy.value if c.strategy is not None else None
+    return (
+        *(c.flow_id, c.number, decided_at, c.provider.value, c.route, c.model, strategy),
+        *(c.reason, c.account_id, packed, c.left_out),
+    )
+
+
+def _packed(contender: Contender) -> tuple[object, ...]:
+    """In the order of `_Contender`'s fields."""
+    c, bars = contender.candidate, contender.bars
+    account, score = c.account, c.score
+    return (
+        account.id,
+        account.priority,
+        account.keeping,
+        score.value,
+        score.standing,
+        score.main,
+        score.guard,
+        score.factor,
+        score.stale,
+        score.resets_at,
+        c.used_at,
+        c.in_flight,
+        c.served,
+        c.merit,
+        c.dormant,
+        contender.preferred,
+        [(b.kind, b.code, as_text(b.until), b.scope.kind, b.scope.value) for b in bars] if bars else (),
+    )
+
+
+def _choice(row: Row[Any]) -> Choice:
+    provider = ProviderName(row.provider)
+    return Choice(
+        row.flow_id,
+        row.number,
+        row.decided_at,
+        provider,
+        row.route,
+        row.model,
+        Strategy(row.strategy) if row.strategy is not None else None,
+        row.reason,
+        row.account_id,
+        tuple(_contender(each, provider) for each in _unpack(row.contenders)),
+        row.left_out,
+    )
+
+
+def _contender(c: _Contender, provider: ProviderName) -> Contender:
+    account = Account(c.id, provider, "", "", "", c.priority, keeping=c.keeping)
+    score = Score(c.score, c.standing, c.main, c.guard, c.factor, c.stale, c.resets_at)
+    candidate = Candidate(account, score, c.used_at, c.in_flight, c.served, c.merit, c.dormant)
+    bars = tuple(Bar(b.kind, b.code, as_moment(b.until), Scope(b.scope, b.value)) for b in c.bars)
+    return Contender(candidate, bars, c.preferred)

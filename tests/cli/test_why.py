@@ -1,0 +1,201 @@
+"""`seatpool why`, over a real database."""
+
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from seatpool.core.explain import explain, glimpse
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Attempt, Cooldown, ProviderName, QuotaWindow
+from seatpool.core.selection import Demand, Selection, select
+from seatpool.core.state import PoolState
+from seatpool.store import Store
+from tests.cli.test_cli import good, refused, seatpool
+
+FLOW = "ab12cd34-aaaa-4aaa-8aaa-000000000001"
+NEXT = "ab12ff00-aaaa-4aaa-8aaa-000000000002"
+HOUR = timedelta(hours=1)
+
+
+class Pool:
+    """A pool of alice, bob and carol, who is paused; requests are chosen for and recorded as a proxy does it."""
+
+    def __init__(self, store: Store) -> None:
+        self.store, self.now = store, datetime.now(UTC) - timedelta(minutes=3)
+        self.state = PoolState()
+        self.accounts: dict[str, Account] = {}
+        for priority, name in enumerate(("alice", "bob", "carol")):
+            account, _ = store.save_login(
+                provider=ProviderName.CODEX,
+                identity=name,
+                name=name,
+                issuer="chatgpt.com",
+                credentials=[],
+                now=self.now,
+            )
+            store.set_priority(name, priority)
+            self.accounts[name] = store.set_paused(name, name == "carol", self.now)
+            self.state.put(self.accounts[name], self.now)
+            window = QuotaWindow(
+                "weekly", 0.5, self.now, "header", length_s=604_800, resets_at=self.now + (50 - priority) * HOUR
+            )
+            self.state.observe(account.id, (window,), self.now)
+
+    def choose(self, flow: str, number: int, tried: frozenset[int] = frozenset()) -> Account | None:
+        """One choice, recorded."""
+        self.now += timedelta(seconds=1)
+        demand = Demand(ProviderName.CODEX, (), "talk")
+        found = select(self.state, demand, self.now, tried)
+        seen = glimpse(self.state, demand, self.now, tried, found, (flow, number, "responses", "gpt-x"))
+        self.store.record(choices=[explain(seen)])
+        return found.account if isinstance(found, Selection) else None
+
+    def answer(self, flow: str, number: int, account: Account, code: str, status: int) -> None:
+        """What came of it."""
+        answer = Attempt(flow, number, account.id, "responses", "gpt-x", code, status, self.now, 12.0, "best")
+        self.store.record(attempts=[answer])
+
+    def limited(self, account: Account) -> None:
+        """Rest an account for five hours."""
+        cooldown = Cooldown(account.id, WHOLE_ACCOUNT, "usage_limit_reached", self.now + 5 * HOUR, self.now)
+        self.state.cool(cooldown, self.now)
+
+    def switch(self, flow: str) -> None:
+        """A request that meets a limit and goes on."""
+        first = self.choose(flow, 1)
+        assert first is not None
+        self.answer(flow, 1, first, "usage_limit_reached", 429)
+        self.limited(first)
+        second = self.choose(flow, 2, frozenset({first.id}))
+        assert second is not None
+        self.answer(flow, 2, second, "ok", 200)
+
+
+@pytest.fixture(autouse=True)
+def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
+    monkeypatch.setenv("SEATPOOL_DB", str(tmp_path / "pool.db"))
+    monkeypatch.setenv("COLUMNS", "200")
+
+
+@pytest.fixture
+def pool(tmp_path: Path) -> Iterator[Pool]:
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        yield Pool(store)
+
+
+def lines(text: str, *words: str) -> list[str]:
+    """The lines that have all of the words."""
+    return [line for line in text.splitlines() if all(word in line for word in words)]
+
+
+def test_a_switch_is_told_with_both_attempts_the_barred_and_the_other_strategies(pool: Pool) -> None:
+    pool.switch(FLOW)
+    told = good("why", FLOW[:6])
+    assert FLOW in told.splitlines()[0]
+    # bob's window resets an hour before alice's: the same is left for less time
+    assert lines(told, "attempt 1: bob, first in the order", "strategy quota")
+    assert lines(told, "attempt 2: alice")
+    assert lines(told, "bob", "cooling for 5 h: usage_limit_reached; tried already")
+    assert len(lines(told, "carol", "paused")) == 2
+    assert lines(told, "alice", "no. 2 in the order")
+    assert lines(told, "1", "bob", "usage_limit_reached", "429", "12 ms")
+    assert lines(told, "2", "alice", "ok", "200")
+    first, second = lines(told, "other strategies: ")
+    assert "drain -> bob" in first and "priority -> alice" in first and "quota" not in first
+    assert "drain -> alice" in second
+
+
+def test_the_newest_request_is_told_where_none_is_named(pool: Pool) -> None:
+    pool.switch(FLOW)
+    pool.choose(NEXT, 1)
+    told = good("why")
+    assert NEXT in told.splitlines()[0]
+    assert "no answer is recorded" in told
+
+
+def test_a_request_can_be_named_as_the_log_names_it(pool: Pool) -> None:
+    pool.switch(FLOW)
+    for name in (FLOW, FLOW.upper(), f"request={FLOW[:8]}"):
+        assert FLOW in good("why", name)
+
+
+def test_a_conversation_that_stayed_is_told_with_where_a_new_one_would_go(pool: Pool) -> None:
+    pool.state.remember("talk", pool.accounts["alice"].id, pool.now, ttl_s=600, limit=9)
+    pool.choose(FLOW, 1)
+    told = good("why")
+    assert lines(told, "alice, it has the conversation")
+    assert lines(told, "a new conversation: quota -> bob, drain -> bob")
+
+
+def test_nobody_left_is_told_as_well(pool: Pool) -> None:
+    for name in ("alice", "bob"):
+        pool.limited(pool.accounts[name])
+    assert pool.choose(FLOW, 1) is None
+    told = good("why")
+    assert lines(told, "nobody could be asked")
+    assert lines(told, "nothing was sent upstream")
+    assert "other strategies" not in told
+    assert lines(good("why", "--list", "5"), FLOW[:8], "nobody could be asked")
+
+
+def test_a_beginning_of_several_is_one_line_that_names_them(pool: Pool) -> None:
+    for flow in (FLOW, NEXT):
+        pool.choose(flow, 1)
+    said = refused("why", "ab12")
+    assert FLOW[:8] in said and NEXT[:8] in said
+    assert FLOW in good("why", "ab12c")
+
+
+def test_what_is_not_recorded_is_one_line(pool: Pool) -> None:
+    assert "no request was recorded yet" in refused("why")
+    pool.choose(FLOW, 1)
+    for unknown in ("ffff", "%", "ab12cd35"):
+        assert f"no request {unknown} is recorded; seatpool why --list" in refused("why", unknown)
+    assert "not both" in refused("why", FLOW, "--list", "3")
+    assert "--list" in refused("why", "--list", "0")
+
+
+def test_the_newest_are_listed_a_line_each(pool: Pool) -> None:
+    assert "no request was recorded yet" in good("why", "--list", "3")
+    pool.switch(FLOW)
+    pool.choose(NEXT, 1)
+    _, newest, older = good("why", "--list", "3").splitlines()
+    assert NEXT[:8] in newest and "alice, no answer recorded" in newest
+    assert FLOW[:8] in older and "bob usage_limit_reached > alice ok" in older
+    assert len(good("why", "--list", "1").splitlines()) == 2
+
+
+def test_json_has_everything_in_plain_values(pool: Pool) -> None:
+    pool.switch(FLOW)
+    told = json.loads(good("why", "--json"))
+    assert (told["request"], told["provider"], told["model"]) == (FLOW, "codex", "gpt-x")
+    first, second = told["choices"]
+    assert (first["account"], first["reason"], first["strategy"], first["others"]["priority"]) == (
+        "bob",
+        "best",
+        "quota",
+        "alice",
+    )
+    barred = {c["account"]: [bar["by"] for bar in c["excluded"]] for c in second["candidates"]}
+    assert barred == {"alice": [], "bob": ["cooling", "tried"], "carol": ["paused"]}
+    (cooling, _) = next(c["excluded"] for c in second["candidates"] if c["account"] == "bob")
+    assert (cooling["reason"], cooling["scope"]) == ("usage_limit_reached", "account")
+    assert datetime.fromisoformat(cooling["until"]) > datetime.now(UTC) + 4 * HOUR
+    assert [(a["account"], a["status"]) for a in told["attempts"]] == [("bob", 429), ("alice", 200)]
+    assert json.loads(good("why", "--list", "2", "--json")) == [told]
+
+
+def test_names_are_those_of_today_and_a_removed_account_has_none(pool: Pool) -> None:
+    pool.switch(FLOW)
+    good("account", "rename", "alice", "work")
+    good("account", "remove", "carol", "--yes")
+    told = good("why")
+    assert lines(told, "attempt 2: work")
+    assert lines(told, "(removed, no. 3)", "paused")
+
+
+def test_help_shows_examples() -> None:
+    assert "seatpool why ab12cd34" in seatpool("why", "--help").output

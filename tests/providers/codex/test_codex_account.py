@@ -1,0 +1,168 @@
+import json
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from seatpool.core.model import CredentialKind
+from seatpool.providers.base import Headers, HttpReply, NotTold, Usage
+from seatpool.providers.codex import CODEX
+from tests.providers.codex.codex_material import ACCOUNT, NOW, SOCKET_FACTS, access_token, at, credential
+
+KIND = CredentialKind.CODEX_OAUTH
+EDITOR = (("user-agent", "codex_vscode/0.170.1 (Debian 12.0.0; x86_64) unknown"), ("originator", "codex_vscode"))
+
+
+def reply(status: int, body: object, **headers: str) -> HttpReply:
+    fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
+    return HttpReply(status, Headers(fields), body if isinstance(body, bytes) else json.dumps(body).encode())
+
+
+def test_quota_is_asked_for_as_the_editor_asks_for_its_own() -> None:
+    asked = CODEX.usage_request(ACCOUNT, {KIND: credential()}, EDITOR, NOW)
+    assert asked is not None
+    assert (asked.method, asked.url) == ("GET", "https://chatgpt.com/backend-api/wham/usage")
+    assert dict(asked.headers) == {
+        "Authorization": f"Bearer {credential().token}",
+        "ChatGPT-Account-Id": "ws-ann",
+        **dict(EDITOR),
+    }
+    assert "FAKESECRET" not in repr(asked)
+
+
+@pytest.mark.parametrize(
+    ("agent", "version"),
+    [
+        ("codex_exec/0.169.0", "0.169.0"),
+        (EDITOR[0][1], "0.170.1"),
+        ("Codex Desktop/0.171.0 (Mac OS 15)", "0.171.0"),
+        ("opencode/1.0.5", "0.169.0"),  # not a version of Codex
+        ("codex_exec/0.1?x=1", "0.169.0"),
+        ("", "0.169.0"),
+    ],
+)
+def test_the_model_list_is_that_of_the_editors_own_version(agent: str, version: str) -> None:
+    asked = CODEX.models_request(ACCOUNT, {KIND: credential()}, (("user-agent", agent),), NOW)
+    assert asked is not None
+    assert asked.url == f"https://chatgpt.com/backend-api/codex/models?client_version={version}"
+
+
+def test_before_any_editor_was_seen_a_constant_stands_in() -> None:
+    for asked in (
+        CODEX.usage_request(ACCOUNT, {KIND: credential()}, (), NOW),
+        CODEX.models_request(ACCOUNT, {KIND: credential()}, (), NOW),
+    ):
+        assert asked is not None
+        assert dict(asked.headers)["user-agent"] == "codex_exec/0.169.0"
+
+
+@pytest.mark.parametrize("held", [{}, {KIND: credential(ttl_s=10)}], ids=["nothing", "about to expire"])
+def test_without_a_good_token_nobody_is_asked(held: dict[CredentialKind, Any]) -> None:
+    assert CODEX.usage_request(ACCOUNT, held, (), NOW) is None
+    assert CODEX.models_request(ACCOUNT, held, (), NOW) is None
+
+
+USAGE = {
+    "account_id": "ws-1",
+    "plan_type": "pro",
+    "rate_limit": {"primary_window": {"used_percent": 33, "limit_window_seconds": 18000, "reset_after_seconds": 60}},
+    "additional_rate_limits": [
+        {
+            "metered_feature": "codex_bengalfox",
+            "rate_limit": {"limit_reached": True, "primary_window": {"used_percent": 99, "reset_after_seconds": 60}},
+        }
+    ],
+}
+
+
+def test_usage_tells_windows_and_plan() -> None:
+    told = CODEX.read_usage(ACCOUNT, {KIND: credential()}, reply(200, USAGE), NOW)
+    assert isinstance(told, Usage)
+    assert {w.bucket: w.left for w in told.windows} == {"primary": pytest.approx(0.67), "codex_bengalfox/primary": 0.0}
+    assert (told.plan, told.credential) == ("pro", None)
+
+
+@pytest.mark.parametrize(
+    ("known", "workspace", "stated", "learnt"),
+    [
+        (False, None, "ws-1", "ws-1"),
+        (True, None, "ws-1", None),  # the login was made for another one, and keeps it
+        (False, "ws-ann", "ws-1", None),  # the token says so itself
+        (False, None, None, None),
+        (False, None, "ws 1\r\nx: y", None),  # no header can be made of it
+    ],
+)
+def test_an_unknown_workspace_is_learnt_from_the_payload(
+    known: bool, workspace: str | None, stated: str | None, learnt: str | None
+) -> None:
+    held = replace(
+        credential(),
+        token=access_token(workspace=workspace),
+        attributes={"account_id": "ws-ann"} if known else {"user_id": "user-ann"},
+    )
+    told = CODEX.read_usage(ACCOUNT, {KIND: held}, reply(200, {**USAGE, "account_id": stated}), NOW)
+    assert isinstance(told, Usage)
+    expected = replace(held, attributes={"user_id": "user-ann", "account_id": learnt}) if learnt else None
+    assert told.credential == expected
+
+
+def test_a_models_entry_is_kept_under_the_name_that_requests_use() -> None:
+    content = b'{"models": [{"slug":"gpt-x", "visibility":"hide"}, {"slug":""}, {}, 7, {"slug":"gpt-y"}]}'
+    assert CODEX.read_models(reply(200, content), NOW) == {
+        "gpt-x": b'{"slug":"gpt-x", "visibility":"hide"}',
+        "gpt-y": b'{"slug":"gpt-y"}',
+    }
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (reply(429, {}, retry_after="90"), NotTold("http-429", at(90))),
+        (reply(503, b"", retry_after="Wed, 01 Apr 2026 12:10:00 GMT"), NotTold("http-503", at(600))),
+        (reply(401, {}), NotTold("http-401")),
+    ],
+)
+def test_any_other_answer_is_none_and_says_when_to_come_back(answer: HttpReply, told: NotTold) -> None:
+    assert CODEX.read_usage(ACCOUNT, {KIND: credential()}, answer, NOW) == told
+    assert CODEX.read_models(answer, NOW) == told
+
+
+def test_what_cannot_be_read_is_said_so() -> None:
+    for content in (b"", b"[]", b"<html>", b'{"models": 7}'):
+        assert isinstance(CODEX.read_models(reply(200, content), NOW), NotTold)
+    assert CODEX.read_usage(ACCOUNT, {}, reply(200, b"<html>"), NOW) == NotTold("unreadable-usage")
+
+
+@given(st.binary(max_size=60))
+def test_no_answer_makes_it_raise(content: bytes) -> None:
+    CODEX.read_models(reply(200, content), NOW)
+    CODEX.read_usage(ACCOUNT, {KIND: credential()}, reply(200, content), NOW)
+
+
+# -- which limit served a request
+
+
+@pytest.mark.parametrize(
+    ("stated", "buckets"),
+    [
+        (None, None),
+        ("codex", ()),
+        ("Codex", ()),
+        ("codex_bengalfox", ("codex_bengalfox/primary", "codex_bengalfox/secondary")),
+        ("codex-bengalfox", ("codex_bengalfox/primary", "codex_bengalfox/secondary")),
+        ("premium", ("premium/primary", "premium/secondary")),  # without windows of that name it excludes nobody
+        ("", None),
+        ("a b", None),
+        ("x" * 65, None),
+    ],
+)
+def test_an_answer_names_the_limit_that_it_drew_on(stated: str | None, buckets: tuple[str, ...] | None) -> None:
+    assert CODEX.draws(Headers([("X-Codex-Active-Limit", stated)] if stated is not None else [])) == buckets
+
+
+def test_a_frame_names_it_in_its_headers() -> None:
+    frame = {"type": "error", "status": 429, "headers": {"X-Codex-Active-Limit": "codex_bengalfox"}, "error": {}}
+    found = CODEX.read_frame(SOCKET_FACTS, json.dumps(frame).encode(), NOW)
+    assert found.draws == ("codex_bengalfox/primary", "codex_bengalfox/secondary")

@@ -1,0 +1,52 @@
+"""An editor's list of models as it is lengthened on its way."""
+
+import json
+
+import pytest
+from mitmproxy import http
+
+from seatpool.providers.copilot import COPILOT
+from seatpool.proxy.answers import add_models
+
+OTHERS = {"b": b'{"id":"b"}'}
+
+
+def answer(status: int = 200, encoding: str = "identity", content: bytes = b'{"data":[{"id":"a"}]}') -> http.Response:
+    response = http.Response.make(status, b"", {"etag": 'W/"1"', "content-type": "application/json", "x-kept": "1"})
+    response.headers["content-encoding"] = encoding
+    response.content = content
+    return response
+
+
+@pytest.mark.parametrize("encoding", ["identity", "gzip", "br", "zstd"])
+def test_a_list_is_lengthened_in_the_encoding_that_it_came_in(encoding: str) -> None:
+    response = answer(encoding=encoding)
+    add_models(response, COPILOT, OTHERS)
+    assert json.loads(response.content or b"") == {"data": [{"id": "a"}, {"id": "b"}]}
+    assert response.headers["content-encoding"] == encoding
+    assert response.headers["content-length"] == str(len(response.raw_content or b""))
+    assert "etag" not in response.headers, "a client that keeps it would be told that nothing has changed"
+    assert response.headers["x-kept"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("response", "others"),
+    [
+        (answer(404), OTHERS),
+        (answer(304, content=b""), OTHERS),
+        (answer(content=b"<html>"), OTHERS),
+        (answer(content=b'{"data":[{"id":"b"}]}'), OTHERS),
+        (answer(), {}),
+    ],
+)
+def test_any_other_answer_stays_as_it_is(response: http.Response, others: dict[str, bytes]) -> None:
+    before = response.get_state()
+    add_models(response, COPILOT, others)
+    assert response.get_state() == before
+
+
+def test_what_streams_by_is_not_held_up() -> None:
+    response = answer()
+    response.stream = True
+    add_models(response, COPILOT, OTHERS)
+    assert response.content == b'{"data":[{"id":"a"}]}'

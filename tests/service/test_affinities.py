@@ -1,0 +1,118 @@
+"""Conversations stay where they are: over a restart, and in another process."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from seatpool.core.model import Affinity
+from seatpool.core.policy import Policy
+from seatpool.core.state import PoolState
+from seatpool.providers.base import Headers
+from seatpool.service.affinities import Affinities
+from seatpool.service.pool import Answered, PoolService
+from seatpool.service.trail import Assignment
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+from tests.service.test_pool import FACTS
+
+NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+POLICY = Policy(affinity_limit=100)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+@pytest.fixture
+def written() -> list[Affinity]:
+    return []
+
+
+@pytest.fixture
+def affinities(written: list[Affinity]) -> Affinities:
+    return Affinities(PoolState(), written.append)
+
+
+def test_a_conversation_is_written_at_once_then_every_minute_and_whenever_it_moves(
+    affinities: Affinities, written: list[Affinity]
+) -> None:
+    for second, account_id in [(0, 1), (1, 1), (59, 1), (60, 1), (61, 2), (62, 2), (63, 1)]:
+        affinities.note("talk", account_id, at(second), POLICY)
+    affinities.note(None, 1, at(99), POLICY)
+    assert written == [Affinity("talk", account_id, at(s)) for s, account_id in [(0, 1), (60, 1), (61, 2), (63, 1)]]
+
+
+def test_what_was_heard_is_not_written_again_within_the_minute(affinities: Affinities, written: list[Affinity]) -> None:
+    affinities.hear([Affinity("talk", 1, at(0))], POLICY)
+    affinities.note("talk", 1, at(59), POLICY)
+    assert written == []
+    affinities.note("talk", 1, at(60), POLICY)
+    assert len(written) == 1
+
+
+def test_what_was_heard_counts_where_nothing_newer_is_known(written: list[Affinity]) -> None:
+    state = PoolState()
+    affinities = Affinities(state, written.append)
+    affinities.note("talk", 1, at(10), POLICY)
+    affinities.hear([Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-86_400))], POLICY)
+    assert [state.owner(name, at(10)) for name in ("talk", "new", "over")] == [1, 3, None]
+    affinities.hear([Affinity("talk", 2, at(11))], POLICY)
+    assert state.owner("talk", at(11)) == 2
+
+
+def test_what_was_written_is_remembered_of_the_latest_alone(affinities: Affinities, written: list[Affinity]) -> None:
+    for number in range(300):
+        affinities.note(f"talk-{number}", 1, at(0), POLICY)
+    affinities.note("talk-299", 1, at(1), POLICY)
+    assert len(written) == 300
+    affinities.note("talk-0", 1, at(1), POLICY)
+    assert len(written) == 301
+
+
+@asynccontextmanager
+async def pool(store: Store, issuer: Issuer) -> AsyncIterator[PoolService]:
+    service = PoolService(store, issuer, Policy())
+    service.load()
+    try:
+        yield service
+    finally:
+        await service.stop()
+
+
+async def ask(service: PoolService, conversation: str) -> int:
+    trail = service.open("flow", replace(FACTS, conversation=conversation), Headers())
+    found = await service.assign(trail)
+    assert isinstance(found, Assignment)
+    service.served(trail, Answered(200, 1.0), Headers())
+    service.release(trail)
+    return found.account.id
+
+
+async def test_conversations_are_where_they_were_after_a_restart(store: Store, issuer: Issuer) -> None:
+    for number in range(5):
+        sign_in(store, issuer, f"person-{number}")
+    names = [f"talk-{n}" for n in range(15)]
+    async with pool(store, issuer) as first:
+        before = [await ask(first, name) for name in names]
+    assert len(set(before)) == 5
+    async with pool(store, issuer) as second:
+        assert [await ask(second, name) for name in reversed(names)] == before[::-1]
+
+
+async def test_another_process_hears_of_a_move(store: Store, issuer: Issuer) -> None:
+    people = [sign_in(store, issuer, f"person-{number}") for number in range(3)]
+    async with pool(store, issuer) as here:
+        here.start()
+        before = await ask(here, "talk")
+        moved = next(person.id for person in people if person.id != before)
+        with Store.open(store.url) as elsewhere:
+            later = datetime.now(UTC) + timedelta(seconds=1)
+            elsewhere.record(affinities=[Affinity("talk", moved, later)])
+        async with asyncio.timeout(5):
+            while here.knowledge.state.owner("talk", later) != moved:
+                await asyncio.sleep(0.02)
+        assert await ask(here, "talk") == moved
