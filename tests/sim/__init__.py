@@ -6,6 +6,7 @@ routing       what is asked of a way to choose; plain round-robin
 pool          the real core, called as `service/pool.py` calls it
 reference     the prior scorer of codex.md 8, the thing to beat
 measures      what is counted
+contestants   every way to choose, by name
 scenario      people, accounts and sizes, from a seed
 running       one run: every turn in its time
 """

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import exp, log, sqrt
 
-from tests.sim.scenario import World
+from tests.sim.scenario import BEGAN_S, World
 from tests.sim.upstream import Reply, Seat, Told
 from tests.sim.workload import Turn
 
@@ -53,7 +53,6 @@ class Reference:
 
     def __init__(self, made: World, sticky: Sticky = Sticky.ALWAYS) -> None:
         self._seats: list[Seat] = made.seats
-        self._began = 0.0
         self._sticky = sticky
         count = len(self._seats)
         self._rows: list[_Row | None] = [None] * count
@@ -89,8 +88,7 @@ class Reference:
     def _order(self, turn: Turn, now: float) -> list[int]:
         able = [place for place in range(len(self._seats)) if self._cooling[place] <= now]
         self._keep_rows(now)
-        rows = {place: self._row(place, now) for place in able}
-        known = {place: row for place, row in rows.items() if row is not None}
+        known = {place: row for place in able if (row := self._rows[place]) is not None}
         if len(known) < len(able):  # "quota cache warming": the stored order
             order = able
         else:
@@ -137,6 +135,7 @@ class Reference:
     # -- usage rows
 
     def _keep_rows(self, now: float) -> None:
+        """The poller has been round; and whatever ran out is fetched for all before anything goes on."""
         for place, row in enumerate(self._rows):
             active = now - self._used[place] < ACTIVE_S
             if row is not None and active and now - row.at > POLLED_AFTER_S:
@@ -146,9 +145,6 @@ class Reference:
             for place in range(len(self._seats)):
                 self._fetch(place, now)
 
-    def _row(self, place: int, now: float) -> _Row | None:
-        return self._rows[place]
-
     def _warm(self, now: float) -> None:
         """In the background, so that this request does not see it."""
         for place, row in enumerate(self._rows):
@@ -156,8 +152,6 @@ class Reference:
                 self._fetch(place, now)
 
     def _fetch(self, place: int, now: float) -> None:
-        from tests.sim.scenario import BEGAN_S
-
         self._rows[place] = _Row(self._seats[place].told(now - BEGAN_S), now)
 
     # -- scores
@@ -168,9 +162,14 @@ class Reference:
         weight = WEIGHTS.get(self._seats[place].plan, 1.0)
         age = now - row.at
         windows = [(1.0 - t.used_share, _span(t), max(t.resets_in_s - age, 0.0) or _span(t)) for t in row.told]
-        main = max(windows, key=lambda w: w[1])
-        factors = [_guard(w, main) for w in windows if w is not main]
-        return weight * _window_score(*main) * min(factors, default=1.0)
+        return weight * reduced(windows)
+
+
+def reduced(windows: list[tuple[float, float, float]]) -> float:
+    """The score of windows, each its share left, its span and the time to its reset; plans count once."""
+    main = max(windows, key=lambda w: w[1])
+    factors = [_guard(w, main) for w in windows if w is not main]
+    return _window_score(*main) * min(factors, default=1.0)
 
 
 def _window_score(left: float, span: float, ahead: float) -> float:

@@ -22,6 +22,12 @@ from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
 
 RESCORE_S = 120.0
 """Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
+TO_BEGIN = 2.0
+"""How much more an account is worth while one of its windows waits to be begun.
+
+By simulation: with twice as much, and all the more where it goes before everything (as in codex.md 8), conversations
+begin on accounts that have no room for them; with nothing, more is refused.
+"""
 BEGUN_S = 1800.0
 """A request that was to begin a window is given so long to show that it has (codex.md 8)."""
 FRESH = timedelta(seconds=60)
@@ -233,14 +239,16 @@ class PoolState:
         """An account of this pool as a strategy sees it, for a conversation of so many tokens that is not there yet."""
         found, moment = self.score(account_id, now), now.timestamp()
         used_at = self._used.get(account_id, 0.0)
+        dormant = self.dormancy is not Dormancy.DISABLED and _waits(found, used_at, moment)
+        merit = found.merit(self.affinity.load(account_id, moment) + tokens)
         return Candidate(
             self.accounts[account_id],
             found,
             used_at,
             self.in_flight[account_id],
             self._served.get(account_id, 0.0),
-            found.merit(self.affinity.load(account_id, moment) + tokens),
-            self.dormancy is not Dormancy.DISABLED and _waits(found, used_at, moment),
+            merit * TO_BEGIN if dormant else merit,
+            dormant,
         )
 
     def score(self, account_id: int, now: datetime) -> Score:

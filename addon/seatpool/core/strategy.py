@@ -3,8 +3,7 @@
 ===============  ======================================================================================
 strategy         first is
 ===============  ======================================================================================
-quota            one whose window waits to be begun, then the most useful capacity now for what goes on on it
-                 (`Score.merit`), then the lower priority number
+quota            the most useful capacity now for what goes on on it (`Score.merit`), then the lower priority number
 drain            whose quota resets first, so that least of it is lost
 round-robin      the least recently used
 least-busy       with the fewest requests in flight
@@ -51,7 +50,7 @@ class Candidate:
     served: float
     """Requests that it has served, divided by its weight."""
     merit: float = 0.0
-    """What it is worth to the conversation that it is a candidate for (`Score.merit`)."""
+    """What it is worth to the conversation that it is a candidate for (`Score.merit`), more if a window is to begin."""
     dormant: bool = False
     """It has a window that is to be begun."""
 
@@ -60,7 +59,7 @@ _TIER: Mapping[Keeping, int] = MappingProxyType({Keeping.EXPENDABLE: 0, Keeping.
 
 ORDER: Mapping[Strategy, Callable[[Candidate], Rank]] = MappingProxyType(
     {
-        Strategy.QUOTA: lambda c: (not c.dormant, -round(c.merit, 3), c.account.priority, c.used_at),
+        Strategy.QUOTA: lambda c: (-round(c.merit, 3), c.account.priority, c.used_at),
         Strategy.DRAIN: lambda c: (c.score.resets_at or float("inf"), c.account.priority, c.used_at),
         Strategy.ROUND_ROBIN: lambda c: (c.used_at,),
         Strategy.LEAST_BUSY: lambda c: (c.in_flight, c.used_at),
