@@ -46,7 +46,10 @@ def test_help_has_examples() -> None:
 
 def test_ctrl_c_ends_it_cleanly() -> None:
     running = subprocess.Popen(
-        [sys.executable, SIMULATE, "--weeks", "0.15", "--people", "20"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [sys.executable, SIMULATE, "--weeks", "0.15", "--people", "20"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     try:
         assert running.stderr is not None
