@@ -50,7 +50,11 @@ class Answers(asyncio.Protocol):
             self._answer(head)
 
     def _answer(self, head: bytes) -> None:
-        kind = Kind(_header(head, b"x-bench").decode())
+        asked = _header(head, b"x-bench").decode()
+        if not asked:  # the pool's own questions: it has to do without an answer
+            self._transport.write(wire.NOT_FOUND)
+            return
+        kind = Kind(asked)
         if kind is Kind.WHO:
             self._transport.write(wire.who(_header(head, b"authorization").decode()))
             return

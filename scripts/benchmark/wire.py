@@ -91,6 +91,9 @@ def who(authorization: str) -> bytes:
     return _head(200, "application/json", len(body)) + body
 
 
+NOT_FOUND = b"HTTP/1.1 404 Not Found\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}"
+
+
 def refusal() -> bytes:
     """A spent limit (codex.md 3.3)."""
     error = {"type": "usage_limit_reached", "message": "The usage limit has been reached", "resets_in_seconds": 3600}

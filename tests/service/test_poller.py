@@ -372,6 +372,8 @@ async def test_the_union_is_of_usable_accounts_and_the_first_to_be_asked_words_i
     accounts = [sign_in(store, issuer, name) for name in ("alice", "bob", "carol")]
     bench = Bench(store, issuer, policy=Policy(poll_usage=False, union_models=True))
     await bench.look(*accounts)
+    assert issuer.times("models") == 2, "two at a time, however many are in use"
+    await bench.look(*accounts)
     assert set(bench.models.union(CODEX)) == {"a", "b", "c"}
     assert bench.models.union(COPILOT) == {}
     bench.knowledge.state.put(replace(accounts[2], paused=True), datetime.now(UTC))

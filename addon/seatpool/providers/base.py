@@ -15,7 +15,7 @@ from seatpool.core.outcome import Outcome
 
 
 class HeaderView(Protocol):
-    """Case-insensitive headers: mitmproxy's, httpx's and `Headers` below all fit."""
+    """Case-insensitive headers: mitmproxy's and `Headers` below both fit."""
 
     @overload
     def get(self, key: str) -> str | None: ...

@@ -3,7 +3,6 @@
 Lists of models are kept in memory alone: each process asks for its own, some few times a day.
 """
 
-import asyncio
 import logging
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,6 +12,7 @@ from seatpool.core.model import Account, Credential, ProviderName
 from seatpool.core.policy import Policy
 from seatpool.providers.base import ClientHeaders, Held, HttpReply, HttpRequest, Models, NotTold, Provider
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
 from seatpool.store import Store, Superseded
 
@@ -82,7 +82,7 @@ class UsageErrand:
 
     async def told_already(self, account: Account, now: datetime) -> bool:
         """Read what others have stored: it may be newer than what has come here by itself."""
-        stored = await asyncio.to_thread(self._store.windows, account.id)
+        stored = await aside(self._store.windows, account.id)
         self._knowledge.state.observe(account.id, stored, now)
         return any(now - window.observed_at < REVALIDATE for window in stored)
 
@@ -99,7 +99,7 @@ class UsageErrand:
 
     async def _complete(self, account: Account, credential: Credential) -> None:
         try:
-            stored = await asyncio.to_thread(
+            stored = await aside(
                 self._store.save_credential, account.id, credential, now=utcnow(), expected=credential.generation
             )
         except Superseded:

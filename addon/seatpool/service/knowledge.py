@@ -19,6 +19,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
 from seatpool.service.affinities import Affinities
 from seatpool.service.probes import Probes
+from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Lifted, Writer
 from seatpool.store import Changes, Store, StoreError
@@ -64,7 +65,7 @@ class Knowledge:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
         await self.drain_probes()
-        await asyncio.to_thread(self._writer.close)
+        await aside(self._writer.close)
 
     async def drain_probes(self) -> None:
         """Wait until the rights to try cooldowns that are being asked for were given or not."""
@@ -135,7 +136,7 @@ class Knowledge:
             reason,
         )
         try:
-            await asyncio.to_thread(self._store.cool, cooldown)
+            await aside(self._store.cool, cooldown)
         except StoreError as error:  # memory knows; a database that is away must not cost the request
             logger.warning(
                 "account=%s action=cooldown-not-stored reason=%s: %s", account.name, type(error).__name__, error
@@ -146,7 +147,7 @@ class Knowledge:
         self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
         try:
-            await asyncio.to_thread(self._store.disable, account.id, reason, utcnow())
+            await aside(self._store.disable, account.id, reason, utcnow())
         except StoreError as error:
             logger.warning(
                 "account=%s action=disable-not-stored reason=%s: %s", account.name, type(error).__name__, error
@@ -157,7 +158,7 @@ class Knowledge:
         if plan is None or plan == self.state.accounts.get(account.id, account).plan:
             return
         try:
-            self.state.put(await asyncio.to_thread(self._store.set_plan, account.id, plan), utcnow())
+            self.state.put(await aside(self._store.set_plan, account.id, plan), utcnow())
         except StoreError as error:
             logger.warning("account=%s action=plan-not-stored reason=%s", account.name, type(error).__name__)
 
@@ -167,7 +168,7 @@ class Knowledge:
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S)
             try:
-                changes = await asyncio.to_thread(self._store.news, self._revision)
+                changes = await aside(self._store.news, self._revision)
                 if changes.revision != self._revision:
                     self._take(changes)
                     await self._vault.catch_up(changes.generations)
@@ -190,7 +191,7 @@ class Knowledge:
 
     async def _prune(self) -> None:
         self._pruned_at = utcnow()
-        await asyncio.to_thread(self._store.prune, before=self._pruned_at - KEPT)
+        await aside(self._store.prune, before=self._pruned_at - KEPT)
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()

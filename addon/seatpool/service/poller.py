@@ -20,6 +20,7 @@ from seatpool.service.credentials import Credentials
 from seatpool.service.errands import Errand
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import Sender
+from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
 from seatpool.store import Store, StoreError
@@ -28,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 ACTIVE = timedelta(minutes=5)
 """An account that has served within this time is in use (codex.md 8)."""
+AT_ONCE = 2
+"""Questions under way. With a look every ten seconds that is a dozen in a minute, however many accounts there are."""
 JITTER_S = 30
 """Up to so much later than it could be, so that processes and accounts do not ask all at once."""
 LOOK_AGAIN = timedelta(seconds=30)
@@ -95,7 +98,12 @@ class Poller:
 
     def _look_after(self, errand: Errand, account: Account, now: datetime) -> None:
         key = (errand.name, account.id)
-        if key in self._running or self._waits.get(key, now) > now or not errand.due(account, now, self._jitter(key)):
+        if (
+            len(self._running) >= AT_ONCE
+            or key in self._running
+            or self._waits.get(key, now) > now
+            or not errand.due(account, now, self._jitter(key))
+        ):
             return
         task = asyncio.create_task(self._go(errand, account, now), name=f"seatpool {errand.name}")
         self._running[key] = task
@@ -138,7 +146,7 @@ class Poller:
         reply = await self._transport.send(request)
         problem = await errand.take(provider, account, held, reply)
         if problem is None and not errand.shared:
-            await asyncio.to_thread(self._store.release, _lease(key), self._owner)
+            await aside(self._store.release, _lease(key), self._owner)
         return problem or True
 
     async def _back_off(self, errand: Errand, account: Account, problem: NotTold) -> None:
@@ -155,7 +163,7 @@ class Poller:
             await self._lease(key, now, until)
 
     async def _lease(self, key: Key, now: datetime, until: datetime) -> bool:
-        return await asyncio.to_thread(self._store.acquire, _lease(key), self._owner, now=now, until=until)
+        return await aside(self._store.acquire, _lease(key), self._owner, now=now, until=until)
 
 
 def _lease(key: Key) -> str:

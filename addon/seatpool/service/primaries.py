@@ -17,6 +17,7 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential
 from seatpool.providers.base import HeaderView, ImportedLogin, Provider, RequestFacts
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.threads import aside
 from seatpool.service.trail import Own
 from seatpool.service.vault import Vault
 from seatpool.store import Store, StoreError
@@ -136,7 +137,7 @@ class Primaries:
         return None
 
     async def _join(self, login: ImportedLogin) -> Account:
-        account, added = await asyncio.to_thread(
+        account, added = await aside(
             self._store.save_login,
             provider=login.provider,
             identity=login.identity or "",
@@ -180,7 +181,7 @@ class Primaries:
         logger.info("account=%s action=forgotten reason=%s", account.name, reason)
         self._knowledge.state.forget(account_id)
         try:
-            await asyncio.to_thread(self._store.forget, account_id)
+            await aside(self._store.forget, account_id)
         except StoreError as error:
             logger.warning("account=%s action=not-forgotten reason=%s", account.name, type(error).__name__)
 

@@ -14,6 +14,7 @@ from seatpool.clock import utcnow
 from seatpool.core.evidence import refuted
 from seatpool.core.model import Cooldown, Scope
 from seatpool.core.state import PoolState
+from seatpool.service.threads import aside
 from seatpool.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ class Probes:
         scope = cooldown.scope
         key = f"probe:{cooldown.account_id}:{scope.kind}:{scope.value}"
         try:
-            ours = await asyncio.to_thread(self._store.acquire, key, self._owner, now=utcnow(), until=cooldown.until)
+            ours = await aside(self._store.acquire, key, self._owner, now=utcnow(), until=cooldown.until)
         except StoreError as error:  # another process may be trying it: then nobody does
             logger.warning("action=no-probe reason=%s: %s", type(error).__name__, error)
             return

@@ -28,6 +28,7 @@ from seatpool.providers.base import (
     Reread,
     Why,
 )
+from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
 from seatpool.store import Lease, Store, StoreUnavailable, Superseded
@@ -122,14 +123,14 @@ class Refresher:
         lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
             now = utcnow()
-            taken = await asyncio.to_thread(
+            taken = await aside(
                 self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)
             )
             held = await self._vault.held(account.id, again=True)
             found = held.get(kind)
             if found is not None and not _same(found, stale) and provider.ready(found, utcnow()):
                 if taken:
-                    await asyncio.to_thread(self._store.release, lease.key, lease.owner)
+                    await aside(self._store.release, lease.key, lease.owner)
                 return Renewed(found)
             if taken:
                 break
@@ -137,7 +138,7 @@ class Refresher:
         over = asyncio.Event()
         beating = asyncio.create_task(self._beat(lease, over))
         try:
-            barred = await asyncio.to_thread(self._barred, account, kind)
+            barred = await aside(self._barred, account, kind)
             if barred is not None:
                 return barred
             result = await self._drive(provider, RenewalNeed(account, kind, held, client_headers, why), lease)
@@ -149,7 +150,7 @@ class Refresher:
         finally:
             over.set()
             await beating  # one that is under way would take the lease again, behind our back
-            await asyncio.to_thread(self._store.release, lease.key, lease.owner)
+            await aside(self._store.release, lease.key, lease.owner)
 
     def _barred(self, account: Account, kind: CredentialKind) -> RenewalRefused | None:
         """What whoever had the lease before was told: it counts for everybody, as long as it counts."""
@@ -171,7 +172,7 @@ class Refresher:
             except TimeoutError:
                 now = utcnow()
             try:
-                await asyncio.to_thread(
+                await aside(
                     self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)
                 )
             except StoreUnavailable as error:
@@ -202,7 +203,7 @@ class Refresher:
                     case Keep():
                         generation = (await self._keep(account, step.credential, generation, None)).generation
                     case Reread():
-                        said = await asyncio.to_thread(_read_file, step.path)
+                        said = await aside(_read_file, step.path)
                     case HttpRequest():
                         said = await self._ask(provider, account, step)
         except Superseded:
@@ -238,7 +239,7 @@ class Refresher:
             return credential
         for attempt in range(STORE_ATTEMPTS):
             try:
-                credential = await asyncio.to_thread(
+                credential = await aside(
                     self._store.save_credential,
                     account.id,
                     credential,

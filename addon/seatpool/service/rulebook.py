@@ -17,6 +17,7 @@ from seatpool.core.model import ProviderName
 from seatpool.core.rulefile import Mistake, RuleMistakes, read
 from seatpool.core.rules import NO_RULES, Asked, Deciding, Rule, Rules
 from seatpool.providers.base import RequestFacts
+from seatpool.service.threads import aside
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class RuleBook:
             await asyncio.sleep(LOOK_EVERY_S)
             path = self.path
             try:
-                rules = await asyncio.to_thread(self.look)
+                rules = await aside(self.look)
             except RulesError as error:
                 logger.warning("action=rules-kept reason=%s", error)
             except Exception:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 
 from seatpool.core.model import Credential, CredentialKind
+from seatpool.service.threads import aside
 from seatpool.store import Store
 
 
@@ -17,7 +18,7 @@ class Vault:
 
     async def warm(self) -> None:
         """Read everything at once, so that an account's first request need not."""
-        for account_id, stored in (await asyncio.to_thread(self._store.every_credential)).items():
+        for account_id, stored in (await aside(self._store.every_credential)).items():
             self._held.setdefault(account_id, stored)
 
     def get(self, account_id: int, kind: CredentialKind) -> Credential | None:
@@ -43,7 +44,7 @@ class Vault:
         """One look at the store serves everybody who asks while it is under way."""
         reading = self._reading.get(account_id)
         if reading is None:
-            reading = asyncio.ensure_future(asyncio.to_thread(self._store.credentials, account_id))
+            reading = asyncio.ensure_future(aside(self._store.credentials, account_id))
             self._reading[account_id] = reading
             reading.add_done_callback(lambda _: self._reading.pop(account_id, None))
         return dict(await asyncio.shield(reading))
