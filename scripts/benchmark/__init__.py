@@ -5,6 +5,7 @@ wire          the requests, the answers and how their ends are told: bytes made 
 upstream      the server behind everything, a process of its own
 client        connections that ask and time the answers
 field         the private network, the upstream, the proxies and their databases
+choosing      one choice of an account, by the core alone
 measures      the rounds
 results       ratios, tables, JSON
 main          arguments, progress, and the end

@@ -3,9 +3,10 @@
 import sys
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parents[2])  # the repository, for `tests` and this package
+root = Path(__file__).resolve().parents[2]
+sys.path[:1] = [str(root), str(root / "addon")]  # the repository, for `tests` and this package, and the product
 
-from scripts.benchmark.main import main  # noqa: E402 # the line above has to come first
+from scripts.benchmark.main import main  # noqa: E402 # the lines above have to come first
 
 if __name__ == "__main__":
     sys.exit(main())

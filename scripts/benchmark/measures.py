@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from scripts.benchmark.choosing import CHOICES_US, choice_us
 from scripts.benchmark.client import Broken, Connection, Group, Target
 from scripts.benchmark.field import Field, Proxy, forgive
 from scripts.benchmark.plan import Plan
@@ -55,6 +56,8 @@ class Measured:
     """Requests that each proxy had answered then, at least."""
     stream_kb: dict[str, float] = field(default_factory=dict)
     """Per open stream."""
+    choice_us: dict[int, float] = field(default_factory=dict)
+    """One choice of an account, by how many there are."""
     crowd: dict[str, list[Round]] = field(default_factory=dict)
     """Of small answers: `few` and `crowd`."""
 
@@ -75,6 +78,7 @@ class Bench:
 
     async def run(self) -> Measured:
         """Measure everything, in the order in which it disturbs least."""
+        self.choices()
         bare, pool = await self.starts()
         await self.warm(bare, pool)
         await self.load(bare, pool)
@@ -85,6 +89,12 @@ class Bench:
             proxy.program.stop()
         await self.crowd()
         return self.seen
+
+    def choices(self) -> None:
+        """In this process, while nothing else runs."""
+        for accounts in CHOICES_US:
+            self._say(f"choice: {accounts} accounts, by nothing but the core")
+            self.seen.choice_us[accounts] = choice_us(accounts)
 
     async def starts(self) -> tuple[Proxy, Proxy]:
         """Start both several times; they stay up after the last."""

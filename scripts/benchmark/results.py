@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
+from scripts.benchmark.choosing import CHOICES_US
 from scripts.benchmark.client import percentile
 from scripts.benchmark.measures import FEW, LOADED, Measured, Round
 from scripts.benchmark.plan import Plan
@@ -61,6 +62,9 @@ def goals(seen: Measured, plan: Plan) -> list[Goal]:
         (f"memory after {seen.served} requests", *_both(seen.served_kb, float), lambda kb: f"{kb / 1024:.0f} MB", 1.25),
         (f"memory per stream, {plan.streams} open", *_both(seen.stream_kb, float), lambda kb: f"{kb:.0f} kB", 1.1),
     )
+    for accounts, must_us in CHOICES_US.items():
+        took = seen.choice_us[accounts]
+        found.append(Goal(f"choice among {accounts}", f"{must_us:.0f} us", f"{took:.1f} us", took / must_us, 1.0))
     found += [Goal(n, show(bare), show(pool), _ratio(pool, bare), must) for n, bare, pool, show, must in pairs]
     return found
 

@@ -1,22 +1,29 @@
 """Who is chosen: eligible accounts in the strategy's order, equals in turn; conversations stay."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seatpool.core.affinity import Sticking
 from seatpool.core.model import (
     WHOLE_ACCOUNT,
     Account,
     Cooldown,
+    Keeping,
     ProviderName,
     QuotaWindow,
     Scope,
     ScopeKind,
 )
+from seatpool.core.policy import Policy
 from seatpool.core.selection import RENEWAL, Demand, Exhausted, Selection, select
 from seatpool.core.state import PoolState
-from seatpool.core.strategy import Strategy, rank
+from seatpool.core.strategy import Dormancy, Strategy, rank
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CODEX = Demand(ProviderName.CODEX)
@@ -209,3 +216,157 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
         assert len(ready) == len(expected)
         ranks = [rank(Strategy.QUOTA, state.candidate(i, now)) for i in ready]
         assert ranks == sorted(ranks)
+
+
+# -- what a warm cache counts
+
+WEEK_S = 7 * 24 * 3600
+
+
+def weekly(left: float, *, at: datetime = NOW) -> QuotaWindow:
+    return QuotaWindow("secondary", left, at, "header", length_s=WEEK_S, resets_at=NOW + timedelta(days=3.5))
+
+
+def talking(left: float, other: float, *, policy: Policy | None = None, tokens: int = 50_000, **more: Any) -> PoolState:
+    """A conversation on account 1, which has `left`; account 2 has `other`."""
+    state = pool(account(1), account(2))
+    state.follow(policy or Policy(), NOW)
+    state.put(replace(account(1), **more), NOW)
+    state.observe(1, [weekly(left)], NOW)
+    state.observe(2, [weekly(other)], NOW)
+    state.remember("talk", 1, NOW, 86_400, 10, cached_tokens=tokens)
+    return state
+
+
+TALK = Demand(ProviderName.CODEX, conversation="talk")
+SOON, LATE = NOW + timedelta(seconds=60), NOW + timedelta(minutes=5)
+
+
+@pytest.mark.parametrize(
+    ("left", "policy", "now", "expected"),
+    [
+        (0.30, Policy(), SOON, 1),  # a third of the quota is no reason to read 50,000 tokens again
+        (0.30, Policy(), LATE, 2),  # the cache is gone: as free as a new one
+        (0.30, Policy(affinity=Sticking.ALWAYS), SOON, 1),
+        (0.30, Policy(affinity=Sticking.ALWAYS), LATE, 2),
+        (0.30, Policy(affinity=Sticking.DISABLED), SOON, 2),
+        (0.30, Policy(affinity_strength=0.0), SOON, 2),
+        (0.00, Policy(), SOON, 2),  # known to be empty
+        (0.00, Policy(affinity=Sticking.ALWAYS), SOON, 2),
+        (0.30, Policy(strategy=Strategy.ROUND_ROBIN), SOON, 1),
+        (0.00, Policy(rotate_on_limit=False), SOON, 1),  # a limit moves nobody
+    ],
+)
+def test_a_conversation_stays_while_that_is_cheaper(left: float, policy: Policy, now: datetime, expected: int) -> None:
+    assert chosen(talking(left, 0.9, policy=policy), TALK, now) == expected
+
+
+def test_few_tokens_are_read_again_where_the_owner_has_next_to_nothing_left() -> None:
+    assert chosen(talking(0.01, 0.9, tokens=100), TALK, SOON) == 2
+    assert chosen(talking(0.01, 0.9, tokens=100_000), TALK, SOON) == 1
+
+
+def test_nobody_is_glued_to_a_preserved_account() -> None:
+    assert chosen(talking(0.9, 0.1, keeping=Keeping.PRESERVED), TALK, SOON) == 2
+
+
+def test_what_only_its_owner_can_read_stays_while_the_owner_is_available() -> None:
+    bound = replace(TALK, bound=True)
+    for state in (talking(0.0, 0.9), talking(0.3, 0.9, policy=Policy(affinity=Sticking.DISABLED))):
+        assert chosen(state, bound, SOON) == chosen(state, bound, NOW + timedelta(hours=23)) == 1
+        state.cool(cooldown(1, 10), SOON)
+        assert chosen(state, bound, SOON) == 2
+
+
+def test_new_conversations_go_where_less_is_going_on() -> None:
+    state = pool(account(1), account(2))
+    for id_ in (1, 2):
+        state.observe(id_, [weekly(0.5)], NOW)
+    first = chosen(state)
+    assert first is not None
+    state.remember("talk", first, NOW, 86_400, 10, cached_tokens=50_000)
+    assert chosen(state) == 3 - first
+
+
+def test_a_heavy_conversation_goes_where_there_is_room_and_a_light_one_where_quota_lasts_longest() -> None:
+    state = pool(account(1), account(2))
+    state.put(replace(account(2), plan="pro"), NOW)
+    state.observe(1, [weekly(1.0)], NOW)
+    state.observe(2, [weekly(0.4)], NOW)
+    state.remember("heavy", 3, NOW - timedelta(hours=1), 86_400, 10, cached_tokens=150_000)
+    state.remember("light", 3, NOW - timedelta(hours=1), 86_400, 10, cached_tokens=1_000)
+    assert chosen(state, Demand(ProviderName.CODEX, conversation="heavy")) == 2
+    assert chosen(state, Demand(ProviderName.CODEX, conversation="light")) == 1
+
+
+def untouched(at: datetime) -> QuotaWindow:
+    return QuotaWindow("primary", 1.0, at, "usage", length_s=5 * 3600, resets_at=at + timedelta(hours=5))
+
+
+@pytest.mark.parametrize(
+    ("dormancy", "new", "warm"),
+    [(Dormancy.NEW_SESSION_ONLY, 2, 1), (Dormancy.ALWAYS, 2, 2), (Dormancy.DISABLED, 1, 1)],
+)
+def test_a_window_that_begins_with_its_first_use_is_begun_once(dormancy: Dormancy, new: int, warm: int) -> None:
+    state = talking(0.5, 0.4, policy=Policy(dormancy=dormancy), tokens=1_000)
+    state.observe(1, [replace(untouched(NOW), left=0.9, resets_at=NOW + timedelta(hours=4.5))], NOW)
+    state.observe(2, [untouched(NOW)], NOW)
+    assert (chosen(state), chosen(state, TALK)) == (new, warm)
+    state.use(2, NOW)
+    assert chosen(state, now=SOON) == 1, "asked for already; the answer will tell"
+
+
+# -- properties
+
+KNOWN = st.tuples(
+    st.floats(0, 1),  # left of the week
+    st.floats(0, 1),  # left of five hours
+    st.sampled_from(["plus", "pro", None]),
+    st.sampled_from(["free", "cooling", "paused", "forbidden", "tried"]),
+    st.integers(0, 3),  # conversations that are going on
+)
+
+
+def state_of(accounts: list[tuple[int, tuple[float, float, str | None, str, int]]]) -> PoolState:
+    state = PoolState()
+    for id_, (week, short, plan, fate, talks) in accounts:
+        state.put(replace(account(id_, paused=fate == "paused"), plan=plan), NOW)
+        hours = QuotaWindow("primary", short, NOW, "header", length_s=5 * 3600, resets_at=NOW + timedelta(hours=2))
+        state.observe(id_, [weekly(week), hours], NOW)
+        if fate == "cooling":
+            state.cool(cooldown(id_, 10), NOW)
+        for number in range(talks):
+            state.remember(f"{id_}-{number}", id_, NOW, 86_400, 100, cached_tokens=20_000)
+    return state
+
+
+@given(st.lists(KNOWN, min_size=1, max_size=6), st.randoms(), st.sampled_from([None, "1-0", "2-0"]))
+def test_the_chosen_account_is_free_and_the_same_in_whatever_order_accounts_came(
+    known: list[tuple[float, float, str | None, str, int]], random: Random, conversation: str | None
+) -> None:
+    accounts = list(enumerate(known, 1))
+    fates = {id_: each[3] for id_, each in accounts}
+    allowed = frozenset(id_ for id_, fate in fates.items() if fate != "forbidden")
+    tried = frozenset(id_ for id_, fate in fates.items() if fate == "tried")
+    demand = Demand(ProviderName.CODEX, conversation=conversation, only=allowed)
+    found = chosen(state_of(accounts), demand, NOW, tried)
+    assert (found is None) is ("free" not in fates.values())
+    assert found is None or fates[found] == "free"
+    random.shuffle(accounts)
+    assert chosen(state_of(accounts), demand, NOW, tried) == found
+
+
+@given(st.lists(KNOWN, min_size=2, max_size=5), st.integers(0, 4), st.floats(0, 1), st.floats(0, 1))
+def test_more_quota_never_ranks_lower(
+    known: list[tuple[float, float, str | None, str, int]], which: int, more: float, more_short: float
+) -> None:
+    accounts = list(enumerate(known, 1))
+    id_, (week, short, *rest) = accounts[which % len(accounts)]
+    better = list(accounts)
+    better[id_ - 1] = (id_, (week + (1 - week) * more, short + (1 - short) * more_short, *rest))
+
+    def place(state: PoolState) -> int:
+        ids = [a.id for a in state.ready(ProviderName.CODEX, NOW)]
+        return ids.index(id_) if id_ in ids else 99
+
+    assert place(state_of(better)) <= place(state_of(accounts))

@@ -14,7 +14,7 @@ from tests.store.made import at, attempt, sign_in, window
 def contender(account_id: int, *bars: Bar, resets_at: float | None = None) -> Contender:
     account = Account(account_id, ProviderName.CODEX, "", "", "", 7, keeping=Keeping.PRESERVED)
     score = Score(12.3456, Standing.LIMITED, "secondary", "primary", 0.25, stale=True, resets_at=resets_at)
-    return Contender(Candidate(account, score, 1.5, 2, 3.25), bars, preferred=True)
+    return Contender(Candidate(account, score, 1.5, 2, 3.25, 0.75, dormant=True), bars, preferred=True)
 
 
 def choice(flow_id: str = "flow-1", account_id: int | None = None, seconds: float = 0, number: int = 1) -> Choice:

@@ -14,7 +14,7 @@ from seatpool.cli.spans import ago, closely
 from seatpool.core.explain import AFFINITY, EXHAUSTED, Bar, BarKind, Choice, Contender, would_choose
 from seatpool.core.model import Attempt
 from seatpool.core.scoring import Score, Standing
-from seatpool.core.strategy import Strategy
+from seatpool.core.strategy import Candidate, Strategy
 
 SHORT = 8
 """Characters of a request's id that log lines show."""
@@ -99,18 +99,18 @@ def _headline(choice: Choice, names: Mapping[int, str]) -> str:
 
 def _candidates(choice: Choice, names: Mapping[int, str]) -> Table:
     table = Table("account", "score", "by", "why", box=None)
-    for account_id, score, why in rows(choice):
-        table.add_row(*map(escape, (_name(account_id, names), f"{score.value:.2f}", _windows(score), why)))
+    for candidate, why in rows(choice):
+        shown = _name(candidate.account.id, names), f"{candidate.merit:.2f}", _windows(candidate.score), why
+        table.add_row(*map(escape, shown))
     return table
 
 
-def rows(choice: Choice) -> Iterator[tuple[int, Score, str]]:
-    """Account, score, and in words why it was chosen or was not."""
+def rows(choice: Choice) -> Iterator[tuple[Candidate, str]]:
+    """The account, and in words why it was chosen or was not."""
     place = 0
     for each in choice.contenders:
-        account_id, score = each.candidate.account.id, each.candidate.score
         place += not each.bars
-        yield account_id, score, _why(choice, each, place)
+        yield each.candidate, _why(choice, each, place)
 
 
 def _why(choice: Choice, each: Contender, place: int) -> str:
@@ -196,7 +196,7 @@ def as_json(story: Story, names: Mapping[int, str]) -> dict[str, Any]:
 
 
 def _choice_json(choice: Choice, names: Mapping[int, str]) -> dict[str, Any]:
-    words = [why for _, _, why in rows(choice)]
+    words = [why for _, why in rows(choice)]
     return {
         "attempt": choice.number,
         "decided_at": choice.decided_at.isoformat(),
@@ -214,7 +214,8 @@ def _candidate_json(each: Contender, why: str, names: Mapping[int, str]) -> dict
     score = each.candidate.score
     return {
         "account": names.get(each.candidate.account.id),
-        "score": score.value,
+        "score": each.candidate.merit,
+        "begins_a_window": each.candidate.dormant,
         "standing": score.standing.value,
         "window": score.main,
         "guard": score.guard,

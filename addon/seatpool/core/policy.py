@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from seatpool.core.strategy import Strategy
+from seatpool.core.affinity import Sticking
+from seatpool.core.strategy import Dormancy, Strategy
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,12 @@ class Policy:
     """False: a limited account's refusal is the editor's to see, and no cooldown follows from it."""
     strategy: Strategy = Strategy.QUOTA
     """In which order accounts are asked."""
+    affinity: Sticking = Sticking.AUTO
+    """How much a warm prompt cache counts against another account's quota."""
+    affinity_strength: float = 1.0
+    """By what that is multiplied."""
+    dormancy: Dormancy = Dormancy.NEW_SESSION_ONLY
+    """When a request begins a window that begins with its first use."""
     learn: bool = True
     """The accounts that editors are signed in with serve as well."""
     poll_usage: bool = True
@@ -48,8 +55,8 @@ class Policy:
     longest_cooldown_s: float = 35 * 24 * 3600.0
     """No window is longer than a month; a later deadline is a unit mistaken."""
 
-    affinity_ttl_s: float = 3600.0
-    """A conversation stays where it is while it goes on: its reasoning may be readable there alone (codex.md 2.3)."""
+    affinity_ttl_s: float = 24 * 3600.0
+    """For so long is remembered who owns a conversation that only its owner can read (codex.md 2.3, copilot.md 4)."""
     affinity_limit: int = 10_000
     """Conversations remembered; the oldest are forgotten first."""
 

@@ -33,6 +33,13 @@ HEALTH_PENALTY = 0.18
 LITTLE = 0.03
 """Below this share a guard falls off in proportion to what is left."""
 LEAST = 1e-6
+ROOM_TOKENS = 12_000.0
+"""Tokens of conversations that halve the merit of the smallest paid plan, all of whose quota is left.
+
+By simulation: with a third and with three times as much, more is refused and more is read again.
+"""
+UNTOUCHED_S = 60.0
+"""A window of which nothing is used and which ends a whole length from now, within this, has not begun."""
 
 STALE_AFTER_S = 3600.0
 """What was seen longer ago is still the best that is known, and is marked (codex.md 8: stale up to an hour)."""
@@ -83,6 +90,23 @@ class Score:
     """Nothing that counts was seen within the policy's hour."""
     resets_at: float | None = None
     """When the first of the limited windows resets, in seconds since the epoch."""
+    weight: float = 1.0
+    """What the plan has multiplied it by."""
+    room: float = 1.0
+    """Share left of the window that has least."""
+    pace: float = 1.0
+    """Share left over share of time left in the window that leads, times `factor`: above 1.0 it lasts too long."""
+    untouched_since: float | None = None
+    """Since when, in seconds since the epoch, a window waits for its first use to begin, as far as is known; begun now,
+    it will have reset the sooner."""
+
+    def merit(self, load: float) -> float:
+        """What an account is worth to a conversation, where `load` tokens of conversations would go on on it with it.
+
+        The plan counts by how much goes into it, not by how much of it there is: accounts that are used in step with
+        their time, large or small, all stay available, while a heavy conversation finds too little room in a small one.
+        """
+        return self.pace / (1.0 + load / (ROOM_TOKENS * self.weight**2 * max(self.room, LEAST)))
 
 
 class _Window(NamedTuple):
@@ -95,6 +119,8 @@ class _Window(NamedTuple):
     """Until it resets."""
     told: bool
     """Upstream has named that moment, and it is still to come."""
+    since: float
+    """When it was seen so, or has reset; seconds since the epoch."""
 
 
 def score(
@@ -119,20 +145,34 @@ def score(
     if not limited:
         untouched = window_score(1.0, UNKNOWN_S, UNKNOWN_S, weight)
         if unlimited is None:
-            return Score(untouched, Standing.UNKNOWN)
+            return Score(untouched, Standing.UNKNOWN, weight=weight, untouched_since=moment)
         # Nothing is lost by using it now or later: before what is to be spared, behind what would be lost.
-        return Score(untouched * 2, Standing.UNLIMITED, unlimited, stale=stale)
+        return Score(untouched * 2, Standing.UNLIMITED, unlimited, stale=stale, weight=weight, pace=2.0)
     resets_at = min((moment + w.ahead for w in limited if w.told), default=None)
     spent = min((w.bucket for w in limited if w.left <= 0.0), default=None)
     if spent is not None:
-        return Score(0.0, Standing.EXHAUSTED, spent, stale=stale, resets_at=resets_at)
+        return Score(
+            0.0, Standing.EXHAUSTED, spent, stale=stale, resets_at=resets_at, weight=weight, room=0.0, pace=0.0
+        )
     main = max(limited, key=_longest)
     factor, guard = 1.0, ""
     for window in limited:
         if window is not main:
             factor, guard = min((factor, guard), (_guard(window, main), window.bucket))
     value = window_score(main.left, main.span, main.ahead, weight) * factor
-    return Score(value, Standing.LIMITED, main.bucket, guard or None, factor, stale, resets_at)
+    return Score(
+        value,
+        Standing.LIMITED,
+        main.bucket,
+        guard or None,
+        factor,
+        stale,
+        resets_at,
+        weight,
+        room=min(w.left for w in limited),
+        pace=main.left / max(min(main.ahead / main.span, 1.0), LEAST) * factor,
+        untouched_since=max((w.since for w in limited if _untouched(w)), default=None),
+    )
 
 
 def window_score(left: float, span: float, ahead: float, weight: float = 1.0) -> float:
@@ -152,6 +192,10 @@ def _health(left: float, time: float) -> float:
     return 1 + (HEALTH_BONUS if deviation >= 0 else HEALTH_PENALTY) * deviation
 
 
+def _untouched(window: _Window) -> bool:
+    return window.left >= 1.0 and window.ahead >= window.span - UNTOUCHED_S
+
+
 def _longest(window: _Window) -> tuple[float, str]:
     return window.span, window.bucket
 
@@ -164,14 +208,15 @@ def _guard(guard: _Window, main: _Window) -> float:
 
 def _aged(seen: QuotaWindow, moment: float) -> _Window:
     known = float(seen.length_s) if seen.length_s else None
+    at = seen.observed_at.timestamp()
     if seen.resets_at is None:
         span = known or UNKNOWN_S
-        return _Window(seen.bucket, seen.left, span, span, told=False)
+        return _Window(seen.bucket, seen.left, span, span, told=False, since=at)
     ends = seen.resets_at.timestamp()
     if ends > moment:
-        return _Window(seen.bucket, seen.left, known or _length(ends - moment), ends - moment, told=True)
-    span = known or _length(ends - seen.observed_at.timestamp())
-    return _Window(seen.bucket, 1.0, span, span, told=False)
+        return _Window(seen.bucket, seen.left, known or _length(ends - moment), ends - moment, told=True, since=at)
+    span = known or _length(ends - at)
+    return _Window(seen.bucket, 1.0, span, span, told=False, since=ends)
 
 
 def _length(ahead: float) -> float:

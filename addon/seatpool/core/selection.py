@@ -4,8 +4,10 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
 
+from seatpool.core.affinity import Held, Sticking
 from seatpool.core.model import Account, ProviderName, Scope
 from seatpool.core.state import PoolState
+from seatpool.core.strategy import Dormancy, Strategy, is_last_resort, rank
 
 RENEWAL = "renewal-"
 """Cooldown reasons that begin so are about our own side calls, not about a limit."""
@@ -15,6 +17,8 @@ LACKING = "model-not-in-list"
 """Reason where nobody is left but accounts whose own lists lack the model."""
 REVOKED = "revoked-"
 """Reasons of disabled accounts that begin so: the issuer has taken the seat away or flags it."""
+SHORTLIST = 8
+"""So many of the first are compared for a conversation that weighs more than a new one."""
 FULL = "full"
 """Why there is nobody: whoever could serve has as many requests under way as it takes."""
 
@@ -31,6 +35,8 @@ class Demand:
     """Ids of the accounts that a rule allows; None where no rule has a say."""
     prefer: AbstractSet[int] = frozenset()
     """Ids of the accounts that a rule puts before the others."""
+    bound: bool = False
+    """It holds what only the conversation's owner can read: nobody else is asked while that one is available."""
     model: str | None = None
     """An account whose own list lacks it is left out (`Catalogue.lacks`)."""
     buckets: tuple[str, ...] = ()
@@ -43,7 +49,8 @@ class Selection:
 
     account: Account
     reason: str
-    """`affinity` (it has this conversation), `rule` (a rule prefers it) or `best` (first in the strategy's order)."""
+    """`affinity` (it has this conversation's cache, or alone can read it), `rule` (a rule prefers it) or `best` (first
+    in the strategy's order)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,23 +69,72 @@ class Exhausted:
 def select(
     state: PoolState, demand: Demand, now: datetime, tried: AbstractSet[int] = frozenset()
 ) -> Selection | Exhausted:
-    """Choose an account that was not tried yet: the conversation's own, else the best that is ready.
+    """Choose an account that was not tried yet: the conversation's own while that is wise, else the best that is ready.
 
     What a rule forbids is not looked at; of what it allows, what it prefers comes before the others.
     """
-    owner = state.owner(demand.conversation, now)
-    if owner is not None and _eligible(state, demand, owner, now, tried):
-        account = state.accounts.get(owner)
-        if account is not None and state.may_serve(account):
-            return Selection(account, "affinity")
+    held = state.affinity.held(demand.conversation, now.timestamp())
+    owner = _owner(state, demand, held, now, tried)
+    if owner is not None and demand.bound:
+        return Selection(owner, "affinity")
+    warm = owner is not None and held is not None and _is_warm(state, held, now)
+    best = _best(state, demand, held if not warm else None, now, tried)
+    if owner is not None and held is not None and warm and _stays(state, owner, held, best, now):
+        return Selection(owner, "affinity")
+    return best or _exhausted(state, demand, now, tried)
+
+
+def _owner(
+    state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
+) -> Account | None:
+    """The conversation's own account, where it could serve."""
+    account = state.accounts.get(held.account_id) if held is not None else None
+    if account is None or account.provider is not demand.provider or not state.may_serve(account):
+        return None
+    return account if _eligible(state, demand, account.id, now, tried) else None
+
+
+def _is_warm(state: PoolState, held: Held, now: datetime) -> bool:
+    return state.affinity.sticking is not Sticking.DISABLED and held.warmth(now.timestamp()) > 0.0
+
+
+def _stays(state: PoolState, owner: Account, held: Held, best: Selection | None, now: datetime) -> bool:
+    """Whether a warm conversation stays with its owner rather than go to the best: the cost of reading it again."""
+    if best is None or best.account.id == owner.id or state.strategy is None:
+        return True
+    here, there = state.candidate(owner.id, now, 0), state.candidate(best.account.id, now, held.tokens)
+    if is_last_resort(here) and not is_last_resort(there):
+        return False
+    if there.dormant and state.dormancy is Dormancy.ALWAYS:
+        return False
+    if state.affinity.sticking is Sticking.ALWAYS or state.strategy is not Strategy.QUOTA:
+        return True
+    bonus = held.bonus(now.timestamp(), state.affinity.strength)
+    return there.merit <= here.merit * bonus
+
+
+def _best(
+    state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
+) -> Selection | None:
+    """The first in order, and for a conversation that brings more than a new one (`held`) the best of the first few."""
+    few = SHORTLIST if held is not None and state.strategy is Strategy.QUOTA else 1
+    found: list[Account] = []
     second: Account | None = None
     for account in state.ready(demand.provider, now):
         if not _eligible(state, demand, account.id, now, tried):
             continue
-        if not demand.prefer or account.id in demand.prefer:
-            return Selection(account, "rule" if demand.prefer else "best")
-        second = second or account
-    return Selection(second, "best") if second is not None else _exhausted(state, demand, now, tried)
+        if demand.prefer and account.id not in demand.prefer:
+            second = second or account
+            continue
+        found.append(account)
+        if len(found) == few:
+            break
+    if not found:
+        return Selection(second, "best") if second is not None else None
+    if held is not None and len(found) > 1:
+        tokens = held.tokens
+        found.sort(key=lambda a: rank(Strategy.QUOTA, state.candidate(a.id, now, tokens)))
+    return Selection(found[0], "rule" if demand.prefer else "best")
 
 
 def _eligible(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:

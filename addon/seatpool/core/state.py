@@ -6,20 +6,30 @@ moves with the time, so each is taken anew every two minutes.
 """
 
 from bisect import bisect_left, insort
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 
 from seatpool.core import strategy as strategies
+from seatpool.core.affinity import NEW_TOKENS, Conversations
 from seatpool.core.catalogue import Catalogue
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.policy import Policy
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps
-from seatpool.core.strategy import Candidate, Rank, Strategy
+from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
 
 RESCORE_S = 120.0
 """Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
+TO_BEGIN = 2.0
+"""How much more an account is worth while one of its windows waits to be begun.
+
+By simulation: with twice as much, and all the more where it goes before everything (as in codex.md 8), conversations
+begin on accounts that have no room for them; with nothing, more is refused.
+"""
+BEGUN_S = 1800.0
+"""A request that was to begin a window is given so long to show that it has (codex.md 8)."""
 FRESH = timedelta(seconds=60)
 """What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
 
@@ -52,7 +62,8 @@ class PoolState:
         self._scores: dict[int, Score] = {}
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
-        self._owner: OrderedDict[str, tuple[int, float]] = OrderedDict()
+        self.affinity = Conversations()
+        self.dormancy = Dormancy.NEW_SESSION_ONLY
         self._probes: dict[int, Cooldown] = {}
         """Cooldowns put aside until one request has gone out to try the account."""
         self.here: set[int] = set()
@@ -68,6 +79,12 @@ class PoolState:
         self._strategy = strategy
         for account_id in self.accounts:
             self._replace(account_id, now)
+
+    def follow(self, policy: Policy, now: datetime) -> None:
+        """Go by a policy from now on."""
+        self.affinity.sticking, self.affinity.strength = policy.affinity, policy.affinity_strength
+        self.dormancy = policy.dormancy
+        self.rank(policy.order, now)
 
     def put(self, account: Account, now: datetime) -> None:
         """Add an account, or replace what was known of it."""
@@ -218,14 +235,20 @@ class PoolState:
         limit = self.caps.limit(account_id)
         return limit is not None and self.in_flight[account_id] >= limit
 
-    def candidate(self, account_id: int, now: datetime) -> Candidate:
-        """An account of this pool as a strategy sees it."""
+    def candidate(self, account_id: int, now: datetime, tokens: int = NEW_TOKENS) -> Candidate:
+        """An account of this pool as a strategy sees it, for a conversation of so many tokens that is not there yet."""
+        found, moment = self.score(account_id, now), now.timestamp()
+        used_at = self._used.get(account_id, 0.0)
+        dormant = self.dormancy is not Dormancy.DISABLED and _waits(found, used_at, moment)
+        merit = found.merit(self.affinity.load(account_id, moment) + tokens)
         return Candidate(
             self.accounts[account_id],
-            self.score(account_id, now),
-            self._used.get(account_id, 0.0),
+            found,
+            used_at,
             self.in_flight[account_id],
             self._served.get(account_id, 0.0),
+            merit * TO_BEGIN if dormant else merit,
+            dormant,
         )
 
     def score(self, account_id: int, now: datetime) -> Score:
@@ -272,24 +295,34 @@ class PoolState:
 
     def owner(self, conversation: str | None, now: datetime) -> int | None:
         """The account that a conversation is on."""
-        if conversation is None:
-            return None
-        found = self._owner.get(conversation)
-        return found[0] if found is not None and found[1] > now.timestamp() else None
+        held = self.affinity.held(conversation, now.timestamp())
+        return held.account_id if held is not None else None
 
-    def remember(self, conversation: str | None, account_id: int, now: datetime, ttl_s: float, limit: int) -> None:
-        """Note that an account served a conversation."""
+    def remember(
+        self,
+        conversation: str | None,
+        account_id: int,
+        now: datetime,
+        ttl_s: float,
+        limit: int,
+        *,
+        cached_tokens: int | None = None,
+    ) -> None:
+        """Note that an account served a conversation.
+
+        `cached_tokens` is what its prompt cache holds from now on: all that was sent, as upstream has counted it; None
+        where it has not said so (yet).
+        """
         if conversation is None:
             return
-        self._owner[conversation] = (account_id, now.timestamp() + ttl_s)
-        self._owner.move_to_end(conversation)
-        while len(self._owner) > limit:
-            self._owner.popitem(last=False)
+        more = self.affinity.remember(conversation, account_id, now.timestamp(), ttl_s, limit, cached_tokens)
+        if more and account_id in self.accounts:
+            self._replace(account_id, now)
 
-    def served_since(self, conversation: str, moment: float, ttl_s: float) -> bool:
+    def served_since(self, conversation: str, moment: float) -> bool:
         """Whether a conversation was served then or later (seconds since the epoch), as far as is known here."""
-        found = self._owner.get(conversation)
-        return found is not None and found[1] >= moment + ttl_s
+        held = self.affinity.held(conversation, moment)
+        return held is not None and held.at >= moment
 
     def left(self, account_id: int, now: datetime) -> float:
         """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
@@ -354,12 +387,20 @@ class PoolState:
         due = moment + RESCORE_S if score.standing is Standing.LIMITED else float("inf")
         if score.resets_at is not None:
             due = min(due, score.resets_at)
+        if score.untouched_since is not None and (again := self._used.get(account_id, 0.0) + BEGUN_S) > moment:
+            due = min(due, again)
         for held in self.cooldowns.get(account_id, {}).values():
             if held.until > now:
                 due = min(due, held.until.timestamp())
         if due < float("inf") and (alarm is None or due < alarm):
             self._alarm[account_id] = due
             heappush(self._due, (due, account_id))
+
+
+def _waits(score: Score, used_at: float, moment: float) -> bool:
+    """Whether a window is to be begun: nothing was asked since it was seen so, nor of late."""
+    since = score.untouched_since
+    return since is not None and used_at < since and moment - used_at >= BEGUN_S
 
 
 def _empty_until(window: QuotaWindow) -> datetime | None:

@@ -3,7 +3,7 @@
 ===============  ======================================================================================
 strategy         first is
 ===============  ======================================================================================
-quota            the most useful capacity now (`scoring`), then the lower priority number
+quota            the most useful capacity now for what goes on on it (`Score.merit`), then the lower priority number
 drain            whose quota resets first, so that least of it is lost
 round-robin      the least recently used
 least-busy       with the fewest requests in flight
@@ -49,20 +49,34 @@ class Candidate:
     in_flight: int
     served: float
     """Requests that it has served, divided by its weight."""
+    merit: float = 0.0
+    """What it is worth to the conversation that it is a candidate for (`Score.merit`), more if a window is to begin."""
+    dormant: bool = False
+    """It has a window that is to be begun."""
 
 
 _TIER: Mapping[Keeping, int] = MappingProxyType({Keeping.EXPENDABLE: 0, Keeping.NORMAL: 1, Keeping.PRESERVED: 2})
 
 ORDER: Mapping[Strategy, Callable[[Candidate], Rank]] = MappingProxyType(
     {
-        Strategy.QUOTA: lambda c: (-round(c.score.value, 3), c.account.priority, c.used_at),
+        Strategy.QUOTA: lambda c: (-round(c.merit, 3), c.account.priority, c.used_at),
         Strategy.DRAIN: lambda c: (c.score.resets_at or float("inf"), c.account.priority, c.used_at),
         Strategy.ROUND_ROBIN: lambda c: (c.used_at,),
         Strategy.LEAST_BUSY: lambda c: (c.in_flight, c.used_at),
-        Strategy.PRIORITY: lambda c: (c.account.priority, -round(c.score.value, 3), c.used_at),
+        Strategy.PRIORITY: lambda c: (c.account.priority, -round(c.merit, 3), c.used_at),
         Strategy.WEIGHTED: lambda c: (c.served, c.used_at),
     }
 )
+
+
+class Dormancy(StrEnum):
+    """When a request begins a window that begins with its first use."""
+
+    ALWAYS = "always"
+    """Whenever there is one, even away from a warm cache."""
+    NEW_SESSION_ONLY = "new-session-only"
+    """When no warm cache is left for it."""
+    DISABLED = "disabled"
 
 
 def rank(strategy: Strategy, candidate: Candidate) -> Rank:
@@ -70,6 +84,11 @@ def rank(strategy: Strategy, candidate: Candidate) -> Rank:
     empty = candidate.score.standing is Standing.EXHAUSTED
     account = candidate.account
     return (empty, _TIER[account.keeping], *ORDER[strategy](candidate), account.id)
+
+
+def is_last_resort(candidate: Candidate) -> bool:
+    """Whether anybody else is better: it is empty, or preserved."""
+    return candidate.score.standing is Standing.EXHAUSTED or candidate.account.keeping is Keeping.PRESERVED
 
 
 def fixed(account: Account) -> Rank:

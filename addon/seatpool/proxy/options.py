@@ -9,8 +9,9 @@ from mitmproxy import exceptions, options
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
 
+from seatpool.core.affinity import Sticking
 from seatpool.core.policy import Policy
-from seatpool.core.strategy import Strategy
+from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
 from seatpool.service.transport import TransportSettings
@@ -64,6 +65,23 @@ OPTIONS: tuple[Option, ...] = (
         0,
         "How many requests of one account are under way at the same time at most; others wait up to ten seconds. 0: as "
         "many as upstream takes, which is learnt.",
+    ),
+    Option(
+        "pool_affinity",
+        str,
+        "auto",
+        "What a conversation's warm prompt cache counts, for five minutes after its last answer: as much as reading it "
+        "again would cost (auto), more than any quota of another account (always), or nothing (disabled).",
+        tuple(Sticking),
+    ),
+    Option("pool_affinity_strength", str, "1.0", "By what the cost of a cold cache is multiplied (0 to 100)."),
+    Option(
+        "pool_dormant_windows",
+        str,
+        "new-session-only",
+        "Begin a quota window that begins with its first use, so that it resets the sooner: with requests that have no "
+        "warm cache to lose, with any (always), or only when its account's turn comes (disabled).",
+        tuple(Dormancy),
     ),
     Option(
         "pool_learn",
@@ -130,6 +148,9 @@ def policy_of(opts: options.Options) -> Policy:
         max_attempts=opts.pool_max_attempts,
         rotate_on_limit=opts.pool_rotate_on_limit,
         strategy=Strategy(opts.pool_strategy),
+        affinity=Sticking(opts.pool_affinity),
+        affinity_strength=_number(opts.pool_affinity_strength) or 0.0,
+        dormancy=Dormancy(opts.pool_dormant_windows),
         learn=learn,
         max_in_flight=opts.pool_max_in_flight,
         poll_usage=opts.pool_usage_poll,
@@ -174,6 +195,21 @@ def _in_flight(opts: options.Options) -> str | None:
     return f"pool_max_in_flight={opts.pool_max_in_flight}: say how many, or 0 for no bound of yours"
 
 
+def _strength(opts: options.Options) -> str | None:
+    strength = _number(opts.pool_affinity_strength)
+    if strength is not None and 0 <= strength <= 100:
+        return None
+    return f"pool_affinity_strength={opts.pool_affinity_strength}: say a number from 0 to 100, such as 0.5"
+
+
+def _number(text: str) -> float | None:
+    """mitmproxy has no options of this type."""
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
 def _insecure(opts: options.Options) -> str | None:
     if not opts.ssl_insecure:
         return None
@@ -183,4 +219,10 @@ def _insecure(opts: options.Options) -> str | None:
     )
 
 
-CHECKS: tuple[Callable[[options.Options], str | None], ...] = (_attempts, _in_flight, _insecure, listening.open_door)
+CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
+    _attempts,
+    _in_flight,
+    _strength,
+    _insecure,
+    listening.open_door,
+)

@@ -31,7 +31,8 @@ class Affinities:
         """An account has served a conversation."""
         if conversation is None:
             return
-        self._state.remember(conversation, account_id, now, policy.affinity_ttl_s, policy.affinity_limit)
+        limits = policy.affinity_ttl_s, policy.affinity_limit
+        self._state.remember(conversation, account_id, now, *limits, cached_tokens=cached_tokens)
         moment = now.timestamp()
         written = self._written.get(conversation)
         if written is None or written[0] != account_id or written[1] + WRITE_EVERY_S <= moment:
@@ -42,11 +43,11 @@ class Affinities:
         """What the store has, the oldest first: it counts where nothing newer is known."""
         for each in told:
             moment = each.served_at.timestamp()
-            if self._state.served_since(each.conversation, moment, policy.affinity_ttl_s):
+            if self._state.served_since(each.conversation, moment):
                 continue
-            self._state.remember(
-                each.conversation, each.account_id, each.served_at, policy.affinity_ttl_s, policy.affinity_limit
-            )
+            limits = policy.affinity_ttl_s, policy.affinity_limit
+            known = each.conversation, each.account_id, each.served_at
+            self._state.remember(*known, *limits, cached_tokens=each.cached_tokens)
             self._mark(each.conversation, each.account_id, moment, policy)
 
     def _mark(self, conversation: str, account_id: int, moment: float, policy: Policy) -> None:

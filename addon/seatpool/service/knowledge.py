@@ -37,7 +37,8 @@ class Knowledge:
     """The pool's state in memory, written through to the store and fed by what other processes write there."""
 
     def __init__(self, store: Store, vault: Vault, policy: Policy) -> None:
-        self.state = PoolState(policy.order)
+        self.state = PoolState()
+        self.state.follow(policy, utcnow())
         self.state.caps.most = policy.max_in_flight
         self._store = store
         self._vault = vault

@@ -93,7 +93,7 @@ class PoolService:
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
-        self.knowledge.state.rank(policy.order, utcnow())
+        self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
 
     def load(self) -> None:

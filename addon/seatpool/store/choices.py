@@ -53,6 +53,8 @@ class _Contender(msgspec.Struct, array_like=True):
     used_at: float
     in_flight: int
     served: float
+    merit: float
+    dormant: bool
     preferred: bool
     bars: list[_Bar]
 
@@ -113,6 +115,8 @@ def _packed(contender: Contender) -> tuple[object, ...]:
         c.used_at,
         c.in_flight,
         c.served,
+        c.merit,
+        c.dormant,
         contender.preferred,
         [(b.kind, b.code, as_text(b.until), b.scope.kind, b.scope.value) for b in bars] if bars else (),
     )
@@ -139,6 +143,6 @@ def _choice(row: Row[Any]) -> Choice:
 def _contender(c: _Contender, provider: ProviderName) -> Contender:
     account = Account(c.id, provider, "", "", "", c.priority, keeping=c.keeping)
     score = Score(c.score, c.standing, c.main, c.guard, c.factor, c.stale, c.resets_at)
-    candidate = Candidate(account, score, c.used_at, c.in_flight, c.served)
+    candidate = Candidate(account, score, c.used_at, c.in_flight, c.served, c.merit, c.dormant)
     bars = tuple(Bar(b.kind, b.code, as_moment(b.until), Scope(b.scope, b.value)) for b in c.bars)
     return Contender(candidate, bars, c.preferred)

@@ -1,0 +1,110 @@
+"""Which conversation is on which account, and what leaving would cost.
+
+A prompt cache belongs to one account and dies some minutes after its last use (codex.md 2.3). While it lives, another
+account would read everything again; once it is gone a conversation is as free as a new one. What only its owner can
+read holds longer than the cache: that is the demand's to say (`Demand.bound`).
+"""
+
+from collections import Counter, OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Sticking(StrEnum):
+    """How much a warm prompt cache counts against another account's quota."""
+
+    ALWAYS = "always"
+    """More than any quota, while it is warm and its account has some left."""
+    AUTO = "auto"
+    """As much as reading it again would cost."""
+    DISABLED = "disabled"
+    """Nothing."""
+
+
+WARM_S = 300.0
+"""A cache lives so long after its last use (codex.md 8 holds for as long)."""
+FADES_S = 60.0
+"""Within the last minute of it the cache may be gone already: it counts less and less."""
+TYPICAL_TOKENS = 40_000
+"""What a conversation holds of which nobody has told."""
+NEW_TOKENS = 15_000
+"""What one begins with: instructions, tools, the first files."""
+BONUS_TOKENS = 10.0
+"""So many cached tokens count as much as their account's whole merit.
+
+That is much, as the simulation has it: merits come and go while a conversation goes on, and following them loses more
+to cold caches than it finds. With 30 a tenth more tokens are read again and as many requests refused, with 1,000 twice
+as many tokens are read again and more requests refused.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Where a conversation is. Times in seconds since the epoch."""
+
+    account_id: int
+    at: float
+    """Its last success."""
+    until: float
+    """Forgotten then."""
+    tokens: int
+    """What the account's cache holds of it, as far as is known."""
+
+    def warmth(self, now: float) -> float:
+        """How much of the cache is to be counted on, 0.0 to 1.0."""
+        return min(max((self.at + WARM_S - now) / FADES_S, 0.0), 1.0)
+
+    def bonus(self, now: float, strength: float) -> float:
+        """By what its account's merit is to be multiplied: 1.0 for a cold cache."""
+        return 1.0 + strength * self.warmth(now) * self.tokens / BONUS_TOKENS
+
+
+class Conversations:
+    """Where each of them is, by its key. Times in seconds since the epoch."""
+
+    def __init__(self) -> None:
+        self.sticking = Sticking.AUTO
+        self.strength = 1.0
+        self._held: OrderedDict[str, Held] = OrderedDict()
+        """Latest success last."""
+        self._warm: OrderedDict[str, Held] = OrderedDict()
+        """Those of them that are going on; what is heard late, of another process, ends after what came before it."""
+        self._load: Counter[int] = Counter()
+
+    def held(self, conversation: str | None, now: float) -> Held | None:
+        """Where a conversation is, if that is remembered."""
+        found = self._held.get(conversation) if conversation is not None else None
+        return found if found is not None and found.until > now else None
+
+    def remember(
+        self, conversation: str, account_id: int, now: float, ttl_s: float, limit: int, tokens: int | None = None
+    ) -> bool:
+        """Note that an account served a conversation; `tokens` is None where nobody has told.
+
+        Returns whether that is one more conversation for the account.
+        """
+        before = self._held.get(conversation)
+        if tokens is None:
+            tokens = before.tokens if before is not None else TYPICAL_TOKENS
+        more = conversation not in self._warm or self._warm[conversation].account_id != account_id
+        self._end(conversation)
+        self._held[conversation] = self._warm[conversation] = Held(account_id, now, now + ttl_s, tokens)
+        self._held.move_to_end(conversation)
+        self._load[account_id] += tokens
+        while len(self._held) > limit:
+            self._end(self._held.popitem(last=False)[0])
+        return more
+
+    def load(self, account_id: int, now: float) -> int:
+        """Tokens of the conversations that are going on on an account."""
+        while self._warm:
+            conversation = next(iter(self._warm))
+            if self._warm[conversation].at + WARM_S > now:
+                break
+            self._end(conversation)
+        return self._load[account_id]
+
+    def _end(self, conversation: str) -> None:
+        held = self._warm.pop(conversation, None)
+        if held is not None:
+            self._load[held.account_id] -= held.tokens

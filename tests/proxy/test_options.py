@@ -1,0 +1,32 @@
+"""What options become."""
+
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from seatpool.core.affinity import Sticking
+from seatpool.core.policy import Policy
+from seatpool.core.strategy import Dormancy
+from seatpool.proxy.options import OPTIONS, policy_of
+
+
+def options(**given: Any) -> Any:
+    return SimpleNamespace(**{**{option.name: option.default for option in OPTIONS}, **given})
+
+
+def test_untouched_options_are_the_policys_own_defaults() -> None:
+    assert policy_of(options()) == Policy()
+
+
+@pytest.mark.parametrize(
+    ("given", "changed"),
+    [
+        ({"pool_affinity": "always"}, {"affinity": Sticking.ALWAYS}),
+        ({"pool_affinity_strength": "0.25"}, {"affinity_strength": 0.25}),
+        ({"pool_dormant_windows": "disabled"}, {"dormancy": Dormancy.DISABLED}),
+    ],
+)
+def test_an_option_changes_its_number_and_no_other(given: dict[str, str], changed: dict[str, Any]) -> None:
+    assert policy_of(options(**given)) == replace(Policy(), **changed)
