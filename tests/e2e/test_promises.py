@@ -160,12 +160,12 @@ async def test_websockets_can_be_refused(start: Callable[..., Scene]) -> None:
 
 
 async def test_a_cooldown_learnt_by_one_proxy_stops_the_other(start: Callable[..., Scene]) -> None:
-    scene = start("alice", "bob")
+    scene = start("alice", "bob", pool_learn="false")
     second = type(scene.proxy)(
         scene.folder / "second",
         upstream_ca=scene.fakes.ca,
         lab=scene.lab,
-        options={"pool_db": str(scene.proxy.database)},
+        options={"pool_db": str(scene.proxy.database), "pool_learn": "false"},
     )
     second.port = 8081
     scene.fakes.behave("alice", {"kind": "usage_limit", "route": "responses"})

@@ -1,11 +1,11 @@
-"""The simulation at a terminal, over a day: it prints what it has, writes what was asked for, and says what is wrong."""
+"""The simulation at a terminal, over a day: it prints figures, writes what was asked for, and says what is wrong."""
 
 import json
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from tests.harness import REPOSITORY
 
@@ -27,7 +27,7 @@ def test_a_table_a_claim_a_plot_and_every_run_as_json(tmp_path: Path) -> None:
     runs = json.loads(written.read_text())
     assert {(run["provider"], run["seed"]) for run in runs} == {("codex", 3), ("copilot", 3)}
     assert all(run["requests"] > 100 for run in runs)
-    assert ElementTree.parse(drawn).getroot().tag.endswith("svg")
+    assert ET.parse(drawn).getroot().tag.endswith("svg")
     assert "codex, 1 person" in ran.stderr, "progress"
     assert simulate(*DAY).stdout == ran.stdout, "the same seed, the same figures"
 
