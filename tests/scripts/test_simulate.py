@@ -1,4 +1,4 @@
-"""The simulation at a terminal, over a day: it prints figures, writes what was asked for, and says what is wrong."""
+"""The simulation at a terminal, over a day: it prints what it has, writes what is asked for, and says what is wrong."""
 
 import json
 import signal
