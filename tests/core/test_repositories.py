@@ -49,7 +49,7 @@ def test_hosts_of_every_kind(remote: str, name: str) -> None:
         "../widgets",
         "file:///srv/git/widgets.git",
         "C:\\work\\widgets",
-        "C:/work/widgets",
+        "C:/src/widgets",
         "https://github.com",
         "https://github.com/",
         "https:///acme/widgets",

@@ -17,7 +17,7 @@ NAMES = ("github.com/bob/widgets", "github.com/acme/widgets")
 
 
 def metadata(*folders: object, **more: object) -> str:
-    return json.dumps({"request_kind": "turn", "workspaces": {f"/work/{n}": f for n, f in enumerate(folders)}, **more})
+    return json.dumps({"request_kind": "turn", "workspaces": {f"/src/{n}": f for n, f in enumerate(folders)}, **more})
 
 
 def facts(told: str | None = None, route: Any = POST, **headers: str) -> RequestFacts:
