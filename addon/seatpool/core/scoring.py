@@ -7,6 +7,12 @@ sparing. One window scores
 
 and of several the longest leads while the shorter ones guard it: a guard that is used faster than its time goes takes
 from the score in the measure in which it will hold until the long one resets (codex.md 8, whose numbers are kept).
+
+That is what an account has. What it is worth to one conversation (`Score.merit`) is its pace and its room:
+
+    share left / share of time left x guard / (1 + tokens that go on on it / room)
+
+By simulation (`tests/sim`) accounts compared so refuse less, and move conversations less often, than by the score.
 """
 
 from collections.abc import Iterable, Mapping

@@ -102,15 +102,15 @@ def _stays(state: PoolState, owner: Account, held: Held, best: Selection | None,
     """Whether a warm conversation stays with its owner rather than go to the best: the cost of reading it again."""
     if best is None or best.account.id == owner.id or state.strategy is None:
         return True
-    here, there = state.candidate(owner.id, now, 0), state.candidate(best.account.id, now, held.tokens)
+    here, there = state.standing[owner.id], state.standing[best.account.id]
     if is_last_resort(here) and not is_last_resort(there):
         return False
     if there.dormant and state.dormancy is Dormancy.ALWAYS:
         return False
     if state.affinity.sticking is Sticking.ALWAYS or state.strategy is not Strategy.QUOTA:
         return True
-    bonus = held.bonus(now.timestamp(), state.affinity.strength)
-    return there.merit <= here.merit * bonus
+    worth = state.merit(owner.id, 0, now) * held.bonus(now.timestamp(), state.affinity.strength)
+    return state.merit(best.account.id, held.tokens, now) <= worth
 
 
 def _best(

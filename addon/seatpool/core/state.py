@@ -235,6 +235,10 @@ class PoolState:
         limit = self.caps.limit(account_id)
         return limit is not None and self.in_flight[account_id] >= limit
 
+    def merit(self, account_id: int, tokens: int, now: datetime) -> float:
+        """What an account is worth to a conversation that would bring so many tokens (`Score.merit`)."""
+        return self.score(account_id, now).merit(self.affinity.load(account_id, now.timestamp()) + tokens)
+
     def candidate(self, account_id: int, now: datetime, tokens: int = NEW_TOKENS) -> Candidate:
         """An account of this pool as a strategy sees it, for a conversation of so many tokens that is not there yet."""
         found, moment = self.score(account_id, now), now.timestamp()
