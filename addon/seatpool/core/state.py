@@ -263,10 +263,6 @@ class PoolState:
             found = self._scores[account_id] = score(general, self.accounts[account_id].plan, now)
         return found
 
-    def last_used(self, account_id: int) -> float | None:
-        """When the account last served, in seconds since the epoch."""
-        return self._used.get(account_id)
-
     def ready(self, provider: ProviderName, now: datetime) -> Iterator[Account]:
         """The accounts that may be asked, best first: usable and not cooling as a whole."""
         self._wake(now)

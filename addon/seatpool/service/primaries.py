@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from hashlib import blake2b
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential
 from seatpool.providers.base import HeaderView, ImportedLogin, Provider, RequestFacts
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.remembered import digest, remember
 from seatpool.service.threads import aside
 from seatpool.service.trail import Own
 from seatpool.service.vault import Vault
@@ -66,7 +66,7 @@ class Primaries:
             known.seen_at, known.conversation = utcnow(), facts.conversation
             return Own(known.account_id, known.credential, origin)
         login = provider.primary(facts, headers, origin, utcnow())
-        if login is None or _digest(login.credentials[0].token) in self._refused:
+        if login is None or digest(login.credentials[0].token) in self._refused:
             return None
         task = self._learning.get(key)
         if task is None:
@@ -78,7 +78,7 @@ class Primaries:
 
     def refused(self, credential: Credential) -> None:
         """Upstream does not take this token any more: it serves nobody until the editor brings another one."""
-        _remember(self._refused, _digest(credential.token))
+        remember(self._refused, digest(credential.token), None, LIMIT)
         self._drop(key for key, seen in self._present.items() if seen.credential.token == credential.token)
 
     def look_around(self, now: datetime) -> None:
@@ -191,13 +191,3 @@ class Primaries:
             if seen.learnt and all(known.account_id != seen.account_id for known in self._present.values()):
                 self._vault.drop(seen.account_id, seen.credential.kind)
                 self._knowledge.state.leave(seen.account_id, utcnow())
-
-
-def _digest(token: str) -> bytes:
-    return blake2b(token.encode(), digest_size=16).digest()
-
-
-def _remember(known: OrderedDict[bytes, None], key: bytes) -> None:
-    known[key] = None
-    while len(known) > LIMIT:
-        known.popitem(last=False)

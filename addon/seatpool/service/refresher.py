@@ -97,10 +97,6 @@ class Refresher:
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(task)
 
-    def renewing(self, account_id: int, kind: CredentialKind) -> bool:
-        """Whether a renewal of this very credential is under way in this process."""
-        return (account_id, kind) in self._running
-
     async def drain(self) -> None:
         """Wait for the renewals that are under way (at shutdown)."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)

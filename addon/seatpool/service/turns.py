@@ -5,7 +5,8 @@ turn ends; when the turn has moved, that one is replaced by what the serving acc
 """
 
 from collections import OrderedDict
-from hashlib import blake2b
+
+from seatpool.service.remembered import digest, remember
 
 LIMIT = 4_096
 """Tokens remembered; a turn is minutes, so the oldest are long over."""
@@ -20,13 +21,13 @@ class TurnStates:
 
     def learn(self, conversation: str | None, account_id: int, token: str) -> None:
         """Note that an account issued a token."""
-        _remember(self._issuer, _digest(token), account_id)
+        remember(self._issuer, digest(token), account_id, LIMIT)
         if conversation is not None:
-            _remember(self._latest, (conversation, account_id), token)
+            remember(self._latest, (conversation, account_id), token, LIMIT)
 
     def owned(self, token: str, account_id: int) -> bool:
         """Whether the account may be sent the token: it issued it, or nobody knows who did."""
-        return self._issuer.get(_digest(token), account_id) == account_id
+        return self._issuer.get(digest(token), account_id) == account_id
 
     def for_account(self, conversation: str | None, token: str | None, account_id: int) -> str | None:
         """What to send an account where the editor sent `token`: that, the account's own, or nothing."""
@@ -37,14 +38,3 @@ class TurnStates:
     def own(self, conversation: str | None, account_id: int) -> str | None:
         """The latest token that the account itself issued in a conversation."""
         return self._latest.get((conversation, account_id)) if conversation is not None else None
-
-
-def _digest(token: str) -> bytes:
-    return blake2b(token.encode(), digest_size=16).digest()
-
-
-def _remember[K, V](known: OrderedDict[K, V], key: K, value: V) -> None:
-    known[key] = value
-    known.move_to_end(key)
-    while len(known) > LIMIT:
-        known.popitem(last=False)
