@@ -216,7 +216,8 @@ async def test_a_renewal_that_is_refused_is_not_asked_for_again_by_the_other_pro
     fakes.behave("alice", {"route": "oauth-token", "delay_ms": SLOW_MS, **answer})
     one, two = await asyncio.gather(codex(pair.one, "one"), codex(pair.two, "two"))
     assert_streamed(one + two, "bob")
-    assert [entry["account"] for entry in fakes.journal(route="oauth-token")] == ["alice", "bob"]
+    # Requests that find no place on alice ask for bob's token meanwhile, so neither is always first.
+    assert sorted(entry["account"] for entry in fakes.journal(route="oauth-token")) == ["alice", "bob"]
 
 
 async def test_when_one_proxy_is_killed_in_its_renewals_the_other_goes_on_as_soon_as_the_leases_end(
