@@ -58,7 +58,9 @@ def test_what_was_heard_counts_where_nothing_newer_is_known(written: list[Affini
     state = PoolState()
     affinities = Affinities(state, written.append)
     affinities.note("talk", 1, at(10), POLICY)
-    affinities.hear([Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-86_400))], POLICY)
+    affinities.hear(
+        [Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-POLICY.affinity_ttl_s))], POLICY
+    )
     assert [state.owner(name, at(10)) for name in ("talk", "new", "over")] == [1, 3, None]
     affinities.hear([Affinity("talk", 2, at(11))], POLICY)
     assert state.owner("talk", at(11)) == 2

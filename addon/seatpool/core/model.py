@@ -151,8 +151,19 @@ class Affinity:
 
 
 @dataclass(frozen=True, slots=True)
+class Tokens:
+    """What an upstream has counted of one answer; None where it has not said."""
+
+    input: int | None
+    """Of all that was sent, read from a prompt cache or not."""
+    cached: int | None
+    """Those of them that were read from a prompt cache."""
+    output: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Attempt:
-    """One sending of one flow upstream, as it is recorded."""
+    """One sending of one flow upstream, or one turn on its open socket, as it is recorded."""
 
     flow_id: str
     number: int
@@ -162,9 +173,13 @@ class Attempt:
     model: str | None
     outcome: str
     status: int | None
-    """HTTP status, None when no answer came."""
+    """HTTP status; None when no answer came, and of a turn on a socket."""
     started_at: datetime
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
-    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""
+    """Why this account: `affinity`, `bound`, `rule`, `best`, `renewed`, `repaired`, `resent`; `socket` of its turns.
+    None in old records."""
+    total_ms: float | None = None
+    """To the end of its answer; None in old records."""
+    tokens: Tokens | None = None

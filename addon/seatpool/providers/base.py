@@ -10,8 +10,9 @@ from datetime import datetime
 from enum import Enum
 from typing import Protocol, overload
 
-from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow, Tokens
 from seatpool.core.outcome import Outcome
+from seatpool.providers.carriers import Carrier
 
 
 class HeaderView(Protocol):
@@ -130,6 +131,8 @@ class Frame:
     """Sticky-routing token that this account issued (codex.md 2.2)."""
     draws: tuple[str, ...] | None = None
     """As `Provider.draws`."""
+    tokens: Tokens | None = None
+    """What was counted of the turn."""
 
 
 NO_NEWS = Frame()
@@ -344,6 +347,9 @@ class Provider(Protocol):
 
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""
+
+    def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
+        """What a request's body, or a client's message, holds that only the account which gave it out can read."""
 
     def elsewhere_frame(self, message: str) -> bytes:
         """A message after which the client asks again in another way, unseen where it can."""

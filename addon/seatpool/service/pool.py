@@ -4,15 +4,16 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
 from seatpool.core.explain import glimpse
-from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision
@@ -28,8 +29,9 @@ from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
 from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
+from seatpool.service.records import OK, SWITCHING_PROTOCOLS, Ending, Records
 from seatpool.service.refresher import Refresher, Sender
-from seatpool.service.trail import Assignment, Halted, Trail, demand_of
+from seatpool.service.trail import Answered, Assignment, Halted, Trail, carries_something, demand_of
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.store import Store
@@ -43,16 +45,6 @@ LOOK_EVERY_S = 10.0
 
 FULL_FOR_S = 5.0
 """What an editor is told to wait when no place came free in time."""
-SWITCHING_PROTOCOLS = 101
-"""Status of a WebSocket handshake that went well."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """What is known of the answer to an attempt when its head arrives, or fails to."""
-
-    status: int | None
-    first_byte_ms: float | None
 
 
 class PoolService:
@@ -76,6 +68,7 @@ class PoolService:
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
         self._places = Places(self.knowledge.state, self._note)
+        self._records = Records(self.knowledge.record)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
         errands = (self._usage, self._models)
@@ -125,10 +118,21 @@ class PoolService:
 
     # -- a request
 
-    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
-        """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
-        demand = demand_of(facts, self._draws.of(facts.model))
-        return Trail(flow_id, facts, headers, self._ruled(demand, rule), rule)
+    def open(
+        self,
+        flow_id: str,
+        facts: RequestFacts,
+        headers: HeaderView,
+        rule: Rule | None = None,
+        body: Callable[[], bytes] = bytes,
+    ) -> Trail:
+        """Begin a flow's way through the pool, under the rule that decides about it.
+
+        `headers` are the editor's own, `body` gives the decoded body and is called only where it matters.
+        """
+        demand = self._ruled(demand_of(facts, self._draws.of(facts.model)), rule)
+        carries = partial(carries_something, self._providers[facts.route.provider], facts, body)
+        return Trail(flow_id, facts, headers, demand, rule, carries=carries)
 
     def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
         if rule is None:
@@ -205,12 +209,22 @@ class PoolService:
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
+        self._records.served(trail, answered)
         if answered.status == SWITCHING_PROTOCOLS:  # a handshake draws on nothing yet
             self._places.rest(trail)
         else:
             self._succeeded(trail, account_id)
         self._learn_draws(trail, provider.draws(headers))
-        self._record(trail, "ok", answered)
+
+    def ended(self, trail: Trail, ending: Ending) -> None:
+        """The flow is over, in whatever way: note what was served, and what its account's cache holds now."""
+        self._told(trail, ending.tokens)
+        self._records.ended(trail, ending)
+
+    def _told(self, trail: Trail, tokens: Tokens | None) -> None:
+        if tokens is not None and trail.current is not None:
+            known = trail.facts.conversation, trail.current.account.id
+            self.knowledge.affinities.told(*known, utcnow(), self.policy, tokens)
 
     def _succeeded(self, trail: Trail, account_id: int) -> None:
         self.knowledge.succeeded(account_id, trail.demand.scopes, trail.asked_at or utcnow(), trail.probe)
@@ -230,7 +244,7 @@ class PoolService:
         key = (assignment.account.id, outcome.kind)
         decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
-        self._record(trail, outcome.code, answered)
+        self._records.refused(trail, outcome.code, answered)
         await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
@@ -268,6 +282,7 @@ class PoolService:
         if assignment is None:
             return None
         provider = self._provider(trail)
+        self._records.turn_answered(trail)
         frame = provider.read_frame(trail.facts, content, utcnow())
         if frame.windows:
             self.knowledge.observe(assignment.account.id, frame.windows)
@@ -279,6 +294,9 @@ class PoolService:
         if frame.outcome is None:
             if frame.terminal:
                 self._succeeded(trail, assignment.account.id)
+                self._stays_with(trail, assignment.account.id, utcnow())
+                self._told(trail, frame.tokens)
+                self._records.turn_over(trail, OK, frame.tokens)
                 self._places.rest(trail)
             return None
         decision = self._judge.decide(trail, assignment.account, frame.outcome, 0, self.policy)
@@ -287,7 +305,7 @@ class PoolService:
             self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
-        self._record(trail, frame.outcome.code, Answered(None, None))
+        self._records.turn_over(trail, frame.outcome.code, frame.tokens)
         await self._judge.apply(assignment.account, frame.outcome, decision)
         if decision.action not in (Action.SWITCH, Action.WAIT):
             return None
@@ -314,6 +332,7 @@ class PoolService:
             return content
         account_id = assignment.account.id
         trail.asked_at = utcnow()
+        self._records.turn_begins(trail, content)
         self._places.resume(trail)
         own = self._turns.own(trail.facts.conversation, account_id)
         return self._provider(trail).edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
@@ -389,25 +408,6 @@ class PoolService:
         rule = trail.rule.name if trail.rule is not None else None
         request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model, rule)
         self.knowledge.note(glimpse(self.knowledge.state, trail.demand, now, trail.tried, choice, request))
-
-    def _record(self, trail: Trail, code: str, answered: Answered) -> None:
-        assignment = trail.current
-        if assignment is not None:
-            facts = trail.facts
-            self.knowledge.record(
-                Attempt(
-                    trail.flow_id,
-                    assignment.number,
-                    assignment.account.id,
-                    facts.route.name,
-                    facts.model,
-                    code,
-                    answered.status,
-                    assignment.started_at,
-                    answered.first_byte_ms,
-                    assignment.reason,
-                )
-            )
 
 
 def _log_recovery(

@@ -47,8 +47,8 @@ from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
 _PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows)
-_LONGEST_WAIT = timedelta(hours=1)
-"""Between a choice and the attempts that follow from it, renewals included."""
+_LONGEST_WAIT = timedelta(hours=2)
+"""Between a choice and the attempts that follow from it: renewals, and an hour of turns on a socket (codex.md 5)."""
 
 
 def default_url() -> str:
