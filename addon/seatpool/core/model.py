@@ -180,6 +180,8 @@ class Attempt:
     reason: str | None = None
     """Why this account: `affinity`, `bound`, `rule`, `best`, `renewed`, `repaired`, `resent`; `socket` of its turns.
     None in old records."""
+    chosen_in: str | None = None
+    """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""
     total_ms: float | None = None
     """To the end of its answer; None in old records."""
     tokens: Tokens | None = None

@@ -101,6 +101,7 @@ class Records:
                 turn.started_at,
                 turn.first_ms,
                 SOCKET,
+                None,
                 _since(turn),
                 tokens,
             )
@@ -120,6 +121,7 @@ class Records:
                 assignment.started_at,
                 answered.first_byte_ms,
                 assignment.reason,
+                trail.chosen_in if assignment.number == 1 else None,
                 ending.total_ms,
                 ending.tokens,
             )

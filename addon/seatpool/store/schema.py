@@ -182,6 +182,7 @@ attempts = Table(
     Column("started_at", Moment, nullable=False),
     Column("first_byte_ms", Float),
     Column("reason", String),
+    Column("chosen_in", String),
     Column("total_ms", Float),
     Column("input_tokens", Integer),
     Column("cached_tokens", Integer),
