@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -150,8 +151,7 @@ class Affinity:
     """What the account's prompt cache holds of it; None where upstream has not told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """What an upstream has counted of one answer; None where it has not said."""
 
     input: int | None

@@ -25,6 +25,7 @@ _OBJECT = re.compile(
     rb"\s*:\s*(\{(?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})*+\})",
 )
 """Objects within it are three deep at most, and no text in it has braces."""
+_ANTHROPIC = (b"message_start", b"message_delta")
 _EVENT = 2 * 1024
 """From the beginning of Anthropic's events to their `usage`, at most."""
 
@@ -60,13 +61,14 @@ def counted(end: bytes, beginning: bytes = b"") -> Counted:
     """What an answer told, by its end, and its beginning where that is not in it. Never raises."""
     found = next(_objects(end), None)
     if found is None:
-        return NOTHING
+        begun = _first(beginning)
+        return Counted(_tokens(begun), over=False) if begun is not None else NOTHING
     position, last = found
-    before = end[max(0, position - _EVENT) : position]
-    if b"message_start" not in before and b"message_delta" not in before:
+    event = end.rfind(b"message_", max(0, position - _EVENT), position)
+    if event < 0 or not end.startswith(_ANTHROPIC, event):
         return Counted(_tokens(last), over=True)
     first = _first(beginning) or _first(end) or last
-    return Counted(_tokens(_joined(first, last)), over=b"message_delta" in before)
+    return Counted(_tokens(_joined(first, last)), over=end.startswith(b"message_delta", event))
 
 
 def _objects(content: bytes) -> Iterator[tuple[int, _Usage]]:
@@ -105,16 +107,12 @@ def _tokens(usage: _Usage) -> Tokens | None:
     if not details:
         cached, written = _count(usage.cache_read_input_tokens), _count(usage.cache_creation_input_tokens)
         sent = sent + (cached or 0) + (written or 0) if sent is not None else None
-    tokens = Tokens(sent, cached, _either(usage.output_tokens, usage.completion_tokens))
-    return tokens if tokens != _NONE else None
-
-
-_NONE = Tokens(None, None, None)
+    told = _either(usage.output_tokens, usage.completion_tokens)
+    return None if sent is cached is told is None else Tokens(sent, cached, told)
 
 
 def _either(one: object, other: object) -> int | None:
-    found = _count(one)
-    return found if found is not None else _count(other)
+    return _count(one if one is not None else other)
 
 
 def _count(value: object) -> int | None:
