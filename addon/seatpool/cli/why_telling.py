@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -96,7 +97,8 @@ def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) ->
 
 
 def _way(story: Story, names: Mapping[int, str]) -> str:
-    went = [f"{_name(a.account_id, names)} {a.outcome}" for a in story.attempts]
+    each = (f"{_name(a.account_id, names)} {a.outcome}" for a in story.attempts)
+    went = [f"{what} x{count}" if (count := len(list(alike))) > 1 else what for what, alike in groupby(each)]
     last = story.choices[-1]
     if last.account_id is None:
         went.append("nobody left" if went else "nobody could be asked")
