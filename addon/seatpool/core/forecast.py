@@ -155,6 +155,9 @@ class Forecaster:
                 low.append((ahead, max(expected + errors[-rank] * size, low[-1][1])))
                 high.append((ahead, max(expected + errors[rank - 1] * size, high[-1][1])))
                 expected = min(max(expected, low[-1][1]), high[-1][1])
+            elif points:  # so far ahead little was ever tried: the range goes on as it was, around what is expected
+                low.append((ahead, max(min(_value(low, ahead), expected), low[-1][1])))
+                high.append((ahead, max(_value(high, ahead), expected)))
             likely.append((ahead, max(expected, likely[-1][1])))
         return _Curves(likely, low, high, points) if points else _Curves(likely, likely, likely, 0)
 
