@@ -160,6 +160,7 @@ class Attempt:
     account_id: int
     route: str
     model: str | None
+    """The one that was sent: a substitute's, where the editor asked for another."""
     outcome: str
     status: int | None
     """HTTP status, None when no answer came."""
@@ -167,4 +168,4 @@ class Attempt:
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
-    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""
+    """Why this account: as `Selection.reason`, or `renewed`, `repaired`, `resent`; None in old records."""

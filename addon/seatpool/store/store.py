@@ -21,6 +21,7 @@ from seatpool.core.model import (
     ProviderName,
     QuotaWindow,
 )
+from seatpool.core.report import Substituted
 from seatpool.store import (
     accounts,
     cooldowns,
@@ -350,6 +351,11 @@ class Store:
                 return (), ()
             until = choices[-1].decided_at + _LONGEST_WAIT
             return choices, observations.attempts_of(db, flow_id, choices[0].decided_at, until)
+
+    def substituted(self, since: datetime) -> tuple[Substituted, ...]:
+        """Requests that were served since then with another model than they had asked for."""
+        with self._db.read() as db:
+            return choice_rows.substituted(db, since)
 
     def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
         """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""
