@@ -15,7 +15,6 @@ from seatpool.core import report
 from seatpool.core.model import QuotaWindow
 from seatpool.store import Store
 
-
 SUBSTITUTED_WITHIN = timedelta(days=1)
 """For so long is said what was served with another model than was asked for."""
 
@@ -88,9 +87,8 @@ def _state(row: report.AccountRow, now: datetime) -> str:
     for held in row.cooldowns:
         part = f"{held.scope.value} " if held.scope.value else ""
         parts.append(f"{part}cooling {span(held.until - now)}: {held.reason}")
-    for each in row.substituted:
-        parts.append(f"{each.model} for {each.asked}: {each.requests} in 24 h, last {ago(each.last_at, now)}")
-    return "\n".join(parts)
+    instead = (f"{s.model} for {s.asked}: {s.requests} in 24 h, last {ago(s.last_at, now)}" for s in row.substituted)
+    return "\n".join((*parts, *instead))
 
 
 def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:

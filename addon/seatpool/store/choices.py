@@ -39,7 +39,7 @@ _SUBSTITUTED = (
         func.count(attempts.c.flow_id.distinct()).label("requests"),
         func.max(attempts.c.started_at).label("last_at"),
     )
-    .join(_asked, _asked.c.id == _FIRST)
+    .join_from(attempts, _asked, _asked.c.id == _FIRST)
     .where(attempts.c.started_at >= bindparam("since"), attempts.c.outcome == OK.code)
     .where(attempts.c.model != _asked.c.model)
     .group_by(attempts.c.account_id, _asked.c.model, attempts.c.model)

@@ -122,7 +122,7 @@ class Codex:
         return replies.RECONNECT
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
-        return replies.exhausted(facts, soonest, now)
+        return replies.exhausted(facts, soonest, reason, now)
 
     def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:
         return replies.unavailable(facts, status, message)
