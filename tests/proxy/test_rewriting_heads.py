@@ -18,9 +18,9 @@ REWRITTEN = b'{"model":"gpt-longer","input":[],"service_tier":"priority"}'
 
 def request(body: bytes, **headers: str) -> http.Request:
     fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    made = http.Request.make("POST", "https://chatgpt.com/backend-api/codex/responses", b"", fields)
+    made = http.Request.make("POST", "https://chatgpt.com/backend-api/codex/responses")
     made.raw_content = body  # `content` would wrap it
-    made.headers["content-length"] = str(len(body))
+    made.headers.update({**fields, "content-length": str(len(body))})
     return made
 
 

@@ -37,7 +37,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "affinity": "it has the conversation",
         "rule": "the rule prefers it",
         "best": "first in the order",
-        "fallback": "the first that can serve a substitute",
+        "fallback": "the first that can serve",
         "renewed": "the same again, with a renewed token",
         "repaired": "the same again, without what it could not read",
         "resent": "the same again, on a fresh connection",

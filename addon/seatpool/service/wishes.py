@@ -99,13 +99,13 @@ class Wishes:
         return room
 
     def _has_room(self, account: Account, buckets: tuple[str, ...]) -> bool:
-        """By the windows that the request draws on: those of its model alone as well."""
+        """By the windows that every request draws on, and by those of its model alone."""
         now, already = utcnow(), account.id in self._spacious
-        found = self._state.score(account.id, now)
-        if buckets:
-            known = self._state.windows.get(account.id, {}).values()
-            found = score((w for w in known if "/" not in w.bucket or w.bucket in buckets), account.plan, now)
-        return has_room(found, already=already)
+        if not has_room(self._state.score(account.id, now), already=already):
+            return False
+        known = self._state.windows.get(account.id, {}) if buckets else {}
+        own = [known[bucket] for bucket in buckets if bucket in known]
+        return not own or has_room(score(own, account.plan, now), already=already)
 
 
 def log_substitute(trail: Trail, account: Account) -> None:
