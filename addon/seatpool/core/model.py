@@ -169,3 +169,5 @@ class Attempt:
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
     """Why this account: as `Selection.reason`, or `renewed`, `repaired`, `resent`; None in old records."""
+    chosen_in: str | None = None
+    """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""
