@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.explain import explain, glimpse
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Attempt, Cooldown, ProviderName, QuotaWindow

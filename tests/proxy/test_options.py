@@ -1,11 +1,11 @@
 """What options become."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from mitmproxy import exceptions
+from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
 from seatpool.core.fallback import Fallback

@@ -1,10 +1,10 @@
 """Other models and fast mode, over a real store: when a substitute is asked for, whom, and what the request says."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core import fallback
 from seatpool.core.fastmode import FastMode

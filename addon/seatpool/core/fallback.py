@@ -6,8 +6,9 @@ is looked at: substitutes have no substitutes.
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
+
+import msgspec
 
 EXAMPLE = "gpt-5.3-codex: gpt-5.2-codex, gpt-5.1"
 
@@ -16,8 +17,7 @@ _PATTERN = re.compile(r"[\w./@+*?\[\]!-]{1,128}", re.ASCII)
 """A colon ends it: of a name that has one, `?` stands for that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Fallback:
+class Fallback(msgspec.Struct, frozen=True):
     """A person's entries in their order."""
 
     entries: tuple[tuple[str, tuple[str, ...]], ...] = ()

@@ -1,15 +1,16 @@
 """Status rows out of the pool's values: one source for the command line, the addon and whatever shows the pool."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
 from seatpool.core.scoring import STALE_AFTER_S
 
 
-@dataclass(frozen=True, slots=True)
-class Substituted:
+class Substituted(msgspec.Struct, frozen=True):
     """Requests that an account served with another model than was asked for."""
 
     account_id: int
@@ -20,8 +21,7 @@ class Substituted:
     last_at: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
+class AccountRow(msgspec.Struct, frozen=True):
     """One account as a person wants to see it."""
 
     account: Account

@@ -1,9 +1,8 @@
 """What a request says otherwise than its editor wrote it, where the person wants that: two members, no other byte."""
 
-from dataclasses import dataclass
-
 import msgspec
 
+from seatpool.core.silence import silent
 from seatpool.providers.jsonparts import Member, members
 from seatpool.providers.tolerant import read_json
 
@@ -16,8 +15,7 @@ _TIERS = frozenset({TIER, "serviceTier"})
 _CREATE = "response.create"
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What one attempt is to say."""
 
     asked: str | None = None
@@ -31,8 +29,7 @@ class Wish:
 NOTHING = Wish()
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
+class Rewritten(msgspec.Struct, frozen=True):
     """What of a request may differ from what the editor wrote."""
 
     path: str
@@ -40,6 +37,8 @@ class Rewritten:
     """New values of headers that it has; names in lower case."""
     body: bytes = b""
     """Decoded; the very same object where nothing is changed."""
+
+    __repr__ = silent("body")
 
 
 def rewrite_body(content: bytes, wish: Wish) -> tuple[bytes, Wish]:

@@ -3,8 +3,9 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
+
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.selection import FALLBACK, FULL, Exhausted, Selection, select

@@ -1,7 +1,8 @@
 """What a flow demands of an account under the person's rules: whom they allow, whom they would rather have."""
 
 from collections.abc import Callable
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from seatpool.core.catalogue import Draws
 from seatpool.core.rules import Naming, Rule

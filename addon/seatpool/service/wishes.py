@@ -1,7 +1,8 @@
 """What a request says otherwise than its editor wrote it, where the person wants that: another model, more speed."""
 
 import logging
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.fastmode import FastMode, has_room

@@ -5,12 +5,15 @@ A row's `names` are looked for in `error.code`, `error.type`, `error` itself, `c
 
 import re
 from collections.abc import Callable, Container
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 
+import msgspec
+from msgspec.structs import replace
+
 from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.core.silence import silent
 from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
 from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
 from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
@@ -24,8 +27,7 @@ _NO_MODEL = re.compile(r"The '([A-Za-z0-9._:/-]{1,128})' model is not supported 
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """A refusal, taken apart. It can come as an HTTP answer or inside a frame."""
 
     status: int | None
@@ -35,8 +37,10 @@ class Refusal:
     names: tuple[str, ...]
     page: str = ""
     """The lower-case head of a body that is HTML."""
-    said: str = field(repr=False, default="")
+    said: str = ""
     """Its message: never kept or logged."""
+
+    __repr__ = silent("headers", "error", "page", "said")
 
 
 class Ends(Enum):
@@ -50,8 +54,7 @@ class Ends(Enum):
     """`try again in 1.5s` of the message, else `Retry-After`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row of the table. What is left out fits everything."""
 
     kind: OutcomeKind
