@@ -145,6 +145,8 @@ class PoolHttpStream(HttpStream):
             command.event.stream_id = self.stream_id if to_client else self._upstream_id
             if isinstance(command.event, RequestHeaders):
                 command.event.request = self._wire(command.event.request, command.connection)
+            elif isinstance(command.event, RequestData) and self._exchange is not None:
+                command.event.data = self._exchange.take_body(command.event.data)
             elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
                 command.event.response = self._exchange.deliver(command.event.response)
             elif isinstance(command.event, ResponseData) and self._exchange is not None:
