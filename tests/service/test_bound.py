@@ -4,11 +4,12 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from freezegun import freeze_time
+from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
 from seatpool.core.model import CredentialKind, ProviderName

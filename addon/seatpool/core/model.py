@@ -1,11 +1,14 @@
 """The values that cross boundaries: frozen, slotted, and silent about tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
+
+from seatpool.core.silence import silent
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -48,8 +51,7 @@ class ScopeKind(StrEnum):
     BUCKET = "bucket"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What a cooldown covers. `value` is empty for the whole account, else the model's or bucket's name."""
 
     kind: ScopeKind = ScopeKind.ACCOUNT
@@ -59,25 +61,25 @@ class Scope:
 WHOLE_ACCOUNT = Scope()
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """A token and what belongs to it. Its `repr` shows kind and expiry, never a secret."""
 
     kind: CredentialKind
-    token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False, default=None)
+    token: str
+    refresh_token: str | None = None
     expires_at: datetime | None = None
     """When upstream stops taking it; None where the token does not say."""
-    endpoints: Mapping[str, str] = field(default=NOTHING, repr=False)
+    endpoints: Mapping[str, str] = NOTHING
     """Origins (`https://host`) that came with this very token, by use: `api`, `proxy`."""
-    attributes: Mapping[str, str] = field(default=NOTHING, repr=False)
+    attributes: Mapping[str, str] = NOTHING
     """What else the provider needs beside the token; the keys are the provider's own."""
     generation: int = 0
     """Grows with every stored renewal; 0 before it was ever stored."""
 
+    __repr__ = silent("token", "refresh_token", "endpoints", "attributes")
 
-@dataclass(frozen=True, slots=True)
-class Account:
+
+class Account(msgspec.Struct, frozen=True):
     """Who pays. A person in a workspace, never just an e-mail address (codex.md 4)."""
 
     id: int
@@ -109,8 +111,7 @@ class Account:
         return not self.paused and self.disabled is None
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaWindow:
+class QuotaWindow(msgspec.Struct, frozen=True):
     """One limit of one account as it was last seen."""
 
     bucket: str
@@ -125,8 +126,7 @@ class QuotaWindow:
     resets_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cooldown:
+class Cooldown(msgspec.Struct, frozen=True):
     """A timed removal of an account, or of a part of it, from selection."""
 
     account_id: int
@@ -139,8 +139,7 @@ class Cooldown:
     """How often in a row there was a limit here that nobody gave a time for; 0 where upstream has always named one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Affinity:
+class Affinity(msgspec.Struct, frozen=True):
     """Which account served a conversation last."""
 
     conversation: str
@@ -161,8 +160,7 @@ class Tokens(NamedTuple):
     output: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One sending of one flow upstream, or one turn on its open socket, as it is recorded."""
 
     flow_id: str
@@ -171,6 +169,7 @@ class Attempt:
     account_id: int
     route: str
     model: str | None
+    """The one that was sent: a substitute's, where the editor asked for another."""
     outcome: str
     status: int | None
     """HTTP status; None when no answer came, and of a turn on a socket."""
@@ -178,7 +177,7 @@ class Attempt:
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
-    """Why this account: `affinity`, `bound`, `rule`, `best`, `renewed`, `repaired`, `resent`; `socket` of its turns.
+    """Why this account: as `Selection.reason`, or `renewed`, `repaired`, `resent`; `socket` of a turn on its socket.
     None in old records."""
     chosen_in: str | None = None
     """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""

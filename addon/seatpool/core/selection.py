@@ -1,8 +1,9 @@
 """Which account serves a request."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from seatpool.core.affinity import Held, Sticking
 from seatpool.core.model import Account, ProviderName, Scope
@@ -21,12 +22,13 @@ SHORTLIST = 8
 """So many of the first are compared for a conversation that weighs more than a new one."""
 AFFINITY = "affinity"
 BOUND = "bound"
+FALLBACK = "fallback"
+"""Reason of a choice for a substitute: nobody can serve the model that was asked for."""
 FULL = "full"
 """Why there is nobody: whoever could serve has as many requests under way as it takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """What a request asks of an account."""
 
     provider: ProviderName
@@ -45,18 +47,16 @@ class Demand:
     """Quota of the model's own that the request draws on: an account that has none left of it is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """The account to ask."""
 
     account: Account
     reason: str
     """`affinity` (it has this conversation's cache), `bound` (it alone can read all of it), `rule` (a rule prefers it)
-    or `best` (first in the strategy's order)."""
+    or `best` (first in the strategy's order); `fallback` where it is for another model than was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exhausted:
+class Exhausted(msgspec.Struct, frozen=True):
     """No account is eligible."""
 
     limited: bool

@@ -3,11 +3,12 @@
 import asyncio
 import logging
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from seatpool.clock import utcnow
-from seatpool.core.selection import FULL, Exhausted, Selection, select
+from seatpool.core.selection import FALLBACK, FULL, Exhausted, Selection, select
 from seatpool.core.state import PoolState
 from seatpool.service.trail import Trail
 from seatpool.service.waiting import End, Waiting
@@ -39,6 +40,8 @@ class Places:
             trail.demand = replace(trail.demand, bound=True)
             choice = select(state, trail.demand, now, trail.tried)
         if isinstance(choice, Selection):
+            if trail.asked is not None:
+                choice = replace(choice, reason=FALLBACK)
             self._note(trail, choice, now)
             state.use(choice.account.id, now)
             trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)

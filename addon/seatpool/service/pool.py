@@ -5,25 +5,26 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
+
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import Action, Decision
-from seatpool.core.rules import Naming, Rule
-from seatpool.core.selection import Demand, Exhausted, select
+from seatpool.core.recovery import Action
+from seatpool.core.rules import Rule
+from seatpool.core.selection import Demand, Exhausted, Selection, select
 from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import ModelsErrand, UsageErrand
-from seatpool.service.judging import Judge
+from seatpool.service.judging import Judge, log_recovery
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
@@ -31,14 +32,15 @@ from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
 from seatpool.service.records import OK, SWITCHING_PROTOCOLS, Ending, Records
 from seatpool.service.refresher import Refresher, Sender
-from seatpool.service.trail import Answered, Assignment, Halted, Trail, carries_something, demand_of
+from seatpool.service.ruling import Ruling
+from seatpool.service.trail import Answered, Assignment, Halted, Trail, carries_something
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
+from seatpool.service.wishes import Wishes, log_substitute
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
 
-NOBODY: frozenset[int] = frozenset()
 LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
@@ -76,7 +78,8 @@ class PoolService:
         self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
         self._draws = Draws()
         self._turns = TurnStates()
-        self._naming = Naming()
+        self.ruling = Ruling(self.knowledge.state, self._draws)
+        self._wishes = Wishes(self.knowledge.state, self.ruling, policy)
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._refusals: dict[int, tuple[datetime, bytes]] = {}
@@ -87,6 +90,7 @@ class PoolService:
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
+        self._wishes.policy = policy
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
 
@@ -131,16 +135,8 @@ class PoolService:
 
         `headers` are the editor's own, `body` gives the decoded body and is called only where it matters.
         """
-        demand = self._ruled(demand_of(facts, self._draws.of(facts.model)), rule)
         carries = partial(carries_something, self._providers[facts.route.provider], facts, body)
-        return Trail(flow_id, facts, headers, demand, rule, carries=carries)
-
-    def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
-        if rule is None:
-            return replace(demand, only=None, prefer=NOBODY) if demand.only is not None or demand.prefer else demand
-        state, provider = self.knowledge.state, demand.provider
-        ids = self._naming.ids(rule.only or rule.prefer, provider, state.accounts, state.names_version)
-        return replace(demand, only=ids, prefer=NOBODY) if rule.binding else replace(demand, only=None, prefer=ids)
+        return Trail(flow_id, facts, headers, self.ruling.demand(facts, rule), rule, carries=carries)
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -154,7 +150,7 @@ class PoolService:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
         if self.policy.learn:
             trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
-            trail.demand = self._ruled(trail.demand, trail.rule)  # it may be one that the rule names
+            self.ruling.put(trail, trail.rule)  # it may be one that the rule names
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take a place there; wait for one where all are taken."""
@@ -172,9 +168,13 @@ class PoolService:
                 choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
             if isinstance(choice, Exhausted):
                 self._choices.note(trail, choice, utcnow())
-                return choice
+                if self._wishes.substitute(self._provider(trail), trail, choice):
+                    continue
+                return trail.exhausted or choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
+                if trail.asked is not None:
+                    log_substitute(trail, choice.account)
                 return self._begin(trail, choice.account, credentials, choice.reason)
             self._places.free(trail)
             if trail.halted is not None:
@@ -250,7 +250,7 @@ class PoolService:
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
-        _log_recovery(trail, assignment, outcome, decision, following)
+        log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
             self.release(trail)
         return following
@@ -262,7 +262,7 @@ class PoolService:
 
         At the `beginning` of a conversation, where no cache is warm, an account that the rule prefers takes it over.
         """
-        trail.demand, trail.rule = self._ruled(trail.demand, rule), rule
+        self.ruling.put(trail, rule)
         demand, current = trail.demand, trail.current
         if current is None:
             return demand.only is None
@@ -313,10 +313,13 @@ class PoolService:
         if decision.until is not None:
             self._refusals[assignment.account.id] = (decision.until, content)
         others = select(self.knowledge.state, trail.demand, utcnow(), {assignment.account.id})
-        reconnect = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
+        goes_on = isinstance(others, Selection) or (
+            decision.action is Action.SWITCH and self._wishes.would_help(provider, trail)
+        )
+        reconnect = provider.reconnect_frame() if goes_on else None
         action = "reconnect" if reconnect is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
-        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(trail.demand)
+        return reconnect if goes_on else self._soonest_refusal(trail.demand)
 
     def _soonest_refusal(self, demand: Demand) -> bytes | None:
         """The limit frame that ends soonest, as its account's upstream worded it."""
@@ -333,10 +336,17 @@ class PoolService:
             return content
         account_id = assignment.account.id
         trail.asked_at = utcnow()
-        self._records.turn_begins(trail, content)
         self._places.resume(trail)
-        own = self._turns.own(trail.facts.conversation, account_id)
-        return self._provider(trail).edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
+        own, provider = self._turns.own(trail.facts.conversation, account_id), self._provider(trail)
+        content = provider.edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
+        wish = assignment.edits.wish
+        content = provider.rewrite_frame(content, wish) if wish is not None else content
+        self._records.turn_begins(trail, content)
+        return content
+
+    def outdated(self, trail: Trail) -> bool:
+        """Whether the next turn of a socket belongs on another one: this one was opened for what is not wished now."""
+        return trail.current is not None and self._wishes.outdated(self._provider(trail), trail, trail.current)
 
     # -- inside
 
@@ -357,6 +367,9 @@ class PoolService:
             edits = provider.stay(facts, trail.own.origin, turn_state)
         else:
             edits = provider.edits(facts, account, credentials, turn_state)
+        wish = self._wishes.of(provider, trail, account)
+        if wish is not None:
+            edits = replace(edits, wish=wish)
         self._keeper.used(account.id, now)
         self._places.hold(trail, account.id)
         self._poller.used(account.id, now)
@@ -403,19 +416,3 @@ class PoolService:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-
-def _log_recovery(
-    trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
-) -> None:
-    action = decision.action.value if following is not None else "deliver"
-    target = f" to={following.account.name}" if following is not None else ""
-    logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s request=%s",
-        assignment.account.name,
-        action,
-        target,
-        assignment.number,
-        outcome.code,
-        trail.short_id,
-    )

@@ -6,7 +6,8 @@ A socket's turns are attempts of their own. They go on counting where its handsh
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
@@ -27,8 +28,7 @@ _MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@+-]{1,128})"')
 """It stands near the beginning of the message."""
 
 
-@dataclass(frozen=True, slots=True)
-class Ending:
+class Ending(msgspec.Struct, frozen=True):
     """How a flow ended whose answer had begun."""
 
     outcome: str = OK

@@ -2,19 +2,20 @@
 
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
 from datetime import datetime
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
 from seatpool.core.rules import Rule
-from seatpool.core.selection import Demand
+from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.slots import Slot
 from seatpool.providers.base import Edits, HeaderView, Provider, RequestFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """A flow and an account, for one attempt."""
 
     account: Account
@@ -24,14 +25,13 @@ class Assignment:
     number: int
     """Of the attempt, from 1."""
     reason: str
-    """Why this account: `affinity`, `bound`, `rule`, `best`, `renewed`, `repaired`, `resent`."""
+    """Why this account: `affinity`, `bound`, `rule`, `best`, `fallback`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
     fresh_connection: bool = False
     """Send on a connection of its own: the last one refused and may be about to close."""
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(msgspec.Struct, frozen=True):
     """What the editor itself is signed in with, where that is an account of the pool as well."""
 
     account_id: int
@@ -41,24 +41,21 @@ class Own:
     """Where the editor sent it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Halted:
+class Halted(msgspec.Struct, frozen=True):
     """An issuer has revoked or flagged an account: its request must not go to another one (promises.md)."""
 
     account: Account
     code: str
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """What is known of the answer to an attempt when its head arrives, or fails to."""
 
     status: int | None
     first_byte_ms: float | None
 
 
-@dataclass(slots=True)
-class Turn:
+class Turn(msgspec.Struct):
     """A turn that is under way on a socket."""
 
     started_at: datetime
@@ -73,12 +70,12 @@ def _nothing() -> bool:
     return False
 
 
-@dataclass(slots=True)
-class Trail:
+class Trail(msgspec.Struct):
     """Attempts of one flow. Owned by the event loop; lives as long as the flow."""
 
     flow_id: str
     facts: RequestFacts
+    """With the model that is sent: a substitute's, where `asked` is set."""
     headers: HeaderView
     """As the editor sent them."""
     demand: Demand
@@ -88,7 +85,7 @@ class Trail:
     """None as well once upstream has refused it."""
     halted: Halted | None = None
     current: Assignment | None = None
-    slot: Slot = field(default_factory=Slot)
+    slot: Slot = msgspec.field(default_factory=Slot)
     """Its place at the account that serves it, or is about to."""
     wait_until: float | None = None
     """Till when it may wait for a place, by the event loop's clock; None where it has not waited yet."""
@@ -99,8 +96,8 @@ class Trail:
     chosen_in: str | None = None
     """The earlier request whose recorded choice tells the candidates of this one's as well."""
     number: int = 0
-    tried: set[int] = field(default_factory=set)
-    repeats: Counter[tuple[int, OutcomeKind]] = field(default_factory=Counter)
+    tried: set[int] = msgspec.field(default_factory=set)
+    repeats: Counter[tuple[int, OutcomeKind]] = msgspec.field(default_factory=Counter)
     carries: Callable[[], bool] = _nothing
     """Whether it holds what only its conversation's owner can read: asked only where it would leave that one."""
     answered: Answered | None = None
@@ -108,8 +105,14 @@ class Trail:
     turn: Turn | None = None
     turns: int = 0
     """Of its socket that are over."""
-    given_up: set[CredentialKind] = field(default_factory=set)
+    given_up: set[CredentialKind] = msgspec.field(default_factory=set)
     """Second credentials that upstream would not have: the request goes without."""
+    asked: RequestFacts | None = None
+    """What the editor asked for, where nobody could serve its model; the substitute's facts are in its place then."""
+    substituted: set[str] = msgspec.field(default_factory=set)
+    """Substitutes that it has had."""
+    exhausted: Exhausted | None = None
+    """What the editor is told should nobody be found: of what was looked for, that which ends soonest."""
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 

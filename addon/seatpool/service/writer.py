@@ -7,7 +7,8 @@ they are durable before anything follows from them.
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from seatpool.core.explain import Choice, Glimpse, explain
 from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow
@@ -18,14 +19,13 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 """Rows in one transaction at most."""
-GATHER_S = 0.25
+GATHER_S = 1.0
 """How long a first row waits for company: waking the thread for every row would cost more than the row."""
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifted:
+class Lifted(msgspec.Struct, frozen=True):
     """A cooldown that was ended or forgotten, unless another process has replaced it meanwhile."""
 
     cooldown: Cooldown
