@@ -9,9 +9,10 @@ Upstream counts what all processes ask of an account, so each tells the others h
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
+
+import msgspec
 
 from seatpool.core.model import UnderWay
 
@@ -31,8 +32,7 @@ class Ledger(Protocol):
         """One less."""
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(msgspec.Struct):
     """The place of one flow. Every method may be called at any time and any number of times."""
 
     account_id: int | None = None
@@ -89,8 +89,7 @@ class Elsewhere:
         return self.hear(self._told, now) if over else set()
 
 
-@dataclass(slots=True)
-class _Cap:
+class _Cap(msgspec.Struct):
     limit: int
     since: datetime
     """When it was lowered last."""
