@@ -168,3 +168,5 @@ class Attempt:
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
     """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""
+    chosen_in: str | None = None
+    """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""

@@ -71,6 +71,8 @@ class Trail:
     """When the present account was last sent something."""
     probe: Cooldown | None = None
     """The cooldown of the present account that this attempt is to try."""
+    chosen_in: str | None = None
+    """The earlier request whose recorded choice tells the candidates of this one's as well."""
     number: int = 0
     tried: set[int] = field(default_factory=set)
     repeats: Counter[tuple[int, OutcomeKind]] = field(default_factory=Counter)
