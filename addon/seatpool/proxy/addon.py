@@ -116,6 +116,7 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
+        await asyncio.to_thread(self.certificates.strangers.write)
         service, self.service = self.service, None
         if service is not None:
             await service.stop()

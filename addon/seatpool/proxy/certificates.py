@@ -21,14 +21,15 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from seatpool.clock import utcnow
 from seatpool.providers.registry import is_stranger
+from seatpool.setup import strangers
 from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder, names_of, within
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(hours=6)
 """How often a running proxy asks whether the authority has to be renewed."""
-TOLD_AT_MOST = 50
-"""Hosts that are remembered; whoever makes names up does not fill the memory."""
+WRITE_EVERY = timedelta(minutes=1)
+"""How often what was counted of unknown hosts is written, at most."""
 UNBOUNDED = "this authority can vouch for any host; `seatpool ca create` makes one that cannot"
 
 
@@ -65,14 +66,45 @@ class FittingStore(certs.CertStore):
         return super().get_cert(commonname, sans, organization, crl_url)
 
 
+class Strangers:
+    """Counts the connections to hosts that look like a provider's and are not known."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._unwritten: Counter[str] = Counter()
+        self._write_at: datetime | None = None
+        self._writing: asyncio.Future[None] | None = None
+
+    def note(self, host: str) -> None:
+        """One more."""
+        if host not in self._told and len(self._told) < strangers.AT_MOST:
+            self._told.add(host)
+            self._write_at = None
+            logger.warning("action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves", host)
+        if host in self._told:
+            self._unwritten[host] += 1
+        now = utcnow()
+        if self._write_at is None or now >= self._write_at:
+            self._write_at = now + WRITE_EVERY
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self.write)
+
+    def write(self) -> None:
+        """Add what was counted since the last time to the file."""
+        counted, self._unwritten = self._unwritten, Counter()
+        try:
+            if counted:
+                strangers.add(strangers.default_file(), counted, utcnow())
+        except OSError as error:
+            logger.warning("action=count reason=%s: unknown hosts are not kept", type(error).__name__)
+
+
 class Certificates:
     """The authority of one proxy."""
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
         """What it may vouch for; empty where it may vouch for everything."""
-        self.strangers: Counter[str] = Counter()
-        """Hosts that look like a provider's and are not known, by how often a connection went there."""
+        self.strangers = Strangers()
         self._stamp: int | None = None
         self._look_at: datetime | None = None
         self._looking: asyncio.Future[None] | None = None
@@ -89,17 +121,11 @@ class Certificates:
         if host is None:
             return False
         if is_stranger(host):
-            self._note(host)
+            self.strangers.note(host)
         if not self.names or within(host, self.names):
             return False
         nextlayer.layer = layers.TCPLayer(context, ignore=not opts.show_ignored_hosts)
         return True
-
-    def _note(self, host: str) -> None:
-        if host in self.strangers or len(self.strangers) < TOLD_AT_MOST:
-            self.strangers[host] += 1
-        if self.strangers[host] == 1:
-            logger.warning("action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves", host)
 
     def _fit(self, tlsconfig: Any, opts: options.Options) -> None:
         """Follow the files, and keep mitmproxy's store fitting; it is made anew whenever its options change."""
@@ -109,6 +135,7 @@ class Certificates:
         try:
             stamp = (folder / IN_USE).stat().st_mtime_ns
             if stamp != self._stamp:
+                # Contexts that mitmproxy keeps for TLS go with it: they are kept by the store's own parameters.
                 tlsconfig.configure({"confdir"})
                 self._stamp = stamp
         except (OSError, ValueError) as error:

@@ -57,7 +57,8 @@ NODE = """
 const https = require("https");
 (async () => { for (const target of process.argv.slice(1)) await new Promise(done => {
   const say = text => { console.log(target, text); done(); };
-  https.get("https://" + target + "/", answer => { answer.resume(); say("True"); }).on("error", e => say("False " + e.code));
+  const asked = https.get("https://" + target + "/", answer => { answer.resume(); say("True"); });
+  asked.on("error", error => say("False " + error.code));
 }); })();
 """
 

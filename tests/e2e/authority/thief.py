@@ -1,7 +1,7 @@
 """Somebody who has stolen the issuing key: a server that has a certificate for whatever name it is asked for.
 
-`python -m tests.e2e.authority.thief SEEN PORT=CA_FILE...`: each CA file is as mitmproxy reads it. Everybody who comes is a
-line in SEEN: the name that was asked for, the port, and `believed` or `refused`.
+`python -m tests.e2e.authority.thief SEEN PORT=CA_FILE...`: each CA file is as mitmproxy reads it. Everybody who comes
+is a line in SEEN: the name that was asked for, the port, and `believed` or `refused`.
 """
 
 import asyncio
