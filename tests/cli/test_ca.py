@@ -15,7 +15,8 @@ from freezegun import freeze_time
 from seatpool.cli.main import main
 from seatpool.core.model import ProviderName
 from seatpool.providers.registry import CERTIFIED
-from seatpool.setup.authority import VALID, Authority, default_folder
+from seatpool.setup.authority import Authority, default_folder
+from seatpool.setup.pair import VALID
 from seatpool.store import Store
 from tests.store.made import oauth
 

@@ -10,7 +10,8 @@ from mitmproxy.certs import CertStore
 
 from seatpool.providers.registry import CERTIFIED, certified_names, is_stranger, provider_of
 from seatpool.proxy.certificates import FittingStore
-from seatpool.setup.authority import Authority, within
+from seatpool.setup.authority import Authority
+from seatpool.setup.pair import within
 from tests.upstream.hosts import FAKE_HOSTS, TENANT
 
 

@@ -16,13 +16,12 @@ from seatpool.setup.authority import (
     OVERLAP,
     RENEW_BEFORE,
     SWITCH_BEFORE,
-    VALID,
     Authority,
     AuthorityError,
     Change,
-    Pair,
     switches_at,
 )
+from seatpool.setup.pair import VALID, Pair
 
 NOW = datetime(2026, 11, 1, tzinfo=UTC)
 DAY = timedelta(days=1)

@@ -1,23 +1,21 @@
 """`seatpool ca ...`: the certificate authority, and who trusts it."""
 
 import json
-import shlex
-import subprocess
-import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 import click
 
-from seatpool.cli.common import INTERRUPTED, PlainGroup, open_store, with_database
+from seatpool.cli.ca_trust import NONE, roots_of, trust, untrust
+from seatpool.cli.common import PlainGroup, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.providers.registry import certified_names
 from seatpool.setup import trust as trusting
-from seatpool.setup.authority import Authority, AuthorityError, Pair, default_folder, switches_at
-from seatpool.setup.trust import Command, Machine, Root, TrustStore
+from seatpool.setup.authority import Authority, AuthorityError, default_folder, switches_at
+from seatpool.setup.pair import Pair
+from seatpool.setup.trust import Machine
 
-NONE = "no certificate authority yet; make one with: seatpool ca create"
 STOLEN = "if somebody may have read it: seatpool ca rotate --now"
 
 
@@ -58,9 +56,6 @@ _HOSTS = click.option(
     callback=_tenant,
     help="A tenant that it is for as well; those of accounts in the pool are known.",
 )
-_KINDS = click.argument("kinds", nargs=-1, type=click.Choice(trusting.KINDS), metavar="[system|nss]...")
-_YES = click.option("--yes", is_flag=True, help="Do not ask.")
-_PRINT = click.option("--print", "only_print", is_flag=True, help="Print the commands, and run none of them.")
 
 
 @ca.command()
@@ -142,58 +137,6 @@ def rotate(hosts: tuple[str, ...], now: bool) -> None:
     click.echo("Let stores trust it by then: seatpool ca trust")
 
 
-@ca.command()
-@_KINDS
-@_YES
-@_PRINT
-def trust(kinds: tuple[str, ...], yes: bool, only_print: bool) -> None:
-    """Put the root into this machine's stores: the system's, and those of NSS (Chromium, VS Code on Linux).
-
-    The commands are shown first. Roots whose time is over are taken out by the way.
-
-    \b
-    seatpool ca trust
-    seatpool ca trust nss --yes
-    seatpool ca trust --print
-    """
-    authority = Authority(default_folder())
-    present = {pair.tag for pair in (authority.current(), authority.next()) if pair}
-    if not present:
-        raise click.ClickException(NONE)
-    roots = _roots(authority)
-    plan: dict[TrustStore, list[Command]] = {}
-    for store in _stores(kinds):
-        held = {root.tag for root in roots if store.holds(root)}
-        put = [root for root in roots if root.tag in present - held]
-        take = [root for root in roots if root.tag in held - present]
-        plan[store] = list(store.commands(put=put, take=take))
-    _carry_out(plan, yes=yes, only_print=only_print, done="trusted by", nothing="trusted already by")
-    if not only_print:
-        _forget(authority, roots)
-
-
-@ca.command()
-@_KINDS
-@_YES
-@_PRINT
-def untrust(kinds: tuple[str, ...], yes: bool, only_print: bool) -> None:
-    """Take every root of seatpool's back out of the stores, and nothing else.
-
-    \b
-    seatpool ca untrust
-    seatpool ca untrust system --print
-    """
-    authority = Authority(default_folder())
-    roots = _roots(authority)
-    plan = {store: list(store.commands(take=[root for root in roots if store.holds(root)])) for store in _stores(kinds)}
-    _carry_out(plan, yes=yes, only_print=only_print, done="no longer trusted by", nothing="not trusted by")
-    if not only_print:
-        _forget(authority, roots)
-
-
-# -- what it is
-
-
 def pool_names() -> tuple[str, ...]:
     """The names that the authority has to be for, by the accounts of this database."""
     with open_store() as store:
@@ -217,7 +160,7 @@ def _row(authority: Authority, current: Pair) -> dict[str, Any]:
     following = authority.next()
     now = utcnow()
     present = {pair.tag for pair in (current, following) if pair}
-    roots = [root for root in _roots(authority) if root.tag in present]
+    roots = [root for root in roots_of(authority) if root.tag in present]
     return {
         **_pair(current, now),
         "next": _pair(following, now) | {"from": switches_at(current, following).isoformat()} if following else None,
@@ -261,77 +204,5 @@ def _tell(row: dict[str, Any]) -> None:
             click.echo(f"{name:<11} {line}")
 
 
-# -- who trusts it
-
-
-def _roots(authority: Authority) -> tuple[Root, ...]:
-    return tuple(Root(certificate, file) for certificate, file in authority.roots())
-
-
-def _stores(kinds: Sequence[str]) -> tuple[TrustStore, ...]:
-    wanted = kinds or trusting.KINDS
-    found = [store for store in trusting.stores(Machine()) if store.kind in wanted]
-    if not found:
-        raise click.ClickException(
-            f"this machine has no store of this kind ({', '.join(wanted)}); certs-howto.md says what each program reads"
-        )
-    for store in found:
-        if store.lacking:
-            click.echo(f"Note: {store.title} is left alone, it takes {store.lacking}", err=True)
-    return tuple(store for store in found if not store.lacking)
-
-
-def _carry_out(plan: dict[TrustStore, list[Command]], *, yes: bool, only_print: bool, done: str, nothing: str) -> None:
-    for store, commands in plan.items():
-        if not commands:
-            click.echo(f"{nothing} {store.title}", err=only_print)
-            continue
-        if not only_print:
-            click.echo(f"for {store.title}:")
-        for command in commands:
-            click.echo(shlex.join(command) if only_print else f"  {shlex.join(command)}")
-    commands = [command for each in plan.values() for command in each]
-    if only_print or not commands or not _agreed(yes=yes):
-        return
-    for store, each in plan.items():
-        for command in each:
-            _run(command)
-        if each:
-            click.echo(f"{done} {store.title}")
-
-
-def _agreed(*, yes: bool) -> bool:
-    if yes:
-        return True
-    if not sys.stdin.isatty():
-        click.echo("nothing was changed: add --yes to run these commands, or run them yourself", err=True)
-        click.get_current_context().exit(2)
-    try:
-        agreed = click.confirm("Run these?")
-    except click.Abort:
-        click.echo("\nEnded; nothing was changed.", err=True)
-        click.get_current_context().exit(INTERRUPTED)
-    if not agreed:
-        click.echo("Nothing was changed.")
-    return agreed
-
-
-def _run(command: Command) -> None:
-    shown = shlex.join(command)
-    try:
-        code = subprocess.run(command, check=False).returncode  # noqa: S603 # shown before, and agreed to
-    except FileNotFoundError:
-        raise click.ClickException(f"there is no {command[0]} here; run this as an administrator: {shown}") from None
-    except KeyboardInterrupt:
-        click.echo("\nEnded; what was done before that stays: seatpool ca show", err=True)
-        click.get_current_context().exit(INTERRUPTED)
-    if code != 0:
-        raise click.ClickException(f"exit code {code} of {shown}; what was done before it stays: seatpool ca show")
-
-
-def _forget(authority: Authority, roots: Sequence[Root]) -> None:
-    """Files of roots that were, once nobody trusts them."""
-    everywhere = trusting.stores(Machine())
-    for root in roots:
-        if not any(store.holds(root) for store in everywhere):
-            authority.forget(root.file)
+for command in (trust, untrust):
+    ca.add_command(command)

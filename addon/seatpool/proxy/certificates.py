@@ -22,7 +22,8 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 from seatpool.clock import utcnow
 from seatpool.providers.registry import is_stranger
 from seatpool.setup import strangers
-from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder, names_of, within
+from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder
+from seatpool.setup.pair import names_of, within
 
 logger = logging.getLogger(__name__)
 
@@ -116,7 +117,10 @@ class Certificates:
         data = nextlayer.data_client()
         if nextlayer.layer or context.client.tls or not starts_like_tls_record(data):
             return False
-        self._fit(tlsconfig, opts)
+        try:
+            self._fit(tlsconfig, opts)
+        except Exception:
+            logger.exception("action=passthrough hook=next_layer")  # mitmproxy's own store does for most clients
         host = _host_of(data, context.server.address)
         if host is None:
             return False

@@ -15,7 +15,7 @@ from typing import Protocol
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
-from seatpool.setup.authority import tag_of
+from seatpool.setup.pair import tag_of
 
 SYSTEM = "system"
 NSS = "nss"
