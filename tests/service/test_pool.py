@@ -1,12 +1,12 @@
 """Assigning and recovering, over a real store: what is durable, what is counted, who is asked next."""
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
+from msgspec.structs import replace
 
 from seatpool.core.explain import BarKind
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind

@@ -1,6 +1,6 @@
 """Why requests went where they went, and how windows were used up, each through a real file."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from seatpool.core.explain import Bar, BarKind, Choice, Contender
 from seatpool.core.model import Account, Keeping, ProviderName, QuotaWindow, Scope, ScopeKind

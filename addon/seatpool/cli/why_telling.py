@@ -1,11 +1,11 @@
 """What is known of a request, as a person and as a program reads it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
@@ -44,8 +44,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(msgspec.Struct, frozen=True):
     """A request: what was chosen, and what came of it."""
 
     flow_id: str

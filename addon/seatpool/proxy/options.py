@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from mitmproxy import exceptions, options, optmanager
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
@@ -18,8 +18,7 @@ from seatpool.service.transport import TransportSettings
 from seatpool.setup import authority
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One `--set name=value`."""
 
     name: str

@@ -8,8 +8,9 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core import strikes

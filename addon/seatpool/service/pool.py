@@ -5,9 +5,11 @@ import logging
 import os
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
@@ -47,8 +49,7 @@ SWITCHING_PROTOCOLS = 101
 """Status of a WebSocket handshake that went well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """What is known of the answer to an attempt when its head arrives, or fails to."""
 
     status: int | None
