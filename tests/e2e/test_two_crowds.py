@@ -18,7 +18,7 @@ pytestmark = [needs_namespaces, pytest.mark.asyncio]
 MINUTES = {"kind": "ok", "deltas": 3000, "gap_ms": 100, "route": "responses"}
 """Longer than the test."""
 SOON_S = 5.0
-"""More than the second and a half after which a process knows what another one began."""
+"""More than the three seconds after which a process knows what another one began."""
 
 
 @asynccontextmanager

@@ -5,23 +5,26 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from mitmproxy import exceptions, options
+from mitmproxy import exceptions, options, optmanager
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
 
+from seatpool.core import fallback
 from seatpool.core.affinity import Sticking
+from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
 from seatpool.service.transport import TransportSettings
+from seatpool.setup import authority
 
 
 class Option(msgspec.Struct, frozen=True):
     """One `--set name=value`."""
 
     name: str
-    typespec: type
+    typespec: Any
     default: Any
     help: str
     choices: Sequence[str] | None = None
@@ -110,6 +113,21 @@ OPTIONS: tuple[Option, ...] = (
         ("own", "union"),
     ),
     Option(
+        "pool_model_fallback",
+        Sequence[str],
+        [],
+        "Models to ask for, in order, where no account can serve the one that was asked for; MODEL may be a glob. One "
+        f'entry for each: "{fallback.EXAMPLE}".',
+    ),
+    Option(
+        "pool_fast_mode",
+        str,
+        "disabled",
+        "Have Codex requests that do not say otherwise served faster, for more of the quota: those of an account that "
+        "would have quota left at its reset (auto), or all (always).",
+        tuple(FastMode),
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",
@@ -120,7 +138,7 @@ OPTIONS: tuple[Option, ...] = (
 
 BETTER_DEFAULTS: dict[str, Any] = {
     "connection_strategy": "lazy",  # the account decides where to connect, so nothing is opened before it is known
-    "upstream_cert": False,  # a foreign name copied from upstream would break a name-constrained CA
+    "upstream_cert": False,  # a foreign name copied from upstream would break our constrained authority
     "listen_host": "127.0.0.1",  # promise: loopback
 }
 
@@ -136,8 +154,16 @@ def apply_defaults(opts: options.Options) -> None:
     changes = {name: value for name, value in BETTER_DEFAULTS.items() if not opts.has_changed(name)}
     if not opts.allow_hosts and not opts.ignore_hosts:
         changes["allow_hosts"] = list(host_patterns())
+    ours = authority.default_folder()
+    if not _was_set(opts, "confdir") and (ours / authority.IN_USE).exists():
+        changes["confdir"] = str(ours)
     if changes:
         opts.update(**changes)
+
+
+def _was_set(opts: options.Options, name: str) -> bool:
+    """Whether a person has set it, be it to its default: `has_changed` does not tell that."""
+    return opts._options[name].value is not optmanager.unset  # noqa: SLF001
 
 
 def policy_of(opts: options.Options) -> Policy:
@@ -154,6 +180,8 @@ def policy_of(opts: options.Options) -> Policy:
         max_in_flight=opts.pool_max_in_flight,
         poll_usage=opts.pool_usage_poll,
         union_models=opts.pool_models == "union",
+        fallback=fallback.read(opts.pool_model_fallback),
+        fast_mode=FastMode(opts.pool_fast_mode),
     )
 
 
@@ -201,6 +229,14 @@ def _strength(opts: options.Options) -> str | None:
     return f"pool_affinity_strength={opts.pool_affinity_strength}: say a number from 0 to 100, such as 0.5"
 
 
+def _fallback(opts: options.Options) -> str | None:
+    try:
+        fallback.read(opts.pool_model_fallback)
+    except ValueError as error:
+        return f"pool_model_fallback={error}"
+    return None
+
+
 def _number(text: str) -> float | None:
     """mitmproxy has no options of this type."""
     try:
@@ -222,6 +258,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _attempts,
     _in_flight,
     _strength,
+    _fallback,
     _insecure,
     listening.open_door,
 )

@@ -1,7 +1,7 @@
 """Tells other processes how many requests this one has under way at each account, and hears it from them.
 
 Nothing happens on a request's way: the follower looks a few times a second, and what it finds goes to the writer. So
-others know within about two seconds: a limit that is shared can be passed by as many as come in that time.
+others know within about three seconds: a limit that is shared can be passed by as many as come in that time.
 """
 
 from collections.abc import Callable
