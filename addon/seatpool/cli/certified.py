@@ -1,10 +1,10 @@
 """What a start of the proxy needs of the certificate authority: one that is there, and in its time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
+import msgspec
 
 from seatpool.cli.ca import STOLEN, pool_names
 from seatpool.clock import utcnow
@@ -13,8 +13,7 @@ from seatpool.setup.authority import TRUSTED, Authority, AuthorityError, Change,
 from seatpool.store import StoreError
 
 
-@dataclass(frozen=True, slots=True)
-class Certified:
+class Certified(msgspec.Struct, frozen=True):
     """Arguments for mitmdump, and what programs have to trust."""
 
     arguments: tuple[str, ...]

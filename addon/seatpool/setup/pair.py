@@ -5,9 +5,9 @@ Both carry the same critical name constraints; on the root alone Java would igno
 
 import ipaddress
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -21,8 +21,7 @@ _NOWHERE = (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
 """Every address is excluded: a leaf for an address alone would pass constraints that speak of names alone."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pair:
+class Pair(msgspec.Struct, frozen=True):
     """A root and the issuing certificate that it has signed. The issuing key stays in the file."""
 
     root: x509.Certificate

@@ -7,18 +7,17 @@ count.
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import platformdirs
 
 AT_MOST = 50
 """Hosts that are remembered; whoever makes names up does not fill the disk."""
 
 
-@dataclass(frozen=True, slots=True)
-class Stranger:
+class Stranger(msgspec.Struct, frozen=True):
     """One host."""
 
     host: str

@@ -8,10 +8,10 @@ import platform
 import shutil
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 
@@ -24,8 +24,7 @@ KINDS = (SYSTEM, NSS)
 Command = tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Root:
+class Root(msgspec.Struct, frozen=True):
     """A root certificate with the file that it is in."""
 
     certificate: x509.Certificate
@@ -68,15 +67,14 @@ class TrustStore(Protocol):
         """What changes the store so; nothing where both are empty."""
 
 
-@dataclass(frozen=True, slots=True)
-class Machine:
+class Machine(msgspec.Struct, frozen=True):
     """What the stores depend on; tests make one up."""
 
-    system: str = field(default_factory=platform.system)
-    home: Path = field(default_factory=Path.home)
+    system: str = msgspec.field(default_factory=platform.system)
+    home: Path = msgspec.field(default_factory=Path.home)
     top: Path = Path("/")
     which: Callable[[str], str | None] = shutil.which
-    is_admin: bool = field(default_factory=lambda: getattr(os, "geteuid", lambda: 0)() == 0)
+    is_admin: bool = msgspec.field(default_factory=lambda: getattr(os, "geteuid", lambda: 0)() == 0)
 
     @property
     def sudo(self) -> Command:
@@ -84,8 +82,7 @@ class Machine:
         return () if self.is_admin else ("sudo",)
 
 
-@dataclass(frozen=True, slots=True)
-class _Distribution:
+class _Distribution(msgspec.Struct, frozen=True):
     name: str
     folder: str
     """Where a file is a root; its existence tells the distribution."""
@@ -128,8 +125,7 @@ DISTRIBUTIONS = (
 """The first whose folder and program are there counts."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileStore:
+class FileStore(msgspec.Struct, frozen=True):
     """A folder of roots, and a program that makes them known."""
 
     machine: Machine
@@ -157,8 +153,7 @@ class FileStore:
             yield (*sudo, *(self.how.forget if take else self.how.refresh))
 
 
-@dataclass(frozen=True, slots=True)
-class AnchorStore:
+class AnchorStore(msgspec.Struct, frozen=True):
     """p11-kit's own, on Arch."""
 
     machine: Machine
@@ -175,8 +170,7 @@ class AnchorStore:
                 yield (*self.machine.sudo, "trust", "anchor", what, str(root.file))
 
 
-@dataclass(frozen=True, slots=True)
-class KeychainStore:
+class KeychainStore(msgspec.Struct, frozen=True):
     """The login keychain of macOS: this person's programs, no administrator."""
 
     machine: Machine
@@ -200,8 +194,7 @@ class KeychainStore:
             yield ("security", "delete-certificate", "-Z", root.digest(hashes.SHA256()), self._keychain)
 
 
-@dataclass(frozen=True, slots=True)
-class WindowsStore:
+class WindowsStore(msgspec.Struct, frozen=True):
     """This person's roots on Windows, no administrator."""
 
     kind: str = SYSTEM
@@ -219,8 +212,7 @@ class WindowsStore:
             yield ("certutil", "-user", "-delstore", "Root", _thumbprint(root))
 
 
-@dataclass(frozen=True, slots=True)
-class NssStore:
+class NssStore(msgspec.Struct, frozen=True):
     """A database of NSS: Chromium, and what is built on it, on Linux."""
 
     machine: Machine
