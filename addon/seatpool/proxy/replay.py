@@ -114,6 +114,7 @@ class PoolHttpStream(HttpStream):
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
         if isinstance(event, RequestProtocolError) and self._exchange is not None:
+            self._exchange.gone = True
             self._exchange.left()
         return super().handle_event(event)
 
