@@ -216,21 +216,6 @@ def test_a_stream_that_the_server_never_began_may_be_sent_again() -> None:
     assert seen == [OutcomeKind.CONNECT_FAILED]
 
 
-@pytest.mark.parametrize(
-    ("message", "code", "reused", "kind"),
-    [
-        ("connect refused", ErrorCode.CONNECT_FAILED, False, OutcomeKind.CONNECT_FAILED),
-        ("stream reset by client (REFUSED_STREAM)", ErrorCode.GENERIC_SERVER_ERROR, False, OutcomeKind.CONNECT_FAILED),
-        ("server closed connection", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.STALE_CONNECTION),
-        ("server closed connection", ErrorCode.GENERIC_SERVER_ERROR, False, OutcomeKind.UNANSWERED),
-        ("unexpected server response: b'HT'", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.UNANSWERED),
-        ("Cannot parse HTTP response: x", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.UNANSWERED),
-    ],
-)
-def test_what_the_lack_of_an_answer_means(message: str, code: ErrorCode, reused: bool, kind: OutcomeKind) -> None:
-    assert replay.failure_of(ResponseProtocolError(1, message, code), reused=reused).kind is kind
-
-
 def test_a_credential_never_goes_to_a_host_that_is_not_its_issuers() -> None:
     """Another addon has pointed the flow elsewhere after the pool had chosen."""
     stage = Stage()
