@@ -79,6 +79,12 @@ class WebSocketClient:
         at, text = self._messages.pop(0)
         return at, json.loads(text)
 
+    async def receive_text(self) -> str | None:
+        """The same for a message that may be anything, as it came."""
+        while not self._messages and self.close_code is None:
+            await self._read()
+        return self._messages.pop(0)[1] if self._messages else None
+
     async def turn(self, message: Mapping[str, Any]) -> list[tuple[float, dict[str, Any]]]:
         """Send a message and gather what comes, up to the terminal event, an error or the close."""
         await self.send(message)
