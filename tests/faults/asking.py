@@ -131,7 +131,7 @@ class Asking:
             socket.abort()
         heard.close_code = socket.close_code
         await then()
-        await socket.close()
+        socket.abort()
         return heard
 
     async def _turn(self, socket: WebSocketClient, heard: Heard) -> None:

@@ -190,7 +190,8 @@ class Matrix:
             if arrived != sendings and not isinstance(cell.doing, Door):
                 self.outcome.unrecorded.append(f"{cell.id}: sent to {sendings}, arrived from {arrived}")
             price = "; ".join(f"{short[name]} {price}" for name in cell.accounts for price in paid.get(name, ()))
-            self.outcome.seen[cell] = Seen(Reading(cell, by_number).got(self._heard[cell]), sendings, price)
+            got = Reading(cell, by_number).got(self._heard[cell])
+            self.outcome.seen[cell] = Seen(got, sendings.removeprefix("a ") if cell.fault.warm else sendings, price)
 
 
 def _is_patient(cell: Cell) -> bool:
