@@ -34,7 +34,7 @@ _LAST = (b'"response.completed"', b"[DONE]", b'"response.failed"')
 
 @dataclass(slots=True)
 class Heard:
-    """What reached the client. `ended`: `whole`, `cut`, or `open` where we lost patience."""
+    """What reached the client. `ended`: `whole`, `cut`, `open` where we lost patience, `refused` by the client."""
 
     status: int = 0
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -114,9 +114,9 @@ class Asking:
         except HandshakeRefused as refused:
             await then()
             return Heard(refused.status, refused.headers, refused.body)
-        except Dropped:
+        except Dropped as dropped:
             await then()
-            return Heard(ended="cut")
+            return Heard(ended="refused" if "Protocol" in str(dropped) else "cut")
         except TimeoutError:
             await then()
             return Heard(ended="open")
@@ -169,6 +169,7 @@ class Reading:
 
     def __init__(self, cell: Cell, journal: Mapping[int, Mapping[str, Any]]) -> None:
         self._names = dict(zip(cell.accounts, "ab", strict=True))
+        self._wire = cell.wire
         self._journal = journal
         """Entries of the fakes by number."""
 
@@ -177,12 +178,12 @@ class Reading:
         if heard.messages or heard.status == 101:
             return self._turn(heard)
         if not heard.status:
-            return "silence" if heard.ended == "open" else "nothing, closed"
+            return {"open": "silence", "refused": "a handshake that it refuses"}.get(heard.ended, "nothing, closed")
         entry = self._entry(heard)
         if entry is None:
             return self._ours(heard)
         who = self._names[entry["account"]]
-        if heard.status != 200:
+        if heard.status != 200 or self._wire is Wire.HANDSHAKE:
             return f"{heard.status} of {who}{self._altered(heard, entry)}"
         return self._answer(heard, entry, who)
 

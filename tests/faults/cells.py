@@ -72,7 +72,9 @@ class Cell:
     def _account(self, *, bad: bool) -> dict[str, Any]:
         account: dict[str, Any] = {"provider": self.provider}
         if bad and isinstance(self.doing, Door):
-            served = {"origin": self.doing.codex_origin} if self.provider == "codex" else {"plan": self.doing.copilot_plan}
+            served = (
+                {"origin": self.doing.codex_origin} if self.provider == "codex" else {"plan": self.doing.copilot_plan}
+            )
             return account | served
         if bad and not isinstance(self.doing, Door):
             where = {"route": self.route, "on": [_PLACES[self.wire]]}

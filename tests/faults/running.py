@@ -83,12 +83,13 @@ class Matrix:
             fakes = lab.upstream({"accounts": self._accounts()}, doors=True)
             proxy = self._proxy(lab, fakes)
             proxy.folder.mkdir()
+            began = datetime.now(UTC)
             self._enter(proxy.database)
             with proxy:
                 network = Network(proxy.ca, proxy.address, lab.connect)
                 asyncio.run(self._ask_all(network))
                 self.outcome.left = asyncio.run(self._observe())
-            self._conclude(fakes, proxy.database)
+            self._conclude(fakes, proxy.database, began)
             self.outcome.log = proxy.log
         self.outcome.leaks = leaks(self.folder)
         return self.outcome
@@ -175,14 +176,14 @@ class Matrix:
 
     # -- afterwards
 
-    def _conclude(self, fakes: Control, database: Path) -> None:
+    def _conclude(self, fakes: Control, database: Path, began: datetime) -> None:
         entries = fakes.journal()
         by_number = {entry["n"]: entry for entry in entries}
         asked: dict[str, list[str]] = defaultdict(list)
         for entry in entries:
             asked[entry["route"]].append(entry["account"])
         with Store.open(str(database)) as store:
-            paid, sent = _payments(store), _sendings(store)
+            paid, sent = _payments(store, began), _sendings(store)
         for cell in self.cells:
             short = dict(zip(cell.accounts, "ab", strict=True))
             sendings = " ".join(short[name] for name in sent[cell.accounts])
@@ -201,15 +202,17 @@ def _is_patient(cell: Cell) -> bool:
     return doing["kind"] in _PATIENT or doing.get("end") == "hang" or doing.get("gap_ms", 0) > 100
 
 
-def _payments(store: Store) -> Mapping[str, list[str]]:
+def _payments(store: Store, since: datetime) -> Mapping[str, list[str]]:
+    """What is on record of each account by its name, cooldowns that are over included."""
     names = {account.id: account.name for account in store.accounts()}
     paid: dict[str, list[str]] = defaultdict(list)
     for account in store.accounts():
         if account.disabled is not None:
-            paid[account.name].append(f"disabled ({account.disabled})")
-    for cooldown in store.cooldowns(datetime.now(UTC)):
-        part = "" if cooldown.scope.kind is ScopeKind.ACCOUNT else f" for {cooldown.scope.value}"
-        paid[names[cooldown.account_id]].append(f"rests{part} ({cooldown.reason})")
+            paid[account.name].append("disabled")
+    for cooldown in store.cooldowns(since):
+        scope = cooldown.scope
+        part = "" if scope.kind is ScopeKind.ACCOUNT else f" for {scope.value or 'no model'}"
+        paid[names[cooldown.account_id]].append(f"rests{part}")
     return paid
 
 

@@ -100,7 +100,8 @@ class Exchange:
         self.entry.status = status
         length = self.behaviour.length
         await self.reply.head(status, list(fields.items()), len(body) if length is None else length)
-        await self._data(body[: self.behaviour.cut_at])
+        self.sent.update(body[: self.behaviour.cut_at][:length])
+        await self.reply.data(body[: self.behaviour.cut_at])
         if self.behaviour.cut_at is None:
             await self._end()
         else:

@@ -119,7 +119,8 @@ class Reply(ABC):
         self.close()
 
     def leave(self) -> None:
-        """Say that no further request will be taken, and go on with this one (HTTP/2)."""
+        """Say that no further request will be taken, and go on with this one."""
+        raise NotImplementedError("GOAWAY needs HTTP/2")
 
     def refuse_stream(self) -> None:
         """RST_STREAM with REFUSED_STREAM on HTTP/2, a plain close on HTTP/1.1."""

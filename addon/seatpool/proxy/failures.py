@@ -55,6 +55,4 @@ def failure_of(event: ResponseProtocolError, sent: Sent) -> Outcome:
 
 def _never_began(message: str, sent: Sent) -> bool:
     last = _GOAWAY.match(message)
-    return (
-        message.startswith(NEVER_BEGAN) or sent.number is None or (last is not None and int(last[1]) < sent.number)
-    )
+    return message.startswith(NEVER_BEGAN) or sent.number is None or (last is not None and int(last[1]) < sent.number)

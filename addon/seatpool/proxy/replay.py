@@ -55,6 +55,7 @@ from mitmproxy.proxy.layers.http._http2 import Http2Client
 
 from seatpool.core.outcome import Outcome
 from seatpool.providers.registry import provider_of
+from seatpool.proxy import goaway
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
 from seatpool.proxy.failures import MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
@@ -93,7 +94,8 @@ class PoolHttpLayer(HttpLayer):
         self.carried: set[Connection] = set()
         self.clock = Clock(exchanges.limits)
         self._fresh_id = 0
-        self._some_failed = False
+        self._unusable: set[Connection] = set()
+        """Could not be opened, or are about to close."""
 
     def fresh_id(self) -> int:
         """A stream id that no client uses."""
@@ -110,7 +112,7 @@ class PoolHttpLayer(HttpLayer):
 
         mitmproxy takes the first that matches, and answers with its error for ever where that one failed to open.
         """
-        if reuse and (self._some_failed or isinstance(event, FreshHttpConnection)):
+        if reuse and (self._unusable or isinstance(event, FreshHttpConnection)):
             best = next((connection for connection in self.connections if self._is_good(connection, event)), None)
             reuse = best is not None
             if best is not None:
@@ -118,18 +120,22 @@ class PoolHttpLayer(HttpLayer):
         yield from super().get_connection(event, reuse=reuse)
 
     def _is_good(self, connection: Connection, event: GetHttpConnection) -> bool:
-        fresh = isinstance(event, FreshHttpConnection)
-        if not event.connection_spec_matches(connection) or (fresh and connection is event.former):
+        former = event.former if isinstance(event, FreshHttpConnection) else None
+        if connection in self._unusable or connection is former or not event.connection_spec_matches(connection):
             return False
         if connection in self.waiting_for_establishment:
             return True
-        if connection.error or not connection.connected:
+        if not connection.connected:
             return False
-        return connection.alpn == b"h2" or not (fresh or self.context.client.alpn == b"h2")
+        return connection.alpn == b"h2" or not (former is not None or self.context.client.alpn == b"h2")
 
     def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
         """A connection was opened, or could not be."""
-        self._some_failed |= command.err is not None
+        client = self._http2(command.connection)
+        if command.err is not None:
+            self._unusable.add(command.connection)
+        elif client is not None:
+            goaway.stay(client, self._unusable.add)
         yield from super().register_connection(command)
 
     def opening(self, asked: GetHttpConnection | None) -> Connection | None:
@@ -435,7 +441,7 @@ class PoolHttpStream(HttpStream):
     def _is_limited(self) -> bool:
         if self.server_state == self.state_wait_for_response_headers:
             return self._is_handshake or asks_for_stream(self.flow.request)
-        return self.server_state == self.state_consume_response_body
+        return bool(self.server_state == self.state_consume_response_body)
 
 
 def install(nextlayer: layer.NextLayer, builtin: Any, exchanges: Exchanges) -> None:
