@@ -16,7 +16,7 @@ from tests.harness.websocket_client import Dropped
 from tests.upstream import tokens
 from tests.upstream.logins import codex_auth
 
-PATIENCE_S = 6.0
+PATIENCE_S = 10.0
 """Of a client in which nothing happens."""
 EDITORS = {"codex": "editorx", "copilot": "editory"}
 """Whose own logins the editors have."""

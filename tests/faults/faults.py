@@ -239,7 +239,7 @@ IN_THE_ANSWER = (
     _same("stall", "silence after some output", (*HTTP, Wire.TURN), {"kind": "stall", "after": 2}),
     _same("leave", "GOAWAY after some output, and the rest", ONLY_HTTP2, {"kind": "leave", "after": 2}),
     _same("drip", "byte by byte", (*HTTP, Wire.TURN), {"kind": "ok", "piece": 7, "gap_ms": 3}),
-    _same("slow", "longer than any limit of ours", (*HTTP, Wire.TURN), {"kind": "ok", "deltas": 8, "gap_ms": 200}),
+    _same("slow", "longer than any limit of ours", (*HTTP, Wire.TURN), {"kind": "ok", "deltas": 11, "gap_ms": 450}),
     _same(
         "malformed-sse",
         "events that are malformed",

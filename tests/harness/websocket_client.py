@@ -58,11 +58,14 @@ class WebSocketClient:
         extra = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         request = Request(host=host, target=path, extensions=[PerMessageDeflate()], extra_headers=extra)
         self._writer.write(self._protocol.send(request))
-        while not self._accepted:
-            await self._read()
-            if self._refusal is not None and self._refused:
-                self.abort()
-                raise HandshakeRefused(*self._refusal, self._refusal_body)
+        try:
+            while not self._accepted:
+                await self._read()
+                if self._refusal is not None and self._refused:
+                    raise HandshakeRefused(*self._refusal, self._refusal_body)
+        except BaseException:
+            self.abort()
+            raise
         return self
 
     async def send(self, message: Mapping[str, Any]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from seatpool.core.outcome import Outcome, OutcomeKind
-from seatpool.proxy.failures import MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 
 CLOSED = "server closed connection"
 CLOSED2 = "peer closed connection"
@@ -20,6 +20,7 @@ REFUSED = Outcome(FAILED, "stream-refused")
         # A connection that had carried a request, and is found dead at once.
         (CLOSED, Sent(reused=True, waited_s=0.1), Outcome(STALE, "stale-connection")),
         (CLOSED2, Sent(reused=True, waited_s=0.1), Outcome(STALE, "stale-connection")),
+        (LOST, Sent(reused=True, waited_s=1.5), Outcome(STALE, "stale-connection")),
         (CLOSED, Sent(reused=True, waited_s=20), UNANSWERED),
         (CLOSED, Sent(), UNANSWERED),
         (CLOSED2, Sent(), UNANSWERED),

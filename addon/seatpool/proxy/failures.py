@@ -16,8 +16,10 @@ MALFORMED = "malformed answer"
 
 NEVER_BEGAN = ("stream reset by client (REFUSED_STREAM)", "stream reset by client (HTTP_1_1_REQUIRED)")
 """HTTP/2 resets by which a server says that it has not touched the request (RFC 9113, 8.7)."""
-HUNG_UP = ("server closed connection", "peer closed connection")
-"""The connection ended without a byte for this request: over HTTP/1, over HTTP/2."""
+LOST = "connection lost"
+"""Ours as well."""
+HUNG_UP = ("server closed connection", "peer closed connection", LOST)
+"""The connection ended without a byte for this request: over HTTP/1, over HTTP/2, untold."""
 _GOAWAY = re.compile(r"HTTP/2 connection closed: <ConnectionTerminated .*?last_stream_id:(\d+)")
 """Streams above the named one were not touched (RFC 9113, 6.8)."""
 

@@ -5,7 +5,7 @@ attempts under way looks at all of them about once a second, and one without has
 """
 
 import re
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from time import monotonic
 
@@ -35,8 +35,7 @@ class Limits:
     @property
     def tick_s(self) -> float:
         """Between two looks."""
-        shortest = min((limit for limit in (self.connect_s, self.header_s) if limit), default=LONGEST_TICK_S)
-        return min(LONGEST_TICK_S, shortest / TICKS)
+        return min([LONGEST_TICK_S, *(limit / TICKS for limit in (self.connect_s, self.header_s) if limit)])
 
 
 NO_LIMITS = Limits()
@@ -50,8 +49,10 @@ class Overdue(HttpEvent):
 class Clock:
     """Takes a stream's place as the source of its timer, so that the timer holds on to no stream and its bodies."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, is_lost: Callable[[int], bool] = lambda stream_id: False) -> None:
         self.limits = limits
+        self._is_lost = is_lost
+        """Whether a stream waits on a connection that is no more."""
         self._ends: dict[int, float] = {}
         """Monotonic time by the client's stream id."""
         self._running = False
@@ -72,9 +73,13 @@ class Clock:
         self._ends.pop(stream_id, None)
 
     def handle_event(self, event: events.Event) -> Generator[commands.Command, None, None]:
-        """The timer is over: tell every stream that is overdue, and start it anew while there are others."""
+        """The timer is over: tell every stream that is overdue, and start it anew while there are others.
+
+        A connection's end can get lost inside mitmproxy (where a write fails while it is waiting to tell): whoever
+        waits on one that is gone is overdue at once.
+        """
         now = monotonic()
-        for stream_id in [number for number, end in self._ends.items() if end <= now]:
+        for stream_id in [number for number, end in self._ends.items() if end <= now or self._is_lost(number)]:
             self._ends.pop(stream_id, None)
             yield ReceiveHttp(Overdue(stream_id))
         self._running = bool(self._ends)

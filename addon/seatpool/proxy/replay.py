@@ -57,7 +57,7 @@ from seatpool.core.outcome import Outcome
 from seatpool.providers.registry import provider_of
 from seatpool.proxy import goaway
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
-from seatpool.proxy.failures import MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
 
 logger = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ class PoolHttpLayer(HttpLayer):
         super().__init__(context, mode)
         self.exchanges = exchanges
         self.carried: set[Connection] = set()
-        self.clock = Clock(exchanges.limits)
+        self.clock = Clock(exchanges.limits, self._is_lost)
         self._fresh_id = 0
         self._unusable: set[Connection] = set()
         """Could not be opened, or are about to close."""
@@ -154,6 +154,10 @@ class PoolHttpLayer(HttpLayer):
         """Take a stream back that waits until the upstream takes more at a time. False where it was sent."""
         client = self._http2(connection)
         return client is not None and client.stream_queue.pop(stream_id, None) is not None
+
+    def _is_lost(self, stream_id: int) -> bool:
+        stream = self.streams.get(stream_id)
+        return isinstance(stream, PoolHttpStream) and stream.is_lost
 
     def _http2(self, connection: Connection) -> Http2Client | None:
         top = self.connections[connection].context.layers[-1] if connection in self.connections else None
@@ -431,14 +435,26 @@ class PoolHttpStream(HttpStream):
                 return
             self._gave_up = True
             yield commands.CloseConnection(opening)
-        elif self._paused is None and self.client_state == self.state_done and self._is_limited():
+        elif self.is_lost or self._is_limited():
+            message = LOST if self.is_lost else TIMED_OUT
             if not self._layer.unqueue(self.context.server, self._upstream_id):
-                cancel = RequestProtocolError(self._upstream_id, TIMED_OUT, ErrorCode.CANCEL)
-                yield SendHttp(cancel, self.context.server)
-            late = ResponseProtocolError(self._upstream_id, TIMED_OUT, ErrorCode.GENERIC_SERVER_ERROR)
-            yield from super().handle_event(late)
+                yield SendHttp(RequestProtocolError(self._upstream_id, message, ErrorCode.CANCEL), self.context.server)
+            over = ResponseProtocolError(self._upstream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+            yield from super().handle_event(over)
+
+    @property
+    def _is_sent(self) -> bool:
+        return self._paused is None and self.client_state == self.state_done
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its answer is waited for on a connection that is no more, and nobody has said so."""
+        waiting = self.server_state == self.state_wait_for_response_headers
+        return self._is_sent and waiting and not self.context.server.connected
 
     def _is_limited(self) -> bool:
+        if not self._is_sent:
+            return False
         if self.server_state == self.state_wait_for_response_headers:
             return self._is_handshake or asks_for_stream(self.flow.request)
         return bool(self.server_state == self.state_consume_response_body)
