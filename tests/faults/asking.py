@@ -109,7 +109,7 @@ class Asking:
 
     async def _socket(self, then: Callable[[], Any]) -> Heard:
         try:
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(3 * PATIENCE_S):  # three attempts, none of which it hears of
                 socket = await self.network.websocket(self.host, self.path, headers(self.cell))
         except HandshakeRefused as refused:
             await then()

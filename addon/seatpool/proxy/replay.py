@@ -1,7 +1,7 @@
 """The replay layer: mitmproxy's own HTTP layer, able to send a refused request again before the client sees anything.
 
-Everything that knows mitmproxy's layers is in this file. It relies on names that mitmproxy does not promise to keep;
-`missing_seams` checks them at start-up. How it works:
+Everything that knows mitmproxy's layers is in this file, in `connections` and in `goaway`. They rely on names that
+mitmproxy does not promise to keep; `missing_seams` checks them at start-up. How it works:
 
 * `PoolHttpLayer` replaces the `HttpLayer` behind client TLS on pooled hosts, and makes a `PoolHttpStream` per request.
 * Where a refusal was read whole, or a connection failed before a byte of an answer, the stream starts a hook of our
@@ -51,11 +51,10 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
-from mitmproxy.proxy.layers.http._http2 import Http2Client
 
 from seatpool.core.outcome import Outcome
 from seatpool.providers.registry import provider_of
-from seatpool.proxy import goaway
+from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
@@ -76,16 +75,7 @@ class PoolRecoverHook(commands.StartHook):
     flow: http.HTTPFlow
 
 
-class FreshHttpConnection(GetHttpConnection):
-    """Like its parent, but never the connection that failed, nor an HTTP/1 connection that carried a request before.
-
-    Over HTTP/2 streams that failed together share one new connection: mitmproxy opens five to one address.
-    """
-
-    former: Connection | None = None
-
-
-class PoolHttpLayer(HttpLayer):
+class PoolHttpLayer(Connecting):
     """mitmproxy's HTTP layer with streams that can replay."""
 
     def __init__(self, context: Context, mode: HTTPMode, exchanges: Exchanges) -> None:
@@ -94,8 +84,6 @@ class PoolHttpLayer(HttpLayer):
         self.carried: set[Connection] = set()
         self.clock = Clock(exchanges.limits, self._is_lost)
         self._fresh_id = 0
-        self._unusable: set[Connection] = set()
-        """Could not be opened, or are about to close."""
 
     def fresh_id(self) -> int:
         """A stream id that no client uses."""
@@ -107,61 +95,9 @@ class PoolHttpLayer(HttpLayer):
         self.streams[stream_id] = PoolHttpStream(self.context.fork(), stream_id, self)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
-    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        """Get a connection; a fresh one where that was asked for.
-
-        mitmproxy takes the first that matches, and answers with its error for ever where that one failed to open.
-        """
-        if reuse and (self._unusable or isinstance(event, FreshHttpConnection)):
-            best = next((connection for connection in self.connections if self._is_good(connection, event)), None)
-            reuse = best is not None
-            if best is not None:
-                self.connections = {best: self.connections[best], **self.connections}
-        yield from super().get_connection(event, reuse=reuse)
-
-    def _is_good(self, connection: Connection, event: GetHttpConnection) -> bool:
-        former = event.former if isinstance(event, FreshHttpConnection) else None
-        if connection in self._unusable or connection is former or not event.connection_spec_matches(connection):
-            return False
-        if connection in self.waiting_for_establishment:
-            return True
-        if not connection.connected:
-            return False
-        return connection.alpn == b"h2" or not (former is not None or self.context.client.alpn == b"h2")
-
-    def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
-        """A connection was opened, or could not be."""
-        client = self._http2(command.connection)
-        if command.err is not None:
-            self._unusable.add(command.connection)
-        elif client is not None:
-            goaway.stay(client, self._unusable.add)
-        yield from super().register_connection(command)
-
-    def opening(self, asked: GetHttpConnection | None) -> Connection | None:
-        """The connection that is being opened because of this command."""
-        if asked is None:
-            return None
-        waiting = self.waiting_for_establishment.items()
-        return next((connection for connection, all_ in waiting if any(each is asked for each in all_)), None)
-
-    def number_of(self, connection: Connection, stream_id: int) -> int | None:
-        """The number of a stream on an HTTP/2 connection; None where it was never sent. 1 over HTTP/1."""
-        client = self._http2(connection)
-        return client.our_stream_id.get(stream_id) if client is not None else 1
-
-    def unqueue(self, connection: Connection, stream_id: int) -> bool:
-        """Take a stream back that waits until the upstream takes more at a time. False where it was sent."""
-        client = self._http2(connection)
-        return client is not None and client.stream_queue.pop(stream_id, None) is not None
-
     def _is_lost(self, stream_id: int) -> bool:
         stream = self.streams.get(stream_id)
         return isinstance(stream, PoolHttpStream) and stream.is_lost
-
-    def _http2(self, connection: Connection) -> Http2Client | None:
-        top = self.connections[connection].context.layers[-1] if connection in self.connections else None
-        return top if isinstance(top, Http2Client) else None
 
 
 class PoolHttpStream(HttpStream):
@@ -269,12 +205,17 @@ class PoolHttpStream(HttpStream):
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         """Get a connection, and an id of its own for a further attempt."""
         self._gave_up = False
-        yield from self._watch(self._layer.clock.limits.connect_s)
+        clock, exchange = self._layer.clock, self._exchange
+        # What goes on as the editor sent it takes the time that it takes.
+        limited = exchange is not None and exchange.assignment is not None
+        if limited and (timer := clock.watch(self.stream_id, clock.limits.connect_s)) is not None:
+            yield from self._start(timer)
         ok = yield from super().make_server_connection()
         if not ok:
             return False
-        limits = self._layer.clock.limits
-        yield from self._watch(limits.connect_s if self._is_handshake else limits.header_s)
+        limit_s = clock.limits.connect_s if self._is_handshake else clock.limits.header_s
+        if limited and (timer := clock.watch(self.stream_id, limit_s)) is not None:
+            yield from self._start(timer)
         connection = self.context.server
         self._reused = connection in self._layer.carried
         self._layer.carried.add(connection)
@@ -417,13 +358,9 @@ class PoolHttpStream(HttpStream):
         exchange = self._exchange
         return exchange is not None and exchange.route is not None and exchange.route.websocket
 
-    def _watch(self, limit_s: float) -> layer.CommandGenerator[None]:
-        if self._exchange is None or self._exchange.assignment is None:
-            return  # what goes on as the editor sent it takes the time that it takes
-        timer = self._layer.clock.watch(self.stream_id, limit_s)
-        if timer is not None:
-            yield timer
-            self._layer.command_sources[timer] = cast("layer.Layer", self._layer.clock)
+    def _start(self, timer: commands.RequestWakeup) -> layer.CommandGenerator[None]:
+        yield timer
+        self._layer.command_sources[timer] = cast("layer.Layer", self._layer.clock)
 
     def _overdue(self) -> layer.CommandGenerator[None]:
         """Outside of `_handle_event`: most of what takes long has paused this stream."""
@@ -431,7 +368,7 @@ class PoolHttpStream(HttpStream):
         if opening is not None:
             if opening.timestamp_start is None:
                 # It has its turn when one of the client's other connections to this address is over.
-                yield from self._watch(self._layer.clock.limits.connect_s)
+                self._layer.clock.watch(self.stream_id, self._layer.clock.limits.connect_s)
                 return
             self._gave_up = True
             yield commands.CloseConnection(opening)
