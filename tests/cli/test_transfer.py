@@ -3,12 +3,12 @@
 import json
 import stat
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
+from msgspec.structs import replace
 
 from seatpool.cli.main import main
 from seatpool.core.model import Credential, CredentialKind, Keeping, ProviderName

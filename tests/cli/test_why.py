@@ -116,6 +116,21 @@ def test_a_switch_is_told_with_both_attempts_the_barred_and_the_other_strategies
     assert "drain -> alice" in second
 
 
+def test_a_request_that_stayed_is_told_with_the_candidates_of_the_one_before(pool: Pool) -> None:
+    pool.switch(FLOW)
+    pool.now += timedelta(seconds=8)
+    stayed = Attempt(NEXT, 1, pool.accounts["alice"].id, "compact", "gpt-x", "ok", 200, pool.now, 9.0, "affinity", FLOW)
+    pool.store.record(attempts=[stayed])
+    told = good("why", NEXT)
+    assert "codex compact gpt-x" in told.splitlines()[0]
+    assert lines(told, "attempt 1: alice, it has the conversation", "8 s earlier, for request ab12cd34")
+    assert lines(told, "alice", "chosen: ")
+    assert lines(told, "1", "alice", "it has the conversation", "ok", "9 ms")
+    assert [line.split()[0] for line in good("why", "--list", "5").splitlines()[1:]] == [NEXT[:8], FLOW[:8]]
+    (choice,) = json.loads(good("why", NEXT, "--json"))["choices"]
+    assert (choice["attempt"], choice["account"], choice["told_in"]) == (1, "alice", FLOW)
+
+
 def test_the_newest_request_is_told_where_none_is_named(pool: Pool) -> None:
     pool.switch(FLOW)
     pool.choose(NEXT, 1)

@@ -1,12 +1,12 @@
 """What a choice is explained by: who could be asked, what kept the others out, and whom other strategies would take."""
 
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seatpool.core.explain import SEEN, Bar, BarKind, Choice, explain, glimpse, would_choose
 from seatpool.core.model import (

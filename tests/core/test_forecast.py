@@ -5,7 +5,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from seatpool.core.backtest import Horizon, backtest
@@ -115,6 +115,7 @@ def test_nothing_later_than_the_moment_enters_its_forecast() -> None:
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(0, 1000), st.floats(0.02, 1.0), st.floats(0.5, 9.9), st.sampled_from([FIVE_HOURS, WEEK]))
+@example(61, 1.0, 3.0, WEEK)
 def test_a_range_holds_its_forecast_and_stays_in_order(seed: int, rate: float, days: float, length: timedelta) -> None:
     now = MONDAY + timedelta(days=days)
     told = Forecaster(used_up(length, days, at_work(seed, rate * FIVE_HOURS / length)), now).at(now)

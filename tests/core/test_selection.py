@@ -1,6 +1,5 @@
 """Who is chosen: eligible accounts in the strategy's order, equals in turn; conversations stay."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -8,6 +7,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
 from seatpool.core.model import (

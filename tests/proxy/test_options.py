@@ -1,10 +1,10 @@
 """What options become."""
 
-from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
 from seatpool.core.policy import Policy

@@ -6,11 +6,11 @@ import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from freezegun import freeze_time
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 from freezegun import freeze_time
+from msgspec.structs import replace
 
 from seatpool.core.explain import BarKind
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind
@@ -247,6 +248,55 @@ async def test_every_choice_is_recorded_with_what_kept_others_out(
         second.account.id: [],
         store.account("carol").id: [BarKind.PAUSED],
     }
+
+
+async def test_a_request_that_stays_with_its_conversation_names_the_one_that_told_the_candidates(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    with freeze_time(datetime.now(UTC)) as clock:
+        for number in range(1, 5):
+            trail, _ = await begin(service, f"flow-{number}")
+            if number == 2:
+                assert await service.recover(trail, spent(), GOT_429) is not None
+            service.served(trail, Answered(200, 3.0), Headers())
+            clock.tick(25)
+        await service.stop()
+    recorded = {number: store.request(f"flow-{number}") for number in range(1, 5)}
+    told_in = {n: [(c.flow_id, c.number, c.reason) for c in choices] for n, (choices, _) in recorded.items()}
+    assert told_in == {
+        1: [("flow-1", 1, "best")],
+        2: [("flow-1", 1, "best"), ("flow-2", 2, "best")],
+        3: [("flow-2", 2, "best")],
+        4: [("flow-2", 2, "best")],
+    }
+    assert [a.chosen_in for _, attempts in recorded.values() for a in attempts] == [
+        None,
+        "flow-1",
+        None,
+        *["flow-2"] * 2,
+    ]
+    assert store.requests(limit=3) == ("flow-4", "flow-3", "flow-2")
+
+
+@pytest.mark.parametrize(("seconds", "other"), [(61, {}), (1, {"model": "gpt-y"}), (1, {"conversation": "another"})])
+async def test_candidates_are_told_again_after_a_minute_and_where_the_request_differs(
+    store: Store, issuer: Issuer, service: PoolService, seconds: int, other: dict[str, str]
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    with freeze_time(datetime.now(UTC)) as clock:
+        for flow_id, facts in (("flow-1", FACTS), ("flow-2", replace(FACTS, **other))):
+            trail = service.open(flow_id, facts, Headers())
+            assert isinstance(await service.assign(trail), Assignment)
+            service.served(trail, Answered(200, 3.0), Headers())
+            clock.tick(seconds)
+        await service.stop()
+    ((choice,), (attempt,)) = store.request("flow-2")
+    assert (choice.flow_id, attempt.chosen_in) == ("flow-2", None)
 
 
 async def test_a_request_that_nobody_can_serve_is_recorded(

@@ -4,10 +4,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import CredentialKind, ProviderName
 from seatpool.providers.base import RequestFacts, Route

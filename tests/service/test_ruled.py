@@ -1,10 +1,10 @@
 """Requests under a rule, over a real store: who may serve them, and who never does."""
 
 from collections.abc import AsyncIterator, Callable
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind

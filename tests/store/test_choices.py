@@ -1,6 +1,6 @@
 """Why requests went where they went, and how windows were used up, each through a real file."""
 
-from dataclasses import replace
+from msgspec.structs import replace
 
 from seatpool.core.explain import Bar, BarKind, Choice, Contender
 from seatpool.core.model import Account, Keeping, ProviderName, QuotaWindow, Scope, ScopeKind
@@ -58,8 +58,8 @@ def test_a_request_is_told_with_its_attempts_and_no_others(store: Store) -> None
 
 
 def test_requests_are_found_by_their_beginning_the_newest_first(store: Store) -> None:
-    for name in ("ab1", "ab2", "cd%", "ab1"):
-        store.record(choices=[choice(name)])
+    for seconds, name in enumerate(("ab1", "ab2", "cd%", "ab1")):
+        store.record(choices=[choice(name, seconds=seconds)])
     assert store.requests(limit=9) == ("ab1", "cd%", "ab2")
     assert store.requests("ab", limit=9) == ("ab1", "ab2")
     assert store.requests("ab", limit=1) == ("ab1",)

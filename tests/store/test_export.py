@@ -1,11 +1,11 @@
 """An export: nothing of it can be read without its passphrase, and nothing that was changed in it is taken."""
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Credential, CredentialKind, Keeping, ProviderName
 from seatpool.store.export import BadExport, Exported, is_export, seal, unseal

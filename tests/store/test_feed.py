@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Affinity, CredentialKind, Scope, ScopeKind
 from seatpool.store import Changes, Store, UnknownAccount, feed

@@ -10,12 +10,12 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 from keyring.errors import KeyringLocked
+from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.store import KeyPlace, Store, StoreUnavailable, WrongKey

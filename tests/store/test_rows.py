@@ -1,9 +1,9 @@
 """Credentials, cooldowns, observations and leases, each through a real file."""
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import Affinity, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind
 from seatpool.store import Lease, Store, Superseded

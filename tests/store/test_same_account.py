@@ -1,8 +1,7 @@
 """Which login belongs to which account: by identity, and by handle where no more is known. Learnt accounts."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, CredentialKind, ProviderName
 from seatpool.store import Store

@@ -2,10 +2,11 @@
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from html import escape
 from http import HTTPStatus
 from string import Template
+
+import msgspec
 
 _STYLE = """
 :root { color-scheme: light dark }
@@ -60,8 +61,7 @@ HEADERS = (
 _CLOSE = "You can close this tab."
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """What one answer says; every field is plain text."""
 
     title: str

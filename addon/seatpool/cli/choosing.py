@@ -1,10 +1,11 @@
 """Of the logins that were found, which are worth having: one for each person, and none worse than what the pool has."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.cli.loginfiles import STDIN, Candidate
 from seatpool.core.model import Account, Credential, CredentialKind
@@ -14,8 +15,7 @@ from seatpool.providers.copilot.found import ATTR_APP, limits
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Passed:
+class Passed(msgspec.Struct, frozen=True):
     """A login that is left out for a better one of the same person."""
 
     candidate: Candidate

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 
@@ -25,8 +25,7 @@ LEGEND = "error: mean distance in points of what is left; in range: 80% is what 
 AHEAD = {Horizon.HOUR: "in an hour", Horizon.RESET: "at the reset"}
 
 
-@dataclass(frozen=True, slots=True)
-class Outlook:
+class Outlook(msgspec.Struct, frozen=True):
     """A window of an account, and what is known of how it is used up."""
 
     account: Account

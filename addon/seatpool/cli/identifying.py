@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.cli import choosing
 from seatpool.cli.loginfiles import Candidate, shown
@@ -20,8 +21,7 @@ from seatpool.service.transport import Transport, TransportSettings
 from seatpool.store import Store
 
 
-@dataclass(frozen=True, slots=True)
-class Known:
+class Known(msgspec.Struct, frozen=True):
     """A login that says whose it is, and the quota that was told when that had to be asked."""
 
     candidate: Candidate

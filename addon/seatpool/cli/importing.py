@@ -3,11 +3,12 @@
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import click
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.cli import choosing, loginfiles
 from seatpool.cli.common import ending_cleanly, open_store, with_database
@@ -30,8 +31,7 @@ NOT_CHOSEN = 2
 """Exit code of a list that nobody could be asked about."""
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What the person said."""
 
     name: str | None

@@ -5,9 +5,10 @@ import sys
 import tempfile
 from collections.abc import Iterable
 from contextlib import closing
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
+
+import msgspec
 
 from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
@@ -26,8 +27,7 @@ _KNOWN = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A login, and the file that holds it."""
 
     login: ImportedLogin
@@ -35,12 +35,11 @@ class Candidate:
     """`-` for standard input."""
 
 
-@dataclass(frozen=True, slots=True)
-class Gathered:
+class Gathered(msgspec.Struct, frozen=True):
     """What was found."""
 
-    candidates: list[Candidate] = field(default_factory=list)
-    complaints: list[str] = field(default_factory=list)
+    candidates: list[Candidate] = msgspec.field(default_factory=list)
+    complaints: list[str] = msgspec.field(default_factory=list)
     """One line for each file that could not be read."""
 
     def take(self, path: Path) -> None:

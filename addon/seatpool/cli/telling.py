@@ -2,10 +2,10 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 
@@ -14,13 +14,12 @@ from seatpool.cli.loginfiles import Candidate, shown
 from seatpool.providers.base import ImportedLogin
 
 
-@dataclass(slots=True)
-class Told:
+class Told(msgspec.Struct):
     """What came of it, for a person line by line, for a program at the end."""
 
     as_json: bool
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    saved: list[str] = field(default_factory=list)
+    rows: list[dict[str, Any]] = msgspec.field(default_factory=list)
+    saved: list[str] = msgspec.field(default_factory=list)
 
     def row(
         self, candidate: Candidate, result: str, line: str = "", *, account: str | None = None, reason: str = ""

@@ -1,16 +1,16 @@
 """What is known of a request, as a person and as a program reads it."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
 
+import msgspec
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.spans import ago, closely
+from seatpool.cli.spans import ago, closely, span
 from seatpool.core.explain import AFFINITY, EXHAUSTED, Bar, BarKind, Choice, Contender, would_choose
 from seatpool.core.model import Attempt
 from seatpool.core.scoring import Score, Standing
@@ -44,24 +44,38 @@ REASONS: Mapping[str, str] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Story:
+class Story(msgspec.Struct, frozen=True):
     """A request: what was chosen, and what came of it."""
 
     flow_id: str
     choices: Sequence[Choice]
-    """At least one, in order."""
+    """At least one, in order; the first may be that of an earlier request whose conversation this one stayed with."""
     attempts: Sequence[Attempt]
+
+    @property
+    def asked_at(self) -> datetime:
+        """When the first account was chosen."""
+        return self.attempts[0].started_at if self.stayed else self.choices[0].decided_at
+
+    @property
+    def stayed(self) -> bool:
+        """Whether the first choice is an earlier request's."""
+        return self.choices[0].flow_id != self.flow_id
+
+    @property
+    def what(self) -> str:
+        """Provider, route and model."""
+        first = self.choices[0]
+        route = self.attempts[0].route if self.stayed else first.route
+        return " ".join(filter(None, (first.provider.value, route, first.model)))
 
 
 def told(story: Story, names: Mapping[int, str], now: datetime) -> Iterator[RenderableType]:
     """Everything, part by part."""
-    first = story.choices[0]
-    what = " ".join(filter(None, (first.provider.value, first.route, first.model)))
-    yield escape(f"request {story.flow_id}: {what}, {ago(first.decided_at, now)}")
+    yield escape(f"request {story.flow_id}: {story.what}, {ago(story.asked_at, now)}")
     for index, choice in enumerate(story.choices):
         yield ""
-        yield escape(_headline(choice, names))
+        yield escape(_headline(choice, names, story))
         if index in (0, len(story.choices) - 1):  # a long walk through the pool is told by its ends
             yield _candidates(choice, names)
             yield from map(escape, _others(choice, names))
@@ -73,9 +87,7 @@ def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) ->
     """A line for each."""
     table = Table("request", "when", "what", "went", box=None)
     for story in stories:
-        first = story.choices[0]
-        what = " ".join(filter(None, (first.provider.value, first.route, first.model)))
-        row = (story.flow_id[:SHORT], ago(first.decided_at, now), what, _way(story, names))
+        row = (story.flow_id[:SHORT], ago(story.asked_at, now), story.what, _way(story, names))
         table.add_row(*map(escape, row))
     return table
 
@@ -88,11 +100,17 @@ def _way(story: Story, names: Mapping[int, str]) -> str:
     return " > ".join(went) or f"{_name(last.account_id, names)}, no answer recorded"
 
 
-def _headline(choice: Choice, names: Mapping[int, str]) -> str:
+def _headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
     order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
     order += f", rule {choice.rule}" if choice.rule is not None else ""
     if choice.account_id is None:
         return f"attempt {choice.number}: nobody could be asked ({order})"
+    if choice.flow_id != story.flow_id:
+        earlier = span(story.asked_at - choice.decided_at)
+        return (
+            f"attempt 1: {_name(choice.account_id, names)}, {REASONS[AFFINITY]};"
+            f" chosen as follows {earlier} earlier, for request {choice.flow_id[:SHORT]} ({order})"
+        )
     reason = REASONS.get(choice.reason, choice.reason)
     return f"attempt {choice.number}: {_name(choice.account_id, names)}, {reason} ({order})"
 
@@ -186,20 +204,21 @@ def as_json(story: Story, names: Mapping[int, str]) -> dict[str, Any]:
     first = story.choices[0]
     return {
         "request": story.flow_id,
-        "asked_at": first.decided_at.isoformat(),
+        "asked_at": story.asked_at.isoformat(),
         "provider": first.provider.value,
-        "route": first.route,
+        "route": story.attempts[0].route if story.stayed else first.route,
         "model": first.model,
-        "choices": [_choice_json(choice, names) for choice in story.choices],
+        "choices": [_choice_json(choice, names, story) for choice in story.choices],
         "attempts": [_attempt_json(attempt, names) for attempt in story.attempts],
     }
 
 
-def _choice_json(choice: Choice, names: Mapping[int, str]) -> dict[str, Any]:
+def _choice_json(choice: Choice, names: Mapping[int, str], story: Story) -> dict[str, Any]:
     words = [why for _, why in rows(choice)]
     return {
-        "attempt": choice.number,
+        "attempt": choice.number if choice.flow_id == story.flow_id else 1,
         "decided_at": choice.decided_at.isoformat(),
+        "told_in": choice.flow_id if choice.flow_id != story.flow_id else None,
         "strategy": choice.strategy,
         "rule": choice.rule,
         "account": names.get(choice.account_id or 0),

@@ -6,8 +6,9 @@ read holds longer than the cache: that is the demand's to say (`Demand.bound`).
 """
 
 from collections import Counter, OrderedDict
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Sticking(StrEnum):
@@ -38,8 +39,7 @@ as many tokens are read again and more requests refused.
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Held:
+class Held(msgspec.Struct, frozen=True):
     """Where a conversation is. Times in seconds since the epoch."""
 
     account_id: int

@@ -1,10 +1,11 @@
 """How good forecasts would have been: each made from what was known then, and held against what was seen later."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from statistics import fmean
+
+import msgspec
 
 from seatpool.core.forecast import ENOUGH, Forecaster
 from seatpool.core.usage import ROUNDING
@@ -20,8 +21,7 @@ class Horizon(StrEnum):
     RESET = "reset"
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True):
     """One forecast and what came of it; shares left."""
 
     likely: float
@@ -32,8 +32,7 @@ class Case:
     """Whether the range held what was seen; None where there was no range yet."""
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
+class Result(msgspec.Struct, frozen=True):
     """Forecasts of one window over one horizon. Errors are shares, mean and absolute."""
 
     horizon: Horizon

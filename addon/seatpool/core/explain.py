@@ -7,12 +7,14 @@ would have made of them (`would_choose`).
 
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from itertools import chain, islice
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, Scope
@@ -80,8 +82,7 @@ RESTING = frozenset({BarKind.DISABLED, BarKind.PAUSED, BarKind.AWAY, BarKind.COO
 """What keeps an account out whoever asks, where it is about the whole account."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bar:
+class Bar(msgspec.Struct, frozen=True):
     """One thing that kept an account out."""
 
     kind: BarKind
@@ -107,8 +108,7 @@ class Contender(NamedTuple):
     """A rule puts it before others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(msgspec.Struct, frozen=True):
     """One choice of an account for a request, as it is recorded. Knows accounts by id, and nothing that was said."""
 
     flow_id: str

@@ -8,10 +8,12 @@ what was expected). Nothing later than the moment of a forecast enters it.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from itertools import accumulate, pairwise
 from math import ceil, exp
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import QuotaWindow
 from seatpool.core.usage import ROUNDING, Record, length_of, per_step
@@ -37,8 +39,7 @@ Curve = Sequence[tuple[float, float]]
 """Use by steps ahead: rising, from (0, 0)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(msgspec.Struct, frozen=True):
     """What will be left at some moment, with its range."""
 
     likely: float
@@ -46,8 +47,7 @@ class Share:
     most: float
 
 
-@dataclass(frozen=True, slots=True)
-class Forecast:
+class Forecast(msgspec.Struct, frozen=True):
     """How one window goes on."""
 
     left: float
@@ -64,8 +64,7 @@ class Forecast:
     """Earlier forecasts that make the range; 0: there is too little history for one."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Tried:
+class _Tried(msgspec.Struct, frozen=True):
     """A forecast at an earlier moment, by the number of steps before it."""
 
     step: int
@@ -75,8 +74,7 @@ class _Tried:
     """Of one step."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Curves:
+class _Curves(msgspec.Struct, frozen=True):
     likely: Curve
     low: Curve
     high: Curve
@@ -157,6 +155,9 @@ class Forecaster:
                 low.append((ahead, max(expected + errors[-rank] * size, low[-1][1])))
                 high.append((ahead, max(expected + errors[rank - 1] * size, high[-1][1])))
                 expected = min(max(expected, low[-1][1]), high[-1][1])
+            elif points:  # so far ahead little was ever tried: the range goes on as it was, around what is expected
+                low.append((ahead, max(min(_value(low, ahead), expected), low[-1][1])))
+                high.append((ahead, max(_value(high, ahead), expected)))
             likely.append((ahead, max(expected, likely[-1][1])))
         return _Curves(likely, low, high, points) if points else _Curves(likely, likely, likely, 0)
 

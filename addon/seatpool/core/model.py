@@ -1,10 +1,13 @@
 """The values that cross boundaries: frozen, slotted, and silent about tokens."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
+
+import msgspec
+
+from seatpool.core.silence import silent
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 
@@ -47,8 +50,7 @@ class ScopeKind(StrEnum):
     BUCKET = "bucket"
 
 
-@dataclass(frozen=True, slots=True)
-class Scope:
+class Scope(msgspec.Struct, frozen=True):
     """What a cooldown covers. `value` is empty for the whole account, else the model's or bucket's name."""
 
     kind: ScopeKind = ScopeKind.ACCOUNT
@@ -58,25 +60,25 @@ class Scope:
 WHOLE_ACCOUNT = Scope()
 
 
-@dataclass(frozen=True, slots=True)
-class Credential:
+class Credential(msgspec.Struct, frozen=True):
     """A token and what belongs to it. Its `repr` shows kind and expiry, never a secret."""
 
     kind: CredentialKind
-    token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False, default=None)
+    token: str
+    refresh_token: str | None = None
     expires_at: datetime | None = None
     """When upstream stops taking it; None where the token does not say."""
-    endpoints: Mapping[str, str] = field(default=NOTHING, repr=False)
+    endpoints: Mapping[str, str] = NOTHING
     """Origins (`https://host`) that came with this very token, by use: `api`, `proxy`."""
-    attributes: Mapping[str, str] = field(default=NOTHING, repr=False)
+    attributes: Mapping[str, str] = NOTHING
     """What else the provider needs beside the token; the keys are the provider's own."""
     generation: int = 0
     """Grows with every stored renewal; 0 before it was ever stored."""
 
+    __repr__ = silent("token", "refresh_token", "endpoints", "attributes")
 
-@dataclass(frozen=True, slots=True)
-class Account:
+
+class Account(msgspec.Struct, frozen=True):
     """Who pays. A person in a workspace, never just an e-mail address (codex.md 4)."""
 
     id: int
@@ -108,8 +110,7 @@ class Account:
         return not self.paused and self.disabled is None
 
 
-@dataclass(frozen=True, slots=True)
-class QuotaWindow:
+class QuotaWindow(msgspec.Struct, frozen=True):
     """One limit of one account as it was last seen."""
 
     bucket: str
@@ -124,8 +125,7 @@ class QuotaWindow:
     resets_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Cooldown:
+class Cooldown(msgspec.Struct, frozen=True):
     """A timed removal of an account, or of a part of it, from selection."""
 
     account_id: int
@@ -138,8 +138,7 @@ class Cooldown:
     """How often in a row there was a limit here that nobody gave a time for; 0 where upstream has always named one."""
 
 
-@dataclass(frozen=True, slots=True)
-class Affinity:
+class Affinity(msgspec.Struct, frozen=True):
     """Which account served a conversation last."""
 
     conversation: str
@@ -150,8 +149,7 @@ class Affinity:
     """What the account's prompt cache holds of it; None where upstream has not told."""
 
 
-@dataclass(frozen=True, slots=True)
-class Attempt:
+class Attempt(msgspec.Struct, frozen=True):
     """One sending of one flow upstream, as it is recorded."""
 
     flow_id: str
@@ -168,3 +166,5 @@ class Attempt:
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
     """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""
+    chosen_in: str | None = None
+    """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""

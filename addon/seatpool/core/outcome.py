@@ -1,8 +1,9 @@
 """Classified answers: what a refusal means, how far it reaches and when it ends."""
 
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+
+import msgspec
 
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope
 
@@ -39,8 +40,7 @@ class OutcomeKind(Enum):
     """The request went out whole and no answer came: it may have been served."""
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(msgspec.Struct, frozen=True):
     """A classified answer."""
 
     kind: OutcomeKind

@@ -1,13 +1,12 @@
 """Every tunable number, with its unit and its source."""
 
-from dataclasses import dataclass
+import msgspec
 
 from seatpool.core.affinity import Sticking
 from seatpool.core.strategy import Dormancy, Strategy
 
 
-@dataclass(frozen=True, slots=True)
-class Policy:
+class Policy(msgspec.Struct, frozen=True):
     """How the pool behaves. Options of the proxy fill the first group; the rest are measured or sourced constants."""
 
     max_attempts: int = 3

@@ -24,10 +24,11 @@ many at once has the request wait for a place.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from types import MappingProxyType
+
+import msgspec
 
 from seatpool.core.model import ScopeKind
 from seatpool.core.outcome import Outcome, OutcomeKind
@@ -69,8 +70,7 @@ class Remedy(Enum):
     DISABLE = "disable"
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One row of the table."""
 
     first: Action
@@ -111,8 +111,7 @@ RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What to do with the flow and with the account."""
 
     action: Action

@@ -1,15 +1,15 @@
 """Status rows out of the pool's values: one source for the command line, the addon and whatever shows the pool."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
 from seatpool.core.scoring import STALE_AFTER_S
 
 
-@dataclass(frozen=True, slots=True)
-class AccountRow:
+class AccountRow(msgspec.Struct, frozen=True):
     """One account as a person wants to see it."""
 
     account: Account

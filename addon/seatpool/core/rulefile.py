@@ -12,9 +12,10 @@ only = ["work"]
 import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
+
+import msgspec
 
 from seatpool.core.model import ProviderName
 from seatpool.core.repositories import normalised
@@ -27,8 +28,7 @@ Path = tuple[str | int, ...]
 """Keys and indexes from the top of the document."""
 
 
-@dataclass(frozen=True, slots=True)
-class Mistake:
+class Mistake(msgspec.Struct, frozen=True):
     """What is wrong, and where."""
 
     line: int
@@ -139,14 +139,13 @@ def _paths(value: Any) -> Iterator[Path]:
 # -- meaning
 
 
-@dataclass(slots=True)
-class _Reading:
+class _Reading(msgspec.Struct):
     """One document; mistakes are gathered, so that a person sees all of them at once."""
 
     document: Mapping[str, Any]
     lines: Mapping[Path, int]
-    mistakes: list[Mistake] = field(default_factory=list)
-    groups: dict[str, Patterns] = field(default_factory=dict)
+    mistakes: list[Mistake] = msgspec.field(default_factory=list)
+    groups: dict[str, Patterns] = msgspec.field(default_factory=dict)
 
     def wrong(self, path: Path, message: str) -> None:
         """Note a mistake at the line of the path, or of what it stands in."""

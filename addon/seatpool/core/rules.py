@@ -6,9 +6,11 @@ upper nor lower case, and `*` goes across `/`. An empty entry stands for a reque
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from fnmatch import translate
 from functools import lru_cache
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, ProviderName
 
@@ -18,8 +20,7 @@ REMEMBERED = 1_000
 """Answers kept of each kind; then all are forgotten."""
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(msgspec.Struct, frozen=True):
     """What rules look at of a request."""
 
     provider: ProviderName
@@ -28,8 +29,7 @@ class Asked:
     repositories: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(msgspec.Struct, frozen=True):
     """One rule. Empty patterns match everything."""
 
     name: str
@@ -69,8 +69,7 @@ class Rule:
         return all(not mine or (theirs and _folded(theirs) <= _folded(mine)) for mine, theirs in pairs)
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(msgspec.Struct, frozen=True):
     """A person's rules in their order."""
 
     rules: tuple[Rule, ...] = ()

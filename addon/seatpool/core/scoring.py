@@ -16,12 +16,13 @@ By simulation (`tests/sim`) accounts compared so refuse less, and move conversat
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
 from math import exp, log, sqrt
 from types import MappingProxyType
 from typing import NamedTuple
+
+import msgspec
 
 from seatpool.core.model import QuotaWindow
 
@@ -80,8 +81,7 @@ class Standing(Enum):
     EXHAUSTED = "exhausted"
 
 
-@dataclass(frozen=True, slots=True)
-class Score:
+class Score(msgspec.Struct, frozen=True):
     """A number, and what it came from."""
 
     value: float

@@ -1,8 +1,9 @@
 """Which account serves a request."""
 
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from seatpool.core.affinity import Held, Sticking
 from seatpool.core.model import Account, ProviderName, Scope
@@ -23,8 +24,7 @@ FULL = "full"
 """Why there is nobody: whoever could serve has as many requests under way as it takes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Demand:
+class Demand(msgspec.Struct, frozen=True):
     """What a request asks of an account."""
 
     provider: ProviderName
@@ -43,8 +43,7 @@ class Demand:
     """Quota of the model's own that the request draws on: an account that has none left of it is left out."""
 
 
-@dataclass(frozen=True, slots=True)
-class Selection:
+class Selection(msgspec.Struct, frozen=True):
     """The account to ask."""
 
     account: Account
@@ -53,8 +52,7 @@ class Selection:
     in the strategy's order)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Exhausted:
+class Exhausted(msgspec.Struct, frozen=True):
     """No account is eligible."""
 
     limited: bool

@@ -5,9 +5,10 @@ at a time nobody tells, so it is learnt as a network learns its rate: halved at 
 one more after some successes at the limit. No limit is assumed before the first such refusal.
 """
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 
 class Ledger(Protocol):
@@ -20,8 +21,7 @@ class Ledger(Protocol):
         """One less."""
 
 
-@dataclass(slots=True)
-class Slot:
+class Slot(msgspec.Struct):
     """The place of one flow. Every method may be called at any time and any number of times."""
 
     account_id: int | None = None
@@ -56,8 +56,7 @@ class Slot:
         return freed
 
 
-@dataclass(slots=True)
-class _Cap:
+class _Cap(msgspec.Struct):
     limit: int
     since: datetime
     """When it was lowered last."""

@@ -16,9 +16,10 @@ comes after all others. Equals take turns.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
+
+import msgspec
 
 from seatpool.core.model import Account, Keeping
 from seatpool.core.scoring import Score, Standing
@@ -38,8 +39,7 @@ class Strategy(StrEnum):
     WEIGHTED = "weighted"
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """One account as a strategy sees it."""
 
     account: Account

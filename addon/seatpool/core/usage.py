@@ -7,9 +7,10 @@ would have been.
 
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import pairwise
+
+import msgspec
 
 from seatpool.core.model import QuotaWindow
 from seatpool.core.scoring import LENGTHS_S, UNKNOWN_S
@@ -54,8 +55,7 @@ def began_at(before: QuotaWindow, after: QuotaWindow) -> datetime:
     return min(begin, after.observed_at)
 
 
-@dataclass(frozen=True, slots=True)
-class Spell:
+class Spell(msgspec.Struct, frozen=True):
     """A time in which a share was used evenly, as far as is known."""
 
     begin: datetime

@@ -2,8 +2,9 @@
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from datetime import datetime
+
+import msgspec
 
 from seatpool.providers.base import HttpReply, HttpRequest
 from seatpool.providers.signin import Callback, Clock, NotSignedIn, Pause, Step
@@ -24,8 +25,7 @@ RETRY_PAUSE_S = 1.0
 _TYPABLE = re.compile(r"[A-Za-z0-9-]{4,32}")
 
 
-@dataclass(frozen=True, slots=True)
-class Undecided:
+class Undecided(msgspec.Struct, frozen=True):
     """The person has not decided yet: look again."""
 
     slower: bool = False

@@ -5,13 +5,15 @@ A provider is a set of pure functions over headers and bytes. It never opens a c
 """
 
 from collections.abc import Callable, Generator, Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Protocol, overload
 
+import msgspec
+
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
+from seatpool.core.silence import silent
 
 
 class HeaderView(Protocol):
@@ -49,27 +51,28 @@ class Headers:
         return self._fields.items()
 
 
-@dataclass(frozen=True, slots=True)
-class HttpRequest:
+class HttpRequest(msgspec.Struct, frozen=True):
     """A side call. Its `repr` leaves headers and body out: they hold credentials."""
 
     method: str
     url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
-    body: bytes = field(repr=False, default=b"")
+    headers: tuple[tuple[str, str], ...] = ()
+    body: bytes = b""
+
+    __repr__ = silent("headers", "body")
 
 
-@dataclass(frozen=True, slots=True)
-class HttpReply:
+class HttpReply(msgspec.Struct, frozen=True):
     """An answer, read whole. Its `repr` leaves headers and body out."""
 
     status: int
-    headers: HeaderView = field(repr=False)
-    body: bytes = field(repr=False, default=b"")
+    headers: HeaderView
+    body: bytes = b""
+
+    __repr__ = silent("headers", "body")
 
 
-@dataclass(frozen=True, slots=True)
-class Route:
+class Route(msgspec.Struct, frozen=True):
     """A kind of request that may be served by another account than the editor's."""
 
     provider: ProviderName
@@ -80,8 +83,7 @@ class Route:
     websocket: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class RequestFacts:
+class RequestFacts(msgspec.Struct, frozen=True):
     """What the pool must know of a request to choose an account for it."""
 
     route: Route
@@ -98,25 +100,27 @@ class RequestFacts:
     """Remotes of the repository that is worked in: `host/owner/name`, lower case; () where the request is silent."""
     early: bool = False
     """A handshake ahead of the first turn: it cannot tell its repositories yet, and may be refused unseen."""
-    turn_state: str | None = field(default=None, repr=False)
+    turn_state: str | None = None
     """Upstream's sticky-routing token that the editor sent along (codex.md 2.2)."""
-    sent: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    sent: tuple[tuple[str, str], ...] = ()
     """The editor's own headers that `edits` must know to replace them in kind; names in lower case, for `Headers`."""
 
+    __repr__ = silent("turn_state", "sent")
 
-@dataclass(frozen=True, slots=True)
-class Edits:
+
+class Edits(msgspec.Struct, frozen=True):
     """Everything that is changed of a request, and nothing else is: where it goes and these headers."""
 
     origin: str
     """`https://host[:port]` of the account."""
-    set_headers: tuple[tuple[str, str], ...] = field(repr=False, default=())
+    set_headers: tuple[tuple[str, str], ...] = ()
     """Replaced in place where present, else appended."""
     remove_headers: tuple[str, ...] = ()
 
+    __repr__ = silent("set_headers")
 
-@dataclass(frozen=True, slots=True)
-class Frame:
+
+class Frame(msgspec.Struct, frozen=True):
     """What one WebSocket message says."""
 
     outcome: Outcome | None = None
@@ -126,10 +130,12 @@ class Frame:
     """The turn is over."""
     output: bool = False
     """Something of the model's answer that the client keeps."""
-    turn_state: str | None = field(default=None, repr=False)
+    turn_state: str | None = None
     """Sticky-routing token that this account issued (codex.md 2.2)."""
     draws: tuple[str, ...] | None = None
     """As `Provider.draws`."""
+
+    __repr__ = silent("turn_state")
 
 
 NO_NEWS = Frame()
@@ -150,8 +156,7 @@ class Why(Enum):
     """Upstream just refused the held one (401 or 421), whatever its expiry says."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenewalNeed:
+class RenewalNeed(msgspec.Struct, frozen=True):
     """Why and for whom a credential is to be had."""
 
     account: Account
@@ -163,22 +168,19 @@ class RenewalNeed:
     why: Why = Why.MISSING
 
 
-@dataclass(frozen=True, slots=True)
-class Reread:
+class Reread(msgspec.Struct, frozen=True):
     """Yielded by a renewal of a login that another program renews: what does its file hold now?"""
 
     path: str
 
 
-@dataclass(frozen=True, slots=True)
-class Keep:
+class Keep(msgspec.Struct, frozen=True):
     """Yielded by a renewal: store this durably *before* going on (a refresh token is good once)."""
 
     credential: Credential
 
 
-@dataclass(frozen=True, slots=True)
-class Renewed:
+class Renewed(msgspec.Struct, frozen=True):
     """A renewal went well."""
 
     credential: Credential
@@ -186,8 +188,7 @@ class Renewed:
     windows: tuple[QuotaWindow, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RenewalRefused:
+class RenewalRefused(msgspec.Struct, frozen=True):
     """A renewal was refused."""
 
     code: str
@@ -206,8 +207,7 @@ Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renew
 where there was none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Usage:
+class Usage(msgspec.Struct, frozen=True):
     """What an issuer tells of an account's quota when it is asked."""
 
     windows: tuple[QuotaWindow, ...]
@@ -216,8 +216,7 @@ class Usage:
     """The held one with what it lacked and the answer told; None where there was nothing to learn."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotTold:
+class NotTold(msgspec.Struct, frozen=True):
     """An issuer that was asked has not told."""
 
     code: str
@@ -242,8 +241,7 @@ class NotALogin(ValueError):
     """The file holds no login that we can read; the message says what is wrong with it, never its contents."""
 
 
-@dataclass(frozen=True, slots=True)
-class ImportedLogin:
+class ImportedLogin(msgspec.Struct, frozen=True):
     """One login found in a file of another program."""
 
     provider: ProviderName

@@ -5,54 +5,57 @@ sent what came of it; whoever drives it (`service.signin`) owns the clock, the n
 """
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
+
 from seatpool.core.model import QuotaWindow
+from seatpool.core.silence import silent
 from seatpool.providers.base import HttpReply, HttpRequest, ImportedLogin
 
 Clock = Callable[[], datetime]
 
 
-@dataclass(frozen=True, slots=True)
-class Invitation:
+class Invitation(msgspec.Struct, frozen=True):
     """Yielded once by a device flow: show this to the person. Sent back: None."""
 
     url: str
     """Where to confirm, in any browser on any machine."""
-    code: str = field(repr=False)
+    code: str
     """What to type there."""
     expires_at: datetime
     """Until when; the sign-in ends by itself then."""
 
+    __repr__ = silent("code")
 
-@dataclass(frozen=True, slots=True)
-class Pause:
+
+class Pause(msgspec.Struct, frozen=True):
     """Yielded between two looks at a device flow: wait so long. Sent back: None."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class Visit:
+class Visit(msgspec.Struct, frozen=True):
     """Yielded once by a browser flow: open this, and wait for the browser to come to the redirect address.
 
     Sent back: a `Callback`, or None when nobody came until `expires_at`.
     """
 
-    url: str = field(repr=False)
+    url: str
     expires_at: datetime
 
+    __repr__ = silent("url")
 
-@dataclass(frozen=True, slots=True)
-class Callback:
+
+class Callback(msgspec.Struct, frozen=True):
     """The query with which the browser came to the redirect address."""
 
-    query: Mapping[str, str] = field(repr=False)
+    query: Mapping[str, str]
+
+    __repr__ = silent("query")
 
 
-@dataclass(frozen=True, slots=True)
-class SignedIn:
+class SignedIn(msgspec.Struct, frozen=True):
     """It went well, and the account was checked."""
 
     login: ImportedLogin
@@ -62,8 +65,7 @@ class SignedIn:
     """One line each: a check that could not be made, or a seat that is missing. The login itself is good."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotSignedIn:
+class NotSignedIn(msgspec.Struct, frozen=True):
     """It ended without a login."""
 
     code: str

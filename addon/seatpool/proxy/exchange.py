@@ -8,9 +8,9 @@ addon, an error - can show one, and nothing of one attempt can leak into the nex
 import time
 from collections.abc import Callable
 from copy import copy
-from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+import msgspec
 from mitmproxy import http
 
 from seatpool.core.model import Account
@@ -48,8 +48,7 @@ def _nobody() -> None:
     """Nobody minds."""
 
 
-@dataclass(slots=True)
-class Exchange:
+class Exchange(msgspec.Struct):
     """State of one flow on a pooled host."""
 
     provider: Provider
@@ -84,13 +83,13 @@ class Exchange:
     """What came of a refusal's body before it broke off."""
     answer: http.Response | None = None
     """Set by the addon: what the editor gets where the upstream gave nothing."""
-    refusals: dict[int, http.Response] = field(default_factory=dict)
+    refusals: dict[int, http.Response] = msgspec.field(default_factory=dict)
     """Answers that were not delivered, by number of the attempt."""
     hidden_body: bytes | None = None
     """A body with a credential in it, moved out of the flow; the client gets it."""
     left: Callable[[], None] = _nobody
     """Set by the addon: to be called, as often as one likes, when the client has gone."""
-    received: list[tuple[http.Response, Fields]] = field(default_factory=list)
+    received: list[tuple[http.Response, Fields]] = msgspec.field(default_factory=list)
     """Every upstream's answer with the header fields that it came with."""
 
     @classmethod

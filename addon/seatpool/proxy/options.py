@@ -2,9 +2,9 @@
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from mitmproxy import exceptions, options
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
@@ -18,8 +18,7 @@ from seatpool.proxy.limits import Limits
 from seatpool.service.transport import TransportSettings
 
 
-@dataclass(frozen=True, slots=True)
-class Option:
+class Option(msgspec.Struct, frozen=True):
     """One `--set name=value`."""
 
     name: str

@@ -8,8 +8,9 @@ import asyncio
 import gc
 import logging
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
+
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core import strikes
@@ -31,6 +32,19 @@ FOLLOW_EVERY_S = 0.25
 KEPT = timedelta(days=30)
 """How long attempts, choices, observations and ended cooldowns are kept."""
 PRUNE_EVERY = timedelta(days=1)
+YOUNG_COLLECTIONS = 3
+"""Of garbage, until the older objects are looked through as well; Python's own is 10."""
+
+
+def _spare_what_stays() -> None:
+    """What is in memory by now stays: with many accounts, looking through it again and again is what costs.
+
+    What comes later is little, so looking through that often costs next to nothing and keeps the peaks low.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.collect()  # else the next ones wait until there is a quarter of what was frozen
+    gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
 
 
 class Knowledge:
@@ -183,8 +197,7 @@ class Knowledge:
     async def _settle_in(self) -> None:
         try:
             await self._vault.warm()
-            # What is in memory by now stays: with many accounts, looking through it again and again is what costs.
-            gc.freeze()
+            _spare_what_stays()
             await self._prune()
         except StoreError as error:
             logger.warning("action=settling-in-failed reason=%s: %s", type(error).__name__, error)

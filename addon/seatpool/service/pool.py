@@ -5,21 +5,23 @@ import logging
 import os
 import secrets
 from collections.abc import Coroutine, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+import msgspec
+from msgspec.structs import replace
+
 from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
-from seatpool.core.explain import glimpse
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, Decision
 from seatpool.core.rules import Naming, Rule
-from seatpool.core.selection import Demand, Exhausted, Selection, select
+from seatpool.core.selection import Demand, Exhausted, select
 from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
+from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import ModelsErrand, UsageErrand
 from seatpool.service.judging import Judge
@@ -47,8 +49,7 @@ SWITCHING_PROTOCOLS = 101
 """Status of a WebSocket handshake that went well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Answered:
+class Answered(msgspec.Struct, frozen=True):
     """What is known of the answer to an attempt when its head arrives, or fails to."""
 
     status: int | None
@@ -75,7 +76,8 @@ class PoolService:
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
-        self._places = Places(self.knowledge.state, self._note)
+        self._choices = Choices(self.knowledge.state, self.knowledge.note)
+        self._places = Places(self.knowledge.state, self._choices.note)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
         errands = (self._usage, self._models)
@@ -166,7 +168,7 @@ class PoolService:
                 waited = await self._places.wait(trail, self.policy.slot_wait_s)
                 choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
             if isinstance(choice, Exhausted):
-                self._note(trail, choice, utcnow())
+                self._choices.note(trail, choice, utcnow())
                 return choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
@@ -384,12 +386,6 @@ class PoolService:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _note(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> None:
-        """Keep what `seatpool why` is to tell of a choice."""
-        rule = trail.rule.name if trail.rule is not None else None
-        request = (trail.flow_id, trail.number + 1, trail.facts.route.name, trail.facts.model, rule)
-        self.knowledge.note(glimpse(self.knowledge.state, trail.demand, now, trail.tried, choice, request))
-
     def _record(self, trail: Trail, code: str, answered: Answered) -> None:
         assignment = trail.current
         if assignment is not None:
@@ -406,6 +402,7 @@ class PoolService:
                     assignment.started_at,
                     answered.first_byte_ms,
                     assignment.reason,
+                    trail.chosen_in if assignment.number == 1 else None,
                 )
             )
 

@@ -9,8 +9,10 @@ import asyncio
 import logging
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential
@@ -33,8 +35,7 @@ Key = tuple[str | None, ...]
 """The values of the headers that identify a login, and where the request goes."""
 
 
-@dataclass(slots=True)
-class _Present:
+class _Present(msgspec.Struct):
     """One login of an editor."""
 
     account_id: int

@@ -8,11 +8,12 @@ anything else is done with the answer.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
+
+from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, Scope, ScopeKind

@@ -6,11 +6,11 @@ gone, leave the last good rules in force.
 """
 
 import asyncio
-import dataclasses
 import logging
 from collections import OrderedDict
 from pathlib import Path
 
+import msgspec
 import platformdirs
 
 from seatpool.core.model import ProviderName
@@ -187,7 +187,7 @@ class RuleBook:
             return asked
         key = (facts.route.provider, facts.conversation)
         if not facts.repositories:
-            return dataclasses.replace(asked, repositories=self._told.get(key, ()))
+            return msgspec.structs.replace(asked, repositories=self._told.get(key, ()))
         self._told[key] = facts.repositories
         self._told.move_to_end(key)
         while len(self._told) > CONVERSATIONS:

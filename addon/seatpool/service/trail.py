@@ -1,8 +1,9 @@
 """One flow's way through the pool: what was tried, and what serves it now."""
 
 from collections import Counter
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
@@ -12,8 +13,7 @@ from seatpool.core.slots import Slot
 from seatpool.providers.base import Edits, HeaderView, RequestFacts
 
 
-@dataclass(frozen=True, slots=True)
-class Assignment:
+class Assignment(msgspec.Struct, frozen=True):
     """A flow and an account, for one attempt."""
 
     account: Account
@@ -29,8 +29,7 @@ class Assignment:
     """Send on a connection of its own: the last one refused and may be about to close."""
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(msgspec.Struct, frozen=True):
     """What the editor itself is signed in with, where that is an account of the pool as well."""
 
     account_id: int
@@ -40,16 +39,14 @@ class Own:
     """Where the editor sent it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Halted:
+class Halted(msgspec.Struct, frozen=True):
     """An issuer has revoked or flagged an account: its request must not go to another one (promises.md)."""
 
     account: Account
     code: str
 
 
-@dataclass(slots=True)
-class Trail:
+class Trail(msgspec.Struct):
     """Attempts of one flow. Owned by the event loop; lives as long as the flow."""
 
     flow_id: str
@@ -63,7 +60,7 @@ class Trail:
     """None as well once upstream has refused it."""
     halted: Halted | None = None
     current: Assignment | None = None
-    slot: Slot = field(default_factory=Slot)
+    slot: Slot = msgspec.field(default_factory=Slot)
     """Its place at the account that serves it, or is about to."""
     wait_until: float | None = None
     """Till when it may wait for a place, by the event loop's clock; None where it has not waited yet."""
@@ -71,10 +68,12 @@ class Trail:
     """When the present account was last sent something."""
     probe: Cooldown | None = None
     """The cooldown of the present account that this attempt is to try."""
+    chosen_in: str | None = None
+    """The earlier request whose recorded choice tells the candidates of this one's as well."""
     number: int = 0
-    tried: set[int] = field(default_factory=set)
-    repeats: Counter[tuple[int, OutcomeKind]] = field(default_factory=Counter)
-    given_up: set[CredentialKind] = field(default_factory=set)
+    tried: set[int] = msgspec.field(default_factory=set)
+    repeats: Counter[tuple[int, OutcomeKind]] = msgspec.field(default_factory=Counter)
+    given_up: set[CredentialKind] = msgspec.field(default_factory=set)
     """Second credentials that upstream would not have: the request goes without."""
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""

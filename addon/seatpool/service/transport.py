@@ -6,9 +6,10 @@ what httpx adds is wanted here, and its import costs four megabytes.
 
 import asyncio
 import ssl
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+
+import msgspec
 
 from seatpool.providers.base import Headers, HttpReply, HttpRequest
 from seatpool.service.threads import aside
@@ -36,8 +37,7 @@ class SideCallFailed(Exception):
     """A side call got no answer; the message names the host and the cause, never a header or a body."""
 
 
-@dataclass(frozen=True, slots=True)
-class TransportSettings:
+class TransportSettings(msgspec.Struct, frozen=True):
     """How side calls reach the world: as the proxy itself does."""
 
     trusted_ca: str | None = None

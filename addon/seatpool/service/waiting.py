@@ -2,8 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
+
+import msgspec
 
 from seatpool.core.fairness import Fair
 from seatpool.core.model import ProviderName
@@ -21,8 +22,7 @@ class End(Enum):
     LEFT = "left"
 
 
-@dataclass(slots=True, eq=False)
-class _Waiter:
+class _Waiter(msgspec.Struct, eq=False):
     trail: Trail
     result: asyncio.Future[Selection | End]
 

@@ -7,7 +7,8 @@ they are durable before anything follows from them.
 import logging
 import threading
 from collections import deque
-from dataclasses import dataclass
+
+import msgspec
 
 from seatpool.core.explain import Choice, Glimpse, explain
 from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow
@@ -24,8 +25,7 @@ BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lifted:
+class Lifted(msgspec.Struct, frozen=True):
     """A cooldown that was ended or forgotten, unless another process has replaced it meanwhile."""
 
     cooldown: Cooldown

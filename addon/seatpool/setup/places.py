@@ -1,14 +1,14 @@
 """Where the programs that sign in with ChatGPT or GitHub keep their logins, as data."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
+
+import msgspec
 
 _HOME = "~"
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
+class Base(msgspec.Struct, frozen=True):
     """A folder that begins at a variable of the environment, or at the person's home."""
 
     variable: str
@@ -17,8 +17,7 @@ class Base:
     windows_only: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """The logins of one program."""
 
     program: str

@@ -2,11 +2,11 @@
 
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import datetime
 from itertools import count
 from typing import Any
 
+import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
 
 from seatpool.core.model import Account, Keeping, ProviderName
@@ -66,8 +66,7 @@ def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
     return frozenset(db.scalars(_IN_JSON, {"ids": json.dumps(list(ids))}))  # one statement, however many there are
 
 
-@dataclass(frozen=True, slots=True)
-class Login:
+class Login(msgspec.Struct, frozen=True):
     """What a sign-in, an import or an editor's traffic says of an account; the fields are those of `Account`."""
 
     provider: ProviderName

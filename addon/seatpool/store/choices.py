@@ -5,14 +5,14 @@ from datetime import datetime
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
+from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, select, union_all
 
 from seatpool.core.explain import Bar, BarKind, Choice, Contender
 from seatpool.core.model import Account, Keeping, ProviderName, Scope, ScopeKind
 from seatpool.core.scoring import Score, Standing
 from seatpool.core.strategy import Candidate, Strategy
 from seatpool.store.engine import Many
-from seatpool.store.schema import as_moment, as_text, choices
+from seatpool.store.schema import as_moment, as_text, attempts, choices
 
 KEPT = 20_000
 """The newest that are kept: a few hundred bytes each with ten accounts."""
@@ -20,11 +20,22 @@ KEPT = 20_000
 _ADD = Many(insert(choices), [column.name for column in choices.c if column.name != "id"])
 _NEWEST = select(func.coalesce(func.max(choices.c.id), 0)).scalar_subquery()
 _DROP_OLDEST = delete(choices).where(choices.c.id <= _NEWEST - KEPT)
+
+
+def _beginning(flow_id: Column[Any], at: Column[Any]) -> Select[Any]:
+    return select(flow_id.label("flow_id"), at.label("at")).where(
+        flow_id >= bindparam("first"), flow_id < bindparam("behind")
+    )
+
+
+_RECORDED = union_all(
+    _beginning(choices.c.flow_id, choices.c.decided_at),
+    _beginning(attempts.c.flow_id, attempts.c.started_at).where(attempts.c.chosen_in.is_not(None)),
+).subquery()
 _BEGINNING = (
-    select(choices.c.flow_id)
-    .where(choices.c.flow_id >= bindparam("first"), choices.c.flow_id < bindparam("behind"))
-    .group_by(choices.c.flow_id)
-    .order_by(func.max(choices.c.id).desc())
+    select(_RECORDED.c.flow_id)
+    .group_by(_RECORDED.c.flow_id)
+    .order_by(func.max(_RECORDED.c.at).desc())
     .limit(bindparam("limit"))
 )
 

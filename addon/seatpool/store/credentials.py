@@ -1,11 +1,11 @@
 """Credential rows, on an open transaction; what is secret of them goes through the vault."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from cryptography.fernet import InvalidToken
+from msgspec.structs import replace
 from sqlalchemy import Connection, Row, bindparam, select
 
 from seatpool.core.model import Credential, CredentialKind

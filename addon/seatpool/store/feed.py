@@ -1,9 +1,9 @@
 """What has changed since a reader last looked: how a process hears of another's doings without reading everything."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 
+import msgspec
 from sqlalchemy import Connection
 
 from seatpool.core.model import Account, Affinity, Cooldown, CredentialKind, QuotaWindow, Scope
@@ -12,8 +12,7 @@ from seatpool.store import accounts, affinities, cooldowns, credentials, observa
 _NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Changes:
+class Changes(msgspec.Struct, frozen=True):
     """Everything that was written after one revision, up to and including another."""
 
     revision: int

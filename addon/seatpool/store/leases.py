@@ -1,16 +1,15 @@
 """Lease rows, on an open transaction: an exclusive right among processes that expires by itself."""
 
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 from sqlalchemy import Connection, delete
 
 from seatpool.store.engine import upsert
 from seatpool.store.schema import leases
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(msgspec.Struct, frozen=True):
     """Who holds which right."""
 
     key: str

@@ -10,10 +10,10 @@ Whoever writes here holds the database's write lock, so nobody else does at the 
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
 
+import msgspec
 from cryptography.fernet import Fernet
 
 from seatpool.store.errors import StoreUnavailable, WrongKey
@@ -23,8 +23,7 @@ _LEAST_PRIORITY = 1.0
 """Backends below are stand-ins: plain text files, or none at all (keyring's own rule for `recommended`)."""
 
 
-@dataclass(frozen=True, slots=True)
-class KeyPlace:
+class KeyPlace(msgspec.Struct, frozen=True):
     """Where the key of a database is kept: in a file, or else in the keyring. Never the key itself."""
 
     file: Path | None

@@ -56,11 +56,11 @@ def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple
     return tuple(map(_attempt, db.execute(wanted.limit(limit))))
 
 
-def attempts_of(db: Connection, flow_id: str, since: datetime, until: datetime) -> tuple[Attempt, ...]:
-    """Those of one request that started in this time, the first first."""
-    in_time = attempts.c.started_at.between(since, until)
-    rows = db.execute(select(attempts).where(in_time, attempts.c.flow_id == flow_id).order_by(attempts.c.id))
-    return tuple(map(_attempt, rows))
+def attempts_of(db: Connection, flow_id: str) -> tuple[Attempt, ...]:
+    """Those of one request, the first first."""
+    return tuple(
+        map(_attempt, db.execute(select(attempts).where(attempts.c.flow_id == flow_id).order_by(attempts.c.id)))
+    )
 
 
 def prune(db: Connection, before: datetime) -> int:
@@ -88,6 +88,7 @@ def _attempt_row(a: Attempt) -> tuple[object, ...]:
         started_at,
         a.first_byte_ms,
         a.reason,
+        a.chosen_in,
     )
 
 
@@ -115,4 +116,5 @@ def _attempt(row: Row[Any]) -> Attempt:
         started_at=row.started_at,
         first_byte_ms=row.first_byte_ms,
         reason=row.reason,
+        chosen_in=row.chosen_in,
     )

@@ -182,6 +182,7 @@ attempts = Table(
     Column("started_at", Moment, nullable=False),
     Column("first_byte_ms", Float),
     Column("reason", String),
+    Column("chosen_in", String),
     Index(None, "started_at"),
     Index(None, "account_id", "started_at"),
 )

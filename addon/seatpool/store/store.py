@@ -1,7 +1,7 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -47,8 +47,6 @@ from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
 _PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows)
-_LONGEST_WAIT = timedelta(hours=1)
-"""Between a choice and the attempts that follow from it, renewals included."""
 
 
 def default_url() -> str:
@@ -343,13 +341,15 @@ class Store:
             return choice_rows.newest(db, beginning, limit)
 
     def request(self, flow_id: str) -> tuple[tuple[Choice, ...], tuple[Attempt, ...]]:
-        """What was chosen for a request, and what came of it, each in order; nothing where it is not recorded."""
+        """What was chosen for a request, and what came of it, each in order; nothing where it is not recorded.
+
+        Where it stayed with its conversation, the choice is that of the earlier request which tells its candidates.
+        """
         with self._db.read() as db:
-            choices = choice_rows.of_request(db, flow_id)
-            if not choices:
-                return (), ()
-            until = choices[-1].decided_at + _LONGEST_WAIT
-            return choices, observations.attempts_of(db, flow_id, choices[0].decided_at, until)
+            choices, attempts = choice_rows.of_request(db, flow_id), observations.attempts_of(db, flow_id)
+            told_in = attempts[0].chosen_in if attempts else None
+            earlier = choice_rows.of_request(db, told_in) if told_in is not None else ()
+            return tuple(c for c in earlier if c.account_id == attempts[0].account_id)[-1:] + choices, attempts
 
     def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
         """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""

@@ -1,10 +1,10 @@
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seatpool.core.model import CredentialKind
 from seatpool.providers.base import Headers, HttpReply, NotTold, Usage

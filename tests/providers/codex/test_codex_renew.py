@@ -1,9 +1,9 @@
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.providers.base import (

@@ -1,12 +1,12 @@
 """What Codex tells of program and repositories; the shapes are those that 0.169 was seen to send."""
 
 import json
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seatpool.providers.base import Headers, RequestFacts
 from seatpool.providers.codex import CODEX

@@ -1,11 +1,11 @@
 """What an account tells of itself when it is asked: its quota and its models (codex.md 1, 3.4)."""
 
 import re
-from dataclasses import replace
 from datetime import datetime
 from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.providers.base import ClientHeaders, Held, HttpReply, HttpRequest, Models, NotTold, Usage

@@ -1,9 +1,11 @@
 """A sign-in arrives: whose its tokens are, where the workspace is served and what it has left (codex.md 1.1, 4)."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
 from datetime import datetime
 from types import MappingProxyType
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.asking import Asking, ask
@@ -25,8 +27,7 @@ from seatpool.providers.signin import Clock, SignedIn
 from seatpool.providers.tolerant import mapping, stable_code
 
 
-@dataclass(frozen=True, slots=True)
-class Granted:
+class Granted(msgspec.Struct, frozen=True):
     """Tokens, and whose they are."""
 
     credential: Credential

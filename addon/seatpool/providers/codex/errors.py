@@ -5,9 +5,11 @@ A row's `names` are looked for in `error.code`, `error.type`, `error` itself, `c
 
 import re
 from collections.abc import Callable, Container
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum
+
+import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
@@ -20,8 +22,7 @@ _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """A refusal, taken apart. It can come as an HTTP answer or inside a frame."""
 
     status: int | None
@@ -44,8 +45,7 @@ class Ends(Enum):
     """`try again in 1.5s` of the message, else `Retry-After`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(msgspec.Struct, frozen=True):
     """One row of the table. What is left out fits everything."""
 
     kind: OutcomeKind

@@ -6,9 +6,10 @@ The main limit's windows are called `primary` and `secondary`; those of an addit
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+
+from msgspec.structs import replace
 
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.base import HeaderView

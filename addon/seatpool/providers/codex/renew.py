@@ -7,13 +7,13 @@ stands in, and `ATTR_LOCATED` says so.
 """
 
 from collections.abc import Callable, Generator, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import PurePath
 from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.providers.base import (
@@ -87,8 +87,7 @@ class Located(StrEnum):
     """Never learnt, or not to be trusted: chatgpt.com without a constraint."""
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(msgspec.Struct, frozen=True):
     """Where a workspace is served."""
 
     origin: str = CHATGPT

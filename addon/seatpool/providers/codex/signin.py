@@ -3,7 +3,6 @@
 import secrets
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
 from hashlib import sha256
@@ -11,6 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
+from seatpool.core.silence import silent
 from seatpool.providers.asking import (
     DENIED,
     EXPIRED,
@@ -54,8 +54,7 @@ _FOREIGN = NotSignedIn(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(msgspec.Struct, frozen=True):
     """An address that the browser can be sent back to."""
 
     host: str
@@ -120,13 +119,14 @@ def _authorize_url(redirect_uri: str, verifier: str, state: str) -> str:
     return f"{AUTHORIZE_URL}?{urlencode(query)}"
 
 
-@dataclass(frozen=True, slots=True)
-class _Grant:
+class _Grant(msgspec.Struct, frozen=True):
     """What can be exchanged for tokens, once."""
 
-    code: str = field(repr=False)
-    verifier: str = field(repr=False)
+    code: str
+    verifier: str
     redirect_uri: str
+
+    __repr__ = silent("code", "verifier")
 
 
 def _read_callback(callback: Callback, redirect_uri: str, verifier: str, state: str) -> _Grant | NotSignedIn:

@@ -2,9 +2,11 @@
 
 import re
 from base64 import urlsafe_b64decode
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import msgspec
+
+from seatpool.core.silence import silent
 from seatpool.providers.codex.wire import plain, read_object, text, truth
 from seatpool.providers.tolerant import Json, mapping, number
 
@@ -13,8 +15,7 @@ PROFILE_CLAIM = "https://api.openai.com/profile"
 END_OF_TIME_S = datetime(9999, 1, 1, tzinfo=UTC).timestamp()
 
 
-@dataclass(frozen=True, slots=True)
-class Claims:
+class Claims(msgspec.Struct, frozen=True):
     """The claims that matter here; each None where the token does not tell."""
 
     expires_at: datetime | None = None
@@ -22,8 +23,10 @@ class Claims:
     account_id: str | None = None
     """The workspace: one for all its members."""
     plan: str | None = None
-    email: str | None = field(repr=False, default=None)
+    email: str | None = None
     fedramp: bool = False
+
+    __repr__ = silent("email")
 
 
 def read_claims(token: str) -> Claims:

@@ -5,10 +5,10 @@ The remotes stand in `x-codex-turn-metadata`, as a header of a request and in `c
 remotes, where git takes too long, and in the handshake of the pre-warming ahead of the first turn (seen with 0.169).
 """
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.repositories import normalised
 from seatpool.providers.base import HeaderView, RequestFacts

@@ -7,10 +7,10 @@ marks, tool results and the order of JSON keys are not; so only texts are hashed
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from hashlib import blake2b
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.repositories import named
 from seatpool.providers.base import HeaderView, RequestFacts, Route

@@ -4,13 +4,16 @@ Codes carry a `:sku` suffix upstream; it is cut off before anything is compared.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 from datetime import datetime
 from enum import Enum
 from types import MappingProxyType
 
+import msgspec
+from msgspec.structs import replace
+
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.core.silence import silent
 from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
 from seatpool.providers.copilot import quota
 from seatpool.providers.copilot.wire import retry_after, text
@@ -49,21 +52,21 @@ _LONGEST_TEXT = 2000
 """Characters of a message that are looked at: the known texts stand at its beginning."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(msgspec.Struct, frozen=True):
     """A refusal, taken apart. Lives for one classification; its text is never kept or logged."""
 
     status: int
     name: str = ""
     """Code without its suffix."""
-    text: str = field(repr=False, default="")
+    text: str = ""
     marks: frozenset[Mark] = frozenset()
     limiter: str = ""
     notification: str = ""
 
+    __repr__ = silent("text")
 
-@dataclass(frozen=True, slots=True)
-class Row:
+
+class Row(msgspec.Struct, frozen=True):
     """One row: fits when the status is listed (empty: any) and a name, text or mark is (all empty: any)."""
 
     kind: OutcomeKind

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 
+import msgspec
+
 from seatpool.core.model import Credential, CredentialKind, ProviderName
+from seatpool.core.silence import silent
 from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot import auth
 
@@ -29,17 +31,18 @@ _USER = re.compile(r"[A-Za-z0-9](?:[\w.-]{0,99})", re.ASCII)
 _NOBODY: Mapping[str, str] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """What a file says of one token."""
 
     issuer: str
     user: str
     """Empty where the file does not say."""
-    token: str = field(repr=False)
+    token: str
     app: str
     """Client id of the app that it was made for; empty where the file does not say."""
     program: str
+
+    __repr__ = silent("token")
 
 
 def issuer_of(address: str) -> str | None:

@@ -5,11 +5,11 @@ Nothing here is good once only: a call that failed can be made again.
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.providers.base import (
@@ -129,8 +129,7 @@ def _life(envelope: Json, headers: HeaderView, now: datetime) -> timedelta | Non
     return min(life, told) if told > timedelta() else life  # a token that is born dead: somebody's clock is wrong
 
 
-@dataclass(frozen=True, slots=True)
-class _Refusal:
+class _Refusal(msgspec.Struct, frozen=True):
     """What a status of the token endpoint means where its body says nothing special."""
 
     code: str

@@ -5,7 +5,8 @@ these hosts.
 """
 
 import re
-from dataclasses import dataclass
+
+import msgspec
 
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import Route
@@ -25,8 +26,7 @@ _ENDPOINTS = (("api", re.compile("|".join(_API_HOSTS))), ("proxy", re.compile("|
 _ENGINE = re.compile(r"/v1/engines/([A-Za-z0-9][A-Za-z0-9._:@+-]*)/completions")
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
+class _Row(msgspec.Struct, frozen=True):
     endpoint: str
     method: str
     path: re.Pattern[str]

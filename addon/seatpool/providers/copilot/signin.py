@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from types import MappingProxyType
 from urllib.parse import urlencode
+
+import msgspec
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.providers.asking import (
@@ -31,8 +32,7 @@ from seatpool.providers.signin import Clock, Invitation, NotSignedIn, SignedIn, 
 from seatpool.providers.tolerant import NO_JSON, Json, mapping, number, read_json, stable_code
 
 
-@dataclass(frozen=True, slots=True)
-class App:
+class App(msgspec.Struct, frozen=True):
     """A program of GitHub's that a person can sign in with."""
 
     client_id: str
