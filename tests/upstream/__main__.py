@@ -43,8 +43,7 @@ async def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     if certificates and arguments.ca_out:
         shutil.copy(certificates.ca, arguments.ca_out)
     server = await Upstream(world, journal).listen(certificates, arguments.address, arguments.port)
-    if arguments.doors:
-        await open_doors(folder, arguments.port)
+    close_doors = await open_doors(folder, arguments.port) if arguments.doors else None
     if arguments.control:
         await ControlServer(world, journal).listen(arguments.control)
     stop = asyncio.Event()
@@ -53,6 +52,8 @@ async def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     port = server.sockets[0].getsockname()[1]
     print(json.dumps({"ready": True, "address": arguments.address, "port": port}), flush=True)
     await stop.wait()
+    if close_doors is not None:
+        close_doors()
 
 
 def main() -> None:

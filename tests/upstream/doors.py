@@ -6,7 +6,7 @@ Each has names below both providers' domains, so that an account can be said to 
 
 import asyncio
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from functools import partial
 from pathlib import Path
@@ -55,9 +55,6 @@ ADDRESSES: Mapping[Door, str] = {
 NAMES: Mapping[str, str] = {name: address for door, address in ADDRESSES.items() for name in door.names}
 """Every name with its address, for a hosts file."""
 
-_HELD: list[socket.socket] = []
-"""What keeps the silent door's queue full."""
-
 
 class _Guest(asyncio.Protocol):
     """A connection that gets nowhere."""
@@ -78,24 +75,35 @@ class _Guest(asyncio.Protocol):
             self._transport.write(b"HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\n\r\n")
 
 
-async def open_doors(folder: Path, port: int) -> None:
-    """Serve every door that somebody has to stand behind."""
+async def open_doors(folder: Path, port: int) -> Callable[[], None]:
+    """Serve every door that somebody has to stand behind. Returns what closes them."""
     loop = asyncio.get_running_loop()
-    for door in (Door.MUTE, Door.SLAMMED, Door.PLAIN):
+    servers = [
         await loop.create_server(partial(_Guest, door), ADDRESSES[door], port)
-    other = make_certificates(folder / "stranger", tuple(NAMES))
-    await loop.create_server(partial(_Guest, Door.STRANGER), ADDRESSES[Door.STRANGER], port, ssl=other.server_context())
-    _fill(ADDRESSES[Door.SILENT], port)
+        for door in (Door.MUTE, Door.SLAMMED, Door.PLAIN)
+    ]
+    tls = make_certificates(folder / "stranger", tuple(NAMES)).server_context()
+    stranger = partial(_Guest, Door.STRANGER)
+    servers.append(await loop.create_server(stranger, ADDRESSES[Door.STRANGER], port, ssl=tls))
+    held = _full_queue(ADDRESSES[Door.SILENT], port)
+
+    def close() -> None:
+        for each in (*servers, *held):
+            each.close()
+
+    return close
 
 
-def _fill(address: str, port: int) -> None:
+def _full_queue(address: str, port: int) -> list[socket.socket]:
+    """Sockets that, as long as they are open, keep the kernel from answering at this address."""
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     listener.bind((address, port))
     listener.listen(0)
-    _HELD.append(listener)
-    for _ in range(2):  # one that is accepted by the kernel, and one for good measure
+    held = [listener]
+    for _ in range(2):  # one that the queue takes, and one for good measure
         waiting = socket.socket()
         waiting.setblocking(False)
         waiting.connect_ex((address, port))
-        _HELD.append(waiting)
+        held.append(waiting)
+    return held

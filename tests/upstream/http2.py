@@ -185,7 +185,7 @@ class Http2Reply(Reply):
         self._engine.transport.write(self._head([(":status", "200"), ("no name", "x")]))
 
     def junk(self) -> None:
-        self._engine.transport.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+        self._engine.transport.write(bytes(9))  # a frame of data for the connection itself
 
     def goaway(self, *, taken: bool = False) -> None:
         self._engine.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=self._id if taken else 0)
