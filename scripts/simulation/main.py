@@ -6,10 +6,10 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from multiprocessing import Pool as Workers
 from pathlib import Path
 
-from msgspec.structs import replace
 from scripts.simulation import results
 from scripts.simulation.plot import svg
 

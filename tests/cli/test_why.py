@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.explain import explain, glimpse
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Attempt, Cooldown, ProviderName, QuotaWindow
@@ -15,6 +16,7 @@ from seatpool.store import Store
 from tests.cli.test_cli import good, refused, seatpool
 
 FLOW = "ab12cd34-aaaa-4aaa-8aaa-000000000001"
+OTHER = "ab12ee00-aaaa-4aaa-8aaa-000000000003"
 NEXT = "ab12ff00-aaaa-4aaa-8aaa-000000000002"
 HOUR = timedelta(hours=1)
 
@@ -51,18 +53,22 @@ class Pool:
         *,
         only: frozenset[int] | None = None,
         rule: str | None = None,
+        model: str = "gpt-x",
     ) -> Account | None:
         """One choice, recorded."""
         self.now += timedelta(seconds=1)
         demand = Demand(ProviderName.CODEX, (), "talk", only)
         found = select(self.state, demand, self.now, tried)
-        seen = glimpse(self.state, demand, self.now, tried, found, (flow, number, "responses", "gpt-x", rule))
+        if isinstance(found, Selection) and model != "gpt-x":
+            found = replace(found, reason="fallback")
+        seen = glimpse(self.state, demand, self.now, tried, found, (flow, number, "responses", model, rule))
         self.store.record(choices=[explain(seen)])
         return found.account if isinstance(found, Selection) else None
 
-    def answer(self, flow: str, number: int, account: Account, code: str, status: int) -> None:
+    def answer(self, flow: str, number: int, account: Account, code: str, status: int, model: str = "gpt-x") -> None:
         """What came of it."""
-        answer = Attempt(flow, number, account.id, "responses", "gpt-x", code, status, self.now, 12.0, "best")
+        reason = "best" if model == "gpt-x" else "fallback"
+        answer = Attempt(flow, number, account.id, "responses", model, code, status, self.now, 12.0, reason)
         self.store.record(attempts=[answer])
 
     def limited(self, account: Account) -> None:
@@ -230,3 +236,37 @@ def test_names_are_those_of_today_and_a_removed_account_has_none(pool: Pool) -> 
 
 def test_help_shows_examples() -> None:
     assert "seatpool why ab12cd34" in seatpool("why", "--help").output
+
+
+def test_a_substitute_is_told_beside_the_model_that_it_stands_for(pool: Pool) -> None:
+    everybody = frozenset(account.id for account in pool.accounts.values())
+    assert pool.choose(FLOW, 1, everybody) is None
+    served = pool.choose(FLOW, 1, model="gpt-y")
+    assert served is not None
+    pool.answer(FLOW, 1, served, "ok", 200, "gpt-y")
+    told = good("why", FLOW)
+    assert "codex responses gpt-x" in told.splitlines()[0]
+    assert lines(told, "attempt 1: nobody could be asked (")
+    assert lines(told, "attempt 1: bob, the first that can serve for gpt-y in the place of gpt-x")
+    assert lines(told, "1 ", "bob", "gpt-y in the place of gpt-x", "ok")
+    assert lines(good("why", "--list", "1"), "gpt-x", "bob ok for gpt-y in the place of gpt-x")
+    found = json.loads(good("why", FLOW, "--json"))
+    assert found["model"] == "gpt-x"
+    assert [(c["model"], c["reason"]) for c in found["choices"]] == [("gpt-x", "exhausted"), ("gpt-y", "fallback")]
+    assert [(a["model"], a["reason"]) for a in found["attempts"]] == [("gpt-y", "fallback")]
+
+
+def test_status_counts_what_was_served_with_a_substitute(pool: Pool) -> None:
+    everybody = frozenset(account.id for account in pool.accounts.values())
+    for flow, outcome in ((FLOW, "ok"), (NEXT, "ok"), (OTHER, "usage_limit_reached")):
+        pool.choose(flow, 1, everybody)
+        served = pool.choose(flow, 1, model="gpt-y")
+        assert served is not None
+        pool.answer(flow, 1, served, outcome, 200, "gpt-y")
+    pool.switch("ab12eeee-aaaa-4aaa-8aaa-000000000004")  # with the model that was asked for
+    assert lines(good("status"), "gpt-y for gpt-x: 2 in 24 h, last")
+    rows = {row["name"]: row["substituted"] for row in json.loads(good("status", "--json"))}
+    (told,) = rows.pop("bob")
+    assert datetime.fromisoformat(told.pop("last_at")).tzinfo is not None
+    assert told == {"asked": "gpt-x", "model": "gpt-y", "requests": 2}
+    assert not any(rows.values())

@@ -207,7 +207,7 @@ REFUSALS = (
     _same("misdirected", "421, and looking up the endpoints mends it", ANSWER, {"kind": "misdirected", "first": 1}),
     _same("misdirected-on", "421, whatever is looked up", ANSWER, {"kind": "misdirected"}),
     _same("cipher", "400 `invalid_encrypted_content`", ANSWER, {"kind": "invalid_encrypted"}),
-    _same("no-model", "400, the model is not there", HTTP, {"kind": "model_not_supported"}),
+    _same("no-model", "400, the model is not there", HTTP, {"kind": "model_not_supported", "model": "gpt-x"}),
     _same("not-found", "404", ANSWER, _says(404, {"message": "Not Found"})),
     _same("too-large", "413", HTTP, _says(413, {"message": "Payload Too Large"})),
     _same("unprocessable", "422", HTTP, _says(422, {"message": "Unprocessable"})),

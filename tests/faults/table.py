@@ -136,7 +136,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "misdirected": {"codex": _verbatim(421), "copilot": SERVED_AGAIN},
     "misdirected-on": {"codex": _verbatim(421), "copilot": _verbatim(421, sent="a a")},
     "cipher": {"every": _verbatim(400)},
-    "no-model": {"codex http": _verbatim(400), "copilot http": Seen("answer of b", "a b", "a rests for gpt-x")},
+    "no-model": {"every": Seen("answer of b", "a b", "a rests for gpt-x")},
     "not-found": {"every": _verbatim(404)},
     "too-large": {"every": _verbatim(413)},
     "unprocessable": {"every": _verbatim(422)},

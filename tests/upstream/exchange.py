@@ -169,6 +169,7 @@ class Exchange:
         """Write what the body says into the journal."""
         facts, entry = self.facts, self.entry
         entry.model, entry.stream, entry.input = entry.model or facts.model, facts.stream, facts.items
+        entry.tier = facts.body.get("service_tier")
         entry.ciphers = sorted(tokens.ciphers_in(self.request.decoded_body())) if self.request.body else []
 
     async def _data(self, chunk: bytes) -> None:

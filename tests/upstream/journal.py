@@ -38,6 +38,8 @@ class Turn(Progress):
     input: int = 0
     """How many input items."""
     generate: bool = True
+    tier: Any = None
+    """The `service_tier`."""
     turn_state: str | None = None
     """Owner of the turn-state in `client_metadata`; `unknown` for a foreign one."""
     metadata: str | None = None
@@ -78,6 +80,8 @@ class Entry(Progress):
     ciphers: list[str] = field(default_factory=list)
     model: str | None = None
     stream: bool | None = None
+    tier: Any = None
+    """The `service_tier`."""
     input: int | None = None
     """How many input items or messages the body has."""
     headers: list[list[str]] = field(default_factory=list)

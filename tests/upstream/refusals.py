@@ -81,8 +81,8 @@ CODEX: _Table = {
         "invalid_encrypted_content",
         "invalid_request_error",
     ),
-    "model_not_supported": _codex_generic(
-        400, "The model is not supported.", "model_not_found", "invalid_request_error"
+    "model_not_supported": lambda behaviour, account: Refusal(
+        400, {"detail": f"The '{behaviour.model}' model is not supported when using Codex with a ChatGPT account."}
     ),
 }
 
@@ -147,6 +147,8 @@ def error_frame(provider: str, refusal: Refusal) -> dict[str, Any]:
     """The same refusal as a WebSocket message (codex.md 3.3, copilot.md 5.4)."""
     known = isinstance(refusal.body, dict) and isinstance(refusal.body.get("error"), dict)
     error = refusal.body["error"] if known else {"code": "error", "message": str(refusal.body)}
+    if not known and isinstance(refusal.body, dict) and isinstance(refusal.body.get("detail"), str):
+        error = {"type": "invalid_request_error", "message": refusal.body["detail"]}
     if provider == "copilot":
         return {"type": "error", "error": error}
     return {"type": "error", "error": error, "status_code": refusal.status, "headers": refusal.headers}

@@ -62,6 +62,7 @@ class Conversation:
             known_previous=previous in self._issued,
             input=len(items) if isinstance(items, list) else 0,
             generate=body.get("generate", True),
+            tier=body.get("service_tier"),
             turn_state=None if state is None else owner(state),
             metadata=metadata.get("x-codex-turn-metadata"),
             ciphers=sorted(tokens.ciphers_in(raw)),

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import click
 from rich.markup import escape
@@ -14,6 +14,9 @@ from seatpool.clock import utcnow
 from seatpool.core import report
 from seatpool.core.model import QuotaWindow
 from seatpool.store import Store
+
+SUBSTITUTED_WITHIN = timedelta(days=1)
+"""For so long is said what was served with another model than was asked for."""
 
 
 @click.command()
@@ -41,7 +44,7 @@ def status_rows(store: Store, now: datetime) -> tuple[report.AccountRow, ...]:
     windows: dict[int, list[QuotaWindow]] = {}
     for account_id, window in changes.windows:
         windows.setdefault(account_id, []).append(window)
-    return report.rows(changes.accounts, windows, changes.cooldowns, now)
+    return report.rows(changes.accounts, windows, changes.cooldowns, now, store.substituted(now - SUBSTITUTED_WITHIN))
 
 
 def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
@@ -84,7 +87,8 @@ def _state(row: report.AccountRow, now: datetime) -> str:
     for held in row.cooldowns:
         part = f"{held.scope.value} " if held.scope.value else ""
         parts.append(f"{part}cooling {span(held.until - now)}: {held.reason}")
-    return "\n".join(parts)
+    instead = (f"{s.model} for {s.asked}: {s.requests} in 24 h, last {ago(s.last_at, now)}" for s in row.substituted)
+    return "\n".join((*parts, *instead))
 
 
 def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:

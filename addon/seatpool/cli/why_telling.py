@@ -37,6 +37,7 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "affinity": "it has the conversation",
         "rule": "the rule prefers it",
         "best": "first in the order",
+        "fallback": "the first that can serve",
         "renewed": "the same again, with a renewed token",
         "repaired": "the same again, without what it could not read",
         "resent": "the same again, on a fresh connection",
@@ -80,7 +81,7 @@ def told(story: Story, names: Mapping[int, str], now: datetime) -> Iterator[Rend
             yield _candidates(choice, names)
             yield from map(escape, _others(choice, names))
     yield ""
-    yield _attempts(story.attempts, names) if story.attempts else _unanswered(story.choices[-1])
+    yield _attempts(story, names) if story.attempts else _unanswered(story.choices[-1])
 
 
 def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) -> Table:
@@ -93,7 +94,8 @@ def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) ->
 
 
 def _way(story: Story, names: Mapping[int, str]) -> str:
-    went = [f"{_name(a.account_id, names)} {a.outcome}" for a in story.attempts]
+    asked = story.choices[0].model
+    went = [f"{_name(a.account_id, names)} {a.outcome}{_instead(a.model, asked)}" for a in story.attempts]
     last = story.choices[-1]
     if last.account_id is None:
         went.append("nobody left" if went else "nobody could be asked")
@@ -103,8 +105,9 @@ def _way(story: Story, names: Mapping[int, str]) -> str:
 def _headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
     order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
     order += f", rule {choice.rule}" if choice.rule is not None else ""
+    instead = _instead(choice.model, story.choices[0].model)
     if choice.account_id is None:
-        return f"attempt {choice.number}: nobody could be asked ({order})"
+        return f"attempt {choice.number}: nobody could be asked{instead} ({order})"
     if choice.flow_id != story.flow_id:
         earlier = span(story.asked_at - choice.decided_at)
         return (
@@ -112,7 +115,12 @@ def _headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
             f" chosen as follows {earlier} earlier, for request {choice.flow_id[:SHORT]} ({order})"
         )
     reason = REASONS.get(choice.reason, choice.reason)
-    return f"attempt {choice.number}: {_name(choice.account_id, names)}, {reason} ({order})"
+    return f"attempt {choice.number}: {_name(choice.account_id, names)}, {reason}{instead} ({order})"
+
+
+def _instead(model: str | None, asked: str | None) -> str:
+    """Tells a substitute where it is one."""
+    return f" for {model} in the place of {asked}" if model != asked else ""
 
 
 def _candidates(choice: Choice, names: Mapping[int, str]) -> Table:
@@ -177,12 +185,13 @@ def others_would(choice: Choice) -> dict[Strategy, int]:
     return {strategy: account_id for strategy, account_id in every.items() if account_id is not None}
 
 
-def _attempts(attempts: Iterable[Attempt], names: Mapping[int, str]) -> Table:
+def _attempts(story: Story, names: Mapping[int, str]) -> Table:
     table = Table("attempt", "account", "why", "outcome", "status", "first byte", box=None)
-    for a in attempts:
+    for a in story.attempts:
         waited = f"{a.first_byte_ms:.0f} ms" if a.first_byte_ms is not None else "-"
         status = str(a.status) if a.status is not None else "-"
-        row = (str(a.number), _name(a.account_id, names), REASONS.get(a.reason or "", "-"), a.outcome, status, waited)
+        why = REASONS.get(a.reason or "", "-") + _instead(a.model, story.choices[0].model)
+        row = (str(a.number), _name(a.account_id, names), why, a.outcome, status, waited)
         table.add_row(*map(escape, row))
     return table
 
@@ -217,6 +226,7 @@ def _choice_json(choice: Choice, names: Mapping[int, str], story: Story) -> dict
     words = [why for _, why in rows(choice)]
     return {
         "attempt": choice.number if choice.flow_id == story.flow_id else 1,
+        "model": choice.model,
         "decided_at": choice.decided_at.isoformat(),
         "told_in": choice.flow_id if choice.flow_id != story.flow_id else None,
         "strategy": choice.strategy,
@@ -260,6 +270,7 @@ def _attempt_json(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
     return {
         "attempt": attempt.number,
         "account": names.get(attempt.account_id),
+        "model": attempt.model,
         "reason": attempt.reason,
         "outcome": attempt.outcome,
         "status": attempt.status,

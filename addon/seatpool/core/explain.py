@@ -123,7 +123,7 @@ class Choice(msgspec.Struct, frozen=True):
     strategy: Strategy | None
     """None: by priority alone, since limits were to move nobody."""
     reason: str
-    """`affinity`, `rule`, `best` or `exhausted`."""
+    """`affinity`, `rule`, `best`, `fallback` or `exhausted`."""
     account_id: int | None
     """None: nobody could be asked."""
     contenders: tuple[Contender, ...]

@@ -158,6 +158,7 @@ class Attempt(msgspec.Struct, frozen=True):
     account_id: int
     route: str
     model: str | None
+    """The one that was sent: a substitute's, where the editor asked for another."""
     outcome: str
     status: int | None
     """HTTP status, None when no answer came."""
@@ -165,6 +166,6 @@ class Attempt(msgspec.Struct, frozen=True):
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
-    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired` or `resent`; None in old records."""
+    """Why this account: as `Selection.reason`, or `renewed`, `repaired`, `resent`; None in old records."""
     chosen_in: str | None = None
     """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""

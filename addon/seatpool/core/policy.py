@@ -3,6 +3,8 @@
 import msgspec
 
 from seatpool.core.affinity import Sticking
+from seatpool.core.fallback import NO_FALLBACK, Fallback
+from seatpool.core.fastmode import FastMode
 from seatpool.core.strategy import Dormancy, Strategy
 
 
@@ -29,6 +31,10 @@ class Policy(msgspec.Struct, frozen=True):
     """Issuers are asked for the quota of accounts in use, where their answers have not told it for a while."""
     union_models: bool = False
     """The editor's model list names the models of the pooled accounts as well."""
+    fallback: Fallback = NO_FALLBACK
+    """Which models are asked for where nobody can serve the one that was."""
+    fast_mode: FastMode = FastMode.DISABLED
+    """Which requests ask for being served faster."""
 
     max_in_flight: int = 0
     """Requests of one account under way at the same time at most; 0: as many as upstream takes, which is learnt."""

@@ -4,9 +4,21 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
 from seatpool.core.scoring import STALE_AFTER_S
+
+
+class Substituted(msgspec.Struct, frozen=True):
+    """Requests that an account served with another model than was asked for."""
+
+    account_id: int
+    asked: str
+    model: str
+    """The one that was sent."""
+    requests: int
+    last_at: datetime
 
 
 class AccountRow(msgspec.Struct, frozen=True):
@@ -20,6 +32,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     """The live ones, soonest end first."""
     stale: frozenset[str] = frozenset()
     """Buckets of the windows that were last seen too long ago to go by."""
+    substituted: tuple[Substituted, ...] = ()
+    """The latest first."""
 
 
 def rows(
@@ -27,14 +41,19 @@ def rows(
     windows: Mapping[int, Iterable[QuotaWindow]],
     cooldowns: Iterable[Cooldown],
     now: datetime,
+    substituted: Iterable[Substituted] = (),
 ) -> tuple[AccountRow, ...]:
     """Rows by provider, then priority, then name."""
+    instead: dict[int, list[Substituted]] = {}
+    for each in sorted(substituted, key=lambda s: s.last_at, reverse=True):
+        instead.setdefault(each.account_id, []).append(each)
     live: dict[int, list[Cooldown]] = {}
     for cooldown in sorted(cooldowns, key=lambda c: c.until):
         if cooldown.until > now:
             live.setdefault(cooldown.account_id, []).append(cooldown)
     ordered = sorted(accounts, key=lambda a: (a.provider, a.priority, a.name))
-    return tuple(_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ())), now) for a in ordered)
+    found = (_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ())), now) for a in ordered)
+    return tuple(replace(row, substituted=tuple(instead.get(row.account.id, ()))) for row in found)
 
 
 def _row(
@@ -86,6 +105,10 @@ def as_json(row: AccountRow) -> dict[str, object]:
                 "until": _iso(c.until),
             }
             for c in row.cooldowns
+        ],
+        "substituted": [
+            {"asked": s.asked, "model": s.model, "requests": s.requests, "last_at": _iso(s.last_at)}
+            for s in row.substituted
         ],
     }
 

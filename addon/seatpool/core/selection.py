@@ -20,6 +20,8 @@ REVOKED = "revoked-"
 """Reasons of disabled accounts that begin so: the issuer has taken the seat away or flags it."""
 SHORTLIST = 8
 """So many of the first are compared for a conversation that weighs more than a new one."""
+FALLBACK = "fallback"
+"""Reason of a choice for a substitute: nobody can serve the model that was asked for."""
 FULL = "full"
 """Why there is nobody: whoever could serve has as many requests under way as it takes."""
 
@@ -49,7 +51,7 @@ class Selection(msgspec.Struct, frozen=True):
     account: Account
     reason: str
     """`affinity` (it has this conversation's cache, or alone can read it), `rule` (a rule prefers it) or `best` (first
-    in the strategy's order)."""
+    in the strategy's order); `fallback` where it is for another model than was asked for."""
 
 
 class Exhausted(msgspec.Struct, frozen=True):

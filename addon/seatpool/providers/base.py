@@ -14,6 +14,7 @@ import msgspec
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
+from seatpool.providers.rewriting import Rewritten, Wish
 
 
 class HeaderView(Protocol):
@@ -109,13 +110,15 @@ class RequestFacts(msgspec.Struct, frozen=True):
 
 
 class Edits(msgspec.Struct, frozen=True):
-    """Everything that is changed of a request, and nothing else is: where it goes and these headers."""
+    """Everything that is changed of a request, and nothing else is: where it goes, these headers, what is wished."""
 
     origin: str
     """`https://host[:port]` of the account."""
     set_headers: tuple[tuple[str, str], ...] = ()
     """Replaced in place where present, else appended."""
     remove_headers: tuple[str, ...] = ()
+    wish: Wish | None = None
+    """What it is to say otherwise, for `Provider.rewrite` and `rewrite_frame`; None of nearly every request."""
 
     __repr__ = silent("set_headers")
 
@@ -273,6 +276,10 @@ class Provider(Protocol):
     identifying: tuple[str, ...]
     """Header names, lower case: requests that have their values in common come from the same login of the editor."""
 
+    replaceable: frozenset[str]
+    """Names of the routes whose requests can ask for another model."""
+    hastened: frozenset[str]
+    """Names of the routes whose requests can ask for being served faster."""
     names_owner: bool
     """Whether the editor's own token names its account as `ImportedLogin.identity` does; else tokens are compared."""
 
@@ -339,6 +346,12 @@ class Provider(Protocol):
         `owned` tells whether a token was issued by the account that now serves; `turn_state` replaces a foreign one,
         None removes it.
         """
+
+    def rewrite(self, route: Route, path: str, headers: HeaderView, body: bytes, wish: Wish) -> Rewritten:
+        """What a request says where this is wished; `body` is decoded. Nothing that cannot be read is changed."""
+
+    def rewrite_frame(self, content: bytes, wish: Wish) -> bytes:
+        """The same for the client's message on a socket whose handshake was rewritten so, else the very same object."""
 
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""

@@ -100,6 +100,7 @@ class Pool:
             logger.warning("action=%s reason=%s: %s", ctx.options.pool_on_failure, type(error).__name__, error)
             return
         self.service = service
+        service.ruling.rule_of = self.guard.book.of_turn
         roster = service.knowledge.roster
         logger.info("action=start database=%s codex=%d copilot=%d", self._store.url, *roster.values())
         if not any(roster.values()):
@@ -198,7 +199,9 @@ class Pool:
 
     def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
         exchange.aim(flow.request)
-        flow.comment = f"account={assignment.account.name}"
+        wish = assignment.edits.wish
+        substitute = f" model={wish.model}" if wish is not None and wish.model is not None else ""
+        flow.comment = f"account={assignment.account.name}{substitute}"
 
     def _unserved(
         self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts, reason: str | None = None

@@ -5,6 +5,7 @@ exchange, and come back only into the copy that is sent. So nothing that looks a
 addon, an error - can show one, and nothing of one attempt can leak into the next.
 """
 
+import logging
 import time
 from collections.abc import Callable
 from copy import copy
@@ -19,8 +20,11 @@ from seatpool.core.rules import Rule
 from seatpool.providers.base import Headers, Provider, RequestFacts, Route
 from seatpool.proxy.answers import as_response, headers_of
 from seatpool.proxy.limits import NO_LIMITS, Limits
+from seatpool.proxy.rewriting import rewrite
 from seatpool.service.pool import Answered
 from seatpool.service.trail import Assignment, Trail
+
+logger = logging.getLogger(__name__)
 
 REDACTED = b"[redacted]"
 """Stands in a flow where a secret was."""
@@ -87,6 +91,8 @@ class Exchange(msgspec.Struct):
     """Answers that were not delivered, by number of the attempt."""
     hidden_body: bytes | None = None
     """A body with a credential in it, moved out of the flow; the client gets it."""
+    body: bytes | None = None
+    """What the present attempt sends in the place of the flow's body; None once it is out."""
     left: Callable[[], None] = _nobody
     """Set by the addon: to be called, as often as one likes, when the client has gone."""
     received: list[tuple[http.Response, Fields]] = msgspec.field(default_factory=list)
@@ -184,7 +190,19 @@ class Exchange(msgspec.Struct):
         assignment = self.assignment
         if assignment is not None and not self.provider.may_receive(assignment.account, upstream):
             raise ForeignHostError(assignment.account, upstream)
-        return _with_fields(request, self._fields(request, assignment))
+        head = _with_fields(request, self._fields(request, assignment))
+        self.body = None
+        if assignment is not None and assignment.edits.wish is not None and self.route is not None:
+            try:
+                self.body = rewrite(self.provider, self.route, self.headers, request, head, assignment.edits.wish)
+            except Exception:
+                logger.exception("action=passthrough reason=not-rewritten")
+        return head
+
+    def take_body(self, own: bytes) -> bytes:
+        """The body that goes upstream now, where the flow's is `own`."""
+        body, self.body = self.body, None
+        return own if body is None else body
 
     def answered(self, status: int | None) -> Answered:
         """What is known of the present attempt's answer."""

@@ -4,9 +4,9 @@ mitmproxy tells the cause in words only, so this file knows them; a table of tes
 """
 
 import re
-from dataclasses import dataclass
 
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
+from msgspec import Struct
 
 from seatpool.core.outcome import Outcome, OutcomeKind
 
@@ -27,8 +27,7 @@ STALE_WITHIN_S = 2.0
 """A kept-alive connection that is dead is found so within a round trip. Who hangs up later had begun to work."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
+class Sent(Struct, frozen=True):
     """What is known of an attempt that failed."""
 
     reused: bool = False

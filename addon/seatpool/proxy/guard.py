@@ -22,6 +22,7 @@ NO_LOGIN = "this request carries no login that could be replaced by one of their
 AWAY = "the pool's database is away"
 FAULT = "something failed in the pool, see its log"
 MOVED = "this socket is another account's"
+OUTDATED = "seatpool: this socket was opened for what is not wished any more"
 
 
 class Guard:
@@ -68,20 +69,35 @@ class Guard:
     ) -> bool:
         """Whether a client's message may go on to the account of its socket. Else it is dropped, and asked anew."""
         facts = exchange.facts
-        if facts is None or not self.book.rules.rules:
+        if facts is None:
             return True
-        try:
-            wrong = self._misplaced(exchange, facts, message.content, service)
-        except Exception:
-            logger.exception("action=refused hook=websocket_message")
-            wrong = exchange.rule or self.book.rules.binding(facts.route.provider)
-        if wrong is None:
+        wrong = None
+        if self.book.rules.rules:
+            try:
+                wrong = self._misplaced(exchange, facts, message.content, service)
+            except Exception:
+                logger.exception("action=refused hook=websocket_message")
+                wrong = exchange.rule or self.book.rules.binding(facts.route.provider)
+        if wrong is None and not self._outdated(exchange, service):
             return True
-        logger.info("action=reconnect rule=%r line=%d", wrong.name, wrong.line)
+        if wrong is not None:
+            logger.info("action=reconnect rule=%r line=%d", wrong.name, wrong.line)
+        words = self._words(wrong, MOVED) if wrong is not None else OUTDATED
         message.drop()
-        frame = exchange.provider.elsewhere_frame(self._words(wrong, MOVED))
-        ctx.master.commands.call("inject.websocket", flow, True, frame)
+        ctx.master.commands.call("inject.websocket", flow, True, exchange.provider.elsewhere_frame(words))
         return False
+
+    def _outdated(self, exchange: Exchange, service: PoolService | None) -> bool:
+        """Whether the socket asks upstream for something that is not wished any more."""
+        trail = exchange.trail
+        try:
+            if service is None or trail is None or not service.outdated(trail):
+                return False
+        except Exception:
+            logger.exception("action=passthrough hook=websocket_message")
+            return False
+        logger.info("action=reconnect reason=outdated request=%s", trail.short_id)
+        return True
 
     def _misplaced(
         self, exchange: Exchange, facts: RequestFacts, content: bytes, service: PoolService | None

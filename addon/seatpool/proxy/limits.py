@@ -12,6 +12,7 @@ from time import monotonic
 from mitmproxy import http
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
+from msgspec import Struct
 
 from seatpool.proxy.answers import body_of
 
@@ -22,8 +23,7 @@ TICKS = 4
 _STREAMS = re.compile(rb'"stream"\s*:\s*true')
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Struct, frozen=True):
     """Seconds; 0: none. The defaults stand in `options`."""
 
     connect_s: float = 0.0

@@ -9,7 +9,9 @@ from mitmproxy import exceptions, options
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
 
+from seatpool.core import fallback
 from seatpool.core.affinity import Sticking
+from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
@@ -22,7 +24,7 @@ class Option(msgspec.Struct, frozen=True):
     """One `--set name=value`."""
 
     name: str
-    typespec: type
+    typespec: Any
     default: Any
     help: str
     choices: Sequence[str] | None = None
@@ -129,6 +131,21 @@ OPTIONS: tuple[Option, ...] = (
         ("own", "union"),
     ),
     Option(
+        "pool_model_fallback",
+        Sequence[str],
+        [],
+        "Models to ask for, in order, where no account can serve the one that was asked for; MODEL may be a glob. One "
+        f'entry for each: "{fallback.EXAMPLE}".',
+    ),
+    Option(
+        "pool_fast_mode",
+        str,
+        "disabled",
+        "Have Codex requests that do not say otherwise served faster, for more of the quota: those of an account that "
+        "would have quota left at its reset (auto), or all (always).",
+        tuple(FastMode),
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",
@@ -174,6 +191,8 @@ def policy_of(opts: options.Options) -> Policy:
         max_in_flight=opts.pool_max_in_flight,
         poll_usage=opts.pool_usage_poll,
         union_models=opts.pool_models == "union",
+        fallback=fallback.read(opts.pool_model_fallback),
+        fast_mode=FastMode(opts.pool_fast_mode),
     )
 
 
@@ -235,6 +254,14 @@ def _timeouts(opts: options.Options) -> str | None:
     return None
 
 
+def _fallback(opts: options.Options) -> str | None:
+    try:
+        fallback.read(opts.pool_model_fallback)
+    except ValueError as error:
+        return f"pool_model_fallback={error}"
+    return None
+
+
 def _number(text: str) -> float | None:
     """mitmproxy has no options of this type."""
     try:
@@ -257,6 +284,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _in_flight,
     _strength,
     _timeouts,
+    _fallback,
     _insecure,
     listening.open_door,
 )

@@ -119,25 +119,25 @@ class PoolHttpStream(HttpStream):
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
         if type(event) is Overdue:
-            yield from self._overdue()
-            return
+            return self._overdue()
         if isinstance(event, RequestProtocolError) and self._exchange is not None:
             self._exchange.left()
-        yield from super().handle_event(event)
+        return super().handle_event(event)
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         if isinstance(event, FROM_UPSTREAM):
             if event.stream_id != self._upstream_id:
-                return  # late news of an attempt that is over
+                return _nothing()  # late news of an attempt that is over
+            if type(event) is ResponseData:
+                # The bulk of a stream: nothing that follows from it needs translation, so no generator stands between.
+                return cast("layer.CommandGenerator[None]", super()._handle_event(event))
             if isinstance(event, ResponseHeaders) and self._exchange is not None:
                 self._exchange.receive(event.response)
                 if event.response.status_code < FIRST_REFUSAL:
                     self._layer.clock.forget(self.stream_id)
-            elif type(event) is ResponseData:
-                # The bulk of a stream. Nothing that follows from it needs translation.
-                yield from super()._handle_event(event)
-                return
-        generator = super()._handle_event(event)
+        return self._translated(super()._handle_event(event))
+
+    def _translated(self, generator: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
         reply = None
         while True:
             try:
@@ -156,6 +156,8 @@ class PoolHttpStream(HttpStream):
             command.event.stream_id = self.stream_id if to_client else self._upstream_id
             if isinstance(command.event, RequestHeaders):
                 command.event.request = self._wire(command.event.request, command.connection)
+            elif isinstance(command.event, RequestData) and self._exchange is not None:
+                command.event.data = self._exchange.take_body(command.event.data)
             elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
                 command.event.response = self._exchange.deliver(command.event.response)
             elif isinstance(command.event, ResponseData) and self._exchange is not None:
@@ -395,6 +397,11 @@ class PoolHttpStream(HttpStream):
         if self.server_state == self.state_wait_for_response_headers:
             return self._is_handshake or asks_for_stream(self.flow.request)
         return bool(self.server_state == self.state_consume_response_body)
+
+
+def _nothing() -> layer.CommandGenerator[None]:
+    """Nothing follows."""
+    yield from ()
 
 
 def install(nextlayer: layer.NextLayer, builtin: Any, exchanges: Exchanges) -> None:

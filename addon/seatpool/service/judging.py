@@ -10,7 +10,7 @@ from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Blame, Decision, Remedy, decide
 from seatpool.service.knowledge import Knowledge
-from seatpool.service.trail import Trail
+from seatpool.service.trail import Assignment, Trail
 
 logger = logging.getLogger(__name__)
 
@@ -87,3 +87,20 @@ class Judge:
                 outcome.code,
             )
         return bool(others)
+
+
+def log_recovery(
+    trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
+) -> None:
+    """Say what came of a refusal or a failure."""
+    action = decision.action.value if following is not None else "deliver"
+    target = f" to={following.account.name}" if following is not None else ""
+    logger.info(
+        "account=%s action=%s%s attempt=%d reason=%s request=%s",
+        assignment.account.name,
+        action,
+        target,
+        assignment.number,
+        outcome.code,
+        trail.short_id,
+    )

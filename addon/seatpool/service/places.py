@@ -5,8 +5,10 @@ import logging
 from collections.abc import Callable
 from datetime import datetime
 
+from msgspec.structs import replace
+
 from seatpool.clock import utcnow
-from seatpool.core.selection import FULL, Exhausted, Selection, select
+from seatpool.core.selection import FALLBACK, FULL, Exhausted, Selection, select
 from seatpool.core.state import PoolState
 from seatpool.service.trail import Trail
 from seatpool.service.waiting import End, Waiting
@@ -35,6 +37,8 @@ class Places:
         state, now = self._state, utcnow()
         choice = select(state, trail.demand, now, trail.tried)
         if isinstance(choice, Selection):
+            if trail.asked is not None:
+                choice = replace(choice, reason=FALLBACK)
             self._note(trail, choice, now)
             state.use(choice.account.id, now)
             trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)

@@ -16,29 +16,30 @@ from seatpool.core.catalogue import Draws
 from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import Action, Decision
-from seatpool.core.rules import Naming, Rule
-from seatpool.core.selection import Demand, Exhausted, select
+from seatpool.core.recovery import Action
+from seatpool.core.rules import Rule
+from seatpool.core.selection import Demand, Exhausted, Selection, select
 from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import ModelsErrand, UsageErrand
-from seatpool.service.judging import Judge
+from seatpool.service.judging import Judge, log_recovery
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
 from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher, Sender
-from seatpool.service.trail import Assignment, Halted, Trail, demand_of
+from seatpool.service.ruling import Ruling
+from seatpool.service.trail import Assignment, Halted, Trail
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
+from seatpool.service.wishes import Wishes, log_substitute
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
 
-NOBODY: frozenset[int] = frozenset()
 LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
@@ -84,7 +85,8 @@ class PoolService:
         self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
         self._draws = Draws()
         self._turns = TurnStates()
-        self._naming = Naming()
+        self.ruling = Ruling(self.knowledge.state, self._draws)
+        self._wishes = Wishes(self.knowledge.state, self.ruling, policy)
         self._tasks: set[asyncio.Task[object]] = set()
         self._watch: asyncio.Task[None] | None = None
         self._refusals: dict[int, tuple[datetime, bytes]] = {}
@@ -95,6 +97,7 @@ class PoolService:
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
+        self._wishes.policy = policy
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
 
@@ -129,15 +132,7 @@ class PoolService:
 
     def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
         """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
-        demand = demand_of(facts, self._draws.of(facts.model))
-        return Trail(flow_id, facts, headers, self._ruled(demand, rule), rule)
-
-    def _ruled(self, demand: Demand, rule: Rule | None) -> Demand:
-        if rule is None:
-            return replace(demand, only=None, prefer=NOBODY) if demand.only is not None or demand.prefer else demand
-        state, provider = self.knowledge.state, demand.provider
-        ids = self._naming.ids(rule.only or rule.prefer, provider, state.accounts, state.names_version)
-        return replace(demand, only=ids, prefer=NOBODY) if rule.binding else replace(demand, only=None, prefer=ids)
+        return Trail(flow_id, facts, headers, self.ruling.demand(facts, rule), rule)
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -151,7 +146,7 @@ class PoolService:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""
         if self.policy.learn:
             trail.own = await self._primaries.note(self._provider(trail), trail.facts, trail.headers, origin)
-            trail.demand = self._ruled(trail.demand, trail.rule)  # it may be one that the rule names
+            self.ruling.put(trail, trail.rule)  # it may be one that the rule names
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         """Choose an account for the flow's next attempt and take a place there; wait for one where all are taken."""
@@ -169,9 +164,13 @@ class PoolService:
                 choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
             if isinstance(choice, Exhausted):
                 self._choices.note(trail, choice, utcnow())
-                return choice
+                if self._wishes.substitute(self._provider(trail), trail, choice):
+                    continue
+                return trail.exhausted or choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
+                if trail.asked is not None:
+                    log_substitute(trail, choice.account)
                 return self._begin(trail, choice.account, credentials, choice.reason)
             self._places.free(trail)
             if trail.halted is not None:
@@ -237,7 +236,7 @@ class PoolService:
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
-        _log_recovery(trail, assignment, outcome, decision, following)
+        log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
             self.release(trail)
         return following
@@ -249,7 +248,7 @@ class PoolService:
 
         At the `beginning` of a conversation, where no cache is warm, an account that the rule prefers takes it over.
         """
-        trail.demand, trail.rule = self._ruled(trail.demand, rule), rule
+        self.ruling.put(trail, rule)
         demand, current = trail.demand, trail.current
         if current is None:
             return demand.only is None
@@ -296,10 +295,13 @@ class PoolService:
         if decision.until is not None:
             self._refusals[assignment.account.id] = (decision.until, content)
         others = select(self.knowledge.state, trail.demand, utcnow(), {assignment.account.id})
-        reconnect = provider.reconnect_frame() if not isinstance(others, Exhausted) else None
+        goes_on = isinstance(others, Selection) or (
+            decision.action is Action.SWITCH and self._wishes.would_help(provider, trail)
+        )
+        reconnect = provider.reconnect_frame() if goes_on else None
         action = "reconnect" if reconnect is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", assignment.account.name, action, frame.outcome.code)
-        return reconnect if not isinstance(others, Exhausted) else self._soonest_refusal(trail.demand)
+        return reconnect if goes_on else self._soonest_refusal(trail.demand)
 
     def _soonest_refusal(self, demand: Demand) -> bytes | None:
         """The limit frame that ends soonest, as its account's upstream worded it."""
@@ -317,8 +319,14 @@ class PoolService:
         account_id = assignment.account.id
         trail.asked_at = utcnow()
         self._places.resume(trail)
-        own = self._turns.own(trail.facts.conversation, account_id)
-        return self._provider(trail).edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
+        own, provider = self._turns.own(trail.facts.conversation, account_id), self._provider(trail)
+        content = provider.edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
+        wish = assignment.edits.wish
+        return provider.rewrite_frame(content, wish) if wish is not None else content
+
+    def outdated(self, trail: Trail) -> bool:
+        """Whether the next turn of a socket belongs on another one: this one was opened for what is not wished now."""
+        return trail.current is not None and self._wishes.outdated(self._provider(trail), trail, trail.current)
 
     # -- inside
 
@@ -339,6 +347,9 @@ class PoolService:
             edits = provider.stay(facts, trail.own.origin, turn_state)
         else:
             edits = provider.edits(facts, account, credentials, turn_state)
+        wish = self._wishes.of(provider, trail, account)
+        if wish is not None:
+            edits = replace(edits, wish=wish)
         self._keeper.used(account.id, now)
         self._places.hold(trail, account.id)
         self._poller.used(account.id, now)
@@ -405,19 +416,3 @@ class PoolService:
                     trail.chosen_in if assignment.number == 1 else None,
                 )
             )
-
-
-def _log_recovery(
-    trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
-) -> None:
-    action = decision.action.value if following is not None else "deliver"
-    target = f" to={following.account.name}" if following is not None else ""
-    logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s request=%s",
-        assignment.account.name,
-        action,
-        target,
-        assignment.number,
-        outcome.code,
-        trail.short_id,
-    )

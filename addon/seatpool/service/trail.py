@@ -8,7 +8,7 @@ import msgspec
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
 from seatpool.core.rules import Rule
-from seatpool.core.selection import Demand
+from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.slots import Slot
 from seatpool.providers.base import Edits, HeaderView, RequestFacts
 
@@ -23,7 +23,7 @@ class Assignment(msgspec.Struct, frozen=True):
     number: int
     """Of the attempt, from 1."""
     reason: str
-    """Why this account: `affinity`, `rule`, `best`, `renewed`, `repaired`, `resent`."""
+    """Why this account: `affinity`, `rule`, `best`, `fallback`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
     fresh_connection: bool = False
     """Send on a connection of its own: the last one refused and may be about to close."""
@@ -51,6 +51,7 @@ class Trail(msgspec.Struct):
 
     flow_id: str
     facts: RequestFacts
+    """With the model that is sent: a substitute's, where `asked` is set."""
     headers: HeaderView
     """As the editor sent them."""
     demand: Demand
@@ -75,6 +76,12 @@ class Trail(msgspec.Struct):
     repeats: Counter[tuple[int, OutcomeKind]] = msgspec.field(default_factory=Counter)
     given_up: set[CredentialKind] = msgspec.field(default_factory=set)
     """Second credentials that upstream would not have: the request goes without."""
+    asked: RequestFacts | None = None
+    """What the editor asked for, where nobody could serve its model; the substitute's facts are in its place then."""
+    substituted: set[str] = msgspec.field(default_factory=set)
+    """Substitutes that it has had."""
+    exhausted: Exhausted | None = None
+    """What the editor is told should nobody be found: of what was looked for, that which ends soonest."""
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 

@@ -19,7 +19,7 @@ logger = logging.getLogger(__name__)
 
 BATCH = 500
 """Rows in one transaction at most."""
-GATHER_S = 0.25
+GATHER_S = 1.0
 """How long a first row waits for company: waking the thread for every row would cost more than the row."""
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""

@@ -9,6 +9,8 @@ from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func,
 
 from seatpool.core.explain import Bar, BarKind, Choice, Contender
 from seatpool.core.model import Account, Keeping, ProviderName, Scope, ScopeKind
+from seatpool.core.outcome import OK
+from seatpool.core.report import Substituted
 from seatpool.core.scoring import Score, Standing
 from seatpool.core.strategy import Candidate, Strategy
 from seatpool.store.engine import Many
@@ -37,6 +39,21 @@ _BEGINNING = (
     .group_by(_RECORDED.c.flow_id)
     .order_by(func.max(_RECORDED.c.at).desc())
     .limit(bindparam("limit"))
+)
+_any, _asked = choices.alias(), choices.alias()
+_FIRST = select(func.min(_any.c.id)).where(_any.c.flow_id == attempts.c.flow_id).scalar_subquery()
+_SUBSTITUTED = (
+    select(
+        attempts.c.account_id,
+        _asked.c.model.label("asked"),
+        attempts.c.model,
+        func.count(attempts.c.flow_id.distinct()).label("requests"),
+        func.max(attempts.c.started_at).label("last_at"),
+    )
+    .join_from(attempts, _asked, _asked.c.id == _FIRST)
+    .where(attempts.c.started_at >= bindparam("since"), attempts.c.outcome == OK.code)
+    .where(attempts.c.model != _asked.c.model)
+    .group_by(attempts.c.account_id, _asked.c.model, attempts.c.model)
 )
 
 
@@ -91,6 +108,12 @@ def of_request(db: Connection, flow_id: str) -> tuple[Choice, ...]:
     """In the order in which they were made."""
     rows = db.execute(select(choices).where(choices.c.flow_id == flow_id).order_by(choices.c.id))
     return tuple(map(_choice, rows))
+
+
+def substituted(db: Connection, since: datetime) -> tuple[Substituted, ...]:
+    """What was served since then with another model than its request had asked for at first."""
+    rows = db.execute(_SUBSTITUTED, {"since": since})
+    return tuple(Substituted(r.account_id, r.asked, r.model, r.requests, r.last_at) for r in rows)
 
 
 def prune(db: Connection, before: datetime) -> int:

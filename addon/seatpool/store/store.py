@@ -21,6 +21,7 @@ from seatpool.core.model import (
     ProviderName,
     QuotaWindow,
 )
+from seatpool.core.report import Substituted
 from seatpool.store import (
     accounts,
     cooldowns,
@@ -350,6 +351,11 @@ class Store:
             told_in = attempts[0].chosen_in if attempts else None
             earlier = choice_rows.of_request(db, told_in) if told_in is not None else ()
             return tuple(c for c in earlier if c.account_id == attempts[0].account_id)[-1:] + choices, attempts
+
+    def substituted(self, since: datetime) -> tuple[Substituted, ...]:
+        """Requests that were served since then with another model than they had asked for."""
+        with self._db.read() as db:
+            return choice_rows.substituted(db, since)
 
     def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
         """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""

@@ -227,3 +227,28 @@ def test_a_throttle_that_is_about_requests_at_the_same_time_says_so(answer: Http
     found = outcome(answer)
     assert found.concurrent is concurrent
     assert not (found.concurrent and found.anonymous)
+
+
+NO_MODEL = "The 'gpt-5.3-codex' model is not supported when using Codex with a ChatGPT account."
+
+
+def test_a_model_that_the_plan_does_not_have_is_refused_for_that_model_alone() -> None:
+    """As upstream words it, in either of its two forms; the model is the one that is named there."""
+    refused = Outcome(K.NOT_ENTITLED, "model_not_supported", Scope(ScopeKind.MODEL, "gpt-5.3-codex"))
+    assert outcome(reply(400, {"detail": NO_MODEL})) == refused
+    assert outcome(reply(400, error(type="invalid_request_error", message=NO_MODEL))) == refused
+    frame = json.dumps({"type": "error", "status": 400, **error(type="invalid_request_error", message=NO_MODEL)})
+    assert CODEX.read_frame(FACTS, frame.encode(), NOW).outcome == refused
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        reply(400, {"detail": "The '' model is not supported when using Codex with a ChatGPT account."}),
+        reply(400, {"detail": f"You said: {NO_MODEL}"}),
+        reply(404, {"detail": NO_MODEL}),
+        reply(400, {"detail": {"message": NO_MODEL}}),
+    ],
+)
+def test_nothing_else_is_taken_for_that(answer: HttpReply) -> None:
+    assert outcome(answer).kind is K.CLIENT_ERROR

@@ -3,6 +3,7 @@ from datetime import datetime
 
 import pytest
 
+from seatpool.core.model import Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
 from seatpool.providers.codex import CODEX
 from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, SOCKET_FACTS, at
@@ -48,3 +49,10 @@ def test_our_own_errors_wear_the_services_envelope() -> None:
         "error": {"message": "no account could be had", "type": "seatpool", "code": "seatpool_unavailable"}
     }
     assert CODEX.classify(FACTS, reply, NOW).kind is OutcomeKind.SERVER_ERROR
+
+
+def test_a_model_that_no_account_has_is_refused_in_upstreams_own_words() -> None:
+    reply = CODEX.exhausted(FACTS, at(3600), "model_not_supported", NOW)
+    assert reply.status == 400
+    assert CODEX.classify(FACTS, reply, NOW).scope == Scope(ScopeKind.MODEL, FACTS.model or "")
+    assert CODEX.exhausted(SOCKET_FACTS, at(3600), "model_not_supported", NOW).status == 426

@@ -36,7 +36,9 @@ from seatpool.providers.codex import (
     replies,
     routes,
     told,
+    wishes,
 )
+from seatpool.providers.rewriting import Rewritten, Wish, rewrite_frame
 
 CLIENT_HEADERS = ("user-agent", "originator")
 """By these the editor names itself (codex.md 2.1)."""
@@ -49,6 +51,8 @@ class Codex:
     hosts: tuple[str, ...] = routes.HOSTS
     secret_answers: frozenset[str] = frozenset()
     identifying: tuple[str, ...] = primary.IDENTIFYING
+    replaceable: frozenset[str] = wishes.REPLACEABLE
+    hastened: frozenset[str] = wishes.HASTENED
     names_owner: bool = True
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
@@ -102,6 +106,12 @@ class Codex:
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return continuity.edit_client_frame(content, turn_state, owned)
 
+    def rewrite(self, route: Route, path: str, headers: HeaderView, body: bytes, wish: Wish) -> Rewritten:
+        return wishes.rewrite(route, path, headers, body, wish)
+
+    def rewrite_frame(self, content: bytes, wish: Wish) -> bytes:
+        return rewrite_frame(content, wish)
+
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return told.of_turn(facts, content)
 
@@ -112,7 +122,7 @@ class Codex:
         return replies.RECONNECT
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
-        return replies.exhausted(facts, soonest, now)
+        return replies.exhausted(facts, soonest, reason, now)
 
     def unavailable(self, facts: RequestFacts, status: int, message: str) -> HttpReply:
         return replies.unavailable(facts, status, message)

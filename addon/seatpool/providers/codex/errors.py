@@ -13,12 +13,17 @@ from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.core.silence import silent
 from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
 from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
 from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
 from seatpool.providers.tolerant import GENERIC, Json, mapping, stable_code
 
+MODEL_NOT_SUPPORTED = "model_not_supported"
+
 _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
+_NO_MODEL = re.compile(r"The '([A-Za-z0-9._:/-]{1,128})' model is not supported when using Codex\b")
+"""Of the account's plan; its status is 400, and no code comes with it (openai/codex issues 6603, 17642, 19654)."""
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
 
 
@@ -32,6 +37,10 @@ class Refusal(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     page: str = ""
     """The lower-case head of a body that is HTML."""
+    said: str = ""
+    """Its message: never kept or logged."""
+
+    __repr__ = silent("headers", "error", "page", "said")
 
 
 class Ends(Enum):
@@ -55,6 +64,8 @@ class Row(msgspec.Struct, frozen=True):
     statuses: Container[int] | None = None
     test: Callable[[Refusal, datetime], bool] | None = None
     ends: Ends = Ends.UNSAID
+    of_model: bool = False
+    """It is about the model that the message names."""
     nameless: bool = False
     """It may be about where we come from (codex.md 3.3), unless something in the answer is the account's own."""
 
@@ -66,6 +77,10 @@ def _edge(refusal: Refusal, now: datetime) -> bool:
 
 def _challenged(refusal: Refusal, now: datetime) -> bool:
     return "cf-mitigated" in refusal.headers
+
+
+def _lacks_model(refusal: Refusal, now: datetime) -> bool:
+    return _NO_MODEL.match(refusal.said) is not None
 
 
 def _spent(refusal: Refusal, now: datetime) -> bool:
@@ -87,6 +102,8 @@ TABLE: tuple[Row, ...] = (
     Row(_K.UNAUTHORIZED, names=("token_expired", "token_invalidated")),
     # The service, by name.
     Row(_K.OVERLOADED, names=("server_is_overloaded", "slow_down"), ends=Ends.RETRY_AFTER),
+    # The model. Another account may have it.
+    Row(_K.NOT_ENTITLED, MODEL_NOT_SUPPORTED, statuses=(400,), test=_lacks_model, of_model=True),
     # The client's own affair: it reconnects by itself and sends everything again (codex.md 5).
     Row(_K.CLIENT_ERROR, names=("websocket_connection_limit_reached", "previous_response_not_found")),
     # By status.
@@ -109,7 +126,7 @@ def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
     page = ""
     if not fields and reply.body.lstrip()[:1] == b"<":
         page = reply.body[:_HTML_HEAD_BYTES].decode("utf-8", "replace").lower()
-    refusal = Refusal(reply.status, reply.headers, mapping(fields.get("error")), _names(fields), page)
+    refusal = Refusal(reply.status, reply.headers, mapping(fields.get("error")), _names(fields), page, _said(fields))
     return judge(facts, refusal, now)
 
 
@@ -120,7 +137,7 @@ def classify_frame(
 
     It comes from behind the door: the address was let in, so it is never about that.
     """
-    refusal = Refusal(status, headers, mapping(fields.get("error")), _names(fields))
+    refusal = Refusal(status, headers, mapping(fields.get("error")), _names(fields), said=_said(fields))
     return replace(judge(facts, refusal, now), anonymous=False)
 
 
@@ -129,7 +146,7 @@ def judge(facts: RequestFacts, refusal: Refusal, now: datetime) -> Outcome:
     for row in TABLE:
         code = _fits(row, refusal, now)
         if code is not None:
-            scope = _scope(facts, refusal, now) if row.ends is Ends.QUOTA else WHOLE_ACCOUNT
+            scope = _scope(facts, row, refusal, now)
             until = _until(row.ends, refusal, now)
             anonymous = row.nameless and until is None and not _says_whose(refusal, now)
             concurrent = row.kind is _K.RATE_LIMITED and _at_once(refusal)
@@ -151,8 +168,7 @@ def _fits(row: Row, refusal: Refusal, now: datetime) -> str | None:
 
 def _at_once(refusal: Refusal) -> bool:
     """Whether it is about requests at the same time. No capture shows one; so it would have to be said."""
-    said = (*refusal.names, text(refusal.error.get("message")) or "")
-    return any("concurren" in each.lower() for each in said)
+    return any("concurren" in each.lower() for each in (*refusal.names, refusal.said))
 
 
 def _says_whose(refusal: Refusal, now: datetime) -> bool:
@@ -168,8 +184,17 @@ def _names(fields: Json) -> tuple[str, ...]:
     return tuple(name for value in stated if (name := text(value)) is not None)
 
 
-def _scope(facts: RequestFacts, refusal: Refusal, now: datetime) -> Scope:
-    """The model alone where the headers show that only its additional limit is empty, not the main one."""
+def _said(fields: Json) -> str:
+    return text(mapping(fields.get("error")).get("message")) or text(fields.get("detail")) or ""
+
+
+def _scope(facts: RequestFacts, row: Row, refusal: Refusal, now: datetime) -> Scope:
+    """The model that is named; or the request's, where only its additional limit is empty and not the main one."""
+    named = _NO_MODEL.match(refusal.said) if row.of_model else None
+    if named is not None:
+        return Scope(ScopeKind.MODEL, named[1])
+    if row.ends is not Ends.QUOTA:
+        return WHOLE_ACCOUNT
     windows = windows_of_headers(refusal.headers, now)
     main = [w for w in windows if is_main(w)]
     others_spent = any(spent(w) and not is_main(w) for w in windows)
@@ -191,7 +216,7 @@ def _until(ends: Ends, refusal: Refusal, now: datetime) -> datetime | None:
 
 
 def _throttle(refusal: Refusal, now: datetime) -> datetime | None:
-    found = _TRY_AGAIN.search(text(refusal.error.get("message")) or "")
+    found = _TRY_AGAIN.search(refusal.said)
     if found is None:
         return None
     seconds = float(found[1]) / (1000.0 if found[2].lower() == "ms" else 1.0)

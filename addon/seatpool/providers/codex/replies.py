@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from seatpool.providers.base import Headers, HttpReply, RequestFacts
+from seatpool.providers.codex.errors import MODEL_NOT_SUPPORTED
 
 RECONNECT = (
     b'{"type":"error","status":400,"error":{"type":"invalid_request_error",'
@@ -23,13 +24,16 @@ SHORT_WAIT_S = 20
 """Up to here the client is made to wait (five times at most, and visibly) instead of being told to give up."""
 
 
-def exhausted(facts: RequestFacts, soonest: datetime | None, now: datetime) -> HttpReply:
-    """The refusal that Codex words best: the usage limit with its reset.
+def exhausted(facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
+    """The refusal that Codex words best: the usage limit with its reset; or that no account has the model.
 
     A handshake gets 426, since the client never reads the body of a 429 there; it posts at once and reads this one.
     """
     if facts.route.websocket:
         return unavailable(facts, 426, "every account is limited: ask over HTTPS")
+    if reason == MODEL_NOT_SUPPORTED:
+        told = f"The '{facts.model}' model is not supported when using Codex with a ChatGPT account."
+        return HttpReply(400, Headers([("content-type", "application/json")]), msgspec.json.encode({"detail": told}))
     wait_s = None if soonest is None else max(0, ceil((soonest - now).total_seconds()))
     if wait_s is not None and wait_s <= SHORT_WAIT_S:
         error = {"message": "Every account is limited for a moment.", "type": "seatpool", "code": "rate_limit_exceeded"}

@@ -24,7 +24,20 @@ from seatpool.providers.base import (
     Usage,
 )
 from seatpool.providers.copilot import account as accounts
-from seatpool.providers.copilot import auth, continuity, errors, frames, login, primary, quota, renew, replies, routes
+from seatpool.providers.copilot import (
+    auth,
+    continuity,
+    errors,
+    frames,
+    login,
+    primary,
+    quota,
+    renew,
+    replies,
+    routes,
+    wishes,
+)
+from seatpool.providers.rewriting import Rewritten, Wish
 
 
 class Copilot:
@@ -34,6 +47,8 @@ class Copilot:
     hosts: tuple[str, ...] = routes.HOSTS
     secret_answers: frozenset[str] = routes.SECRET_ANSWERS
     identifying: tuple[str, ...] = primary.IDENTIFYING
+    replaceable: frozenset[str] = wishes.REPLACEABLE
+    hastened: frozenset[str] = frozenset()
     names_owner: bool = False
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
@@ -85,6 +100,12 @@ class Copilot:
         return frames.read_frame(facts, content, now)
 
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
+        return content
+
+    def rewrite(self, route: Route, path: str, headers: HeaderView, body: bytes, wish: Wish) -> Rewritten:
+        return wishes.rewrite(route, path, body, wish)
+
+    def rewrite_frame(self, content: bytes, wish: Wish) -> bytes:
         return content
 
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:

@@ -1,0 +1,40 @@
+"""One sending's own path, headers and body, where it is to say something else than the flow does.
+
+The flow keeps the editor's bytes: a replay begins with them, and they are what `mitmweb` and a dump show.
+"""
+
+from mitmproxy import http
+from mitmproxy.net import encoding
+
+from seatpool.providers.base import HeaderView, Provider, Route
+from seatpool.providers.rewriting import Wish
+
+CODINGS = frozenset({"identity", "gzip", "deflate", "br", "zstd"})
+"""What a body may be wrapped in that is to be opened and wrapped again."""
+
+
+def rewrite(
+    provider: Provider, route: Route, headers: HeaderView, request: http.Request, head: http.Request, wish: Wish
+) -> bytes | None:
+    """Have the head that is about to be sent say what is wished. Returns the body to send, None for the flow's own.
+
+    `headers` are the editor's own. Where its body cannot be read, nothing is changed at all.
+    """
+    coding = request.headers.get("content-encoding", "identity").strip().lower()
+    raw = request.raw_content or b""
+    if coding not in CODINGS:
+        return None
+    try:
+        content = encoding.decode(raw, coding)
+    except ValueError:
+        return None
+    assert isinstance(content, bytes)
+    said = provider.rewrite(route, request.path, headers, content, wish)
+    body: bytes | None = encoding.encode(said.body, coding) if said.body is not content else None
+    head.path = said.path
+    for name, value in said.headers:
+        if name in head.headers:
+            head.headers[name] = value
+    if body is not None and "content-length" in head.headers:
+        head.headers["content-length"] = str(len(body))
+    return body
