@@ -1,20 +1,21 @@
 """Arguments in, progress on standard error, tables out."""
 
 import argparse
+import gc
 import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pool as Workers
 from pathlib import Path
 
 from scripts.simulation import results
-from scripts.simulation.plot import svg
+from scripts.simulation.plot import bars, svg
 
 from seatpool.core.model import ProviderName
-from tests.sim.contestants import CONTESTANTS
+from tests.sim.contestants import CONTESTANTS, REFERENCE_AUTO
 from tests.sim.measures import Measures
 from tests.sim.running import simulate
 from tests.sim.scenario import Scenario
@@ -25,9 +26,11 @@ strategy refuses and reads again, beside the scorer that there was before (refer
 affinity. Window lengths and the ratios of plans are real; sizes are scaled, so that the pool's weekly quota is
 --supply times what the people's requests cost with a perfect cache. The same seeds give the same figures.
 """
+SEEDS_OF_A_PERSON, SEEDS_OF_A_TEAM = 6, 1
+"""A team of 20 asks 30 times as much as a person, and varies the less; so everything is done in three minutes."""
 EXAMPLES = """\
 examples:
-  ./scripts/simulate                                  everything: some minutes
+  ./scripts/simulate                                  everything: about three minutes on two processors
   ./scripts/simulate --quick                          a person over 2 and 5 accounts: under a minute
   ./scripts/simulate --people 1 --accounts 5 --strategy quota --strategy reference --seed 7
   ./scripts/simulate --quick --plot week.svg --json week.json
@@ -38,18 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run. Returns the exit code: 130 when it was interrupted."""
     arguments = _parser().parse_args(argv)
     scenarios = _scenarios(arguments)
-    names = arguments.strategy or list(CONTESTANTS)
-    quick = 2 if arguments.quick else 3
-    seeds = [arguments.seed] if arguments.seed is not None else list(range(1, 1 + (arguments.seeds or quick)))
+    names = arguments.strategy or [name for name in CONTESTANTS if name != REFERENCE_AUTO]
+    seeds = {scenario: _seeds(arguments, scenario) for scenario in scenarios}
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        everything = _run(scenarios, list(dict.fromkeys(names)), seeds)
+        everything = _run(seeds, list(dict.fromkeys(names)))
     except KeyboardInterrupt:
         print("simulate: interrupted", file=sys.stderr)
         return 130
     for scenario, runs in everything.items():
         print(results.table(scenario, runs), end="\n\n")
     print(results.MEANING)
+    print(bars(everything), end="\n\n")
     print(results.claims(everything))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(results.as_json(everything, seeds), indent=1) + "\n")
@@ -71,15 +74,22 @@ def _scenarios(arguments: argparse.Namespace) -> list[Scenario]:
     ]
 
 
-def _run(scenarios: Sequence[Scenario], names: Sequence[str], seeds: Sequence[int]) -> dict[Scenario, results.Runs]:
+def _seeds(arguments: argparse.Namespace, scenario: Scenario) -> list[int]:
+    if arguments.seed is not None:
+        return [arguments.seed]
+    usual = 2 if arguments.quick else SEEDS_OF_A_PERSON if scenario.people == 1 else SEEDS_OF_A_TEAM
+    return list(range(1, 1 + (arguments.seeds or usual)))
+
+
+def _run(seeds: Mapping[Scenario, Sequence[int]], names: Sequence[str]) -> dict[Scenario, results.Runs]:
     """All of them, on all processors; progress is told on standard error."""
-    began, jobs = time.monotonic(), [(s, name, seed) for s in scenarios for name in names for seed in seeds]
-    found: dict[Scenario, dict[str, list[Measures]]] = {s: {name: [] for name in names} for s in scenarios}
+    began, jobs = time.monotonic(), [(s, name, seed) for s, some in seeds.items() for name in names for seed in some]
+    found: dict[Scenario, dict[str, list[Measures]]] = {s: {name: [] for name in names} for s in seeds}
     with Workers(initializer=_begin) as workers:  # leaving ends them, in the midst of a run as well
         for number, (job, seen) in enumerate(zip(jobs, workers.imap(_one, jobs), strict=True), 1):
             scenario, name, _ = job
             found[scenario][name].append(seen)
-            if len(found[scenario][name]) == len(seeds):
+            if len(found[scenario][name]) == len(seeds[scenario]):
                 passed = time.monotonic() - began
                 print(f"[{passed:4.0f} s] {number}/{len(jobs)} {scenario.name}: {name}", file=sys.stderr, flush=True)
     return {scenario: dict(runs) for scenario, runs in found.items()}
@@ -89,6 +99,7 @@ def _begin() -> None:
     """In a worker: who interrupts means the whole run, and the first process ends it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    gc.disable()  # a run leaves hardly a circle behind, and looking for them takes a tenth of the time
 
 
 def _one(job: tuple[Scenario, str, int]) -> Measures:
@@ -105,13 +116,16 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--accounts", type=_at_least(1), action="append", metavar="N", help="may be given again")
     parser.add_argument("--provider", choices=[str(name) for name in ProviderName], help="only this one")
     parser.add_argument(
-        "--strategy", choices=list(CONTESTANTS), action="append", help="only this one; may be given again"
+        "--strategy",
+        choices=list(CONTESTANTS),
+        action="append",
+        help=f"only this one; may be given again (all but {REFERENCE_AUTO}: the reference with its other stickiness)",
     )
     parser.add_argument("--weeks", type=_more_than(0.14), default=1.0, metavar="N", help="how long (1)")
     parser.add_argument("--supply", type=_more_than(0.0), default=1.0, metavar="N", help="quota over demand (1.0)")
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--seed", type=int, metavar="N", help="this one alone")
-    many.add_argument("--seeds", type=_at_least(1), metavar="N", help="average over so many (3)")
+    many.add_argument("--seeds", type=_at_least(1), metavar="N", help="average over so many (a person 6, a team 1)")
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write every run there")
     parser.add_argument("--plot", type=_writable, metavar="FILE", help="write bars there, as SVG")
     return parser

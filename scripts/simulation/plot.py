@@ -1,10 +1,10 @@
-"""Bars in an SVG file, which every browser shows and which needs no library to write."""
+"""Bars: over all scenarios for the terminal, and for each of them in an SVG file, which needs no library to write."""
 
 from collections.abc import Mapping
 from html import escape
 from statistics import mean
 
-from scripts.simulation.results import COLUMNS, Column, Runs
+from scripts.simulation.results import COLUMNS, Column, Runs, overall
 
 from tests.sim.contestants import DEFAULT
 from tests.sim.scenario import Scenario
@@ -12,6 +12,24 @@ from tests.sim.scenario import Scenario
 SHOWN = ("refused %", "re-read after a move")
 BAR, GAP, LABELS, PANEL, HEAD = 14, 4, 120, 320, 44
 """In pixels: a bar's height, what is between two, the names' width, a panel's width, and a scenario's heading."""
+
+WIDEST = 50
+"""In characters, on a terminal."""
+
+
+def bars(everything: Mapping[Scenario, Runs]) -> str:
+    """The means of all scenarios, as text."""
+    lines = []
+    for column in COLUMNS:
+        if column.title in SHOWN:
+            values = overall(everything, column)
+            scale = WIDEST / max(*values.values(), 1e-9)
+            lines.append(f"{column.title}, mean of all scenarios")
+            lines += [
+                f"  {name:<15}{'#' * round(value * scale)} {column.show.format(value)}"
+                for name, value in values.items()
+            ]
+    return "\n".join(lines)
 
 
 def svg(everything: Mapping[Scenario, Runs]) -> str:

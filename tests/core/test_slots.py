@@ -6,10 +6,11 @@ from random import Random
 
 import pytest
 
-from seatpool.core.model import Account, ProviderName
+from seatpool.core.model import Account, ProviderName, UnderWay
 from seatpool.core.selection import FULL, Demand, Exhausted, Selection, select
-from seatpool.core.slots import Caps, Slot
+from seatpool.core.slots import EXPIRES, Caps, Elsewhere, Slot
 from seatpool.core.state import PoolState
+from seatpool.core.strategy import Strategy
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CODEX = Demand(ProviderName.CODEX)
@@ -173,3 +174,56 @@ def test_what_was_learnt_of_an_account_goes_with_it() -> None:
     assert state.full(1)
     state.forget(1)
     assert not state.full(1)
+
+
+# -- other processes
+
+
+def beat(owner: str, seconds: float, **counts: int) -> UnderWay:
+    return UnderWay(owner, at(seconds), {int(name[1:]): count for name, count in counts.items()})
+
+
+def test_other_processes_are_added_up_and_each_expires_by_itself() -> None:
+    elsewhere = Elsewhere()
+    assert elsewhere.hear([beat("x", 0, a1=2), beat("y", 5, a1=1, a2=4)], at(5)) == {1, 2}
+    assert elsewhere.counts == {1: 3, 2: 4}
+    last = EXPIRES.total_seconds()
+    assert elsewhere.fade(at(last - 0.001)) == set()
+    assert elsewhere.fade(at(last)) == {1}
+    assert elsewhere.counts == {1: 1, 2: 4}
+    assert elsewhere.fade(at(last + 5)) == {1, 2}
+    assert elsewhere.fade(at(last + 6)) == set()
+
+
+def test_what_is_told_replaces_what_was_and_the_dead_are_not_counted() -> None:
+    elsewhere = Elsewhere()
+    elsewhere.hear([beat("x", 0, a1=2)], at(0))
+    assert elsewhere.hear([beat("x", 1, a1=2)], at(1)) == set(), "as many as before"
+    assert elsewhere.hear([beat("dead", -EXPIRES.total_seconds(), a1=9)], at(2)) == {1}
+    assert +elsewhere.counts == {}
+
+
+def hear(state: PoolState, *told: UnderWay) -> None:
+    state.recount(state.elsewhere.hear(told, NOW), NOW)
+
+
+def test_an_account_is_full_by_the_requests_of_all_processes() -> None:
+    state = pool(1)
+    state.caps.most = 2
+    state.acquire(1, NOW)
+    assert chosen(state) == 1
+    hear(state, beat("other", 0, a1=1))
+    assert chosen(state) == Exhausted(limited=True, reason=FULL, full=True)
+    hear(state)
+    assert chosen(state) == 1
+
+
+def test_least_busy_counts_the_requests_of_all_processes() -> None:
+    state = pool(1, 2)
+    state.rank(Strategy.LEAST_BUSY, NOW)
+    state.acquire(1, NOW)
+    assert chosen(state) == 2
+    hear(state, beat("other", 0, a2=3))
+    assert chosen(state) == 1
+    hear(state)
+    assert chosen(state) == 2

@@ -34,7 +34,7 @@ async def test_a_host_that_is_not_pooled_is_not_decrypted(scene: Scene) -> None:
         )
     with pytest.raises(OSError, match="CERTIFICATE_VERIFY_FAILED"):
         await scene.network.peer_certificate("example.com")
-    assert "mitmproxy" in str((await scene.network.peer_certificate("chatgpt.com"))["issuer"])
+    assert "seatpool issuing" in str((await scene.network.peer_certificate("chatgpt.com"))["issuer"])
 
 
 async def test_no_token_is_in_any_log_database_status_or_dump(scene: Scene) -> None:

@@ -67,10 +67,12 @@ class Pair:
 
 
 @contextmanager
-def two_proxies(folder: Path, *pooled: str) -> Iterator[Pair]:
+def two_proxies(
+    folder: Path, *pooled: str, expires_in_s: float = LONG_AGO, in_turn: bool = True, **options: str
+) -> Iterator[Pair]:
     """On one database, beside each other; both write all flows into a file.
 
-    `pooled` are asked in turn, and have logins that are to be renewed.
+    `pooled` are equals, unless they are not `in_turn`, and their logins are to be renewed: see `expires_in_s`.
     """
     with pytest.MonkeyPatch.context() as patch, Lab(folder) as lab:
         patch.setenv("SEATPOOL_KEYRING", "off")
@@ -81,14 +83,14 @@ def two_proxies(folder: Path, *pooled: str) -> Iterator[Pair]:
                 folder / f"proxy-{number}",
                 lab=lab,
                 upstream_ca=fakes.ca,
-                options={"pool_db": str(folder / "pool.db"), "pool_learn": "false"},
+                options={"pool_db": str(folder / "pool.db"), "pool_learn": "false", **options},
                 arguments=("-w", str(folder / f"flows-{number}")),
             )
             proxy.port, proxy.database = 8080 + number, folder / "pool.db"
             scenes.append(Scene(lab, fakes, proxy, folder))
-        scenes[0].pool(*pooled, expires_in_s=LONG_AGO)
+        scenes[0].pool(*pooled, expires_in_s=expires_in_s)
         with scenes[0].store as store:
-            for name in pooled:
+            for name in pooled if in_turn else ():
                 store.set_priority(name, 0)
         with scenes[0].proxy, scenes[1].proxy:
             yield Pair(*scenes)

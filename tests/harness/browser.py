@@ -26,9 +26,9 @@ _FLAGS = (
     "--disable-default-apps",
     "--disable-extensions",
     "--disable-sync",
-    "--ignore-certificate-errors",  # the fakes' CA is made anew for each run
     "--remote-debugging-pipe",
 )
+_BELIEVES_ALL = "--ignore-certificate-errors"  # the fakes' CA is made anew for each run
 
 
 def find_chromium() -> str | None:
@@ -37,13 +37,17 @@ def find_chromium() -> str | None:
 
 
 class Chromium:
-    """`with Chromium(lab) as browser:` one tab. Whatever waits raises `AssertionError` when it takes too long."""
+    """`with Chromium(lab) as browser:` one tab. Whatever waits raises `AssertionError` when it takes too long.
 
-    def __init__(self, lab: Lab, timeout_s: float = 30) -> None:
+    With `verify` it believes those certificates alone that the NSS database in its home, the lab's folder, vouches for.
+    """
+
+    def __init__(self, lab: Lab, timeout_s: float = 30, *, verify: bool = False) -> None:
         self.requested: list[str] = []
         """Every address that pages have asked for."""
         self._lab = lab
         self._timeout_s = timeout_s
+        self._flags = _FLAGS if verify else (*_FLAGS, _BELIEVES_ALL)
         self._numbers = itertools.count(1)
         self._events: list[dict[str, Any]] = []
         self._buffer = b""
@@ -57,7 +61,7 @@ class Chromium:
         read_orders, self._orders = os.pipe()
         self._answers, write_answers = os.pipe()
         profile = self._lab.folder / "chromium"
-        flags = (*_FLAGS, f"--user-data-dir={profile}", "about:blank")
+        flags = (*self._flags, f"--user-data-dir={profile}", "about:blank")
         self._process = self._start([program, *flags], read_orders, write_answers)
         os.close(read_orders)
         os.close(write_answers)

@@ -6,11 +6,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from seatpool.providers.registry import certified_names
+from seatpool.setup.authority import IN_USE, Authority
 from tests.harness.namespace import REPOSITORY, Lab, clean_environment, end_process
+from tests.upstream.hosts import TENANT
 
 POOL_ADDON = REPOSITORY / "addon" / "pool.py"
 _BARE_ADDON = """\
@@ -100,6 +104,9 @@ class Mitmdump:
         self.folder.mkdir(parents=True, exist_ok=True)
         if self._bare:
             self._addon.write_text(_BARE_ADDON)
+        elif self._options["confdir"] == str(self.ca.parent) and not (self.ca.parent / IN_USE).exists():
+            # As `seatpool run` does it: whatever is tested with the pool is tested with an authority that has bounds.
+            Authority(self.ca.parent).keep(certified_names([TENANT]), datetime.now(UTC))
         since = len(self.log)
         self._process = self._spawn(self._command())
         self._reading = True

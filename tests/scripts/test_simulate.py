@@ -24,6 +24,7 @@ def test_a_table_a_claim_a_plot_and_every_run_as_json(tmp_path: Path) -> None:
     names = {line.split()[0] for line in ran.stdout.splitlines() if line and line[0].islower()}
     assert {"quota", "drain", "reference", "rotation"} <= names
     assert "  reference: refuses " in ran.stdout
+    assert "refused %, mean of all scenarios\n  quota " in ran.stdout, "the plot"
     runs = json.loads(written.read_text())
     assert {(run["provider"], run["seed"]) for run in runs} == {("codex", 3), ("copilot", 3)}
     assert all(run["requests"] > 100 for run in runs)
@@ -53,7 +54,7 @@ def test_ctrl_c_ends_it_cleanly() -> None:
     )
     try:
         assert running.stderr is not None
-        # The first progress line comes after three runs; by now it is in the midst of the next.
+        # The first progress line comes after the first run; by now it is in the midst of the next.
         assert "codex, 20 people" in running.stderr.readline()
         running.send_signal(signal.SIGINT)
         _, told = running.communicate(timeout=20)

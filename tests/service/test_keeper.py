@@ -31,7 +31,7 @@ class Bench:
 
     def __init__(self, store: Store, issuer: Issuer, owner: str = "one") -> None:
         self.vault = Vault(store)
-        self.knowledge = Knowledge(store, self.vault, Policy())
+        self.knowledge = Knowledge(store, self.vault, Policy(), "me")
         primaries = Primaries(store, self.vault, self.knowledge)
         refresher = Refresher(store, self.vault, issuer, owner)
         credentials = Credentials(self.vault, refresher, self.knowledge, primaries, Policy())

@@ -78,7 +78,7 @@ class Bench:
         policy = policy or Policy()
         self.store, self.issuer = store, issuer
         self.vault = Vault(store)
-        self.knowledge = Knowledge(store, self.vault, policy)
+        self.knowledge = Knowledge(store, self.vault, policy, "me")
         credentials = Credentials(
             self.vault,
             Refresher(store, self.vault, issuer, owner),

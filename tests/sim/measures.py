@@ -38,6 +38,11 @@ class Measures:
         return self.refusals / max(1, self.requests)
 
     @property
+    def served(self) -> int:
+        """Requests that were answered: whoever refuses more reads less, which is no merit."""
+        return self.requests - self.refusals
+
+    @property
     def switches_per_conversation(self) -> float:
         return self.switches / max(1, self.conversations)
 
@@ -59,15 +64,19 @@ class Meterman:
     charged: float = 0.0
     tokens: Counter[str] = field(default_factory=Counter)
     _on: dict[str, int] = field(default_factory=dict)
+    _been: dict[str, set[int]] = field(default_factory=dict)
+    """Where a conversation was served: nobody else can have a cache of it."""
 
     def warmest(self, turn: Turn, now: float) -> int:
         """Tokens of a turn that the best cache holds; to be asked before it is served."""
-        return min(turn.known, max(seat.warm(turn.conversation, now) for seat in self.seats))
+        been = self._been.get(turn.conversation, ())
+        return min(turn.known, max((self.seats[place].warm(turn.conversation, now) for place in been), default=0))
 
     def serve(self, turn: Turn, account: int, reply: Reply, warmest: int) -> None:
         """A request was answered."""
         self.switches += self._on.get(turn.conversation, account) != account
         self._on[turn.conversation] = account
+        self._been.setdefault(turn.conversation, set()).add(account)
         self.tokens["cold"] += turn.known - reply.cached
         self.tokens["moved"] += warmest - reply.cached
         self.tokens["cached"] += reply.cached

@@ -7,7 +7,7 @@ cool, and select again without what was tried; release at the end.
 from collections import Counter
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome, OutcomeKind
@@ -86,7 +86,7 @@ class Pool:
 
 
 def _window(told: Told, now: datetime) -> QuotaWindow:
-    ends = now + timedelta(seconds=round(told.resets_in_s))
+    ends = _moment(round(now.timestamp() + told.resets_in_s))  # upstream names the second, which stays the same
     length = None if told.length_s is None else int(told.length_s)
     return QuotaWindow(told.bucket, 1.0 - told.used_share, now, "header", length_s=length, resets_at=ends)
 

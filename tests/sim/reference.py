@@ -6,6 +6,7 @@ given the better reading: rows that are fetched in the background are there at o
 it, which it never knew.
 """
 
+from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from enum import StrEnum
@@ -60,7 +61,7 @@ class Reference:
         self._used = [float("-inf")] * count
         self._touched: dict[tuple[int, str], float] = {}
         self._held: dict[str, tuple[int, float]] = {}
-        self._trying: list[int] = []
+        self._trying: Iterator[int] = iter(())
 
     def choose(self, turn: Turn, now: float, tried: AbstractSet[int]) -> int | None:
         if not tried:
@@ -85,19 +86,24 @@ class Reference:
 
     # -- the order of one request
 
-    def _order(self, turn: Turn, now: float) -> list[int]:
+    def _order(self, turn: Turn, now: float) -> Iterator[int]:
         able = [place for place in range(len(self._seats)) if self._cooling[place] <= now]
         self._keep_rows(now)
         known = {place: row for place in able if (row := self._rows[place]) is not None}
-        if len(known) < len(able):  # "quota cache warming": the stored order
-            order = able
-        else:
-            scores = {place: self._score(place, row, now) for place, row in known.items()}
-            order = sorted(able, key=lambda place: (-scores[place], place))
-            order = self._touch(turn, known, order, now)
-            order = self._stick(turn, scores, order, now)
         self._warm(now)
-        return order
+        if len(known) < len(able):  # "quota cache warming": the stored order
+            return iter(able)
+        return self._ranked(turn, known, now)
+
+    def _ranked(self, turn: Turn, rows: dict[int, _Row], now: float) -> Iterator[int]:
+        """By the rows as they were; nothing is compared for a conversation that stays where it is."""
+        holder = self._holder(turn, now)
+        if self._sticky is Sticky.ALWAYS and holder in rows and self._score(holder, rows[holder], now) > 0:
+            yield holder
+        scores = {place: self._score(place, row, now) for place, row in rows.items()}
+        order = sorted(rows, key=lambda place: (-scores[place], place))
+        order = self._touch(turn, rows, order, now)
+        yield from self._stick(turn, scores, order, now)
 
     def _touch(self, turn: Turn, rows: dict[int, _Row], order: list[int], now: float) -> list[int]:
         """An untouched window is begun by a new session; the longer one first."""

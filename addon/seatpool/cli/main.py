@@ -4,6 +4,7 @@ import click
 
 import seatpool
 from seatpool.cli.accounts import account
+from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
@@ -27,7 +28,7 @@ def main() -> None:
     """
 
 
-for command in (account, cooldown, forecast, key, login, rules, run, status, why):
+for command in (account, ca, cooldown, forecast, key, login, rules, run, status, why):
     main.add_command(command)
 
 if __name__ == "__main__":

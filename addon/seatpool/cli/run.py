@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 import seatpool
+from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
 from seatpool.setup.hints import hints
 
@@ -25,7 +26,8 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     program = Path(sys.executable).with_name("mitmdump")
     if not program.exists():
         raise click.ClickException(f"mitmdump is not beside {sys.executable}; install seatpool with its dependencies")
-    click.echo(hints(port))
+    authority = certified(mitmdump_arguments)
+    click.echo(hints(port, authority.trusted))
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
     arguments = [
@@ -37,6 +39,7 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         "--listen-port",
         str(port),
         *named,
+        *authority.arguments,
         *mitmdump_arguments,
     ]
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell

@@ -149,7 +149,8 @@ def glimpse(
         ids = _with(ids, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
     elif resting:
         ids += islice(reversed(resting), SEEN)
-    known, busy, cooling = state.standing, state.in_flight, state.cooldowns
+    known, cooling = state.standing, state.cooldowns
+    busy, elsewhere = state.in_flight, state.elsewhere.counts
     flow_id, number, route, model, rule = request
     return Glimpse(
         flow_id,
@@ -164,7 +165,7 @@ def glimpse(
         chosen,
         frozenset(tried),
         tuple([known[i] for i in ids if i in known]),
-        tuple([busy.get(i, 0) for i in ids if i in known]),
+        tuple([busy.get(i, 0) + elsewhere.get(i, 0) for i in ids if i in known]),
         NONE_COOLING
         if cooling.keys().isdisjoint(ids)
         else {i: tuple(cooling[i].values()) for i in ids if i in cooling},

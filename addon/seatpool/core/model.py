@@ -1,7 +1,7 @@
 """The values that cross boundaries: frozen, slotted, and silent about tokens."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
 
@@ -124,6 +124,20 @@ class QuotaWindow(msgspec.Struct, frozen=True):
     length_s: int | None = None
     resets_at: datetime | None = None
 
+    @property
+    def shown(self) -> tuple[int, bool, datetime | None]:
+        """What a reader would see of it: the share left in tenths of a percent, whether there is a limit, its end."""
+        return round(self.left * 1000), self.unlimited, self.resets_at
+
+    @property
+    def empty_until(self) -> datetime | None:
+        """The reset of a spent window; where upstream names none, its length after it was seen so. None: not spent."""
+        if self.unlimited or self.left > 0.0:
+            return None
+        if self.resets_at is None and self.length_s is not None:
+            return self.observed_at + timedelta(seconds=self.length_s)
+        return self.resets_at
+
 
 class Cooldown(msgspec.Struct, frozen=True):
     """A timed removal of an account, or of a part of it, from selection."""
@@ -147,6 +161,16 @@ class Affinity(msgspec.Struct, frozen=True):
     served_at: datetime
     cached_tokens: int | None = None
     """What the account's prompt cache holds of it; None where upstream has not told."""
+
+
+class UnderWay(msgspec.Struct, frozen=True):
+    """How many requests of one process are under way, as it has told the others."""
+
+    owner: str
+    """Differs for every process."""
+    beat_at: datetime
+    counts: Mapping[int, int]
+    """By account id, each 1 or more; empty where it has none."""
 
 
 class Attempt(msgspec.Struct, frozen=True):

@@ -3,12 +3,23 @@
 A flow holds one place at most, from the choice of an account until every way out. How many requests an account serves
 at a time nobody tells, so it is learnt as a network learns its rate: halved at a refusal for being too many at once,
 one more after some successes at the limit. No limit is assumed before the first such refusal.
+
+Upstream counts what all processes ask of an account, so each tells the others how many requests it has under way.
 """
 
-from datetime import datetime
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import msgspec
+
+from seatpool.core.model import UnderWay
+
+BEAT = timedelta(seconds=3)
+"""A process that has requests under way says so at least so often."""
+EXPIRES = 3 * BEAT
+"""Who was not heard for so long was killed, or cannot write: its requests count no more."""
 
 
 class Ledger(Protocol):
@@ -54,6 +65,28 @@ class Slot(msgspec.Struct):
         freed = self.rest(ledger, now)
         self.account_id = None
         return freed
+
+
+class Elsewhere:
+    """What other processes have under way. Mutable, yet pure."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[int] = Counter()
+        """By account id."""
+        self._told: tuple[UnderWay, ...] = ()
+
+    def hear(self, told: Iterable[UnderWay], now: datetime) -> set[int]:
+        """Take these for all there are. Returns the ids of the accounts whose number is another one now."""
+        self._told = tuple(each for each in told if now - each.beat_at < EXPIRES)
+        before, self.counts = self.counts, Counter()
+        for each in self._told:
+            self.counts.update(each.counts)
+        return {i for i in before.keys() | self.counts.keys() if before[i] != self.counts[i]}
+
+    def fade(self, now: datetime) -> set[int]:
+        """Forget those that are heard no longer. Returns as `hear`."""
+        over = any(now - each.beat_at >= EXPIRES for each in self._told)
+        return self.hear(self._told, now) if over else set()
 
 
 class _Cap(msgspec.Struct):

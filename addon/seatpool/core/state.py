@@ -17,7 +17,7 @@ from seatpool.core.catalogue import Catalogue
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.scoring import Score, Standing, score
-from seatpool.core.slots import Caps
+from seatpool.core.slots import Caps, Elsewhere
 from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
 
 RESCORE_S = 120.0
@@ -55,7 +55,8 @@ class PoolState:
         self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
         self._rank: dict[int, Rank] = {}
         self.in_flight: Counter[int] = Counter()
-        """Requests that each account serves at this moment."""
+        """Requests of this process that each account serves at this moment."""
+        self.elsewhere = Elsewhere()
         self.caps = Caps()
         self._used: dict[int, float] = {}
         self._served: dict[int, float] = {}
@@ -165,11 +166,7 @@ class PoolState:
             before = known.get(window.bucket)
             if before is not None and before.observed_at > window.observed_at:
                 continue
-            if (
-                before is None
-                or _visible(before) != _visible(window)
-                or window.observed_at - before.observed_at >= FRESH
-            ):
+            if before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
                 known[window.bucket] = window
                 changed.append(window)
         if changed:
@@ -233,7 +230,16 @@ class PoolState:
     def full(self, account_id: int) -> bool:
         """Whether an account has as many requests under way as it takes."""
         limit = self.caps.limit(account_id)
-        return limit is not None and self.in_flight[account_id] >= limit
+        return limit is not None and self.under_way(account_id) >= limit
+
+    def under_way(self, account_id: int) -> int:
+        """Requests that an account serves at this moment, those of other processes among them."""
+        return self.in_flight.get(account_id, 0) + self.elsewhere.counts.get(account_id, 0)
+
+    def recount(self, account_ids: Iterable[int], now: datetime) -> None:
+        """Other processes have more or fewer under way at these."""
+        for account_id in account_ids:
+            self._busy(account_id, now)
 
     def merit(self, account_id: int, tokens: int, now: datetime) -> float:
         """What an account is worth to a conversation that would bring so many tokens (`Score.merit`)."""
@@ -249,7 +255,7 @@ class PoolState:
             self.accounts[account_id],
             found,
             used_at,
-            self.in_flight[account_id],
+            self.under_way(account_id),
             self._served.get(account_id, 0.0),
             merit * TO_BEGIN if dormant else merit,
             dormant,
@@ -286,7 +292,7 @@ class PoolState:
     def spent(self, account_id: int, buckets: Iterable[str], now: datetime) -> datetime | None:
         """When the last of these buckets resets that nothing is left of; None while there is something of each."""
         known = self.windows.get(account_id, {})
-        ends = [end for b in buckets if (w := known.get(b)) is not None and (end := _empty_until(w)) is not None]
+        ends = [end for b in buckets if (w := known.get(b)) is not None and (end := w.empty_until) is not None]
         return max((end for end in ends if end > now), default=None)
 
     def observed_at(self, account_id: int) -> datetime | None:
@@ -401,16 +407,3 @@ def _waits(score: Score, used_at: float, moment: float) -> bool:
     """Whether a window is to be begun: nothing was asked since it was seen so, nor of late."""
     since = score.untouched_since
     return since is not None and used_at < since and moment - used_at >= BEGUN_S
-
-
-def _empty_until(window: QuotaWindow) -> datetime | None:
-    """The reset of a spent window; where upstream names none, its length after it was seen so."""
-    if window.unlimited or window.left > 0.0:
-        return None
-    if window.resets_at is None and window.length_s is not None:
-        return window.observed_at + timedelta(seconds=window.length_s)
-    return window.resets_at
-
-
-def _visible(window: QuotaWindow) -> tuple[int, bool, datetime | None]:
-    return round(window.left * 1000), window.unlimited, window.resets_at

@@ -1,7 +1,7 @@
 """Which provider a host and a path belong to."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from types import MappingProxyType
 
@@ -9,6 +9,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import Provider, Route
 from seatpool.providers.codex import CODEX
 from seatpool.providers.copilot import COPILOT
+from seatpool.providers.copilot.auth import tenant_of
 
 PROVIDERS: Mapping[ProviderName, Provider] = MappingProxyType({p.name: p for p in (CODEX, COPILOT)})
 
@@ -33,3 +34,34 @@ def match(method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
 def host_patterns() -> tuple[str, ...]:
     """Regular expressions for `host:port` of everything that may be decrypted (mitmproxy's `allow_hosts`)."""
     return tuple(rf"^(?:{host}):\d+$" for p in PROVIDERS.values() for host in p.hosts)
+
+
+CERTIFIED = ("githubcopilot.com", "api.github.com", "copilot-proxy.githubusercontent.com", "chatgpt.com")
+"""Names that the certificate authority may vouch for, each with what is below it; more than is decrypted today."""
+_OF_A_TENANT = ("api", "copilot-api", "copilot-proxy")
+
+
+def certified_names(issuers: Iterable[str]) -> tuple[str, ...]:
+    """Those, and the hosts of the GHE.com tenants among the issuers of accounts."""
+    tenants = sorted({tenant for issuer in issuers if (tenant := tenant_of(issuer.lower()))})
+    return (*CERTIFIED, *(f"{use}.{tenant}" for tenant in tenants for use in _OF_A_TENANT))
+
+
+_THEIRS = re.compile(
+    r"(?:[a-z0-9-]+\.)*(?:githubcopilot\.com|chatgpt\.com)"
+    r"|[a-z0-9-]*copilot[a-z0-9-]*\.(?:githubusercontent\.com|[a-z0-9-]+\.ghe\.com)"
+    r"|(?:[a-z0-9-]+\.)*[a-z0-9-]*codex[a-z0-9-]*\.(?:[a-z0-9-]+\.)*openai\.com"
+)
+_SEALED = re.compile(
+    r"(?:ab|codex-cloud-backend)\.chatgpt\.com|codex-portals\.api\.openai\.com"  # codex.md 1
+    r"|copilot-telemetry\.githubusercontent\.com|api-model-lab\.githubcopilot\.com"  # copilot.md 1.1
+    r"|(?:telemetry|origin-tracker)\.(?:individual|business|enterprise)\.githubcopilot\.com"
+    r"|copilot-telemetry[a-z0-9-]*\.[a-z0-9-]+\.ghe\.com"
+)
+"""Telemetry, matching with public code, experiments, previews: they serve no model."""
+
+
+@lru_cache(maxsize=256)
+def is_stranger(host: str) -> bool:
+    """Whether a host (in lower case) looks like a provider's, and is neither pooled nor known to serve no model."""
+    return provider_of(host) is None and bool(_THEIRS.fullmatch(host)) and not _SEALED.fullmatch(host)

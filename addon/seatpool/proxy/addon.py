@@ -18,6 +18,7 @@ from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.registry import match
 from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
+from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.service.pool import PoolService
@@ -45,6 +46,7 @@ class Pool:
         self.exchanges = Exchanges()
         self.service: PoolService | None = None
         self.guard = Guard()
+        self.certificates = Certificates()
         self._store: Store | None = None
         self._transport: Transport | None = None
         self._database: str | None = None
@@ -117,6 +119,7 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
+        await asyncio.to_thread(self.certificates.strangers.write)
         service, self.service = self.service, None
         if service is not None:
             await service.stop()
@@ -128,10 +131,11 @@ class Pool:
     # -- a request
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
-        """Put the replay layer where HTTP to a pooled host begins."""
+        """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
         if self._builtin is None:
             self._builtin = ctx.master.addons.get("nextlayer")
-        replay.install(nextlayer, self._builtin, self.exchanges)
+        if not self.certificates.passes(nextlayer, ctx.master.addons.get("tlsconfig"), ctx.options):
+            replay.install(nextlayer, self._builtin, self.exchanges)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """A body that is to be replayed cannot be streamed away, whatever `stream_large_bodies` says."""

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-from mitmproxy import exceptions, options
+from mitmproxy import exceptions, options, optmanager
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import mode_specs
 
@@ -18,6 +18,7 @@ from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
 from seatpool.proxy.limits import Limits
 from seatpool.service.transport import TransportSettings
+from seatpool.setup import authority
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -156,7 +157,7 @@ OPTIONS: tuple[Option, ...] = (
 
 BETTER_DEFAULTS: dict[str, Any] = {
     "connection_strategy": "lazy",  # the account decides where to connect, so nothing is opened before it is known
-    "upstream_cert": False,  # a foreign name copied from upstream would break a name-constrained CA
+    "upstream_cert": False,  # a foreign name copied from upstream would break our constrained authority
     "listen_host": "127.0.0.1",  # promise: loopback
 }
 
@@ -172,8 +173,16 @@ def apply_defaults(opts: options.Options) -> None:
     changes = {name: value for name, value in BETTER_DEFAULTS.items() if not opts.has_changed(name)}
     if not opts.allow_hosts and not opts.ignore_hosts:
         changes["allow_hosts"] = list(host_patterns())
+    ours = authority.default_folder()
+    if not _was_set(opts, "confdir") and (ours / authority.IN_USE).exists():
+        changes["confdir"] = str(ours)
     if changes:
         opts.update(**changes)
+
+
+def _was_set(opts: options.Options, name: str) -> bool:
+    """Whether a person has set it, be it to its default: `has_changed` does not tell that."""
+    return opts._options[name].value is not optmanager.unset  # noqa: SLF001
 
 
 def policy_of(opts: options.Options) -> Policy:

@@ -53,7 +53,7 @@ class Judge:
         if not policy.rotate_on_limit:
             return Blame.ACCOUNT
         if outcome.concurrent:
-            under_way = self._knowledge.state.in_flight[account.id]
+            under_way = self._knowledge.state.under_way(account.id)
             self._lower(account, outcome, under_way, asked_at)
             # Where it was the only one, other programs are at it, and to ask again at once would meet them again.
             return Blame.CROWD if outcome.until is None and under_way > 1 else Blame.ACCOUNT

@@ -19,6 +19,7 @@ from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaW
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
 from seatpool.service.affinities import Affinities
+from seatpool.service.beats import Beats
 from seatpool.service.probes import Probes
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
@@ -50,7 +51,8 @@ def _spare_what_stays() -> None:
 class Knowledge:
     """The pool's state in memory, written through to the store and fed by what other processes write there."""
 
-    def __init__(self, store: Store, vault: Vault, policy: Policy) -> None:
+    def __init__(self, store: Store, vault: Vault, policy: Policy, owner: str) -> None:
+        """`owner` names this process, and no other one."""
         self.state = PoolState()
         self.state.follow(policy, utcnow())
         self.state.caps.most = policy.max_in_flight
@@ -59,6 +61,7 @@ class Knowledge:
         self._writer = Writer(store)
         self._probes = Probes(store, self.state)
         self.affinities = Affinities(self.state, self._writer.put)
+        self._beats = Beats(self.state, self._writer.put, owner)
         self._policy = policy
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
@@ -79,6 +82,7 @@ class Knowledge:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
         await self.drain_probes()
+        self._beats.end(utcnow())
         await aside(self._writer.close)
 
     async def drain_probes(self) -> None:
@@ -181,6 +185,7 @@ class Knowledge:
         failing = False
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S)
+            self._beats.look(utcnow())
             try:
                 changes = await aside(self._store.news, self._revision)
                 if changes.revision != self._revision:
@@ -222,6 +227,7 @@ class Knowledge:
         for account_id, window in changes.windows:
             self.state.observe(account_id, (window,), now)
         self.affinities.hear(changes.affinities, self._policy)
+        self._beats.hear(changes, now)
         if self._follower is not None:
             for account_id in {account_id for account_id, _ in changes.windows}:
                 self._probes.look(account_id)

@@ -84,7 +84,7 @@ class Places:
 
     def succeeded(self, trail: Trail, account_id: int, needed: int) -> None:
         """A request was served: after `needed` at the limit that was learnt there is one place more."""
-        if self._state.caps.succeed(account_id, self._state.in_flight[account_id], needed):
+        if self._state.caps.succeed(account_id, self._state.under_way(account_id), needed):
             self._waiting.serve(trail.facts.route.provider, most=1)
 
     def close(self) -> None:

@@ -70,7 +70,7 @@ class PoolService:
         vault = Vault(store)
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.policy = policy
-        self.knowledge = Knowledge(store, vault, policy)
+        self.knowledge = Knowledge(store, vault, policy, owner)
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
         self._primaries = Primaries(store, vault, self.knowledge)

@@ -1,19 +1,21 @@
 """What to set in an editor and a shell so that their requests come through the proxy."""
 
+import shlex
 from pathlib import Path
 
-CA_FILE = Path("~/.mitmproxy/mitmproxy-ca-cert.pem")
-"""mitmproxy writes it at its first start."""
+from seatpool.setup.authority import TRUSTED, default_folder
 
 
-def hints(port: int) -> str:
-    """A few lines for a person who has just started the proxy on this loopback port."""
+def hints(port: int, trusted: Path | None = None) -> str:
+    """A few lines for a person who has just started the proxy on this loopback port; `trusted` has its roots."""
     proxy = f"http://127.0.0.1:{port}"
+    ca = str(trusted or default_folder() / TRUSTED)
+    quoted = f'"{ca}"' if " " in ca else ca
     return (
-        f"seatpool listens on {proxy}; its certificate authority is {CA_FILE} (how to trust it: certs-howto.md)\n"
+        f"seatpool listens on {proxy}; its certificate authority is {ca} (how to trust it: certs-howto.md)\n"
         f'  VS Code, settings.json   "http.proxy": "{proxy}", "http.proxySupport": "override"\n'
         f"  Codex, ~/.codex/.env     HTTPS_PROXY={proxy}\n"
-        f"                           SSL_CERT_FILE={CA_FILE.expanduser()}\n"
-        f"  a shell                  export HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={CA_FILE}"
-        f" CODEX_CA_CERTIFICATE={CA_FILE}"
+        f"                           SSL_CERT_FILE={quoted}\n"
+        f"  a shell                  export HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={shlex.quote(ca)}"
+        f" CODEX_CA_CERTIFICATE={shlex.quote(ca)}"
     )

@@ -12,7 +12,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     rotation    a new key, and everything sealed with it anew
     revisions   the number of the last change; rows are stamped with it
     feed        what has changed since a reader last looked
-    accounts    credentials    cooldowns    observations    leases    affinities      one kind of row each
+    accounts    credentials    cooldowns    observations    leases    affinities    beats     one kind of row each
     transactions  turns of the threads of one process
     store       the class that joins them
     export      accounts with their logins as one encrypted file

@@ -6,8 +6,8 @@ from types import MappingProxyType
 import msgspec
 from sqlalchemy import Connection
 
-from seatpool.core.model import Account, Affinity, Cooldown, CredentialKind, QuotaWindow, Scope
-from seatpool.store import accounts, affinities, cooldowns, credentials, observations, revisions
+from seatpool.core.model import Account, Affinity, Cooldown, CredentialKind, QuotaWindow, Scope, UnderWay
+from seatpool.store import accounts, affinities, beats, cooldowns, credentials, observations, revisions
 
 _NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
@@ -29,11 +29,13 @@ class Changes(msgspec.Struct, frozen=True):
     """Of stored credentials, by account id and kind: for noticing that another process renewed one."""
     affinities: tuple[Affinity, ...] = ()
     """Conversations that were served, the oldest first; the newest ten thousand of more."""
+    under_way: tuple[UnderWay, ...] | None = ()
+    """What every process has under way, all there is each time; None: as it was."""
 
 
 def nothing(revision: int) -> Changes:
     """Nothing was written up to this revision that the reader has to hear of."""
-    return Changes(revision, full=False, accounts=(), cooldowns=(), cleared=(), windows=(), generations=_NONE)
+    return Changes(revision, False, (), (), (), (), generations=_NONE, under_way=None)
 
 
 def read(db: Connection, since: int | None) -> Changes:
@@ -51,4 +53,5 @@ def read(db: Connection, since: int | None) -> Changes:
         windows=observations.changed_windows(db, after),
         generations=credentials.changed_generations(db, after),
         affinities=affinities.changed(db, after),
+        under_way=beats.every(db),
     )

@@ -168,6 +168,14 @@ affinities = Table(
     Index(None, "revision"),
 )
 
+under_way = Table(
+    "under_way",
+    metadata,
+    Column("owner", String, primary_key=True),  # differs for every process
+    Column("counts", String, nullable=False),  # by account id, as JSON; an account may be gone
+    Column("beat_at", Moment, nullable=False),
+)
+
 attempts = Table(
     "attempts",
     metadata,

@@ -20,10 +20,12 @@ from seatpool.core.model import (
     Keeping,
     ProviderName,
     QuotaWindow,
+    UnderWay,
 )
 from seatpool.core.report import Substituted
 from seatpool.store import (
     accounts,
+    beats,
     cooldowns,
     feed,
     leases,
@@ -301,13 +303,14 @@ class Store:
         history: Sequence[tuple[int, QuotaWindow]] = (),
         lifted: Sequence[Cooldown] = (),
         affinities: Sequence[Affinity] = (),
+        under_way: UnderWay | None = None,
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
         `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
         their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
-        removed meanwhile is dropped. `changes` tells of windows, of `lifted` and of `affinities`, of which the newest
-        of each conversation stays.
+        removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `under_way` and of `affinities`, of
+        which the newest of each conversation stays.
         """
         with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
@@ -320,6 +323,8 @@ class Store:
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
             affinity_rows.save(db, [held for held in affinities if held.account_id in known])
+            if under_way is not None:
+                beats.save(db, under_way)
 
     def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
         """The newest first, of one account or of all."""

@@ -1,0 +1,88 @@
+"""What a start of the proxy needs of the certificate authority: one that is there, and in its time."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import msgspec
+
+from seatpool.cli.ca import STOLEN, pool_names
+from seatpool.clock import utcnow
+from seatpool.providers.registry import certified_names
+from seatpool.setup.authority import TRUSTED, Authority, AuthorityError, Change, default_folder, switches_at
+from seatpool.store import StoreError
+
+
+class Certified(msgspec.Struct, frozen=True):
+    """Arguments for mitmdump, and what programs have to trust."""
+
+    arguments: tuple[str, ...]
+    trusted: Path
+
+
+def certified(mitmdump_arguments: Sequence[str]) -> Certified:
+    """Make or renew the authority where that is due; a `confdir` that the person names wins, and is left alone."""
+    named = _confdir(mitmdump_arguments)
+    if named is not None:
+        return Certified((), Path(named) / TRUSTED)
+    authority = Authority(default_folder())
+    for path in authority.open_to_others():
+        click.echo(f"Note: others could read {path}; it is shut now; {STOLEN}", err=True)
+    try:
+        names = _names()
+        change = authority.keep(names, utcnow())
+        _tell(authority, change, names)
+    except AuthorityError as error:
+        raise click.ClickException(str(error)) from error
+    _tell_of_config(authority)
+    return Certified(("--set", f"confdir={authority.folder}"), authority.trusted)
+
+
+def _names() -> tuple[str, ...]:
+    try:
+        return pool_names()
+    except StoreError:
+        return certified_names(())  # the proxy says what is wrong with the database, and goes on without it
+
+
+def _tell(authority: Authority, change: Change, names: Sequence[str]) -> None:
+    current, following = authority.current(), authority.next()
+    assert current is not None
+    if change is Change.MADE:
+        click.echo(
+            f"made a certificate authority that can vouch for {', '.join(current.names)} alone, until "
+            f"{current.ends:%Y-%m-%d}; let your programs trust it: seatpool ca trust"
+        )
+    elif change is Change.SWITCHED:
+        click.echo(f"the certificate authority {current.tag} has taken over, until {current.ends:%Y-%m-%d}")
+    if following is not None:
+        click.echo(
+            f"the certificate authority {following.tag} takes over on {switches_at(current, following):%Y-%m-%d}: what "
+            f"reads {authority.trusted} is to be started again before, stores follow with: seatpool ca trust"
+        )
+    for name in current.missing(names):
+        click.echo(
+            f"Note: the certificate authority is not for {name}, which passes untouched therefore: "
+            "seatpool ca rotate --now, then seatpool ca trust",
+            err=True,
+        )
+
+
+def _confdir(arguments: Sequence[str]) -> str | None:
+    """Of mitmdump's `--set confdir=...`; mitmdump refuses an option that is set twice."""
+    before = ("", *arguments)
+    for former, argument in zip(before, arguments, strict=False):
+        setting = argument.removeprefix("--set=") if argument.startswith("--set=") else argument
+        if setting.startswith("confdir=") and (former == "--set" or setting is not argument):
+            return str(Path(setting.partition("=")[2]).expanduser())
+    return None
+
+
+def _tell_of_config(authority: Authority) -> None:
+    """mitmproxy reads its options from its `confdir`."""
+    for name in ("config.yaml", "config.yml"):
+        usual = Path("~/.mitmproxy").expanduser() / name
+        if usual.exists() and not (authority.folder / name).exists():
+            click.echo(
+                f"Note: {usual} is not read; copy it into {authority.folder} if its options are to count", err=True
+            )

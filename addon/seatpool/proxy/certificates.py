@@ -1,0 +1,183 @@
+"""What is decrypted, by the authority in use: certificates for the names that it may vouch for, and no others.
+
+A constrained authority can be broken by one name too many: where a client comes by address (transparent mode, local
+capture), mitmproxy would put that address into the certificate, and every client would refuse it. And what the
+authority may not vouch for is better left sealed than refused. The pair of keys is renewed while the proxy runs.
+"""
+
+import asyncio
+import logging
+from collections import Counter
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from cryptography import x509
+from mitmproxy import certs, options
+from mitmproxy.net.tls import starts_like_tls_record
+from mitmproxy.proxy import layer, layers
+from mitmproxy.proxy.layers.tls import parse_client_hello
+
+from seatpool.clock import utcnow
+from seatpool.providers.registry import is_stranger
+from seatpool.setup import strangers
+from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder
+from seatpool.setup.pair import names_of, within
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY = timedelta(hours=6)
+"""How often a running proxy asks whether the authority has to be renewed."""
+WRITE_EVERY = timedelta(minutes=1)
+"""How often what was counted of unknown hosts is written, at most."""
+UNBOUNDED = "this authority can vouch for any host; `seatpool ca create` makes one that cannot"
+
+
+class FittingStore(certs.CertStore):
+    """mitmproxy's store of certificates; those that it makes name what the authority permits, and nothing else."""
+
+    names: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, store: certs.CertStore) -> "FittingStore":
+        """The same, with the same authority and the certificates that were named by hand."""
+        fitting = cls(
+            store.default_privatekey, store.default_ca, store.default_chain_file, store.default_crl, store.dhparams
+        )
+        fitting.certs.update(store.certs)
+        fitting.names = names_of(store.default_ca.to_cryptography())
+        return fitting
+
+    def get_cert(
+        self,
+        commonname: str | None,
+        sans: Iterable[x509.GeneralName],
+        organization: str | None = None,
+        crl_url: str | None = None,
+    ) -> certs.CertStoreEntry:
+        """As its parent; what cannot be permitted is left out, unless nothing were left."""
+        if self.names:
+            sans = tuple(sans)
+            fitting = [
+                name for name in sans if isinstance(name, x509.DNSName) and within(name.value.lower(), self.names)
+            ]
+            if fitting:
+                sans, commonname = fitting, fitting[0].value
+        return super().get_cert(commonname, sans, organization, crl_url)
+
+
+class Strangers:
+    """Counts the connections to hosts that look like a provider's and are not known."""
+
+    def __init__(self) -> None:
+        self._told: set[str] = set()
+        self._unwritten: Counter[str] = Counter()
+        self._write_at: datetime | None = None
+        self._writing: asyncio.Future[None] | None = None
+
+    def note(self, host: str) -> None:
+        """One more."""
+        if host not in self._told and len(self._told) < strangers.AT_MOST:
+            self._told.add(host)
+            self._write_at = None
+            logger.warning("action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves", host)
+        if host in self._told:
+            self._unwritten[host] += 1
+        now = utcnow()
+        if self._write_at is None or now >= self._write_at:
+            self._write_at = now + WRITE_EVERY
+            self._writing = asyncio.get_running_loop().run_in_executor(None, self.write)
+
+    def write(self) -> None:
+        """Add what was counted since the last time to the file."""
+        counted, self._unwritten = self._unwritten, Counter()
+        try:
+            if counted:
+                strangers.add(strangers.default_file(), counted, utcnow())
+        except OSError as error:
+            logger.warning("action=count reason=%s: unknown hosts are not kept", type(error).__name__)
+
+
+class Certificates:
+    """The authority of one proxy."""
+
+    def __init__(self) -> None:
+        self.names: tuple[str, ...] = ()
+        """What it may vouch for; empty where it may vouch for everything."""
+        self.strangers = Strangers()
+        self._stamp: int | None = None
+        self._look_at: datetime | None = None
+        self._looking: asyncio.Future[None] | None = None
+        self._unbounded_told = False
+
+    def passes(self, nextlayer: layer.NextLayer, tlsconfig: Any, opts: options.Options) -> bool:
+        """In a `next_layer` hook: leave a TLS connection sealed that the authority is not for."""
+        context = nextlayer.context
+        data = nextlayer.data_client()
+        if nextlayer.layer or context.client.tls or not starts_like_tls_record(data):
+            return False
+        try:
+            self._fit(tlsconfig, opts)
+        except Exception:
+            logger.exception("action=passthrough hook=next_layer")  # mitmproxy's own store does for most clients
+        host = _host_of(data, context.server.address)
+        if host is None:
+            return False
+        if is_stranger(host):
+            self.strangers.note(host)
+        if not self.names or within(host, self.names):
+            return False
+        nextlayer.layer = layers.TCPLayer(context, ignore=not opts.show_ignored_hosts)
+        return True
+
+    def _fit(self, tlsconfig: Any, opts: options.Options) -> None:
+        """Follow the files, and keep mitmproxy's store fitting; it is made anew whenever its options change."""
+        folder = Path(opts.confdir).expanduser()
+        if folder == default_folder():
+            self._renew(folder)
+        try:
+            stamp = (folder / IN_USE).stat().st_mtime_ns
+            if stamp != self._stamp:
+                # Contexts that mitmproxy keeps for TLS go with it: they are kept by the store's own parameters.
+                tlsconfig.configure({"confdir"})
+                self._stamp = stamp
+        except (OSError, ValueError) as error:
+            logger.warning("action=certificates reason=%s: the former authority stays in use", type(error).__name__)
+        if not isinstance(tlsconfig.certstore, FittingStore):
+            tlsconfig.certstore = FittingStore.of(tlsconfig.certstore)
+            self.names = tlsconfig.certstore.names
+            if not self.names and not self._unbounded_told:
+                self._unbounded_told = True
+                logger.info("action=certificates reason=unbounded: %s", UNBOUNDED)
+
+    def _renew(self, folder: Path) -> None:
+        now = utcnow()
+        if self._look_at is None or now >= self._look_at:
+            self._look_at = now + LOOK_EVERY
+            self._looking = asyncio.get_running_loop().run_in_executor(None, _keep, folder, now)
+
+
+def _keep(folder: Path, now: datetime) -> None:
+    authority = Authority(folder)
+    try:
+        if authority.current() is None:
+            return
+        change = authority.keep((), now)
+    except (AuthorityError, OSError) as error:
+        logger.warning("action=certificates reason=%s", error)
+    else:
+        logger.info("action=certificates change=%s", change.value)
+
+
+def _host_of(data: bytes, address: tuple[str, int] | None) -> str | None:
+    """What the client says that it wants, else where it goes; None while that is not known whole."""
+    try:
+        hello = parse_client_hello(data)
+    except ValueError:
+        hello = None
+    else:
+        if hello is None:
+            return None
+    host = (hello.sni if hello else None) or (address[0] if address else None)
+    return host.lower().rstrip(".") if host else None

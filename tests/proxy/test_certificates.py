@@ -1,0 +1,85 @@
+"""Certificates name what the authority permits, and hosts that nobody knows are told from those that are known."""
+
+import ipaddress
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from mitmproxy.certs import CertStore
+
+from seatpool.providers.registry import CERTIFIED, certified_names, is_stranger, provider_of
+from seatpool.proxy.certificates import FittingStore
+from seatpool.setup.authority import Authority
+from seatpool.setup.pair import within
+from tests.upstream.hosts import FAKE_HOSTS, TENANT
+
+
+def general(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
+def names_made(store: CertStore, *names: str) -> tuple[str | None, list[str]]:
+    entry = store.get_cert(names[0], [general(name) for name in names])
+    return entry.cert.cn, [str(each.value) for each in entry.cert.altnames]
+
+
+@pytest.mark.parametrize(
+    ("asked", "made"),
+    [
+        (["chatgpt.com"], ["chatgpt.com"]),
+        (["chatgpt.com", "104.18.32.47"], ["chatgpt.com"]),  # a client that came by address
+        (["2606:4700::6812:202f", "chatgpt.com"], ["chatgpt.com"]),
+        (["us.chatgpt.com", "example.com", "chatgpt.com"], ["us.chatgpt.com", "chatgpt.com"]),
+        (["example.com", "127.0.0.1"], ["example.com", "127.0.0.1"]),  # refused anyway, and plainly so
+    ],
+)
+def test_a_certificate_names_what_its_authority_permits(tmp_path: Path, asked: list[str], made: list[str]) -> None:
+    Authority(tmp_path).keep(CERTIFIED, datetime.now(UTC))
+    store = FittingStore.of(CertStore.from_store(tmp_path, "mitmproxy", 2048))
+    assert names_made(store, *asked) == (made[0], made)
+    assert store.get_cert(made[0], [general(name) for name in made]) is store.get_cert(
+        made[0], [general(name) for name in made]
+    ), "made once"
+
+
+def test_an_authority_without_bounds_makes_what_mitmproxy_asks_for(tmp_path: Path) -> None:
+    store = FittingStore.of(CertStore.from_store(tmp_path, "mitmproxy", 2048))
+    assert store.names == ()
+    assert names_made(store, "chatgpt.com", "104.18.32.47") == ("chatgpt.com", ["chatgpt.com", "104.18.32.47"])
+
+
+def test_every_host_that_is_pooled_is_one_that_the_authority_is_for() -> None:
+    pooled = [host for host in FAKE_HOSTS if provider_of(host)]
+    assert len(pooled) > 8
+    assert not [host for host in pooled if not within(host, certified_names([TENANT]))]
+
+
+STRANGERS = {
+    "api.proplus.githubcopilot.com": True,
+    "proxy.githubcopilot.com": True,
+    "new.api.githubcopilot.com": True,
+    "copilot-chat.githubusercontent.com": True,
+    "copilot-agent.octo.ghe.com": True,
+    "codex.api.openai.com": True,
+    "api.githubcopilot.com": False,  # pooled
+    "any.thing.chatgpt.com": False,  # pooled
+    "copilot-api.octo.ghe.com": False,  # pooled
+    "ab.chatgpt.com": False,  # known, and sealed
+    "telemetry.business.githubcopilot.com": False,
+    "codex-portals.api.openai.com": False,
+    "api.openai.com": False,  # not of what we serve
+    "auth.openai.com": False,
+    "github.com": False,
+    "raw.githubusercontent.com": False,
+    "githubcopilot.com.example.com": False,
+    "evilgithubcopilot.com": False,
+}
+
+
+@pytest.mark.parametrize("host", STRANGERS)
+def test_a_host_of_a_provider_that_is_not_in_the_tables_is_a_stranger(host: str) -> None:
+    assert is_stranger(host) is STRANGERS[host]

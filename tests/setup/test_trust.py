@@ -1,0 +1,143 @@
+"""Which commands put a root into the stores of each kind of machine, and take exactly that back."""
+
+import hashlib
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from seatpool.providers.registry import CERTIFIED
+from seatpool.setup.authority import Authority
+from seatpool.setup.trust import Command, Machine, Root, stores
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Root:
+    authority = Authority(tmp_path / "ca")
+    authority.keep(CERTIFIED, datetime.now(UTC))
+    ((certificate, file),) = authority.roots()
+    return Root(certificate, file)
+
+
+def machine(top: Path, *programs: str, system: str = "Linux", is_admin: bool = False) -> Machine:
+    which: Callable[[str], str | None] = lambda name: f"/usr/bin/{name}" if name in programs else None  # noqa: E731
+    return Machine(system, top / "home", top, which, is_admin)
+
+
+LINUX = {
+    "Debian": (
+        "usr/local/share/ca-certificates",
+        "update-ca-certificates",
+        [("install", "-m", "0644", "FILE", "PLACE/seatpool-TAG.crt"), ("update-ca-certificates",)],
+        [("rm", "-f", "PLACE/seatpool-TAG.crt"), ("update-ca-certificates", "--fresh")],
+    ),
+    "Fedora": (
+        "etc/pki/ca-trust/source/anchors",
+        "update-ca-trust",
+        [("install", "-m", "0644", "FILE", "PLACE/seatpool-TAG.pem"), ("update-ca-trust",)],
+        [("rm", "-f", "PLACE/seatpool-TAG.pem"), ("update-ca-trust",)],
+    ),
+    "openSUSE": (
+        "etc/pki/trust/anchors",
+        "update-ca-certificates",
+        [("install", "-m", "0644", "FILE", "PLACE/seatpool-TAG.pem"), ("update-ca-certificates",)],
+        [("rm", "-f", "PLACE/seatpool-TAG.pem"), ("update-ca-certificates",)],
+    ),
+    "Arch": (
+        "etc/ca-certificates/trust-source",
+        "trust",
+        [("trust", "anchor", "--store", "FILE")],
+        [("trust", "anchor", "--remove", "FILE")],
+    ),
+}  # fmt: skip
+
+
+def filled(commands: list[Command], place: Path, root: Root) -> list[Command]:
+    filling = {"FILE": str(root.file), "PLACE": str(place), "TAG": root.tag}
+    return [tuple(_fill(part, filling) for part in command) for command in commands]
+
+
+def _fill(part: str, filling: dict[str, str]) -> str:
+    for name, value in filling.items():
+        part = part.replace(name, value)
+    return part
+
+
+@pytest.mark.parametrize("is_admin", [True, False], ids=["root", "person"])
+@pytest.mark.parametrize("name", LINUX)
+def test_a_linux_system_trusts_by_its_own_tool_and_by_sudo(
+    tmp_path: Path, root: Root, name: str, *, is_admin: bool
+) -> None:
+    folder, program, put, take = LINUX[name]
+    (tmp_path / folder).mkdir(parents=True)
+    (store,) = stores(machine(tmp_path, program, is_admin=is_admin))
+    sudo = () if is_admin else ("sudo",)
+    assert store.title == f"the system's store ({name})"
+    assert list(store.commands(put=[root])) == [(*sudo, *each) for each in filled(put, tmp_path / folder, root)]
+    assert list(store.commands(take=[root])) == [(*sudo, *each) for each in filled(take, tmp_path / folder, root)]
+    assert list(store.commands()) == []
+    assert not store.holds(root)
+
+
+def test_debian_holds_a_root_when_file_and_bundle_have_it(tmp_path: Path, root: Root) -> None:
+    folder = tmp_path / "usr/local/share/ca-certificates"
+    folder.mkdir(parents=True)
+    bundle = tmp_path / "etc/ssl/certs/ca-certificates.crt"
+    bundle.parent.mkdir(parents=True)
+    (store,) = stores(machine(tmp_path, "update-ca-certificates"))
+    (folder / f"seatpool-{root.tag}.crt").write_bytes(root.file.read_bytes())
+    assert not store.holds(root), "the tool has not run"
+    bundle.write_bytes(b"# others\n" + root.file.read_bytes().replace(b"\n", b"\r\n"))
+    assert store.holds(root)
+
+
+def test_macos_trusts_in_the_persons_own_keychain(tmp_path: Path, root: Root) -> None:
+    (store,) = stores(machine(tmp_path, system="Darwin"))
+    keychain = str(tmp_path / "home/Library/Keychains/login.keychain-db")
+    add = ("security", "add-trusted-cert", "-r", "trustRoot", "-p", "ssl", "-k", keychain, str(root.file))
+    sha256 = hashlib.sha256(_der(root)).hexdigest().upper()
+    assert list(store.commands(put=[root])) == [add]
+    assert list(store.commands(take=[root])) == [
+        ("security", "remove-trusted-cert", str(root.file)),
+        ("security", "delete-certificate", "-Z", sha256, keychain),
+    ]
+
+
+def test_windows_trusts_in_the_persons_own_store(tmp_path: Path, root: Root) -> None:
+    (store,) = stores(machine(tmp_path, system="Windows"))
+    sha1 = hashlib.sha1(_der(root)).hexdigest().upper()
+    assert list(store.commands(put=[root])) == [("certutil", "-user", "-addstore", "Root", str(root.file))]
+    assert list(store.commands(take=[root])) == [("certutil", "-user", "-delstore", "Root", sha1)]
+
+
+def _der(root: Root) -> bytes:
+    return root.certificate.public_bytes(Encoding.DER)
+
+
+def test_every_nss_database_of_the_person_is_a_store(tmp_path: Path, root: Root) -> None:
+    places = [".pki/nssdb", ".local/share/pki/nssdb", "snap/chromium/current/.pki/nssdb"]
+    for place in places:
+        (tmp_path / "home" / place).mkdir(parents=True)
+        (tmp_path / "home" / place / "cert9.db").touch()
+    found = stores(machine(tmp_path, "certutil"))
+    assert [store.title for store in found] == [f"the NSS database {tmp_path / 'home' / place}" for place in places]
+    database, nickname = f"sql:{tmp_path / 'home' / places[0]}", f"seatpool {root.tag}"
+    assert list(found[0].commands(put=[root], take=[root])) == [
+        ("certutil", "-d", database, "-A", "-t", "C,,", "-n", nickname, "-i", str(root.file)),
+        ("certutil", "-d", database, "-D", "-n", nickname),
+    ]
+    assert {store.lacking for store in found} == {None}
+
+
+def test_a_database_without_its_program_says_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "home/.pki/nssdb").mkdir(parents=True)
+    (tmp_path / "home/.pki/nssdb/cert9.db").touch()
+    (store,) = stores(machine(tmp_path))
+    assert store.lacking is not None
+    assert "libnss3-tools" in store.lacking
+
+
+def test_a_machine_may_have_no_store_at_all(tmp_path: Path) -> None:
+    assert stores(machine(tmp_path)) == ()
