@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from seatpool.core.explain import explain, glimpse
-from seatpool.core.model import WHOLE_ACCOUNT, Account, Attempt, Cooldown, ProviderName, QuotaWindow
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Attempt, Cooldown, ProviderName, QuotaWindow, Tokens
 from seatpool.core.selection import Demand, Selection, select
 from seatpool.core.state import PoolState
 from seatpool.store import Store
@@ -53,11 +53,12 @@ class Pool:
         *,
         only: frozenset[int] | None = None,
         rule: str | None = None,
+        bound: bool = False,
         model: str = "gpt-x",
     ) -> Account | None:
         """One choice, recorded."""
         self.now += timedelta(seconds=1)
-        demand = Demand(ProviderName.CODEX, (), "talk", only)
+        demand = Demand(ProviderName.CODEX, (), "talk", only, bound=bound)
         found = select(self.state, demand, self.now, tried)
         if isinstance(found, Selection) and model != "gpt-x":
             found = replace(found, reason="fallback")
@@ -135,6 +136,38 @@ def test_a_request_that_stayed_is_told_with_the_candidates_of_the_one_before(poo
     assert [line.split()[0] for line in good("why", "--list", "5").splitlines()[1:]] == [NEXT[:8], FLOW[:8]]
     (choice,) = json.loads(good("why", NEXT, "--json"))["choices"]
     assert (choice["attempt"], choice["account"], choice["told_in"]) == (1, "alice", FLOW)
+
+
+def test_what_an_answer_took_and_cost_is_told(pool: Pool) -> None:
+    account = pool.choose(FLOW, 1)
+    assert account is not None
+    first = Attempt(FLOW, 1, account.id, "responses-ws", "gpt-x", "ok", 101, pool.now, 12.0, "best", total_ms=12.0)
+    turns = [
+        replace(first, number=number, status=None, reason="socket", total_ms=2345.6, tokens=tokens)
+        for number, tokens in enumerate((Tokens(21_000, 18_500, 300), Tokens(700, 0, 7), Tokens(None, None, 7)), 2)
+    ]
+    pool.store.record(attempts=[first, *turns])
+    told = good("why")
+    assert lines(told, "1", "first in the order", "101", "12 ms", " -")
+    assert lines(told, "2", "a turn on its open socket", "2346 ms", "21,000 in (18,500 cached), 300 out")
+    assert lines(told, "3", "700 in, 7 out")
+    assert lines(told, "4", "2346 ms", " 7 out")
+    assert lines(good("why", "--list", "1"), f"{account.name} ok x4")
+    attempts = json.loads(good("why", "--json"))["attempts"]
+    assert [(a["total_ms"], a["input_tokens"], a["cached_tokens"], a["output_tokens"]) for a in attempts] == [
+        (12.0, None, None, None),
+        (2345.6, 21_000, 18_500, 300),
+        (2345.6, 700, 0, 7),
+        (2345.6, None, None, 7),
+    ]
+
+
+def test_a_conversation_that_its_owner_alone_can_read_is_told_so(pool: Pool) -> None:
+    pool.state.remember("talk", pool.accounts["alice"].id, pool.now - 9 * HOUR, ttl_s=86_400, limit=9)
+    pool.choose(FLOW, 1, bound=True)
+    told = good("why")
+    assert lines(told, "attempt 1: alice, it alone can read the conversation")
+    assert lines(told, "a new conversation: ", "quota -> bob")
 
 
 def test_the_newest_request_is_told_where_none_is_named(pool: Pool) -> None:

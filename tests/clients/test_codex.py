@@ -2,16 +2,19 @@
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from seatpool.core.model import Attempt, Tokens
 from tests.clients import codex
 from tests.clients.codex import AppServer
 from tests.clients.conftest import Desk, Started
+from tests.e2e.conftest import ALONE
+from tests.harness import Mitmdump
 from tests.upstream.dialogue import sse
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
@@ -169,3 +172,58 @@ def test_when_all_are_limited_exec_says_when_the_first_of_them_is_back(desk: Des
 def clock(moment: float) -> str:
     """A time of day as Codex tells it, in the time zone that it was given."""
     return datetime.fromtimestamp(moment, UTC).strftime("%-I:%M %p")
+
+
+# -- what its owner alone can read
+
+TOLD = Tokens(30_000, 25_000, 111)
+THINKS = {"kind": "ok", "reasoning": True, "input_tokens": 30_000, "cached_tokens": 25_000, "output_tokens": 111}
+
+
+@pytest.fixture
+def loose(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
+    """A desk whose proxy has no other reason to leave a conversation where it is."""
+    options = {**ALONE, "pool_affinity": "disabled"}
+    proxy = Mitmdump(
+        tmp_path / "loose",
+        lab=desk.lab,
+        upstream_ca=desk.fakes.ca,
+        options=options,
+    )
+    proxy.port = desk.proxy.port + 1
+    with proxy:
+        # Without a dump: that may show what a person's own conversation carries, ciphers too.
+        yield Desk(desk.lab, desk.fakes, proxy, tmp_path, tmp_path / "flows")
+
+
+def turns(attempts: tuple[Attempt, ...]) -> list[Attempt]:
+    """Those that a model has answered, in order; a socket's first message only warms it."""
+    return sorted((a for a in attempts if a.tokens is not None and a.tokens == TOLD), key=lambda a: a.started_at)
+
+
+@pytest.mark.parametrize("transport", ["https", "websocket"])
+def test_a_thread_comes_back_to_the_account_that_thought_for_it(
+    loose: Desk, started: Started, home: Path, transport: str
+) -> None:
+    loose.pool("bob")
+    if transport == "https":
+        loose.fakes.behave("*", UPGRADE_REFUSED)
+    # A socket that is closed behind an answer is opened anew for the next turn, with the whole conversation.
+    loose.fakes.behave("bob", {**THINKS, "on": ["request", "frame"], "close_after": transport == "websocket"})
+    app = AppServer(started(["codex", "app-server"], codex.signed_in(loose, home), home / "work"), home / "work")
+    assert app.turn().text.startswith("bob0 ")
+    loose.pool("alice", "bob")
+    code, events = codex.execute(loose, home)
+    assert (code, codex.said(events)) == (0, ["alice0 alice1 alice2 "]), "a new thread goes where it is due"
+    assert app.turn("and again").text.startswith("bob0 ")
+    last = [e for e in loose.fakes.journal(route="responses", account="bob") if e["status"] in (101, 200)][-1]
+    carried = last["turns"][-1]["ciphers"] if transport == "websocket" else last["ciphers"]
+    assert carried == ["bob"], "it was sent back, so nobody else could have read it"
+    loose.proxy.stop()
+    assert loose.leaks() == {}
+    with loose.store as store:
+        recorded = turns(store.attempts(limit=99))
+    assert [(a.outcome, a.reason) for a in recorded] == [
+        ("ok", "best" if transport == "https" else "socket"),
+        ("ok", "bound" if transport == "https" else "socket"),
+    ]

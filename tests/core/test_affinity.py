@@ -54,3 +54,48 @@ def test_a_warm_cache_counts_by_its_tokens_and_fades_in_its_last_minute() -> Non
     assert held.bonus(T, 0.5) == 3.0
     assert held.bonus(T + WARM_S - FADES_S / 2, 1.0) == pytest.approx(3.0)
     assert held.bonus(T + WARM_S, 1.0) == 1.0
+
+
+def weigh(kept: Conversations, sent: int, cached: int | None, at: float = T) -> int | None:
+    """An answer's end, noted as a service does."""
+    holds = kept.weigh("a", 1, sent, cached)
+    if holds is not None:
+        remember(kept, "a", 1, at, holds)
+    return holds
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ([(20_000, 0)], 20_000),  # the first one finds nothing, and leaves everything
+        ([(20_000, 0), (24_000, 19_000)], 24_000),
+        ([(20_000, None)], 20_000),  # not told: taken for warm
+        ([(20_000, 0), (24_000, 0)], 10_000),  # nothing of it was there: it is worth less and less
+        ([(20_000, 0), (24_000, 0), (28_000, 0)], 5_000),
+        ([(20_000, 0), (24_000, 0), (28_000, 27_000)], 28_000),
+        ([(100_000, 0), (104_000, 100_000), (8_000, 0)], 52_000),  # an agent's first request, or a title
+        ([(100_000, 0), (8_000, 6_000)], 50_000),  # its second; or the history was compacted
+    ],
+)
+def test_a_conversation_weighs_what_was_really_cached(answers: list[tuple[int, int | None]], expected: int) -> None:
+    kept = Conversations()
+    for sent, cached in answers:
+        remember(kept, "a", 1, tokens=None)
+        holds = weigh(kept, sent, cached)
+    held = kept.held("a", T)
+    assert held is not None
+    assert (holds, held.tokens, kept.load(1, T)) == (expected, expected, expected)
+
+
+def test_a_cache_that_has_gone_cold_was_not_to_help() -> None:
+    kept = Conversations()
+    remember(kept, "a", 1, T, 20_000)
+    remember(kept, "a", 1, T + WARM_S, None)
+    assert weigh(kept, 30_000, 0, T + WARM_S) == 30_000
+
+
+def test_an_answer_says_nothing_of_a_conversation_that_has_moved_meanwhile() -> None:
+    kept = Conversations()
+    remember(kept, "a", 2, tokens=7_000)
+    assert kept.weigh("a", 1, 20_000, 0) is None
+    assert kept.weigh("b", 1, 20_000, 0) is None

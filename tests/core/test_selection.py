@@ -21,7 +21,7 @@ from seatpool.core.model import (
     ScopeKind,
 )
 from seatpool.core.policy import Policy
-from seatpool.core.selection import RENEWAL, Demand, Exhausted, Selection, select
+from seatpool.core.selection import BOUND, FULL, RENEWAL, Demand, Exhausted, Selection, select
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Dormancy, Strategy, rank
 
@@ -276,6 +276,23 @@ def test_what_only_its_owner_can_read_stays_while_the_owner_is_available() -> No
         assert chosen(state, bound, SOON) == chosen(state, bound, NOW + timedelta(hours=23)) == 1
         state.cool(cooldown(1, 10), SOON)
         assert chosen(state, bound, SOON) == 2
+
+
+def test_what_only_its_owner_can_read_waits_for_a_place_there() -> None:
+    state = talking(0.9, 0.9)
+    state.caps.most = 1
+    state.acquire(1, NOW)
+    assert select(state, replace(TALK, bound=True), SOON) == Exhausted(limited=True, reason=FULL, full=True)
+    assert chosen(state, TALK, SOON) == 2
+    state.release(1, NOW)
+    assert select(state, replace(TALK, bound=True), SOON) == Selection(state.accounts[1], BOUND)
+
+
+def test_a_rule_is_stronger_than_what_its_owner_alone_can_read() -> None:
+    bound = replace(TALK, bound=True)
+    state = talking(0.9, 0.9)
+    assert chosen(state, replace(bound, only=frozenset({2})), SOON) == 2
+    assert chosen(state, replace(bound, prefer=frozenset({2})), SOON) == 1
 
 
 def test_new_conversations_go_where_less_is_going_on() -> None:

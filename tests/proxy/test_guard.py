@@ -181,9 +181,10 @@ async def opened(pool: Pool, provider: Any = CODEX) -> http.HTTPFlow:
     return flow
 
 
-async def say(pool: Pool, flow: http.HTTPFlow, told: str | None = AT_WORK) -> websocket.WebSocketMessage:
+async def say(pool: Pool, flow: http.HTTPFlow, told: str | None = AT_WORK, **more: Any) -> websocket.WebSocketMessage:
     assert flow.websocket is not None
-    content = {"type": "response.create", "model": "m", "client_metadata": {"x-codex-turn-metadata": told}}
+    metadata = {"x-codex-turn-metadata": told}
+    content = {"type": "response.create", "model": "m", "client_metadata": metadata, **more}
     message = websocket.WebSocketMessage(Opcode.TEXT, True, json.dumps(content).encode())
     flow.websocket.messages.append(message)
     await pool.websocket_message(flow)
@@ -223,6 +224,26 @@ async def test_an_edit_of_the_rules_counts_for_open_sockets(pool: Pool, injected
     pool.guard.book.load(str(pool.guard.book.path))
     assert (await say(pool, flow, None)).dropped
     assert len(injected) == 1
+
+
+PREFERRED = RULES.replace('only = ["bob"]', 'prefer = ["bob"]')
+CIPHER = {"type": "reasoning", "encrypted_content": "gAAAA"}
+
+
+@pytest.mark.parametrize(
+    ("more", "moved"),
+    [({}, True), ({"previous_response_id": "resp_1"}, True), ({"input": [CIPHER]}, False)],
+    ids=["new", "after its own pre-warming", "from before"],
+)
+async def test_a_preferred_account_takes_over_only_what_it_can_read(
+    pool: Pool, injected: list[bytes], more: dict[str, Any], moved: bool
+) -> None:
+    pool.guard.book.path.write_text(PREFERRED)
+    pool.guard.book.load(str(pool.guard.book.path))
+    flow = await opened(pool)
+    assert flow.comment == "account=alice"
+    assert (await say(pool, flow, **more)).dropped == moved
+    assert len(injected) == moved
 
 
 async def test_our_own_message_to_the_client_is_not_taken_for_the_upstreams(pool: Pool) -> None:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from seatpool.core.model import Affinity
+from seatpool.core.model import Affinity, Tokens
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
 from seatpool.providers.base import Headers
@@ -58,7 +58,9 @@ def test_what_was_heard_counts_where_nothing_newer_is_known(written: list[Affini
     state = PoolState()
     affinities = Affinities(state, written.append)
     affinities.note("talk", 1, at(10), POLICY)
-    affinities.hear([Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-86_400))], POLICY)
+    affinities.hear(
+        [Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-POLICY.affinity_ttl_s))], POLICY
+    )
     assert [state.owner(name, at(10)) for name in ("talk", "new", "over")] == [1, 3, None]
     affinities.hear([Affinity("talk", 2, at(11))], POLICY)
     assert state.owner("talk", at(11)) == 2
@@ -71,6 +73,41 @@ def test_what_was_written_is_remembered_of_the_latest_alone(affinities: Affiniti
     assert len(written) == 300
     affinities.note("talk-0", 1, at(1), POLICY)
     assert len(written) == 301
+
+
+def told(affinities: Affinities, second: float, sent: int | None, cached: int | None, account_id: int = 1) -> None:
+    """An answer, which took a second."""
+    affinities.note("talk", account_id, at(second - 1), POLICY)
+    affinities.told("talk", account_id, at(second), POLICY, Tokens(sent, cached, 7))
+
+
+def test_what_a_cache_holds_is_written_once_known_and_then_every_minute(
+    affinities: Affinities, written: list[Affinity]
+) -> None:
+    for second, sent in [(1, None), (3, 20_000), (5, 21_000), (63, 22_000), (65, 23_000)]:
+        told(affinities, second, sent, sent)
+    assert written == [
+        Affinity("talk", 1, at(0)),
+        Affinity("talk", 1, at(3), 20_000),
+        Affinity("talk", 1, at(63), 22_000),
+    ]
+
+
+def test_an_account_that_takes_over_is_written_with_its_own_count(
+    affinities: Affinities, written: list[Affinity]
+) -> None:
+    told(affinities, 1, 20_000, 0)
+    told(affinities, 3, 21_000, 0, account_id=2)
+    assert [(a.account_id, a.cached_tokens) for a in written] == [(1, None), (1, 20_000), (2, None), (2, 21_000)]
+
+
+def test_an_answer_that_ends_after_its_conversation_has_moved_changes_nothing(
+    affinities: Affinities, written: list[Affinity]
+) -> None:
+    affinities.note("talk", 2, at(0), POLICY)
+    affinities.told("talk", 1, at(1), POLICY, Tokens(20_000, 0, 7))
+    affinities.told(None, 1, at(1), POLICY, Tokens(20_000, 0, 7))
+    assert written == [Affinity("talk", 2, at(0))]
 
 
 @asynccontextmanager

@@ -9,13 +9,14 @@ from freezegun import freeze_time
 from msgspec.structs import replace
 
 from seatpool.core.explain import BarKind
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, ProviderName, Scope, ScopeKind, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.base import Headers, RequestFacts, Route
-from seatpool.service.pool import Answered, PoolService
-from seatpool.service.trail import Assignment, Trail
+from seatpool.service.pool import PoolService
+from seatpool.service.records import OK, Ending
+from seatpool.service.trail import Answered, Assignment, Trail
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
 
@@ -213,11 +214,14 @@ async def test_attempts_are_recorded_with_their_outcome(store: Store, issuer: Is
     trail, _ = await begin(service)
     await service.recover(trail, spent(), GOT_429)
     service.served(trail, Answered(200, 34.0), Headers())
+    for _ in range(2):
+        service.ended(trail, Ending(OK, 2345.0, Tokens(900, 800, 70)))
+    service.release(trail)
     await service.stop()
     recorded = sorted(store.attempts(limit=9), key=lambda a: a.number)
-    assert [(a.number, a.outcome, a.status, a.first_byte_ms) for a in recorded] == [
-        (1, "usage_limit_reached", 429, 12.0),
-        (2, "ok", 200, 34.0),
+    assert [(a.number, a.outcome, a.status, a.first_byte_ms, a.total_ms, a.tokens) for a in recorded] == [
+        (1, "usage_limit_reached", 429, 12.0, 12.0, None),
+        (2, "ok", 200, 34.0, 2345.0, Tokens(900, 800, 70)),
     ]
 
 
@@ -232,6 +236,7 @@ async def test_every_choice_is_recorded_with_what_kept_others_out(
     second = await service.recover(trail, spent(), GOT_429)
     assert second is not None
     service.served(trail, Answered(200, 3.0), Headers())
+    service.ended(trail, Ending())
     await service.stop()
     choices, attempts = store.request("flow-1")
     assert [(c.number, c.account_id, c.reason) for c in choices] == [
@@ -262,6 +267,7 @@ async def test_a_request_that_stays_with_its_conversation_names_the_one_that_tol
             if number == 2:
                 assert await service.recover(trail, spent(), GOT_429) is not None
             service.served(trail, Answered(200, 3.0), Headers())
+            service.ended(trail, Ending())
             clock.tick(25)
         await service.stop()
     recorded = {number: store.request(f"flow-{number}") for number in range(1, 5)}
@@ -293,6 +299,7 @@ async def test_candidates_are_told_again_after_a_minute_and_where_the_request_di
             trail = service.open(flow_id, facts, Headers())
             assert isinstance(await service.assign(trail), Assignment)
             service.served(trail, Answered(200, 3.0), Headers())
+            service.ended(trail, Ending())
             clock.tick(seconds)
         await service.stop()
     ((choice,), (attempt,)) = store.request("flow-2")

@@ -16,6 +16,7 @@ from seatpool.core.selection import Exhausted
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.rewriting import Wish
 from seatpool.service.pool import Answered, PoolService
+from seatpool.service.records import Ending
 from seatpool.service.trail import Assignment, Trail
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
@@ -77,6 +78,7 @@ async def test_attempts_say_what_was_sent_and_why(service: PoolService, store: S
     assert isinstance(assignment, Assignment)
     assert told(assignment) == (assignment.account.name, "fallback", Wish("gpt-x", "gpt-y"))
     service.served(trail, Answered(200, 1.0), Headers())
+    service.ended(trail, Ending())
     await service.stop()
     (attempt, *_) = store.attempts(limit=1)
     assert (attempt.flow_id, attempt.model, attempt.reason, attempt.outcome) == ("next", "gpt-y", "fallback", "ok")

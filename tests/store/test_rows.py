@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from msgspec.structs import replace
 
-from seatpool.core.model import Affinity, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind
+from seatpool.core.model import Affinity, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
 from seatpool.store import Lease, Store, Superseded
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
@@ -151,6 +151,13 @@ def test_attempts_come_newest_first_of_one_account_or_of_all(store: Store) -> No
     assert store.attempts(limit=9) == (third, second, first)
     assert store.attempts(limit=1) == (third,)
     assert store.attempts(limit=9, account_id=a.id) == (third, first)
+
+
+@pytest.mark.parametrize("tokens", [Tokens(900, 0, 70), Tokens(None, None, 7), Tokens(7, None, None), None])
+def test_what_was_counted_of_an_attempt_comes_back_as_it_was(store: Store, tokens: Tokens | None) -> None:
+    made = replace(attempt(sign_in(store), 1), total_ms=2345.5, tokens=tokens, chosen_in="flow-0")
+    store.record(attempts=[made])
+    assert store.attempts(limit=9) == (made,)
 
 
 def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:

@@ -87,7 +87,8 @@ async def _responses(exchange: Exchange) -> None:
     headers = quota_headers(account) if behaviour.rate_limits else {}
     if behaviour.turn_state and "x-codex-turn-state" not in request.headers:
         headers["x-codex-turn-state"] = carrier("turn-state", account.name, number)
-    script = dialogue.responses(account.name, exchange.entry.model or "unknown", number, reasoning=behaviour.reasoning)
+    model, usage = exchange.entry.model or "unknown", dialogue.Usage.of(behaviour)
+    script = dialogue.responses(account.name, model, number, usage, reasoning=behaviour.reasoning)
     await exchange.stream(script, headers.items())
 
 

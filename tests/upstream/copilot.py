@@ -3,6 +3,7 @@
 import time
 import zlib
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -150,7 +151,7 @@ async def _intent(exchange: Exchange) -> None:
     await exchange.answer(200, {**choice, "confidence": 0.9, "latency_ms": 1})
 
 
-def _turn(build: Callable[[str, str, int], dialogue.Script]) -> Callable[[Exchange], Any]:
+def _turn(build: Callable[[str, str, int, dialogue.Usage], dialogue.Script]) -> Callable[[Exchange], Any]:
     """A route that streams a model's answer in one dialect."""
 
     async def serve(exchange: Exchange) -> None:
@@ -162,7 +163,8 @@ def _turn(build: Callable[[str, str, int], dialogue.Script]) -> Callable[[Exchan
             await exchange.refuse(kind=kind)
             return
         headers = quota_headers(exchange.owner) if exchange.behaviour.rate_limits else {}
-        script = build(exchange.owner.name, model, next(exchange.world.numbers))
+        usage = dialogue.Usage.of(exchange.behaviour)
+        script = build(exchange.owner.name, model, next(exchange.world.numbers), usage)
         await exchange.stream(script, headers.items())
 
     return serve
@@ -180,8 +182,7 @@ async def _responses(exchange: Exchange) -> None:
         await Conversation(exchange, await exchange.accept_socket()).run()
         return
     reasoning = exchange.behaviour.reasoning
-    turn = _turn(lambda name, model, number: dialogue.responses(name, model, number, reasoning=reasoning))
-    await turn(exchange)
+    await _turn(partial(dialogue.responses, reasoning=reasoning))(exchange)
 
 
 async def _embeddings(exchange: Exchange) -> None:

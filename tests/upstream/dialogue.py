@@ -7,9 +7,59 @@ from dataclasses import dataclass
 from typing import Any
 
 from tests.upstream.tokens import carrier
+from tests.upstream.world import Behaviour
 
 Event = dict[str, Any] | str
 """A string is sent as it is (`[DONE]`)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What was counted of an answer, in the words of each dialect."""
+
+    input: int = 20_000
+    """All of the prompt."""
+    cached: int = 18_000
+    output: int = 300
+
+    @classmethod
+    def of(cls, behaviour: Behaviour) -> "Usage":
+        """As a behaviour has it."""
+        return cls(behaviour.input_tokens, behaviour.cached_tokens, behaviour.output_tokens)
+
+    def responses(self) -> dict[str, Any]:
+        """codex.md 9."""
+        return {
+            "input_tokens": self.input,
+            "input_tokens_details": {"cached_tokens": self.cached},
+            "output_tokens": self.output,
+            "output_tokens_details": {"reasoning_tokens": self.output // 2},
+            "total_tokens": self.input + self.output,
+        }
+
+    def chat(self) -> dict[str, Any]:
+        """copilot.md 7.2."""
+        return {
+            "prompt_tokens": self.input,
+            "completion_tokens": self.output,
+            "total_tokens": self.input + self.output,
+            "prompt_tokens_details": {"cached_tokens": self.cached},
+        }
+
+    def prompt(self) -> dict[str, Any]:
+        """Anthropic's at the beginning of an answer: its input leaves out what was cached."""
+        return {
+            "input_tokens": self.input - self.cached,
+            "cache_creation_input_tokens": 0,
+            "cache_read_input_tokens": self.cached,
+            "cache_creation": {"ephemeral_5m_input_tokens": 0, "ephemeral_1h_input_tokens": 0},
+            "output_tokens": 1,
+        }
+
+    def credits(self) -> dict[str, Any]:
+        """What Copilot puts beside it (copilot.md 5.3)."""
+        details = [{"token_type": "input", "token_count": self.input, "cost_per_batch": 125, "batch_size": 1_000_000}]
+        return {"total_nano_aiu": 1_250_000, "token_details": details}
 
 
 @dataclass(slots=True)
@@ -35,16 +85,9 @@ def sse(event: Event) -> bytes:
     return f"{name}data: {json.dumps(event)}\n\n".encode()
 
 
-def responses(name: str, model: str, number: int, *, reasoning: bool = False) -> Script:
+def responses(name: str, model: str, number: int, usage: Usage, *, reasoning: bool = False) -> Script:
     """The Responses API (codex.md 9), for Codex and Copilot alike."""
     response_id, message_id = f"resp_{name}_{number}", f"msg_{name}_{number}"
-    usage = {
-        "input_tokens": 10,
-        "input_tokens_details": {"cached_tokens": 0},
-        "output_tokens": 2,
-        "output_tokens_details": {"reasoning_tokens": 0},
-        "total_tokens": 12,
-    }
     at = 1 if reasoning else 0
 
     def shell(status: str) -> dict[str, Any]:
@@ -78,7 +121,7 @@ def responses(name: str, model: str, number: int, *, reasoning: bool = False) ->
 
     def completed(text: str) -> dict[str, Any]:
         output = ([thought] if reasoning else []) + [item(text)]
-        return {**shell("completed"), "output": output, "usage": usage}
+        return {**shell("completed"), "output": output, "usage": usage.responses(), "user": None, "metadata": {}}
 
     return Script(
         opening=[
@@ -101,15 +144,10 @@ def responses(name: str, model: str, number: int, *, reasoning: bool = False) ->
     )
 
 
-def chat(name: str, model: str, number: int) -> Script:
+def chat(name: str, model: str, number: int, usage: Usage) -> Script:
     """Chat completions as Copilot streams them (copilot.md 7.2)."""
     base = {"created": int(time.time()), "id": f"chatcmpl-{name}-{number}", "model": model}
-    usage = {
-        "prompt_tokens": 12,
-        "completion_tokens": 1,
-        "total_tokens": 13,
-        "prompt_tokens_details": {"cached_tokens": 0},
-    }
+    counted = {"usage": usage.chat(), "copilot_usage": usage.credits()}
 
     def chunk(delta: dict[str, Any], reason: str | None = None, **more: Any) -> Event:
         return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}], **base, **more}
@@ -124,21 +162,20 @@ def chat(name: str, model: str, number: int) -> Script:
             }
         ],
         delta=lambda text: chunk({"role": "assistant", "content": text}),
-        closing=lambda text: [chunk({"content": None}, "stop", usage=usage), "[DONE]"],
+        closing=lambda text: [chunk({"content": None}, "stop", **counted), "[DONE]"],
         failure=lambda code: {"error": {"message": "failed", "code": code}},
         whole=lambda text: {
             **base,
             "object": "chat.completion",
             "choices": [{"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"}],
-            "usage": usage,
+            **counted,
         },
     )
 
 
-def messages(name: str, model: str, number: int) -> Script:
+def messages(name: str, model: str, number: int, usage: Usage) -> Script:
     """Anthropic Messages."""
     shell = {"id": f"msg_{name}_{number}", "type": "message", "role": "assistant", "model": model}
-    usage = {"input_tokens": 10, "output_tokens": 1}
     return Script(
         opening=[
             {
@@ -148,7 +185,7 @@ def messages(name: str, model: str, number: int) -> Script:
                     "content": [],
                     "stop_reason": None,
                     "stop_sequence": None,
-                    "usage": usage,
+                    "usage": usage.prompt(),
                 },
             },
             {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
@@ -163,7 +200,8 @@ def messages(name: str, model: str, number: int) -> Script:
             {
                 "type": "message_delta",
                 "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-                "usage": usage,
+                "usage": {"output_tokens": usage.output},
+                "copilot_usage": usage.credits(),
             },
             {"type": "message_stop"},
         ],
@@ -173,13 +211,13 @@ def messages(name: str, model: str, number: int) -> Script:
             "content": [{"type": "text", "text": text}],
             "stop_reason": "end_turn",
             "stop_sequence": None,
-            "usage": usage,
+            "usage": {**usage.prompt(), "output_tokens": usage.output},
         },
     )
 
 
-def engine(name: str, model: str, number: int) -> Script:
-    """Inline completions: the model is named by the path (copilot.md 1.4)."""
+def engine(name: str, model: str, number: int, usage: Usage) -> Script:
+    """Inline completions: the model is named by the path, and nothing is counted (copilot.md 1.4)."""
     base = {"id": f"cmpl-{name}-{number}", "created": int(time.time()), "model": model}
 
     def chunk(text: str, reason: str | None = None) -> dict[str, Any]:

@@ -90,7 +90,8 @@ class Conversation:
         turn.answer = behaviour.kind
         if behaviour.kind not in _PLAYED and not behaviour.after:
             return await self._refuse(turn, behaviour)
-        script = dialogue.responses(exchange.owner.name, model, number, reasoning=behaviour.reasoning)
+        usage = dialogue.Usage.of(behaviour)
+        script = dialogue.responses(exchange.owner.name, model, number, usage, reasoning=behaviour.reasoning)
         if not turn.generate:
             turn.answer = "prewarm"
             await self._send(script.opening[0])

@@ -78,6 +78,10 @@ class Behaviour:
     """False: the handshake's answer does not prove that the other side speaks WebSocket."""
     retry_after: float | None = None
     resets_in_s: int = 3600
+    input_tokens: int = 20_000
+    """Of the prompt in all, as the end of an answer tells; of that from a prompt cache; and of the answer."""
+    cached_tokens: int = 18_000
+    output_tokens: int = 300
     turn_state: bool = True
     reasoning: bool = False
     """Puts an encrypted reasoning item before the message."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from types import MappingProxyType
 from typing import Any
 
@@ -11,8 +12,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.spans import ago, closely, span
-from seatpool.core.explain import AFFINITY, EXHAUSTED, Bar, BarKind, Choice, Contender, would_choose
-from seatpool.core.model import Attempt
+from seatpool.core.explain import EXHAUSTED, STAYED, Bar, BarKind, Choice, Contender, would_choose
+from seatpool.core.model import Attempt, Tokens
 from seatpool.core.scoring import Score, Standing
 from seatpool.core.strategy import Candidate, Strategy
 
@@ -35,12 +36,14 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "affinity": "it has the conversation",
+        "bound": "it alone can read the conversation",
         "rule": "the rule prefers it",
         "best": "first in the order",
         "fallback": "the first that can serve",
         "renewed": "the same again, with a renewed token",
         "repaired": "the same again, without what it could not read",
         "resent": "the same again, on a fresh connection",
+        "socket": "a turn on its open socket",
     }
 )
 
@@ -95,7 +98,8 @@ def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) ->
 
 def _way(story: Story, names: Mapping[int, str]) -> str:
     asked = story.choices[0].model
-    went = [f"{_name(a.account_id, names)} {a.outcome}{_instead(a.model, asked)}" for a in story.attempts]
+    each = (f"{_name(a.account_id, names)} {a.outcome}{_instead(a.model, asked)}" for a in story.attempts)
+    went = [f"{what} x{count}" if (count := len(list(alike))) > 1 else what for what, alike in groupby(each)]
     last = story.choices[-1]
     if last.account_id is None:
         went.append("nobody left" if went else "nobody could be asked")
@@ -111,7 +115,7 @@ def _headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
     if choice.flow_id != story.flow_id:
         earlier = span(story.asked_at - choice.decided_at)
         return (
-            f"attempt 1: {_name(choice.account_id, names)}, {REASONS[AFFINITY]};"
+            f"attempt 1: {_name(choice.account_id, names)}, {REASONS['affinity']};"
             f" chosen as follows {earlier} earlier, for request {choice.flow_id[:SHORT]} ({order})"
         )
     reason = REASONS.get(choice.reason, choice.reason)
@@ -176,30 +180,41 @@ def _others(choice: Choice, names: Mapping[int, str]) -> Iterator[str]:
     others = others_would(choice)
     if others:
         whom = ", ".join(f"{strategy} -> {_name(account_id, names)}" for strategy, account_id in others.items())
-        yield f"{'a new conversation' if choice.reason == AFFINITY else 'other strategies'}: {whom}"
+        yield f"{'a new conversation' if choice.reason in STAYED else 'other strategies'}: {whom}"
 
 
 def others_would(choice: Choice) -> dict[Strategy, int]:
     """Whom each other strategy would have chosen; of a conversation that stays where it is, every one."""
-    every = {s: would_choose(choice, s) for s in Strategy if s is not choice.strategy or choice.reason == AFFINITY}
+    every = {s: would_choose(choice, s) for s in Strategy if s is not choice.strategy or choice.reason in STAYED}
     return {strategy: account_id for strategy, account_id in every.items() if account_id is not None}
 
 
 def _attempts(story: Story, names: Mapping[int, str]) -> Table:
-    table = Table("attempt", "account", "why", "outcome", "status", "first byte", box=None)
+    table = Table("attempt", "account", "why", "outcome", "status", "first byte", "total", "tokens", box=None)
     for a in story.attempts:
-        waited = f"{a.first_byte_ms:.0f} ms" if a.first_byte_ms is not None else "-"
         status = str(a.status) if a.status is not None else "-"
         why = REASONS.get(a.reason or "", "-") + _instead(a.model, story.choices[0].model)
-        row = (str(a.number), _name(a.account_id, names), why, a.outcome, status, waited)
-        table.add_row(*map(escape, row))
+        took = (_ms(a.first_byte_ms), _ms(a.total_ms), _tokens(a.tokens))
+        table.add_row(*map(escape, (str(a.number), _name(a.account_id, names), why, a.outcome, status, *took)))
     return table
+
+
+def _ms(duration_ms: float | None) -> str:
+    return f"{duration_ms:.0f} ms" if duration_ms is not None else "-"
+
+
+def _tokens(tokens: Tokens | None) -> str:
+    if tokens is None:
+        return "-"
+    cached = f" ({tokens.cached:,} cached)" if tokens.cached else ""
+    sent = f"{tokens.input:,} in{cached}" if tokens.input is not None else ""
+    return ", ".join(filter(None, (sent, f"{tokens.output:,} out" if tokens.output is not None else "")))
 
 
 def _unanswered(last: Choice) -> str:
     if last.reason == EXHAUSTED:
         return "nothing was sent upstream"
-    return "no answer is recorded: it is still waited for, the client went away, or no token could be had"
+    return "no answer is recorded: it is not over yet, the client went away before it, or no token could be had"
 
 
 def _name(account_id: int | None, names: Mapping[int, str]) -> str:
@@ -267,6 +282,7 @@ def _bar_json(bar: Bar) -> dict[str, Any]:
 
 
 def _attempt_json(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
+    tokens = attempt.tokens or Tokens(None, None, None)
     return {
         "attempt": attempt.number,
         "account": names.get(attempt.account_id),
@@ -276,4 +292,8 @@ def _attempt_json(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
         "status": attempt.status,
         "started_at": attempt.started_at.isoformat(),
         "first_byte_ms": attempt.first_byte_ms,
+        "total_ms": attempt.total_ms,
+        "input_tokens": tokens.input,
+        "cached_tokens": tokens.cached,
+        "output_tokens": tokens.output,
     }

@@ -49,6 +49,8 @@ class Held(msgspec.Struct, frozen=True):
     """Forgotten then."""
     tokens: int
     """What the account's cache holds of it, as far as is known."""
+    told: int = 0
+    """The same where upstream has told since the conversation went there and has been going on; 0 where it has not."""
 
     def warmth(self, now: float) -> float:
         """How much of the cache is to be counted on, 0.0 to 1.0."""
@@ -84,16 +86,32 @@ class Conversations:
         Returns whether that is one more conversation for the account.
         """
         before = self._held.get(conversation)
+        told = tokens or 0
         if tokens is None:
             tokens = before.tokens if before is not None else TYPICAL_TOKENS
+            if before is not None and before.account_id == account_id and before.at + WARM_S > now:
+                told = before.told
         more = conversation not in self._warm or self._warm[conversation].account_id != account_id
         self._end(conversation)
-        self._held[conversation] = self._warm[conversation] = Held(account_id, now, now + ttl_s, tokens)
+        self._held[conversation] = self._warm[conversation] = Held(account_id, now, now + ttl_s, tokens, told)
         self._held.move_to_end(conversation)
         self._load[account_id] += tokens
         while len(self._held) > limit:
             self._end(self._held.popitem(last=False)[0])
         return more
+
+    def weigh(self, conversation: str, account_id: int, sent: int, cached: int | None) -> int | None:
+        """What the account's cache holds of it after an answer to `sent` tokens, of which `cached` were read from it.
+
+        None where the conversation is elsewhere by now. All that was sent; unless the cache was to help, and gave
+        nothing. But a conversation's agents and its housekeeping come under its name as well, and bring little of it:
+        so one answer takes away half of what was known at most.
+        """
+        held = self._held.get(conversation)
+        if held is None or held.account_id != account_id:
+            return None
+        missed = cached == 0 and held.told > 0
+        return max(0 if missed else sent, held.told // 2)
 
     def load(self, account_id: int, now: float) -> int:
         """Tokens of the conversations that are going on on an account."""

@@ -18,7 +18,7 @@ from msgspec.structs import replace
 
 from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, Scope
-from seatpool.core.selection import Demand, Exhausted, Selection
+from seatpool.core.selection import AFFINITY, BOUND, Demand, Exhausted, Selection
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Candidate, Strategy
 
@@ -26,7 +26,8 @@ SEEN = 12
 """Accounts that are kept of those that could be asked, the first of them; and of those that could not, the latest."""
 EXHAUSTED = "exhausted"
 """The reason of a choice that found nobody."""
-AFFINITY = "affinity"
+STAYED = frozenset({AFFINITY, BOUND})
+"""Reasons of a choice that leaves a conversation where it is."""
 NONE_COOLING: Mapping[int, tuple[Cooldown, ...]] = MappingProxyType({})
 
 

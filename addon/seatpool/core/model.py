@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
+from typing import NamedTuple
 
 import msgspec
 
@@ -173,8 +174,18 @@ class UnderWay(msgspec.Struct, frozen=True):
     """By account id, each 1 or more; empty where it has none."""
 
 
+class Tokens(NamedTuple):
+    """What an upstream has counted of one answer; None where it has not said."""
+
+    input: int | None
+    """Of all that was sent, read from a prompt cache or not."""
+    cached: int | None
+    """Those of them that were read from a prompt cache."""
+    output: int | None
+
+
 class Attempt(msgspec.Struct, frozen=True):
-    """One sending of one flow upstream, as it is recorded."""
+    """One sending of one flow upstream, or one turn on its open socket, as it is recorded."""
 
     flow_id: str
     number: int
@@ -185,11 +196,15 @@ class Attempt(msgspec.Struct, frozen=True):
     """The one that was sent: a substitute's, where the editor asked for another."""
     outcome: str
     status: int | None
-    """HTTP status, None when no answer came."""
+    """HTTP status; None when no answer came, and of a turn on a socket."""
     started_at: datetime
     first_byte_ms: float | None
     """From the sending of this attempt to the head of its answer."""
     reason: str | None = None
-    """Why this account: as `Selection.reason`, or `renewed`, `repaired`, `resent`; None in old records."""
+    """Why this account: as `Selection.reason`, or `renewed`, `repaired`, `resent`; `socket` of a turn on its socket.
+    None in old records."""
     chosen_in: str | None = None
     """Flow of the same conversation whose recorded choice tells the candidates of this one as well."""
+    total_ms: float | None = None
+    """To the end of its answer; None in old records."""
+    tokens: Tokens | None = None

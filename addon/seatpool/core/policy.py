@@ -62,8 +62,11 @@ class Policy(msgspec.Struct, frozen=True):
     longest_cooldown_s: float = 35 * 24 * 3600.0
     """No window is longer than a month; a later deadline is a unit mistaken."""
 
-    affinity_ttl_s: float = 24 * 3600.0
-    """For so long is remembered who owns a conversation that only its owner can read (codex.md 2.3, copilot.md 4)."""
+    affinity_ttl_s: float = 30 * 24 * 3600.0
+    """For so long is remembered who owns a conversation that only its owner can read (codex.md 2.3, copilot.md 4).
+
+    People take conversations up again after a weekend, and after a holiday.
+    """
     affinity_limit: int = 10_000
     """Conversations remembered; the oldest are forgotten first."""
 

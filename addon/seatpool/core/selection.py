@@ -20,6 +20,8 @@ REVOKED = "revoked-"
 """Reasons of disabled accounts that begin so: the issuer has taken the seat away or flags it."""
 SHORTLIST = 8
 """So many of the first are compared for a conversation that weighs more than a new one."""
+AFFINITY = "affinity"
+BOUND = "bound"
 FALLBACK = "fallback"
 """Reason of a choice for a substitute: nobody can serve the model that was asked for."""
 FULL = "full"
@@ -50,8 +52,8 @@ class Selection(msgspec.Struct, frozen=True):
 
     account: Account
     reason: str
-    """`affinity` (it has this conversation's cache, or alone can read it), `rule` (a rule prefers it) or `best` (first
-    in the strategy's order); `fallback` where it is for another model than was asked for."""
+    """`affinity` (it has this conversation's cache), `bound` (it alone can read all of it), `rule` (a rule prefers it)
+    or `best` (first in the strategy's order); `fallback` where it is for another model than was asked for."""
 
 
 class Exhausted(msgspec.Struct, frozen=True):
@@ -75,23 +77,27 @@ def select(
     """
     held = state.affinity.held(demand.conversation, now.timestamp())
     owner = _owner(state, demand, held, now, tried)
+    if owner is not None and state.full(owner.id):
+        if demand.bound:
+            return Exhausted(limited=True, reason=FULL, full=True)
+        owner = None
     if owner is not None and demand.bound:
-        return Selection(owner, "affinity")
+        return Selection(owner, BOUND)
     warm = owner is not None and held is not None and _is_warm(state, held, now)
     best = _best(state, demand, held if not warm else None, now, tried)
     if owner is not None and held is not None and warm and _stays(state, owner, held, best, now):
-        return Selection(owner, "affinity")
+        return Selection(owner, AFFINITY)
     return best or _exhausted(state, demand, now, tried)
 
 
 def _owner(
     state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
 ) -> Account | None:
-    """The conversation's own account, where it could serve."""
+    """The conversation's own account, where it could serve, as soon as it has a place."""
     account = state.accounts.get(held.account_id) if held is not None else None
     if account is None or account.provider is not demand.provider or not state.may_serve(account):
         return None
-    return account if _eligible(state, demand, account.id, now, tried) else None
+    return account if _could(state, demand, account.id, now, tried) else None
 
 
 def _is_warm(state: PoolState, held: Held, now: datetime) -> bool:

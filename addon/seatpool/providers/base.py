@@ -11,9 +11,10 @@ from typing import Protocol, overload
 
 import msgspec
 
-from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow, Tokens
 from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.rewriting import Rewritten, Wish
 
 
@@ -137,6 +138,8 @@ class Frame(msgspec.Struct, frozen=True):
     """Sticky-routing token that this account issued (codex.md 2.2)."""
     draws: tuple[str, ...] | None = None
     """As `Provider.draws`."""
+    tokens: Tokens | None = None
+    """What was counted of the turn."""
 
     __repr__ = silent("turn_state")
 
@@ -355,6 +358,9 @@ class Provider(Protocol):
 
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""
+
+    def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
+        """What a request's body, or a client's message, holds that only the account which gave it out can read."""
 
     def elsewhere_frame(self, message: str) -> bytes:
         """A message after which the client asks again in another way, unseen where it can."""

@@ -21,7 +21,9 @@ from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
+from seatpool.proxy.tap import tap
 from seatpool.service.pool import PoolService
+from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Assignment, Halted
 from seatpool.service.transport import Transport
@@ -120,6 +122,8 @@ class Pool:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
         await asyncio.to_thread(self.certificates.strangers.write)
+        for flow_id in self.exchanges.of_client():
+            self._end(flow_id, CUT)
         service, self.service = self.service, None
         if service is not None:
             await service.stop()
@@ -178,7 +182,7 @@ class Pool:
             self._unserved(flow, exchange, facts)
             return
         service.note_client(facts.route.provider, exchange.headers)
-        trail = service.open(flow.id, facts, exchange.headers, rule)
+        trail = service.open(flow.id, facts, exchange.headers, rule, partial(body_of, request))
         await service.learn(trail, exchange.origin)
         pooled = service.knowledge.state.usable[facts.route.provider] > 0
         if not pooled and trail.own is None and not exchange.bound:
@@ -241,6 +245,7 @@ class Pool:
             response.stream = True
         try:
             if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
+                exchange.tap = tap(response)
                 self.service.served(
                     exchange.trail, exchange.answered(response.status_code), exchange.answer_headers(response)
                 )
@@ -336,15 +341,15 @@ class Pool:
         """The answer is complete; a WebSocket goes on."""
         if flow.websocket is None:
             self._add_models(flow)
-            self._end(flow.id)
+            self._end(flow.id, OK, flow.response)
 
     def error(self, flow: http.HTTPFlow) -> None:
         """The flow ended without an answer, or the client went away."""
-        self._end(flow.id)
+        self._end(flow.id, CUT)
 
     def websocket_end(self, flow: http.HTTPFlow) -> None:
         """The WebSocket is closed."""
-        self._end(flow.id)
+        self._end(flow.id, LEFT if flow.websocket is not None and flow.websocket.closed_by_client else CUT)
 
     def client_connected(self, client: connection.Client) -> None:
         """Nobody from outside without a password."""
@@ -353,13 +358,20 @@ class Pool:
     def client_disconnected(self, client: connection.Client) -> None:
         """Whatever a connection left open ends with it."""
         for flow_id in self.exchanges.of_client(client.id):
-            self._end(flow_id)
+            self._end(flow_id, LEFT)
 
-    def _end(self, flow_id: str) -> None:
+    def _end(self, flow_id: str, outcome: str, response: http.Response | None = None) -> None:
         exchange = self.exchanges.end(flow_id)
-        if exchange is not None:
-            exchange.left()
-        if exchange is not None and exchange.trail is not None and self.service is not None:
+        if exchange is None:
+            return
+        exchange.left()
+        if exchange.trail is None or self.service is None:
+            return
+        try:
+            self.service.ended(exchange.trail, exchange.ending(outcome, response))
+        except Exception:
+            logger.exception("action=not-recorded flow=%s", flow_id)
+        finally:
             self.service.release(exchange.trail)
 
     def _give_up(self, flow: http.HTTPFlow, exchange: Exchange) -> None:

@@ -21,8 +21,9 @@ from seatpool.providers.base import Headers, Provider, RequestFacts, Route
 from seatpool.proxy.answers import as_response, headers_of
 from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
-from seatpool.service.pool import Answered
-from seatpool.service.trail import Assignment, Trail
+from seatpool.proxy.tap import Tap, ending
+from seatpool.service.records import CUT, LEFT, Ending
+from seatpool.service.trail import Answered, Assignment, Trail
 
 logger = logging.getLogger(__name__)
 
@@ -95,6 +96,10 @@ class Exchange(msgspec.Struct):
     """What the present attempt sends in the place of the flow's body; None once it is out."""
     left: Callable[[], None] = _nobody
     """Set by the addon: to be called, as often as one likes, when the client has gone."""
+    gone: bool = False
+    """The client has gone before the answer was over."""
+    tap: Tap | None = None
+    """Set where the answer streams by."""
     received: list[tuple[http.Response, Fields]] = msgspec.field(default_factory=list)
     """Every upstream's answer with the header fields that it came with."""
 
@@ -208,6 +213,11 @@ class Exchange(msgspec.Struct):
         """What is known of the present attempt's answer."""
         return Answered(status, (time.monotonic() - self.sent_at) * 1000 if status is not None else None)
 
+    def ending(self, outcome: str, response: http.Response | None) -> Ending:
+        """How the flow ended, so far as its answer did not tell."""
+        cut = LEFT if self.gone and outcome == CUT else outcome
+        return ending(cut, (time.monotonic() - self.sent_at) * 1000, self.tap, response)
+
     def _fields(self, request: http.Request, assignment: Assignment | None) -> list[tuple[bytes, bytes]]:
         removed: set[bytes] = set()
         changed: dict[bytes, tuple[bytes, bytes]] = {}
@@ -292,6 +302,6 @@ class Exchanges:
         """End one; None when it had ended before."""
         return self._open.pop(flow_id, None)
 
-    def of_client(self, client_id: str) -> list[str]:
-        """Ids of the flows of one client connection that are still open."""
-        return [flow_id for flow_id, exchange in self._open.items() if exchange.client_id == client_id]
+    def of_client(self, client_id: str | None = None) -> list[str]:
+        """Ids of the flows of one client connection, or of all, that are still open."""
+        return [flow_id for flow_id, exchange in self._open.items() if client_id in (None, exchange.client_id)]

@@ -9,6 +9,7 @@ from mitmproxy import ctx, http, websocket
 
 from seatpool.core.rules import Rule
 from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.carriers import Carrier
 from seatpool.proxy.answers import as_response
 from seatpool.proxy.exchange import Exchange
 from seatpool.service.pool import PoolService
@@ -87,6 +88,13 @@ class Guard:
         ctx.master.commands.call("inject.websocket", flow, True, exchange.provider.elsewhere_frame(words))
         return False
 
+    def _began_before(self, exchange: Exchange, facts: RequestFacts, content: bytes) -> bool:
+        """Whether what is new here holds things from before that another account could not read.
+
+        A previous response is not one: it is this socket's own, and on another the client repeats everything.
+        """
+        return bool(exchange.provider.carriers(facts.route, content) - {Carrier.PREVIOUS})
+
     def _outdated(self, exchange: Exchange, service: PoolService | None) -> bool:
         """Whether the socket asks upstream for something that is not wished any more."""
         trail = exchange.trail
@@ -105,7 +113,7 @@ class Guard:
         """The rule by which this turn belongs on another socket; None where it may go on."""
         if self.book.rules.by_turn:
             facts = exchange.facts = exchange.provider.turn(facts, content)
-        beginning = self.book.new_here(facts)
+        beginning = self.book.new_here(facts) and not self._began_before(exchange, facts, content)
         exchange.rule = rule = self.book.of_turn(facts)
         if service is not None and exchange.trail is not None:
             stays = service.may_go_on(exchange.trail, rule, beginning=beginning)

@@ -121,6 +121,7 @@ class PoolHttpStream(HttpStream):
         if type(event) is Overdue:
             return self._overdue()
         if isinstance(event, RequestProtocolError) and self._exchange is not None:
+            self._exchange.gone = True
             self._exchange.left()
         return super().handle_event(event)
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from seatpool.core.explain import AFFINITY, Glimpse, glimpse
-from seatpool.core.selection import Exhausted, Selection
+from seatpool.core.explain import Glimpse, glimpse
+from seatpool.core.selection import AFFINITY, Exhausted, Selection
 from seatpool.core.state import PoolState
 from seatpool.service.trail import Trail
 

@@ -36,6 +36,9 @@ class Places:
         """
         state, now = self._state, utcnow()
         choice = select(state, trail.demand, now, trail.tried)
+        if self._leaves_its_owner(trail, choice, now):
+            trail.demand = replace(trail.demand, bound=True)
+            choice = select(state, trail.demand, now, trail.tried)
         if isinstance(choice, Selection):
             if trail.asked is not None:
                 choice = replace(choice, reason=FALLBACK)
@@ -58,7 +61,10 @@ class Places:
             trail.wait_until = now + longest_s
         provider, route = trail.facts.route.provider, trail.facts.route.name
         logger.info("action=waiting provider=%s route=%s reason=%s", provider, route, FULL)
-        result = await self._waiting.wait(trail, trail.wait_until - now)
+        result: Selection | End = await self._waiting.wait(trail, trail.wait_until - now)
+        if result is End.LATE and trail.demand.bound:
+            trail.let_go()
+            result = self._chosen(trail) or result
         waited_s = asyncio.get_running_loop().time() - now
         end = result.value if isinstance(result, End) else "served"
         logger.info("action=waited provider=%s route=%s result=%s after=%.1fs", provider, route, end, waited_s)
@@ -90,6 +96,13 @@ class Places:
     def close(self) -> None:
         """Nobody waits any more (at shutdown)."""
         self._waiting.close()
+
+    def _leaves_its_owner(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> bool:
+        """Whether the request would come to an account that cannot read all of it. The body is looked at only then."""
+        if trail.demand.bound or isinstance(choice, Exhausted):
+            return False
+        owner = self._state.owner(trail.demand.conversation, now)
+        return owner is not None and owner != choice.account.id and owner not in trail.tried and trail.carries()
 
     def _chosen(self, trail: Trail) -> Selection | None:
         choice = self.choose(trail)

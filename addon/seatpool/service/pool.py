@@ -4,16 +4,16 @@ import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
-import msgspec
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
-from seatpool.core.model import Account, Attempt, Credential, CredentialKind, ProviderName
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action
@@ -30,9 +30,10 @@ from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
 from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
+from seatpool.service.records import OK, SWITCHING_PROTOCOLS, Ending, Records
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.ruling import Ruling
-from seatpool.service.trail import Assignment, Halted, Trail
+from seatpool.service.trail import Answered, Assignment, Halted, Trail, carries_something
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.service.wishes import Wishes, log_substitute
@@ -46,15 +47,6 @@ LOOK_EVERY_S = 10.0
 
 FULL_FOR_S = 5.0
 """What an editor is told to wait when no place came free in time."""
-SWITCHING_PROTOCOLS = 101
-"""Status of a WebSocket handshake that went well."""
-
-
-class Answered(msgspec.Struct, frozen=True):
-    """What is known of the answer to an attempt when its head arrives, or fails to."""
-
-    status: int | None
-    first_byte_ms: float | None
 
 
 class PoolService:
@@ -79,6 +71,7 @@ class PoolService:
         self._judge = Judge(self.knowledge)
         self._choices = Choices(self.knowledge.state, self.knowledge.note)
         self._places = Places(self.knowledge.state, self._choices.note)
+        self._records = Records(self.knowledge.record)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
         errands = (self._usage, self._models)
@@ -130,9 +123,20 @@ class PoolService:
 
     # -- a request
 
-    def open(self, flow_id: str, facts: RequestFacts, headers: HeaderView, rule: Rule | None = None) -> Trail:
-        """Begin a flow's way through the pool, under the rule that decides about it; `headers` are the editor's own."""
-        return Trail(flow_id, facts, headers, self.ruling.demand(facts, rule), rule)
+    def open(
+        self,
+        flow_id: str,
+        facts: RequestFacts,
+        headers: HeaderView,
+        rule: Rule | None = None,
+        body: Callable[[], bytes] = bytes,
+    ) -> Trail:
+        """Begin a flow's way through the pool, under the rule that decides about it.
+
+        `headers` are the editor's own, `body` gives the decoded body and is called only where it matters.
+        """
+        carries = partial(carries_something, self._providers[facts.route.provider], facts, body)
+        return Trail(flow_id, facts, headers, self.ruling.demand(facts, rule), rule, carries=carries)
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -206,12 +210,22 @@ class PoolService:
         token = provider.issued_turn_state(headers)
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
+        self._records.served(trail, answered)
         if answered.status == SWITCHING_PROTOCOLS:  # a handshake draws on nothing yet
             self._places.rest(trail)
         else:
             self._succeeded(trail, account_id)
         self._learn_draws(trail, provider.draws(headers))
-        self._record(trail, "ok", answered)
+
+    def ended(self, trail: Trail, ending: Ending) -> None:
+        """The flow is over, in whatever way: note what was served, and what its account's cache holds now."""
+        self._told(trail, ending.tokens)
+        self._records.ended(trail, ending)
+
+    def _told(self, trail: Trail, tokens: Tokens | None) -> None:
+        if tokens is not None and trail.current is not None:
+            known = trail.facts.conversation, trail.current.account.id
+            self.knowledge.affinities.told(*known, utcnow(), self.policy, tokens)
 
     def _succeeded(self, trail: Trail, account_id: int) -> None:
         self.knowledge.succeeded(account_id, trail.demand.scopes, trail.asked_at or utcnow(), trail.probe)
@@ -231,7 +245,7 @@ class PoolService:
         key = (assignment.account.id, outcome.kind)
         decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
-        self._record(trail, outcome.code, answered)
+        self._records.refused(trail, outcome.code, answered)
         await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
@@ -269,6 +283,7 @@ class PoolService:
         if assignment is None:
             return None
         provider = self._provider(trail)
+        self._records.turn_answered(trail)
         frame = provider.read_frame(trail.facts, content, utcnow())
         if frame.windows:
             self.knowledge.observe(assignment.account.id, frame.windows)
@@ -280,6 +295,9 @@ class PoolService:
         if frame.outcome is None:
             if frame.terminal:
                 self._succeeded(trail, assignment.account.id)
+                self._stays_with(trail, assignment.account.id, utcnow())
+                self._told(trail, frame.tokens)
+                self._records.turn_over(trail, OK, frame.tokens)
                 self._places.rest(trail)
             return None
         decision = self._judge.decide(trail, assignment.account, frame.outcome, 0, self.policy)
@@ -288,7 +306,7 @@ class PoolService:
             self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
-        self._record(trail, frame.outcome.code, Answered(None, None))
+        self._records.turn_over(trail, frame.outcome.code, frame.tokens)
         await self._judge.apply(assignment.account, frame.outcome, decision)
         if decision.action not in (Action.SWITCH, Action.WAIT):
             return None
@@ -322,7 +340,9 @@ class PoolService:
         own, provider = self._turns.own(trail.facts.conversation, account_id), self._provider(trail)
         content = provider.edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
         wish = assignment.edits.wish
-        return provider.rewrite_frame(content, wish) if wish is not None else content
+        content = provider.rewrite_frame(content, wish) if wish is not None else content
+        self._records.turn_begins(trail, content)
+        return content
 
     def outdated(self, trail: Trail) -> bool:
         """Whether the next turn of a socket belongs on another one: this one was opened for what is not wished now."""
@@ -396,23 +416,3 @@ class PoolService:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    def _record(self, trail: Trail, code: str, answered: Answered) -> None:
-        assignment = trail.current
-        if assignment is not None:
-            facts = trail.facts
-            self.knowledge.record(
-                Attempt(
-                    trail.flow_id,
-                    assignment.number,
-                    assignment.account.id,
-                    facts.route.name,
-                    facts.model,
-                    code,
-                    answered.status,
-                    assignment.started_at,
-                    answered.first_byte_ms,
-                    assignment.reason,
-                    trail.chosen_in if assignment.number == 1 else None,
-                )
-            )

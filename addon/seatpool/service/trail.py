@@ -1,16 +1,18 @@
 """One flow's way through the pool: what was tried, and what serves it now."""
 
 from collections import Counter
+from collections.abc import Callable
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.slots import Slot
-from seatpool.providers.base import Edits, HeaderView, RequestFacts
+from seatpool.providers.base import Edits, HeaderView, Provider, RequestFacts
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -23,7 +25,7 @@ class Assignment(msgspec.Struct, frozen=True):
     number: int
     """Of the attempt, from 1."""
     reason: str
-    """Why this account: `affinity`, `rule`, `best`, `fallback`, `renewed`, `repaired`, `resent`."""
+    """Why this account: `affinity`, `bound`, `rule`, `best`, `fallback`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
     fresh_connection: bool = False
     """Send on a connection of its own: the last one refused and may be about to close."""
@@ -44,6 +46,28 @@ class Halted(msgspec.Struct, frozen=True):
 
     account: Account
     code: str
+
+
+class Answered(msgspec.Struct, frozen=True):
+    """What is known of the answer to an attempt when its head arrives, or fails to."""
+
+    status: int | None
+    first_byte_ms: float | None
+
+
+class Turn(msgspec.Struct):
+    """A turn that is under way on a socket."""
+
+    started_at: datetime
+    sent_at: float
+    """Monotonic time."""
+    model: str | None
+    first_ms: float | None = None
+    """From then to the upstream's first message."""
+
+
+def _nothing() -> bool:
+    return False
 
 
 class Trail(msgspec.Struct):
@@ -74,6 +98,13 @@ class Trail(msgspec.Struct):
     number: int = 0
     tried: set[int] = msgspec.field(default_factory=set)
     repeats: Counter[tuple[int, OutcomeKind]] = msgspec.field(default_factory=Counter)
+    carries: Callable[[], bool] = _nothing
+    """Whether it holds what only its conversation's owner can read: asked only where it would leave that one."""
+    answered: Answered | None = None
+    """Of an answer that has begun and is not over."""
+    turn: Turn | None = None
+    turns: int = 0
+    """Of its socket that are over."""
     given_up: set[CredentialKind] = msgspec.field(default_factory=set)
     """Second credentials that upstream would not have: the request goes without."""
     asked: RequestFacts | None = None
@@ -85,10 +116,22 @@ class Trail(msgspec.Struct):
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 
+    def let_go(self) -> None:
+        """It need not wait for its conversation's owner any more."""
+        self.demand, self.carries = replace(self.demand, bound=False), _nothing
+
     @property
     def short_id(self) -> str:
         """How log lines name the request; enough for `seatpool why`."""
         return self.flow_id[:8]
+
+
+def carries_something(provider: Provider, facts: RequestFacts, body: Callable[[], bytes]) -> bool:
+    """Whether a request holds what only its conversation's owner can read.
+
+    A handshake cannot tell, and the first message behind it repeats the whole conversation (codex.md 5): so it does.
+    """
+    return facts.route.websocket or facts.turn_state is not None or bool(provider.carriers(facts.route, body()))
 
 
 def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:

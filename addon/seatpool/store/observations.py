@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, delete, insert, select
 
-from seatpool.core.model import Attempt, QuotaWindow
+from seatpool.core.model import Attempt, QuotaWindow, Tokens
 from seatpool.store import revisions
 from seatpool.store.engine import Many, upsert
 from seatpool.store.schema import as_text, attempts, windows
@@ -22,6 +22,7 @@ _PUT = Many(
     [column.name for column in windows.c],
 )
 _ADD = Many(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
+_UNTOLD = (None, None, None)
 _NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
 
 
@@ -76,7 +77,7 @@ def _window_row(account_id: int, w: QuotaWindow, revision: int) -> tuple[object,
 
 def _attempt_row(a: Attempt) -> tuple[object, ...]:
     """In the order of the table's columns."""
-    started_at = as_text(a.started_at)
+    started_at, told = as_text(a.started_at), a.tokens
     return (
         a.flow_id,
         a.number,
@@ -89,6 +90,8 @@ def _attempt_row(a: Attempt) -> tuple[object, ...]:
         a.first_byte_ms,
         a.reason,
         a.chosen_in,
+        a.total_ms,
+        *((told.input, told.cached, told.output) if told is not None else _UNTOLD),
     )
 
 
@@ -105,6 +108,7 @@ def _window(row: Row[Any]) -> QuotaWindow:
 
 
 def _attempt(row: Row[Any]) -> Attempt:
+    told = (row.input_tokens, row.cached_tokens, row.output_tokens)
     return Attempt(
         flow_id=row.flow_id,
         number=row.number,
@@ -117,4 +121,6 @@ def _attempt(row: Row[Any]) -> Attempt:
         first_byte_ms=row.first_byte_ms,
         reason=row.reason,
         chosen_in=row.chosen_in,
+        total_ms=row.total_ms,
+        tokens=Tokens(*told) if told != _UNTOLD else None,
     )

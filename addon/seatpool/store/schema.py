@@ -191,6 +191,10 @@ attempts = Table(
     Column("first_byte_ms", Float),
     Column("reason", String),
     Column("chosen_in", String),
+    Column("total_ms", Float),
+    Column("input_tokens", Integer),
+    Column("cached_tokens", Integer),
+    Column("output_tokens", Integer),
     Index(None, "started_at"),
     Index(None, "account_id", "started_at"),
 )

@@ -5,12 +5,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatpool.core.model import QuotaWindow
+from seatpool.core.model import QuotaWindow, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.base import NO_NEWS, Frame
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.frames import DELTAS
 from tests.providers.codex.codex_material import NOW, NOW_S, SOCKET_FACTS, at
+from tests.upstream.dialogue import Usage
 
 K = OutcomeKind
 
@@ -66,6 +67,14 @@ def test_the_rest_is_no_news(type_: str) -> None:
 @pytest.mark.parametrize("type_", ["response.completed", "response.incomplete"])
 def test_the_turn_is_over(type_: str) -> None:
     assert frame(type_, response={"id": "resp_1"}) == Frame(terminal=True)
+
+
+@pytest.mark.parametrize("type_", ["response.completed", "response.incomplete"])
+@pytest.mark.parametrize("separators", [(",", ":"), (", ", ": ")])
+def test_its_last_message_tells_what_was_counted(type_: str, separators: tuple[str, str]) -> None:
+    response = {"output": ["x" * 50_000], "usage": Usage(900, 800, 70).responses(), "metadata": {}}
+    event = json.dumps({"type": type_, "response": response}, separators=separators)
+    assert read(event.encode()) == Frame(terminal=True, tokens=Tokens(900, 800, 70))
 
 
 def test_the_captured_limit_frame() -> None:

@@ -5,10 +5,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from seatpool.core.model import Tokens
 from seatpool.core.outcome import OutcomeKind
 from seatpool.providers.base import NO_NEWS, Frame
 from seatpool.providers.copilot import COPILOT
 from tests.providers.copilot.copilot_material import NOW, SOCKET_FACTS
+from tests.upstream.dialogue import Usage
 
 K = OutcomeKind
 
@@ -72,6 +74,12 @@ def test_a_foreign_item_is_told_by_its_text() -> None:
 def test_a_refusal_is_known_in_every_form(event: object) -> None:
     frame = read(event)
     assert frame.terminal and frame.outcome is not None and frame.outcome.kind is K.RATE_LIMITED
+
+
+def test_its_last_message_tells_what_was_counted() -> None:
+    response = {"output": ["x" * 50_000], "usage": Usage(900, 800, 70).responses()}
+    told = read({"type": "response.completed", "response": response, "copilot_usage": Usage().credits()})
+    assert (told.terminal, told.tokens) == (True, Tokens(900, 800, 70))
 
 
 @pytest.mark.parametrize("kind", ["completed", "failed", "incomplete", "cancelled"])

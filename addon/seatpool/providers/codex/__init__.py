@@ -5,6 +5,7 @@ from datetime import datetime
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
+from seatpool.providers import carriers
 from seatpool.providers.base import (
     ClientHeaders,
     Edits,
@@ -23,6 +24,7 @@ from seatpool.providers.base import (
     Route,
     Usage,
 )
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import account as accounts
 from seatpool.providers.codex import (
     auth,
@@ -114,6 +116,9 @@ class Codex:
 
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return told.of_turn(facts, content)
+
+    def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
+        return carriers.found(content, continuity.CARRIERS)
 
     def elsewhere_frame(self, message: str) -> bytes:
         return replies.RECONNECT

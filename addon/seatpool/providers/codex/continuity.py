@@ -9,6 +9,7 @@ import msgspec
 
 from seatpool.core.model import CredentialKind
 from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
@@ -19,6 +20,8 @@ from seatpool.providers.tolerant import read_json
 CONVERSATION_HEADERS = ("session-id", "thread-id", "session_id", "conversation_id", "x-client-request-id")
 """The session comes first: the threads of its agents share their history. The last is the thread's id as well."""
 ROUTING_HINT = "x-codex-routing-hint"
+CARRIERS = (Carrier.CIPHER, Carrier.PREVIOUS, Carrier.UPLOAD)
+"""Ids of items are not bound; upstream keeps nothing by them (`store: false`, codex.md 2.3)."""
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
 _MODEL = re.compile(r"[A-Za-z0-9._:/-]{1,128}")

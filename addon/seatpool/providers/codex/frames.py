@@ -10,10 +10,10 @@ from seatpool.providers.base import NO_NEWS, Frame, RequestFacts
 from seatpool.providers.codex.errors import classify_frame
 from seatpool.providers.codex.quota import drawn_buckets, windows_of_event, windows_of_headers
 from seatpool.providers.codex.wire import TURN_STATE, headers_in, plain, read_object
+from seatpool.providers.counts import END, counted
 from seatpool.providers.tolerant import Json, mapping, number
 
 OUTPUT = Frame(output=True)
-TERMINAL = Frame(terminal=True)
 
 DELTAS = (
     b'{"type":"response.output_',
@@ -39,18 +39,23 @@ def read_frame(facts: RequestFacts, content: bytes, now: datetime) -> Frame:
     if content.startswith(DELTAS):
         return OUTPUT
     if content.startswith(COMPLETED):
-        return TERMINAL
+        return _over(content)
     try:
         kind = _decode_head(content).type
     except (ValueError, RecursionError):
         return NO_NEWS
-    known = KNOWN.get(kind)
-    if known is not None:
-        return known
+    if kind in SILENT:
+        return NO_NEWS
+    if kind in OVER:
+        return _over(content)
     reader = READERS.get(kind)
     if reader is not None:
         return reader(facts, read_object(content), now)
     return OUTPUT if kind.startswith(_RESPONSE) else NO_NEWS
+
+
+def _over(content: bytes) -> Frame:
+    return Frame(terminal=True, tokens=counted(content[-END:]).tokens)
 
 
 def _error(facts: RequestFacts, event: Json, now: datetime) -> Frame:
@@ -77,15 +82,8 @@ def _rate_limits(facts: RequestFacts, event: Json, now: datetime) -> Frame:
     return Frame(windows=windows_of_event(event, now))
 
 
-KNOWN: Mapping[str, Frame] = MappingProxyType(
-    {
-        "response.created": NO_NEWS,
-        "response.queued": NO_NEWS,
-        "response.in_progress": NO_NEWS,
-        "response.completed": TERMINAL,
-        "response.incomplete": TERMINAL,
-    }
-)
+SILENT = frozenset({"response.created", "response.queued", "response.in_progress"})
+OVER = frozenset({"response.completed", "response.incomplete"})
 READERS: Mapping[str, Callable[[RequestFacts, Json, datetime], Frame]] = MappingProxyType(
     {
         "error": _error,

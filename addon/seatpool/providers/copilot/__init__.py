@@ -5,6 +5,7 @@ from datetime import datetime
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
+from seatpool.providers import carriers
 from seatpool.providers.base import (
     ClientHeaders,
     Edits,
@@ -23,6 +24,7 @@ from seatpool.providers.base import (
     Route,
     Usage,
 )
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot import account as accounts
 from seatpool.providers.copilot import (
     auth,
@@ -110,6 +112,9 @@ class Copilot:
 
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return continuity.of_turn(facts, content)
+
+    def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
+        return carriers.found(content, continuity.CARRIERS.get(route.name, ()))
 
     def elsewhere_frame(self, message: str) -> bytes:
         return replies.elsewhere_frame(message)

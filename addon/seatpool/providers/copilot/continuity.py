@@ -6,14 +6,16 @@ marks, tool results and the order of JSON keys are not; so only texts are hashed
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from hashlib import blake2b
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.repositories import named
 from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.auth import PROXY
 from seatpool.providers.copilot.routes import engine_of
@@ -29,6 +31,17 @@ EMBEDDING_BUCKETS = ("embeddings",)
 
 REPOSITORY = "x-github-repository-nwo"
 REPOSITORY_HOST = "x-github-repository-host"
+
+_RESPONSES = (Carrier.CIPHER, Carrier.PREVIOUS, Carrier.ITEM, Carrier.UPLOAD)
+CARRIERS: Mapping[str, tuple[Carrier, ...]] = MappingProxyType(
+    {
+        "responses": _RESPONSES,
+        "responses-ws": _RESPONSES,
+        "messages": (Carrier.SIGNATURE, Carrier.UPLOAD),
+        "chat-completions": (Carrier.SIGNATURE, Carrier.CIPHER, Carrier.UPLOAD),
+    }
+)
+"""By route: an `id` means something in Responses alone, elsewhere every call of a tool has one."""
 
 _MODEL = re.compile(r"[\w.:/@+-]{1,128}", re.ASCII)
 

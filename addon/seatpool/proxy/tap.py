@@ -1,0 +1,74 @@
+"""What an answer tells at its end, without holding it up: chunks pass as they come, and the last of them are kept.
+
+On the way nothing is parsed and no byte is copied; that would be paid for with every chunk. A compressed answer is let
+through unseen.
+"""
+
+from collections import deque
+
+from mitmproxy import http
+
+from seatpool.providers.counts import BEGINNING, END, NOTHING, Counted, counted
+from seatpool.service.records import OK, Ending
+
+PLAIN = ("", "identity")
+
+
+class Tap:
+    """What a streamed answer goes through: mitmproxy calls it with every chunk, and with nothing at the end."""
+
+    __slots__ = ("_beginning", "_chunks", "_size", "_space")
+
+    def __init__(self) -> None:
+        self._chunks: deque[bytes] = deque()
+        self._size = 0
+        self._beginning: list[bytes] = []
+        """Chunks that are not among the last any more, the first of them."""
+        self._space = BEGINNING
+
+    def __call__(self, chunk: bytes) -> bytes:
+        """The very chunk."""
+        self._chunks.append(chunk)
+        self._size += len(chunk)
+        if self._size > END:
+            self._drop()
+        return chunk
+
+    def counted(self) -> Counted:
+        """What the answer told. Nothing is kept from then on."""
+        told = counted(b"".join(self._chunks), b"".join(self._beginning))
+        self._chunks.clear()
+        self._beginning.clear()
+        return told
+
+    def _drop(self) -> None:
+        chunks = self._chunks
+        while self._size - len(chunks[0]) >= END:
+            oldest = chunks.popleft()
+            self._size -= len(oldest)
+            if self._space > 0:
+                self._space -= len(oldest)
+                self._beginning.append(oldest)
+
+
+def tap(response: http.Response) -> Tap | None:
+    """Put one into a streamed answer; None where there is nothing to see."""
+    if response.stream is not True or not _plain(response):
+        return None
+    response.stream = tap = Tap()
+    return tap
+
+
+def ending(outcome: str, total_ms: float, seen: Tap | None, response: http.Response | None) -> Ending:
+    """How a flow ended: by what was seen of its stream, or by the answer that was read whole."""
+    told = seen.counted() if seen is not None else _whole(response)
+    return Ending(OK if told.over else outcome, total_ms, told.tokens)
+
+
+def _whole(response: http.Response | None) -> Counted:
+    content = response.raw_content if response is not None and _plain(response) else None
+    return counted(content[-END:], content[:BEGINNING]) if content else NOTHING
+
+
+def _plain(response: http.Response) -> bool:
+    return response.headers.get("content-encoding", "").lower() in PLAIN

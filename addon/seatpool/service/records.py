@@ -1,0 +1,132 @@
+"""What came of each attempt, as it is recorded: a refusal at once, what was served at its end, with everything.
+
+A socket's turns are attempts of their own. They go on counting where its handshake was.
+"""
+
+import re
+import time
+from collections.abc import Callable
+
+import msgspec
+
+from seatpool.clock import utcnow
+from seatpool.core.model import Attempt, Tokens
+from seatpool.service.trail import Answered, Assignment, Trail, Turn
+
+OK = "ok"
+LEFT = "left"
+"""The client went away before the answer was over."""
+CUT = "cut"
+"""The upstream broke off amid its answer."""
+SOCKET = "socket"
+"""Why a turn is where it is."""
+
+SWITCHING_PROTOCOLS = 101
+"""Status of a WebSocket handshake that went well."""
+_CREATE = b'"response.create"'
+_MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@+-]{1,128})"')
+"""It stands near the beginning of the message."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a flow ended whose answer had begun."""
+
+    outcome: str = OK
+    """`OK`, `LEFT` or `CUT`."""
+    total_ms: float | None = None
+    """From the sending of the last attempt."""
+    tokens: Tokens | None = None
+
+
+class Records:
+    """Makes the rows."""
+
+    def __init__(self, record: Callable[[Attempt], None]) -> None:
+        """`record` returns at once."""
+        self._record = record
+
+    def refused(self, trail: Trail, code: str, answered: Answered) -> None:
+        """The present attempt ended in a refusal, or in nothing."""
+        if trail.current is not None:
+            self._put(trail, trail.current, answered, Ending(code, answered.first_byte_ms))
+
+    def served(self, trail: Trail, answered: Answered) -> None:
+        """Its answer has begun. A handshake's is over."""
+        if answered.status == SWITCHING_PROTOCOLS:
+            self.refused(trail, OK, answered)
+        else:
+            trail.answered = answered
+
+    def ended(self, trail: Trail, ending: Ending) -> None:
+        """The flow is over, and with it the answer or the turn that was under way."""
+        answered, trail.answered = trail.answered, None
+        if answered is not None and trail.current is not None:
+            self._put(trail, trail.current, answered, ending)
+        if trail.turn is not None:
+            self.turn_over(trail, ending.outcome)
+
+    # -- a socket's turns
+
+    def turn_begins(self, trail: Trail, content: bytes) -> None:
+        """The client has sent this message; not every one begins a turn."""
+        if _CREATE not in content:
+            return
+        if trail.turn is not None:
+            self.turn_over(trail, LEFT)
+        named = _MODEL.search(content)
+        trail.turn = Turn(utcnow(), time.monotonic(), named[1].decode() if named is not None else trail.facts.model)
+
+    def turn_answered(self, trail: Trail) -> None:
+        """The upstream has sent a message."""
+        turn = trail.turn
+        if turn is not None and turn.first_ms is None:
+            turn.first_ms = _since(turn)
+
+    def turn_over(self, trail: Trail, outcome: str, tokens: Tokens | None = None) -> None:
+        """The turn under way has ended so; a refusal can come between two of them as well."""
+        assignment = trail.current
+        turn, trail.turn = trail.turn or Turn(utcnow(), time.monotonic(), trail.facts.model), None
+        if assignment is None:
+            return
+        trail.turns += 1
+        self._record(
+            Attempt(
+                trail.flow_id,
+                trail.number + trail.turns,
+                assignment.account.id,
+                trail.facts.route.name,
+                turn.model,
+                outcome,
+                None,
+                turn.started_at,
+                turn.first_ms,
+                SOCKET,
+                None,
+                _since(turn),
+                tokens,
+            )
+        )
+
+    def _put(self, trail: Trail, assignment: Assignment, answered: Answered, ending: Ending) -> None:
+        facts = trail.facts
+        self._record(
+            Attempt(
+                trail.flow_id,
+                assignment.number,
+                assignment.account.id,
+                facts.route.name,
+                facts.model,
+                ending.outcome,
+                answered.status,
+                assignment.started_at,
+                answered.first_byte_ms,
+                assignment.reason,
+                trail.chosen_in if assignment.number == 1 else None,
+                ending.total_ms,
+                ending.tokens,
+            )
+        )
+
+
+def _since(turn: Turn) -> float:
+    return (time.monotonic() - turn.sent_at) * 1000

@@ -1,0 +1,87 @@
+"""The tap lets everything through and keeps no more than it needs."""
+
+import gc
+import json
+import random
+import sys
+
+import pytest
+from mitmproxy import http
+
+from seatpool.core.model import Tokens
+from seatpool.providers.counts import BEGINNING, END
+from seatpool.proxy.tap import Tap, ending, tap
+from seatpool.service.records import CUT, LEFT, OK, Ending
+from tests.providers.test_counts import TOLD, USAGE, stream
+from tests.upstream import dialogue
+
+
+def chunks(content: bytes, seed: int) -> list[bytes]:
+    """Cut anywhere."""
+    chance = random.Random(seed)
+    cuts = sorted(chance.sample(range(1, len(content)), 60))
+    return [content[a:b] for a, b in zip([0, *cuts], [*cuts, len(content)], strict=True)]
+
+
+def answer(content: bytes = b"", **headers: str) -> http.Response:
+    return http.Response.make(200, content, {name.replace("_", "-"): value for name, value in headers.items()})
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("deltas", [3, 900])
+def test_every_chunk_passes_as_it_is_and_the_ends_are_known(seed: int, deltas: int) -> None:
+    seen = Tap()
+    came = chunks(stream(dialogue.messages, deltas=deltas), seed)
+    assert all(seen(chunk) is chunk for chunk in came)
+    assert seen(b"") == b""
+    assert seen.counted() == (TOLD, True)
+
+
+def test_of_a_long_answer_only_both_ends_are_kept() -> None:
+    seen, chunk = Tap(), b"x" * 100
+    for number in range(100_000):
+        seen(chunk + b"%d" % number)
+    kept = sum(sys.getsizeof(each) for each in gc.get_referents(*gc.get_referents(seen)) if isinstance(each, bytes))
+    assert END < kept < 2 * (END + BEGINNING)
+
+
+def test_when_it_was_read_nothing_is_kept() -> None:
+    seen = Tap()
+    for chunk in chunks(stream(dialogue.chat), 1):
+        seen(chunk)
+    assert seen.counted().tokens == TOLD
+    assert seen.counted() == (None, False)
+
+
+@pytest.mark.parametrize(
+    ("stream_it", "headers", "tapped"),
+    [
+        (True, {}, True),
+        (True, {"content_encoding": "identity"}, True),
+        (True, {"content_encoding": "gzip"}, False),
+        (False, {}, False),
+    ],
+)
+def test_only_plain_streams_are_looked_at(stream_it: bool, headers: dict[str, str], tapped: bool) -> None:
+    response = answer(**headers)
+    response.stream = stream_it
+    seen = tap(response)
+    assert (seen is not None, response.stream) == (tapped, seen or stream_it)
+
+
+def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
+    body = json.dumps(dialogue.chat("alice", "gpt-x", 1, USAGE).whole("hi")).encode()
+    assert ending(OK, 5.0, None, answer(body)) == Ending(OK, 5.0, TOLD)
+    assert ending(OK, 5.0, None, answer(body, content_encoding="br")) == Ending(OK, 5.0)
+    assert ending(CUT, 5.0, None, None) == Ending(CUT, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("upto", "outcome", "tokens"), [(None, OK, TOLD), (4, LEFT, Tokens(20_000, 18_000, 1)), (0, LEFT, None)]
+)
+def test_who_leaves_after_the_last_event_has_missed_nothing(
+    upto: int | None, outcome: str, tokens: Tokens | None
+) -> None:
+    seen = Tap()
+    seen(stream(dialogue.messages, upto=upto))
+    assert ending(LEFT, 5.0, seen, None) == Ending(outcome, 5.0, tokens)

@@ -1,0 +1,183 @@
+"""What is recorded of an attempt and when: refusals at once, what was served once and at its end, turns one by one."""
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from seatpool.core.model import Account, Attempt, CredentialKind, ProviderName, Tokens
+from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.service.pool import PoolService
+from seatpool.service.records import CUT, LEFT, OK, Ending
+from seatpool.service.trail import Answered, Assignment, Trail
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+from tests.service.test_pool import FACTS
+from tests.upstream.dialogue import Usage, responses
+
+SOCKET = RequestFacts(
+    Route(ProviderName.CODEX, "responses-ws", "api", websocket=True), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk"
+)
+TOLD = Tokens(20_000, 18_000, 300)
+
+
+@pytest.fixture
+def alice(store: Store, issuer: Issuer, service: PoolService) -> Account:
+    account = sign_in(store, issuer, "alice")
+    service.load()
+    return account
+
+
+async def begin(service: PoolService, facts: RequestFacts = FACTS, status: int = 200) -> Trail:
+    """A flow whose answer has begun."""
+    trail = service.open("flow", facts, Headers())
+    assert isinstance(await service.assign(trail), Assignment)
+    service.served(trail, Answered(status, 5.0), Headers())
+    return trail
+
+
+async def recorded(service: PoolService, store: Store) -> list[Attempt]:
+    """Everything, in order."""
+    await service.stop()
+    return sorted(store.attempts(limit=99), key=lambda a: a.number)
+
+
+def summary(attempts: list[Attempt]) -> list[tuple[Any, ...]]:
+    return [(a.number, a.reason, a.outcome, a.status, a.model, a.tokens) for a in attempts]
+
+
+async def test_an_answer_that_has_only_begun_is_not_recorded_yet(
+    store: Store, service: PoolService, alice: Account
+) -> None:
+    await begin(service)
+    assert await recorded(service, store) == []
+
+
+@pytest.mark.parametrize("outcome", [OK, LEFT, CUT])
+async def test_it_is_recorded_once_with_how_it_ended(
+    store: Store, service: PoolService, alice: Account, outcome: str
+) -> None:
+    trail = await begin(service)
+    for _ in range(2):
+        service.ended(trail, Ending(outcome, 77.0, TOLD))
+    service.release(trail)
+    service.ended(trail, Ending(CUT, 99.0))
+    (attempt,) = await recorded(service, store)
+    assert (attempt.outcome, attempt.first_byte_ms, attempt.total_ms, attempt.tokens) == (outcome, 5.0, 77.0, TOLD)
+
+
+async def test_a_flow_that_ends_after_a_refusal_adds_nothing(
+    store: Store, service: PoolService, alice: Account
+) -> None:
+    trail = service.open("flow", FACTS, Headers())
+    await service.assign(trail)
+    refused = Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached")
+    assert await service.recover(trail, refused, Answered(429, 9.0)) is None
+    service.ended(trail, Ending(OK, 99.0, TOLD))
+    assert [(a.outcome, a.total_ms) for a in await recorded(service, store)] == [("usage_limit_reached", 9.0)]
+
+
+# -- a socket
+
+
+def create(**more: Any) -> bytes:
+    return json.dumps({"type": "response.create", "model": "gpt-y", "input": [], **more}).encode()
+
+
+def frames(kind: str = "ok") -> list[bytes]:
+    """The upstream's messages of a turn."""
+    script = responses("alice", "gpt-y", 1, Usage())
+    ends = {
+        "ok": script.closing("hello"),
+        "limit": [{"type": "error", "status": 429, "error": {"type": "usage_limit_reached", "message": "no"}}],
+        "open": [],
+    }
+    return [json.dumps(event).encode() for event in [*script.opening, script.delta("hello"), *ends[kind]]]
+
+
+async def turn(service: PoolService, trail: Trail, kind: str = "ok") -> None:
+    service.client_frame(trail, create())
+    for frame in frames(kind):
+        await service.server_frame(trail, frame)
+
+
+HANDSHAKE = (1, "best", OK, 101, "gpt-x", None)
+
+
+async def test_each_turn_of_a_socket_is_an_attempt_of_its_own(
+    store: Store, service: PoolService, alice: Account
+) -> None:
+    before = datetime.now(UTC)
+    trail = await begin(service, SOCKET, 101)
+    for kind in ("ok", "ok", "limit"):
+        await turn(service, trail, kind)
+    service.ended(trail, Ending(LEFT, 5000.0))
+    attempts = await recorded(service, store)
+    assert summary(attempts) == [
+        HANDSHAKE,
+        (2, "socket", OK, None, "gpt-y", TOLD),
+        (3, "socket", OK, None, "gpt-y", TOLD),
+        (4, "socket", "usage_limit_reached", None, "gpt-y", None),
+    ]
+    assert attempts[0].total_ms == attempts[0].first_byte_ms == 5.0
+    for each in attempts[1:]:
+        assert each.first_byte_ms is not None and each.total_ms is not None
+        assert 0 <= each.first_byte_ms <= each.total_ms
+    starts = [each.started_at for each in attempts]
+    assert before <= starts[0] and starts == sorted(starts)
+
+
+@pytest.mark.parametrize("outcome", [LEFT, CUT])
+async def test_a_turn_that_the_socket_ends_amid_is_recorded_so(
+    store: Store, service: PoolService, alice: Account, outcome: str
+) -> None:
+    trail = await begin(service, SOCKET, 101)
+    await turn(service, trail)
+    await turn(service, trail, "open")
+    service.ended(trail, Ending(outcome))
+    service.release(trail)
+    service.ended(trail, Ending(outcome))
+    assert [row[2] for row in summary(await recorded(service, store))] == [OK, OK, outcome]
+
+
+async def test_what_the_client_says_besides_begins_no_turn(store: Store, service: PoolService, alice: Account) -> None:
+    trail = await begin(service, SOCKET, 101)
+    service.client_frame(trail, b'{"type":"response.processed","response_id":"resp_1"}')
+    service.ended(trail, Ending(LEFT))
+    assert summary(await recorded(service, store)) == [HANDSHAKE]
+
+
+async def test_a_turn_that_another_one_replaces_was_left(store: Store, service: PoolService, alice: Account) -> None:
+    trail = await begin(service, SOCKET, 101)
+    service.client_frame(trail, create())
+    await turn(service, trail)
+    assert [row[2] for row in summary(await recorded(service, store))] == [OK, LEFT, OK]
+
+
+# -- what a conversation weighs
+
+
+async def test_what_was_told_of_its_cache_is_what_a_conversation_weighs(
+    store: Store, service: PoolService, alice: Account
+) -> None:
+    trail = await begin(service)
+    service.ended(trail, Ending(OK, 77.0, TOLD))
+    held = service.knowledge.state.affinity.held("talk", datetime.now(UTC).timestamp())
+    assert held is not None
+    assert held.tokens == 20_000
+    await service.stop()
+    (row,) = store.affinities(datetime(2026, 1, 1, tzinfo=UTC))
+    assert (row.conversation, row.cached_tokens) == ("talk", 20_000)
+
+
+async def test_a_sockets_turns_keep_its_conversation_warm(store: Store, service: PoolService, alice: Account) -> None:
+    trail = await begin(service, SOCKET, 101)
+    affinity = service.knowledge.state.affinity
+    opened = affinity.held("talk", 0.0)
+    await turn(service, trail)
+    after = affinity.held("talk", 0.0)
+    assert opened is not None and after is not None
+    assert (opened.told, after.told) == (0, 20_000)
+    assert after.at > opened.at
