@@ -39,6 +39,25 @@ async def test_what_is_not_the_pools_fails_in_the_providers_form_too(scene: Scen
     assert scene.asked("models") == ["editor"]
 
 
+async def test_an_answer_that_breaks_off_unseen_is_on_record_as_cut(scene: Scene) -> None:
+    scene.pool("alice")
+    scene.fakes.behave("alice", {"kind": "ok", "cut_at": 20, "route": "responses"})
+    async with await scene.network.http2("chatgpt.com") as client:
+        body = CODEX_BODY.replace(b"true", b"false")
+        incoming = await client.send("POST", CODEX_PATH, codex_headers(), body)
+        assert await incoming.head() == 502
+    async with asyncio.timeout(10):
+        while not (found := attempts(scene)):
+            await asyncio.sleep(0.05)
+    assert found == [("cut", 200)]
+
+
+def attempts(scene: Scene) -> list[tuple[str, int | None]]:
+    with scene.store as store:
+        account = store.account("alice")
+        return [(each.outcome, each.status) for each in store.attempts(limit=9, account_id=account.id)]
+
+
 async def test_streams_that_lose_their_connection_together_go_on_together(scene: Scene) -> None:
     """mitmproxy opens five connections to one address: a new one for each would keep the sixth waiting for ever."""
     scene.pool("alice")

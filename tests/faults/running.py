@@ -13,6 +13,7 @@ from typing import Any
 
 from seatpool.core.model import ScopeKind
 from seatpool.providers.registry import PROVIDERS
+from seatpool.service.records import SOCKET
 from seatpool.store import Store
 from tests.faults import observer
 from tests.faults.asking import EDITORS, Asking, Heard, Reading
@@ -211,6 +212,8 @@ def _sendings(store: Store) -> Mapping[tuple[str, str], list[str]]:
     names = {account.id: account.name for account in store.accounts()}
     found: dict[tuple[str, str], dict[tuple[str, int], str]] = defaultdict(dict)
     for attempt in sorted(store.attempts(limit=10**6), key=lambda each: (each.started_at, each.number)):
+        if attempt.reason == SOCKET:
+            continue
         name = names[attempt.account_id]
         found[f"{name[:-1]}a", f"{name[:-1]}b"][attempt.flow_id, attempt.number] = name
     return defaultdict(list, {pair: [*sent.values()] for pair, sent in found.items()})

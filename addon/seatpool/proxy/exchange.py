@@ -84,6 +84,8 @@ class Exchange(msgspec.Struct):
     """Set by the layer when an attempt got no answer."""
     again: Assignment | None = None
     """Set by the addon when the request is to be sent again."""
+    broke_off: bool = False
+    """A whole answer did, and the client got one of ours."""
     partial: bytes | None = None
     """What came of a refusal's body before it broke off."""
     answer: http.Response | None = None
@@ -215,6 +217,8 @@ class Exchange(msgspec.Struct):
 
     def ending(self, outcome: str, response: http.Response | None) -> Ending:
         """How the flow ended, so far as its answer did not tell."""
+        if self.broke_off:
+            outcome, response = CUT, None  # what the client got instead is not the account's
         cut = LEFT if self.gone and outcome == CUT else outcome
         return ending(cut, (time.monotonic() - self.sent_at) * 1000, self.tap, response)
 

@@ -332,6 +332,7 @@ class PoolHttpStream(HttpStream):
             exchange.mend(refusal, bytes(self.response_body_buf))
         if (waiting or refusal is not None) and (yield from self._recover(failure)):
             return
+        exchange.broke_off = not waiting and refusal is None
         reason = failure.code if failure is not None else "broke-off"
         self.flow.response = exchange.answer or refusal or exchange.apology(502, reason)
         yield from super().send_response()
