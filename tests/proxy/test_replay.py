@@ -18,6 +18,7 @@ from seatpool.providers.base import Edits, Headers, RequestFacts, Route
 from seatpool.proxy import replay
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.limits import NO_LIMITS, Limits
+from seatpool.proxy.tap import tap
 from seatpool.service.trail import Assignment, Trail, demand_of
 from tests.proxy.driver import Driver, Peer, fields, make_context
 
@@ -181,6 +182,29 @@ def test_three_refusals_and_three_streams_at_once_keep_apart() -> None:
     sent = stage.upstream.bodies
     assert (sent[7], sent[9], sent[11], sent[13]) == (b"body-3", b"body-1", b"body-5", b"body-1")
     assert stage.layer.streams == {}, "nothing is left behind under any id"
+
+
+@pytest.mark.parametrize(("kept", "changed"), [(False, False), (True, False), (False, True), (True, True)])
+def test_streams_are_stored_and_changed_as_mitmproxy_is_told(kept: bool, changed: bool) -> None:
+    class Tapped(Stage):
+        def responseheaders(self, flow: http.HTTPFlow) -> None:
+            super().responseheaders(flow)
+            exchange = self.exchanges.get(flow)
+            assert exchange is not None and flow.response is not None
+            exchange.tap = tap(flow.response, kept=kept)
+            if changed:
+                flow.response.stream = lambda chunk: [chunk.upper(), b"+"] if chunk else b"end"
+
+    stage = Tapped()
+    stage.context.options.store_streamed_bodies = kept
+    stage.ask()
+    stage.answer(1, 200, b"one ", end=False)
+    stage.upstream.h2.send_data(1, b"two", end_stream=True)
+    stage.upstream.flush()
+    expected = b"ONE +TWO+end" if changed else b"one two"
+    assert stage.client.bodies == {1: expected}
+    assert stage.flows[0].response is not None
+    assert stage.flows[0].response.raw_content == (expected if kept else None)
 
 
 def test_late_news_of_a_former_attempt_is_ignored() -> None:

@@ -30,7 +30,7 @@ def answer(content: bytes = b"", **headers: str) -> http.Response:
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("deltas", [3, 900])
 def test_every_chunk_passes_as_it_is_and_the_ends_are_known(seed: int, deltas: int) -> None:
-    seen = Tap()
+    seen = Tap(answer(), kept=False)
     came = chunks(stream(dialogue.messages, deltas=deltas), seed)
     assert all(seen(chunk) is chunk for chunk in came)
     assert seen(b"") == b""
@@ -38,7 +38,7 @@ def test_every_chunk_passes_as_it_is_and_the_ends_are_known(seed: int, deltas: i
 
 
 def test_of_a_long_answer_only_both_ends_are_kept() -> None:
-    seen, chunk = Tap(), b"x" * 100
+    seen, chunk = Tap(answer(), kept=False), b"x" * 100
     for number in range(100_000):
         seen(chunk + b"%d" % number)
     kept = sum(sys.getsizeof(each) for each in gc.get_referents(*gc.get_referents(seen)) if isinstance(each, bytes))
@@ -46,7 +46,7 @@ def test_of_a_long_answer_only_both_ends_are_kept() -> None:
 
 
 def test_when_it_was_read_nothing_is_kept() -> None:
-    seen = Tap()
+    seen = Tap(answer(), kept=False)
     for chunk in chunks(stream(dialogue.chat), 1):
         seen(chunk)
     assert seen.counted().tokens == TOLD
@@ -65,8 +65,18 @@ def test_when_it_was_read_nothing_is_kept() -> None:
 def test_only_plain_streams_are_looked_at(stream_it: bool, headers: dict[str, str], tapped: bool) -> None:
     response = answer(**headers)
     response.stream = stream_it
-    seen = tap(response)
+    seen = tap(response, kept=False)
     assert (seen is not None, response.stream) == (tapped, seen or stream_it)
+
+
+def test_it_is_alone_unless_the_chunks_are_stored_or_somebody_else_wants_them() -> None:
+    response = answer()
+    response.stream = True
+    seen = tap(response, kept=False)
+    assert seen is not None and seen.alone
+    response.stream = bytes.upper
+    assert not seen.alone
+    assert not Tap(response, kept=True).alone
 
 
 def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
@@ -82,6 +92,6 @@ def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
 def test_who_leaves_after_the_last_event_has_missed_nothing(
     upto: int | None, outcome: str, tokens: Tokens | None
 ) -> None:
-    seen = Tap()
+    seen = Tap(answer(), kept=False)
     seen(stream(dialogue.messages, upto=upto))
     assert ending(LEFT, 5.0, seen, None) == Ending(outcome, 5.0, tokens)

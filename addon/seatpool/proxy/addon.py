@@ -245,7 +245,7 @@ class Pool:
             response.stream = True
         try:
             if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
-                exchange.tap = tap(response)
+                exchange.tap = tap(response, kept=ctx.options.store_streamed_bodies)
                 self.service.served(
                     exchange.trail, exchange.answered(response.status_code), exchange.answer_headers(response)
                 )

@@ -17,14 +17,22 @@ PLAIN = ("", "identity")
 class Tap:
     """What a streamed answer goes through: mitmproxy calls it with every chunk, and with nothing at the end."""
 
-    __slots__ = ("_beginning", "_chunks", "_size", "_space")
+    __slots__ = ("_beginning", "_chunks", "_response", "_size", "_space", "_unkept")
 
-    def __init__(self) -> None:
+    def __init__(self, response: http.Response, *, kept: bool) -> None:
+        """`kept`: mitmproxy stores what it streams."""
+        self._response = response
+        self._unkept = not kept
         self._chunks: deque[bytes] = deque()
         self._size = 0
         self._beginning: list[bytes] = []
         """Chunks that are not among the last any more, the first of them."""
         self._space = BEGINNING
+
+    @property
+    def alone(self) -> bool:
+        """Whether nobody else wants to see the chunks, mitmproxy included."""
+        return self._unkept and self._response.stream is self
 
     def __call__(self, chunk: bytes) -> bytes:
         """The very chunk."""
@@ -51,11 +59,11 @@ class Tap:
                 self._beginning.append(oldest)
 
 
-def tap(response: http.Response) -> Tap | None:
-    """Put one into a streamed answer; None where there is nothing to see."""
+def tap(response: http.Response, *, kept: bool) -> Tap | None:
+    """Put one into a streamed answer; None where there is nothing to see. `kept`: mitmproxy stores what it streams."""
     if response.stream is not True or not _plain(response):
         return None
-    response.stream = tap = Tap()
+    response.stream = tap = Tap(response, kept=kept)
     return tap
 
 
