@@ -100,6 +100,13 @@ def test_a_request_is_not_sent_more_often_than_allowed_except_in_search_of_unspe
     assert at(K.QUOTA_SPENT, attempt=30).action is A.SWITCH
 
 
+def test_what_got_no_answer_goes_to_another_account_only_where_the_person_wants_that() -> None:
+    assert at(K.UNANSWERED) == Decision(A.DELIVER)
+    wanted = Policy(replay_unanswered=True)
+    assert at(K.UNANSWERED, policy=wanted) == Decision(A.SWITCH)
+    assert at(K.UNANSWERED, policy=wanted, attempt=3) == Decision(A.DELIVER)
+
+
 def test_with_rotation_off_a_limit_is_the_editors_to_see_but_token_care_goes_on() -> None:
     off = Policy(rotate_on_limit=False)
     assert at(K.QUOTA_SPENT, policy=off) == Decision(A.DELIVER)

@@ -116,6 +116,7 @@ async def test_a_database_that_cannot_be_opened_lets_everything_pass(
         ({"listen_host": "0.0.0.0"}, "proxyauth"),  # the point of it
         ({"pool_max_attempts": "0"}, "1 to 10"),
         ({"pool_affinity_strength": "much"}, "0 to 100"),
+        ({"pool_connect_timeout_s": "soon"}, "seconds from 0"),
     ],
 )
 def test_settings_that_break_a_promise_are_refused_in_words(

@@ -88,9 +88,11 @@ def end_process(process: subprocess.Popen[Any], number: int = signal.SIGTERM, ti
 class Lab:
     """`with Lab(tmp_path) as lab:` everything started through it lives inside, and dies with it."""
 
-    def __init__(self, folder: Path, hosts: Sequence[str] = FAKE_HOSTS) -> None:
+    def __init__(
+        self, folder: Path, hosts: Sequence[str] = FAKE_HOSTS, elsewhere: Mapping[str, str] | None = None
+    ) -> None:
         self.folder = folder
-        self._hosts = hosts
+        self._hosts = dict.fromkeys(hosts, "127.0.0.1") | dict(elsewhere or {})
         self._processes: list[subprocess.Popen[Any]] = []
         self._holder: subprocess.Popen[str] | None = None
         self._sockets = Path()
@@ -103,7 +105,8 @@ class Lab:
         # A Unix socket's path must be shorter than 108 bytes, which a test's own folder need not be.
         self._sockets = Path(tempfile.mkdtemp(prefix="lab-"))
         hosts, resolver = self.folder / "hosts", self.folder / "resolv.conf"
-        hosts.write_text("127.0.0.1 localhost\n" + "".join(f"127.0.0.1 {name}\n" for name in self._hosts))
+        known = {"localhost": "127.0.0.1", **self._hosts}
+        hosts.write_text("".join(f"{address} {name}\n" for name, address in known.items()))
         resolver.write_text("")
         made = [hosts, resolver, sys.executable, _HOLDER, self._sockets / "holder"]
         self._holder = subprocess.Popen(
@@ -187,7 +190,9 @@ class Lab:
             raise ConnectionError(f"{host}:{port}: {message.decode()}")
         return socket.socket(fileno=descriptors[0])
 
-    def upstream(self, script: Mapping[str, Any], *, port: int = 443, quiet: bool = False) -> Control:
+    def upstream(
+        self, script: Mapping[str, Any], *, port: int = 443, quiet: bool = False, doors: bool = False
+    ) -> Control:
         """Start the fake upstreams (`World.from_script`) and return their control, CA included."""
         name = f"upstream-{port}"
         world, ca = self.folder / f"{name}.json", self.folder / f"{name}-ca.pem"
@@ -195,7 +200,8 @@ class Lab:
         world.write_text(json.dumps(script))
         argv = [sys.executable, "-m", "tests.upstream", "--script", world, "--port", str(port)]
         argv += ["--control", control, "--ca-out", ca, "--journal", journal]
-        process = self.popen([*argv, *(["--quiet"] if quiet else [])], cwd=REPOSITORY, stdout=subprocess.PIPE)
+        argv += [*(["--quiet"] if quiet else []), *(["--doors"] if doors else [])]
+        process = self.popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE)
         assert process.stdout is not None
         if not process.stdout.readline():
             raise RuntimeError("the fake upstreams did not start; see their message above")

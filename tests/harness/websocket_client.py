@@ -58,11 +58,14 @@ class WebSocketClient:
         extra = [(name.encode(), value.encode()) for name, value in (headers or {}).items()]
         request = Request(host=host, target=path, extensions=[PerMessageDeflate()], extra_headers=extra)
         self._writer.write(self._protocol.send(request))
-        while not self._accepted:
-            await self._read()
-            if self._refusal is not None and self._refused:
-                self.abort()
-                raise HandshakeRefused(*self._refusal, self._refusal_body)
+        try:
+            while not self._accepted:
+                await self._read()
+                if self._refusal is not None and self._refused:
+                    raise HandshakeRefused(*self._refusal, self._refusal_body)
+        except BaseException:
+            self.abort()
+            raise
         return self
 
     async def send(self, message: Mapping[str, Any]) -> None:
@@ -78,6 +81,12 @@ class WebSocketClient:
             await self._read()
         at, text = self._messages.pop(0)
         return at, json.loads(text)
+
+    async def receive_text(self) -> str | None:
+        """The same for a message that may be anything, as it came."""
+        while not self._messages and self.close_code is None:
+            await self._read()
+        return self._messages.pop(0)[1] if self._messages else None
 
     async def turn(self, message: Mapping[str, Any]) -> list[tuple[float, dict[str, Any]]]:
         """Send a message and gather what comes, up to the terminal event, an error or the close."""

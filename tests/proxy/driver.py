@@ -20,6 +20,7 @@ def make_context(host: str = "chatgpt.com") -> context.Context:
     """A client that speaks HTTP/2 inside TLS to chatgpt.com, and one upstream connection that is open already."""
     opts = options.Options()
     Proxyserver().load(opts)  # type: ignore[no-untyped-call] # options take declarations as a loader does
+    opts.update(http2_ping_keepalive=0)  # no timers but ours
     client = Client(
         peername=("127.0.0.1", 51234),
         sockname=("127.0.0.1", 8080),
@@ -57,6 +58,12 @@ class Driver:
         self.waiting: list[commands.StartHook] = []
         self.hooks: list[str] = []
         self.closed: list[Connection] = []
+        self.timers: list[commands.RequestWakeup] = []
+        """Those that run."""
+        self.openings: list[str | None] = []
+        """How the next connections open: an error, or None for well."""
+        self.unopened: list[commands.OpenConnection] | None = None
+        """A list: connections are left unopened, and stand here."""
         self.sinks: dict[Connection, Callable[[bytes], None]] = {}
         self._queue: deque[events.Event] = deque()
         self._busy = False
@@ -77,6 +84,22 @@ class Driver:
         hook = self.waiting.pop(0)
         self._answer(hook)
 
+    def fire(self) -> None:
+        """The oldest timer is over."""
+        self.feed(events.Wakeup(self.timers.pop(0)))
+
+    def _open(self, command: commands.OpenConnection) -> None:
+        if self.unopened is not None:
+            self.unopened.append(command)
+            return
+        if not self.openings:
+            raise AssertionError(f"no new connection was expected: {command.connection.address}")
+        error = self.openings.pop(0)
+        command.connection.error = error
+        command.connection.state = ConnectionState.CLOSED if error else ConnectionState.OPEN
+        self.sinks.setdefault(command.connection, lambda data: None)
+        self.feed(events.OpenConnectionCompleted(command, error))
+
     def _carry_out(self, command: commands.Command) -> None:
         match command:
             case commands.SendData():
@@ -90,8 +113,10 @@ class Driver:
                     self.waiting.append(command)
                 else:
                     self._answer(command)
+            case commands.RequestWakeup():
+                self.timers.append(command)
             case commands.OpenConnection():
-                raise AssertionError(f"no new connection was expected: {command.connection.address}")
+                self._open(command)
 
     def _answer(self, hook: commands.StartHook) -> None:
         handler = self.handlers.get(hook.name)

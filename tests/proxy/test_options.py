@@ -12,7 +12,8 @@ from seatpool.core.fallback import Fallback
 from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy
-from seatpool.proxy.options import OPTIONS, check, policy_of
+from seatpool.proxy.limits import Limits
+from seatpool.proxy.options import OPTIONS, check, limits_of, policy_of
 
 
 def options(**given: Any) -> Any:
@@ -28,6 +29,7 @@ def test_untouched_options_are_the_policys_own_defaults() -> None:
     [
         ({"pool_affinity": "always"}, {"affinity": Sticking.ALWAYS}),
         ({"pool_affinity_strength": "0.25"}, {"affinity_strength": 0.25}),
+        ({"pool_replay_unanswered": True}, {"replay_unanswered": True}),
         ({"pool_dormant_windows": "disabled"}, {"dormancy": Dormancy.DISABLED}),
         ({"pool_fast_mode": "auto"}, {"fast_mode": FastMode.AUTO}),
         (
@@ -36,8 +38,13 @@ def test_untouched_options_are_the_policys_own_defaults() -> None:
         ),
     ],
 )
-def test_an_option_changes_its_number_and_no_other(given: dict[str, str], changed: dict[str, Any]) -> None:
+def test_an_option_changes_its_number_and_no_other(given: dict[str, Any], changed: dict[str, Any]) -> None:
     assert policy_of(options(**given)) == replace(Policy(), **changed)
+
+
+def test_limits_are_seconds_and_none_where_they_are_zero() -> None:
+    assert limits_of(options()) == Limits(connect_s=4, header_s=55)
+    assert limits_of(options(pool_connect_timeout_s="0", pool_header_timeout_s="2.5")) == Limits(0, 2.5)
 
 
 def test_a_slip_in_the_substitutes_is_refused_with_its_option_and_how_it_is_meant() -> None:

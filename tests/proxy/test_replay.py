@@ -1,21 +1,23 @@
 """The replay layer by itself, HTTP/2 on both sides: ids, credentials, late news, clients that leave."""
 
+import json
 from dataclasses import dataclass, field
 
 import pytest
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, ResponseReceived, StreamEnded, StreamReset
 from mitmproxy import http
+from mitmproxy.connection import Server
 from mitmproxy.proxy import events
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.core.outcome import OutcomeKind
 from seatpool.providers.base import Edits, Headers, RequestFacts, Route
 from seatpool.proxy import replay
 from seatpool.proxy.exchange import Exchanges
+from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.tap import tap
 from seatpool.service.trail import Assignment, Trail, demand_of
 from tests.proxy.driver import Driver, Peer, fields, make_context
@@ -52,12 +54,20 @@ class Stage:
     decisions: list[Assignment] = field(default_factory=list)
     first: Assignment = field(default_factory=lambda: assignment(1, override=True))
     flows: list[http.HTTPFlow] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
+    """Codes with which the pool was asked, empty for refusals."""
     host: str = "chatgpt.com"
+    limits: Limits = NO_LIMITS
+    connected: bool = True
+    """Whether there is a connection to the upstream; one that is opened does not speak TLS."""
 
     def __post_init__(self) -> None:
-        self.exchanges = Exchanges()
+        self.exchanges = Exchanges(self.limits)
         self.context = make_context(self.host)
-        self.layer = replay.PoolHttpLayer(self.context, HTTPMode.transparent, self.exchanges)
+        if not self.connected:
+            self.context.server = Server(address=None)
+        mode = HTTPMode.transparent if self.connected else HTTPMode.regular
+        self.layer = replay.PoolHttpLayer(self.context, mode, self.exchanges)
         handlers = {"request": self.request, "responseheaders": self.responseheaders, "pool_recover": self.recover}
         self.driver = Driver(self.layer, handlers)
         self.client = Peer(self.driver, self.context.client, client_side=True)
@@ -80,11 +90,13 @@ class Stage:
         exchange = self.exchanges.get(flow)
         assert exchange is not None
         assert exchange.trail is not None
+        self.failures.append(exchange.failure.code if exchange.failure is not None else "")
         if self.decisions:
             exchange.again = exchange.trail.current = self.decisions.pop(0)
 
     def ask(self, stream_id: int = 1, body: bytes = b'{"model":"x"}') -> None:
-        self.client.h2.send_headers(stream_id, REQUEST)
+        fields = REQUEST if self.connected else [*REQUEST[:1], (":scheme", "http"), *REQUEST[2:]]
+        self.client.h2.send_headers(stream_id, fields)
         self.client.h2.send_data(stream_id, body, end_stream=True)
         self.client.flush()
 
@@ -232,27 +244,45 @@ def test_a_client_that_leaves_while_the_pool_decides_is_not_replayed() -> None:
 
 def test_a_stream_that_the_server_never_began_may_be_sent_again() -> None:
     stage = Stage(decisions=[])
-    seen = []
-    stage.driver.handlers["pool_recover"] = lambda flow: seen.append(stage.exchanges.get(flow).failure.kind)  # type: ignore[union-attr]
     stage.ask()
     stage.upstream.h2.reset_stream(1, ErrorCodes.REFUSED_STREAM)
     stage.upstream.flush()
-    assert seen == [OutcomeKind.CONNECT_FAILED]
+    assert stage.failures == ["stream-refused"]
 
 
-@pytest.mark.parametrize(
-    ("message", "code", "reused", "kind"),
-    [
-        ("connect refused", ErrorCode.CONNECT_FAILED, False, OutcomeKind.CONNECT_FAILED),
-        ("stream reset by client (REFUSED_STREAM)", ErrorCode.GENERIC_SERVER_ERROR, False, OutcomeKind.CONNECT_FAILED),
-        ("server closed connection", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.STALE_CONNECTION),
-        ("server closed connection", ErrorCode.GENERIC_SERVER_ERROR, False, OutcomeKind.UNANSWERED),
-        ("unexpected server response: b'HT'", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.UNANSWERED),
-        ("Cannot parse HTTP response: x", ErrorCode.GENERIC_SERVER_ERROR, True, OutcomeKind.UNANSWERED),
-    ],
-)
-def test_what_the_lack_of_an_answer_means(message: str, code: ErrorCode, reused: bool, kind: OutcomeKind) -> None:
-    assert replay.failure_of(ResponseProtocolError(1, message, code), reused=reused).kind is kind
+def test_a_refusal_that_breaks_off_counts_and_reaches_the_client_whole() -> None:
+    stage = Stage()
+    stage.ask()
+    stage.answer(1, 429, b'{"error": {"co', end=False)
+    stage.upstream.h2.reset_stream(1, ErrorCodes.INTERNAL_ERROR)
+    stage.upstream.flush()
+    assert stage.failures == [""]
+    assert stage.statuses == ["429"]
+    assert json.loads(stage.client.bodies[1])["error"]["code"] == "seatpool_unavailable"
+    assert [e.stream_id for e in stage.client.of(StreamEnded)] == [1]
+    assert stage.layer.streams == {}
+
+
+def test_a_whole_answer_that_breaks_off_is_no_page_of_mitmproxys_and_no_second_attempt() -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.driver.handlers["responseheaders"] = lambda flow: None
+    stage.ask()
+    stage.answer(1, 200, b'{"id": ', end=False)
+    stage.upstream.h2.reset_stream(1, ErrorCodes.INTERNAL_ERROR)
+    stage.upstream.flush()
+    assert stage.failures == []
+    assert stage.statuses == ["502"]
+    assert json.loads(stage.client.bodies[1])["error"]["message"] == "seatpool: upstream broke-off"
+
+
+def test_what_is_not_the_pools_fails_in_the_providers_form_as_well() -> None:
+    stage = Stage()
+    stage.driver.handlers.pop("request")
+    stage.ask()
+    stage.upstream.h2.reset_stream(1, ErrorCodes.INTERNAL_ERROR)
+    stage.upstream.flush()
+    assert stage.statuses == ["502"]
+    assert json.loads(stage.client.bodies[1])["error"]["code"] == "seatpool_unavailable"
 
 
 def test_a_credential_never_goes_to_a_host_that_is_not_its_issuers() -> None:

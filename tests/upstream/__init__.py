@@ -10,6 +10,7 @@ wire, http1, http2, websocket    bytes
 dialogue    what a model's answer looks like in each dialect
 refusals    what a refusal looks like in each dialect
 signins     who signs in, and what they decide
+doors       addresses where a connection comes to nothing
 exchange, sockets, codex, codex_signin, copilot, copilot_signin    the routes
 server      the listener
 control     orders to a running fake, over a Unix socket

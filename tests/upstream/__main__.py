@@ -14,6 +14,7 @@ from pathlib import Path
 
 from tests.upstream.certs import make_certificates
 from tests.upstream.control import ControlServer
+from tests.upstream.doors import open_doors
 from tests.upstream.journal import Journal
 from tests.upstream.server import Upstream
 from tests.upstream.world import World
@@ -28,6 +29,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--quiet", action="store_true", help="keep no journal: for benchmarks")
     parser.add_argument("--control", type=Path, help="Unix socket for orders")
     parser.add_argument("--ca-out", type=Path, help="where to write the CA's certificate")
+    parser.add_argument("--doors", action="store_true", help="serve the broken doors as well, on other addresses")
     parser.add_argument("--plain", action="store_true", help="HTTP/1.1 without TLS")
     return parser.parse_args()
 
@@ -41,6 +43,7 @@ async def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     if certificates and arguments.ca_out:
         shutil.copy(certificates.ca, arguments.ca_out)
     server = await Upstream(world, journal).listen(certificates, arguments.address, arguments.port)
+    close_doors = await open_doors(folder, arguments.port) if arguments.doors else None
     if arguments.control:
         await ControlServer(world, journal).listen(arguments.control)
     stop = asyncio.Event()
@@ -49,6 +52,8 @@ async def _serve(arguments: argparse.Namespace, folder: Path) -> None:
     port = server.sockets[0].getsockname()[1]
     print(json.dumps({"ready": True, "address": arguments.address, "port": port}), flush=True)
     await stop.wait()
+    if close_doors is not None:
+        close_doors()
 
 
 def main() -> None:

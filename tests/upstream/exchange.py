@@ -1,10 +1,11 @@
 """One request being answered: what the routes of both providers have in common."""
 
 import asyncio
+import hashlib
 import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -15,9 +16,8 @@ from tests.upstream.journal import Entry, Journal, Progress
 from tests.upstream.refusals import refuse
 from tests.upstream.websocket import Socket
 from tests.upstream.wire import Reply, Request
-from tests.upstream.world import Behaviour, FakeAccount, World
+from tests.upstream.world import BREAKS, Behaviour, FakeAccount, World
 
-_BREAKS = frozenset({"cut", "stall", "failed", "truncated", "close_code"})
 _JSON = ("content-type", "application/json")
 
 
@@ -74,6 +74,8 @@ class Exchange:
         self.owned: tokens.Owned | None = None
         self.account: FakeAccount | None = None
         self.behaviour = Behaviour()
+        self.sent = hashlib.sha256()
+        """Over the body as far as it was sent."""
         self.answering = True
         """False between the turns of a WebSocket: a client that leaves then misses nothing."""
 
@@ -96,9 +98,14 @@ class Exchange:
         fields |= {**(headers or {}), **self.behaviour.headers}
         await self._delay()
         self.entry.status = status
-        await self.reply.head(status, list(fields.items()), len(body))
-        await self.reply.data(body)
-        await self._end()
+        length = self.behaviour.length
+        await self.reply.head(status, list(fields.items()), len(body) if length is None else length)
+        self.sent.update(body[: self.behaviour.cut_at][:length])
+        await self.reply.data(body[: self.behaviour.cut_at])
+        if self.behaviour.cut_at is None:
+            await self._end()
+        else:
+            await self._break(self.reply.cut)
 
     async def refuse(self, behaviour: Behaviour | None = None, **fields: Any) -> None:
         """A refusal in the provider's words; `fields` make a behaviour on the spot."""
@@ -128,15 +135,35 @@ class Exchange:
         """Accept a WebSocket handshake."""
         await self._delay()
         self.entry.status = 101
-        return await self.reply.websocket(tuple(self.behaviour.headers.items()))
+        return await self.reply.websocket(tuple(self.behaviour.headers.items()), proof=self.behaviour.accept)
 
     async def break_off(self, kind: str) -> None:
         """End without an answer."""
         self.entry.answer = kind
-        if kind == "hang":
+        reply = self.reply
+        beginnings = {"half_head": reply.half_head, "bad_head": reply.bad_head, "junk": reply.junk}
+        if kind in beginnings:
+            beginnings[kind]()
+            await self._break(reply.close)
+        elif kind == "hang":
             await asyncio.Event().wait()  # until the client gives up
+        else:
+            self.answering = False
+            {
+                "close": reply.close,
+                "reset": reply.reset,
+                "goaway": reply.goaway,
+                "goaway_late": partial(reply.goaway, taken=True),
+                "refused_stream": reply.refuse_stream,
+            }[kind]()
+
+    async def _break(self, close: Callable[[], None]) -> None:
+        """End what has begun, as the behaviour says; `close` is how this kind of thing is closed."""
+        if self.behaviour.end == "hang":
+            await asyncio.Event().wait()
         self.answering = False
-        {"close": self.reply.close, "reset": self.reply.reset, "goaway": self.reply.goaway}[kind]()
+        await asyncio.sleep(0.02)  # what was sent is to be read before a reset takes it away
+        (self.reply.reset if self.behaviour.end == "reset" else close)()
 
     def note_facts(self) -> None:
         """Write what the body says into the journal."""
@@ -145,16 +172,30 @@ class Exchange:
         entry.tier = facts.body.get("service_tier")
         entry.ciphers = sorted(tokens.ciphers_in(self.request.decoded_body())) if self.request.body else []
 
+    async def _data(self, chunk: bytes) -> None:
+        self.sent.update(chunk)
+        await self.reply.data(chunk)
+
     async def _send(self, event: Event) -> None:
-        await self.reply.data(sse(event))
+        data, piece = sse(event), self.behaviour.piece
+        if not piece:
+            await self._data(data)
+            return
+        for at in range(0, len(data), piece):
+            await self._data(data[at : at + piece])
+            await asyncio.sleep(self.behaviour.gap_ms / 1000)
 
     async def _finish(self, verdict: str, script: Script) -> None:
         if verdict == "stall":
             await asyncio.Event().wait()
         if verdict == "cut":
-            self.answering = False
-            self.reply.cut()
+            await self._break(self.reply.cut)
             return
+        if verdict == "leave":
+            self.reply.leave()
+            rest = script.closing("".join(pieces(self.owner.name, self.behaviour)[: self.behaviour.after]))
+            for event in rest:
+                await self._send(event)
         if verdict == "failed":
             await self._send(script.failure(str(self.behaviour.code or "server_error")))
         await self._end()
@@ -200,7 +241,7 @@ async def play(
         await send(script.delta(text))
         journal.delta(progress)
     if behaviour.kind != "ok":
-        return behaviour.kind if behaviour.kind in _BREAKS else "refuse"
+        return behaviour.kind if behaviour.kind in BREAKS else "refuse"
     for event in script.closing("".join(texts)):
         await send(event)
     return "ok"

@@ -152,9 +152,19 @@ class Http1Reply(Reply):
     def reset(self) -> None:
         reset_transport(self._engine.transport)
 
-    async def websocket(self, fields: Fields = ()) -> Socket:
+    def half_head(self) -> None:
+        self._engine.transport.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/ev")
+
+    def bad_head(self) -> None:
+        self._engine.transport.write(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\nno colon in here\r\n\r\n")
+
+    def junk(self) -> None:
+        self._engine.transport.write(b"SSH-2.0-OpenSSH_9.9\r\n\r\n")
+
+    async def websocket(self, fields: Fields = (), *, proof: bool = True) -> Socket:
         headers = self._request.headers
-        digest = hashlib.sha1((headers["sec-websocket-key"] + _ACCEPT_KEY).encode()).digest()
+        key = headers["sec-websocket-key"] if proof else ""
+        digest = hashlib.sha1((key + _ACCEPT_KEY).encode()).digest()
         extensions = []
         lines = [
             "HTTP/1.1 101 Switching Protocols",

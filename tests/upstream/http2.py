@@ -16,6 +16,7 @@ from h2.events import (
 )
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
+from hyperframe.frame import GoAwayFrame, HeadersFrame
 
 from tests.upstream.http1 import reset_transport
 from tests.upstream.wire import App, Connection, Fields, Reply, Request
@@ -177,7 +178,27 @@ class Http2Reply(Reply):
     def reset(self) -> None:
         reset_transport(self._engine.transport)
 
-    def goaway(self) -> None:
-        self._engine.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=0)
+    def half_head(self) -> None:
+        self._engine.transport.write(self._head([(":status", "200"), ("content-type", "text/event-stream")])[:-8])
+
+    def bad_head(self) -> None:
+        self._engine.transport.write(self._head([(":status", "200"), ("no name", "x")]))
+
+    def junk(self) -> None:
+        self._engine.transport.write(bytes(9))  # a frame of data for the connection itself
+
+    def goaway(self, *, taken: bool = False) -> None:
+        self._engine.h2.close_connection(ErrorCodes.NO_ERROR, last_stream_id=self._id if taken else 0)
         self._engine.flush()
         self._engine.transport.close()
+
+    def leave(self) -> None:
+        # The library takes a GOAWAY of its own for the end of everything.
+        self._engine.transport.write(GoAwayFrame(0, last_stream_id=self._id, error_code=0).serialize())
+
+    def refuse_stream(self) -> None:
+        self._engine.h2.reset_stream(self._id, ErrorCodes.REFUSED_STREAM)
+        self._engine.flush()
+
+    def _head(self, fields: list[tuple[str, str]]) -> bytes:
+        return HeadersFrame(self._id, self._engine.h2.encoder.encode(fields), flags=["END_HEADERS"]).serialize()

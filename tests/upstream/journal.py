@@ -89,6 +89,8 @@ class Entry(Progress):
     body_sha256: str = ""
     body_length: int = 0
     status: int | None = None
+    sent_sha256: str = ""
+    """Over the answer's body as far as it was sent, once it is over."""
     done: float | None = None
     close_code: int | None = None
     """With which code the client closed its WebSocket."""

@@ -18,10 +18,9 @@ from tests.upstream.journal import Journal
 from tests.upstream.refusals import KINDS
 from tests.upstream.tokens import Owned, read_token
 from tests.upstream.wire import App, Connection, Reply, Request
-from tests.upstream.world import HANDSHAKE, REQUEST, World
+from tests.upstream.world import BROKEN, HANDSHAKE, REQUEST, World
 
 _ROUTES = (*codex.ROUTES, *codex_signin.ROUTES, *copilot.ROUTES, *copilot_signin.ROUTES)
-_BROKEN = frozenset({"close", "reset", "goaway", "hang"})
 _CODEX_SITES = frozenset({Site.CHATGPT, Site.OPENAI_AUTH})
 
 
@@ -83,6 +82,7 @@ class Upstream:
         except (asyncio.CancelledError, ProtocolError):
             entry.gone = exchange.answering
         finally:
+            entry.sent_sha256 = exchange.sent.hexdigest()
             self.journal.finish(entry)
 
     async def _answer(self, exchange: Exchange) -> None:
@@ -102,7 +102,7 @@ class Upstream:
             reused=request.nth > 1,
         )
         entry.answer = behaviour.kind
-        if behaviour.kind in _BROKEN:
+        if behaviour.kind in BROKEN:
             await exchange.break_off(behaviour.kind)
         elif behaviour.kind in KINDS:
             await exchange.refuse(behaviour)

@@ -11,7 +11,7 @@ from tests.upstream.exchange import Exchange, play
 from tests.upstream.journal import Turn, owner
 from tests.upstream.refusals import error_frame, refuse
 from tests.upstream.websocket import Socket
-from tests.upstream.world import FRAME, PREWARM, Behaviour
+from tests.upstream.world import BREAKS, BROKEN, FRAME, PREWARM, Behaviour
 
 _NO_PREVIOUS = Behaviour(
     kind="invalid_encrypted", code="previous_response_not_found", message="Previous response not found."
@@ -97,6 +97,8 @@ class Conversation:
             await self._send(script.opening[0])
             await self._send(script.closing("")[-1])
             return True
+        if behaviour.kind == "ok" and behaviour.body is not None:
+            await self._socket.send(str(behaviour.body))
         await self._announce(behaviour, number)
         verdict = await play(script, behaviour, exchange.owner.name, turn, self._send, exchange.journal)
         return await self._after(verdict, behaviour, turn, script)
@@ -123,8 +125,12 @@ class Conversation:
             case "stall":
                 await asyncio.Event().wait()
             case "cut":
-                self._exchange.reply.close()
+                await asyncio.sleep(0.02)  # as in `Exchange`
+                (self._exchange.reply.reset if behaviour.end == "reset" else self._exchange.reply.close)()
                 return False
+            case "garbled":
+                self._socket.garble()
+                return await self._closed()
             case "close_code" | "truncated":
                 self._socket.close(int(behaviour.code or (1000 if verdict == "truncated" else 1011)))
                 return await self._closed()
@@ -142,7 +148,7 @@ class Conversation:
 
     async def _refuse(self, turn: Turn, behaviour: Behaviour) -> bool:
         turn.answer = str(behaviour.code) if behaviour is _NO_PREVIOUS else behaviour.kind
-        if behaviour.kind in _BROKEN:
+        if behaviour.kind in BROKEN:
             await self._exchange.break_off(behaviour.kind)
             return False
         refusal = refuse(self._exchange.provider, behaviour, self._exchange.account)
@@ -156,5 +162,4 @@ class Conversation:
         await self._socket.send(event if isinstance(event, str) else json.dumps(event))
 
 
-_PLAYED = frozenset({"ok", "cut", "stall", "failed", "truncated", "close_code"})
-_BROKEN = frozenset({"close", "reset", "goaway", "hang"})
+_PLAYED = BREAKS | {"ok"}

@@ -33,6 +33,10 @@ class Socket:
         except LocalProtocolError:
             return  # closed by the client meanwhile; the queue says so
 
+    def garble(self) -> None:
+        """Send a frame of a kind that does not exist."""
+        self._transport.write(b"\x8b\x00")
+
     def close(self, code: int, reason: str = "") -> None:
         """Close with a code. The client's own close ends the connection."""
         self._transport.write(self._protocol.send(CloseConnection(code=code, reason=reason)))

@@ -102,12 +102,32 @@ class Reply(ABC):
     def reset(self) -> None:
         """Reset the TCP connection."""
 
-    def goaway(self) -> None:
-        """Refuse everything not yet answered and close: GOAWAY on HTTP/2, a plain close on HTTP/1.1."""
+    @abstractmethod
+    def half_head(self) -> None:
+        """The beginning of a head."""
+
+    @abstractmethod
+    def bad_head(self) -> None:
+        """A whole head with a field that is none."""
+
+    @abstractmethod
+    def junk(self) -> None:
+        """Something that this protocol has no place for."""
+
+    def goaway(self, *, taken: bool = False) -> None:
+        """Close after saying so: GOAWAY on HTTP/2, a plain close on HTTP/1.1. `taken`: this request was touched."""
         self.close()
 
-    async def websocket(self, fields: Fields = ()) -> "Socket":
-        """Accept the handshake."""
+    def leave(self) -> None:
+        """Say that no further request will be taken, and go on with this one."""
+        raise NotImplementedError("GOAWAY needs HTTP/2")
+
+    def refuse_stream(self) -> None:
+        """RST_STREAM with REFUSED_STREAM on HTTP/2, a plain close on HTTP/1.1."""
+        self.close()
+
+    async def websocket(self, fields: Fields = (), *, proof: bool = True) -> "Socket":
+        """Accept the handshake, with the proof that the key was understood or with a wrong one."""
         raise NotImplementedError("WebSocket needs HTTP/1.1")
 
 

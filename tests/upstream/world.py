@@ -13,7 +13,13 @@ from tests.upstream.signins import Grant, Person
 
 ANYBODY = "*"
 REQUEST, HANDSHAKE, PREWARM, FRAME = "request", "handshake", "prewarm", "frame"
-_STREAM_KINDS = frozenset({"ok", "cut", "stall", "failed", "truncated", "close_code"})
+BROKEN = frozenset(
+    {"close", "reset", "goaway", "goaway_late", "refused_stream", "hang", "half_head", "bad_head", "junk"}
+)
+"""Kinds that give no answer."""
+BREAKS = frozenset({"cut", "stall", "failed", "truncated", "leave", "close_code", "garbled"})
+"""Kinds that break a stream."""
+_STREAM_KINDS = BREAKS | {"ok"}
 
 
 @dataclass(slots=True)
@@ -24,9 +30,12 @@ class Behaviour:
     - refusals, see `refusals.py`: `usage_limit`, `rate_limited`, `not_included`, `unauthorized`, `payment`,
       `forbidden`, `cloudflare`, `misdirected`, `overloaded`, `server_error`, `invalid_encrypted`,
       `model_not_supported`, `status` (any, given by `status`, `body` and `headers`);
-    - broken before an answer: `close`, `reset`, `goaway`, `hang`;
-    - broken streams, after `after` deltas: `cut`, `stall` (silence), `failed` (an error event), `truncated` (a clean
-      end without the terminal event; close 1000 on a WebSocket), `close_code` (WebSocket close with `code`).
+    - broken before an answer: `close`, `reset`, `hang`, `goaway` (the request untouched), `goaway_late` (taken, but
+      never answered), `refused_stream`; all three of them are a plain close over HTTP/1.1;
+    - broken in the head: `half_head`, `bad_head` (a field that is none), `junk` (no HTTP at all); then `end` follows;
+    - broken streams, after `after` deltas: `cut` (ends as `end` says), `stall` (silence), `failed` (an error event),
+      `truncated` (a clean end without the terminal event; close 1000 on a WebSocket), `leave` (GOAWAY, and the answer
+      goes on to its end), `close_code` (WebSocket close with `code`), `garbled` (a WebSocket frame that is none).
 
     A refusal on a `frame` is an error frame, sent after `after` deltas.
     """
@@ -57,6 +66,16 @@ class Behaviour:
     """More headers of the answer."""
     body: Any = None
     """A string goes out as it is, anything else as JSON."""
+    cut_at: int | None = None
+    """A whole answer breaks off after so many bytes of its body, as `end` says."""
+    length: int | None = None
+    """The content-length that a whole answer announces, instead of the true one."""
+    end: str = "close"
+    """How an answer breaks off: `close`, `reset` (TCP's), or `hang` (silence)."""
+    piece: int = 0
+    """Streams go out in pieces of so many bytes, `gap_ms` apart."""
+    accept: bool = True
+    """False: the handshake's answer does not prove that the other side speaks WebSocket."""
     retry_after: float | None = None
     resets_in_s: int = 3600
     input_tokens: int = 20_000

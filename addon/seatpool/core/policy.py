@@ -15,6 +15,8 @@ class Policy(msgspec.Struct, frozen=True):
     """Sendings of one request at most; a walk for spent quota may go on, once per account (promises.md)."""
     rotate_on_limit: bool = True
     """False: a limited account's refusal is the editor's to see, and no cooldown follows from it."""
+    replay_unanswered: bool = False
+    """A request that went out whole and got no answer goes to another account, although it may have been served."""
     strategy: Strategy = Strategy.QUOTA
     """In which order accounts are asked."""
     affinity: Sticking = Sticking.AUTO

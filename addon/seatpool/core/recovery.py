@@ -16,7 +16,7 @@ overloaded          deliver         -          none: not the account's limit
 client-error        deliver         -          none
 connect-failed      resend          switch     none
 stale-connection    resend          deliver    none
-unanswered          deliver         -          none: it may have been served
+unanswered          deliver         -          none: it may have been served; `replay_unanswered` switches
 ==================  ==============  =========  ==================================================================
 
 Of a limit, `Blame` may say that it is not the account's: the address's is delivered and costs the account nothing, too
@@ -140,6 +140,8 @@ def decide(
     """
     rule = RULES[outcome.kind]
     action = rule.first if repeats == 0 or rule.then is None else rule.then
+    if outcome.kind is OutcomeKind.UNANSWERED and policy.replay_unanswered:
+        action = Action.SWITCH
     if rule.limit and (blame is Blame.ADDRESS or not policy.rotate_on_limit):
         return Decision(Action.DELIVER)
     if rule.limit and blame is Blame.CROWD:

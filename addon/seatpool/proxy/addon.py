@@ -73,11 +73,13 @@ class Pool:
                 )
             options.apply_defaults(ctx.options)
             options.check(ctx.options)
+            self.exchanges.limits = options.limits_of(ctx.options)
             self._read_rules()
             dispatch.install(ctx.master.addons)
             self._open(self._database)
             return
         options.check(ctx.options)
+        self.exchanges.limits = options.limits_of(ctx.options)
         if "pool_db" in updated and options.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
         if "pool_rules" in updated:
@@ -266,7 +268,7 @@ class Pool:
         if trail is None or self.service is None:
             return
         if response is not None:
-            reply = reply_of(response, exchange.answer_headers(response))
+            reply = reply_of(response, exchange.answer_headers(response), exchange.partial)
             outcome = exchange.provider.classify(trail.facts, reply, utcnow())
             exchange.refusals[trail.number] = response
             again = await self.service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)
@@ -295,8 +297,7 @@ class Pool:
             flow.response = exchange.answer = exchange.refusals[trail.soonest[1]]
         elif flow.response is None:
             code = exchange.failure.code if exchange.failure is not None else "unavailable"
-            reply = exchange.provider.unavailable(facts, 502, f"seatpool: upstream {code}")
-            exchange.answer = as_response(reply)
+            exchange.answer = exchange.apology(502, code)
 
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""

@@ -12,9 +12,13 @@ def as_response(reply: HttpReply) -> http.Response:
     return http.Response.make(reply.status, reply.body, dict(reply.headers.items()))
 
 
-def reply_of(response: http.Response, headers: Headers) -> HttpReply:
-    """An upstream's answer as the providers read it: decoded where the encoding is known and sound."""
-    return HttpReply(response.status_code, headers, response.get_content(strict=False) or b"")
+def reply_of(response: http.Response, headers: Headers, partial: bytes | None = None) -> HttpReply:
+    """An upstream's answer as the providers read it: decoded where the encoding is known and sound.
+
+    `partial` is what came of its body where that broke off.
+    """
+    body = response.get_content(strict=False) or b"" if partial is None else partial
+    return HttpReply(response.status_code, headers, body)
 
 
 def add_models(response: http.Response, provider: Provider, models: Models) -> None:

@@ -18,7 +18,8 @@ from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
 from seatpool.core.rules import Rule
 from seatpool.providers.base import Headers, Provider, RequestFacts, Route
-from seatpool.proxy.answers import headers_of
+from seatpool.proxy.answers import as_response, headers_of
+from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
 from seatpool.proxy.tap import Tap, ending
 from seatpool.service.records import CUT, LEFT, Ending
@@ -43,6 +44,9 @@ SECRETS = frozenset(
 """Headers, of requests and answers, whose values are moved out of the flow (codex.md 2.1, 2.2, copilot.md 3)."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
+
+_FRAMING = ("content-encoding", "transfer-encoding", "trailer", "etag", "content-md5", "digest")
+"""Headers that are about the very bytes of a body."""
 
 
 def _nobody() -> None:
@@ -80,6 +84,10 @@ class Exchange(msgspec.Struct):
     """Set by the layer when an attempt got no answer."""
     again: Assignment | None = None
     """Set by the addon when the request is to be sent again."""
+    broke_off: bool = False
+    """A whole answer did, and the client got one of ours."""
+    partial: bytes | None = None
+    """What came of a refusal's body before it broke off."""
     answer: http.Response | None = None
     """Set by the addon: what the editor gets where the upstream gave nothing."""
     refusals: dict[int, http.Response] = msgspec.field(default_factory=dict)
@@ -108,6 +116,7 @@ class Exchange(msgspec.Struct):
 
     def receive(self, response: http.Response) -> None:
         """An upstream's answer has begun: take the secrets out of it."""
+        self.partial = None
         self.received.append((response, response.headers.fields))
         _hide(response)
 
@@ -132,6 +141,21 @@ class Exchange(msgspec.Struct):
         if not hidden:
             return response
         return _with_fields(response, _restored(response.headers.fields, hidden))
+
+    def apology(self, status: int, reason: str) -> http.Response:
+        """An answer of ours, in the provider's own error shape, where the upstream gave none."""
+        facts = self.facts or RequestFacts(self.route or Route(self.provider.name, "other", "api"), ())
+        return as_response(self.provider.unavailable(facts, status, f"seatpool: upstream {reason}"))
+
+    def mend(self, refusal: http.Response, partial: bytes) -> None:
+        """A refusal whose body broke off keeps its status and headers, and gets a body that is whole."""
+        self.partial = partial
+        whole = self.apology(refusal.status_code, "broke its refusal off")
+        for name in _FRAMING:
+            refusal.headers.pop(name, None)
+        for name in ("content-type", "content-length"):
+            refusal.headers[name] = whole.headers[name]
+        refusal.raw_content = whole.raw_content
 
     @property
     def origin(self) -> str:
@@ -193,6 +217,8 @@ class Exchange(msgspec.Struct):
 
     def ending(self, outcome: str, response: http.Response | None) -> Ending:
         """How the flow ended, so far as its answer did not tell."""
+        if self.broke_off:
+            outcome, response = CUT, None  # what the client got instead is not the account's
         cut = LEFT if self.gone and outcome == CUT else outcome
         return ending(cut, (time.monotonic() - self.sent_at) * 1000, self.tap, response)
 
@@ -259,7 +285,9 @@ class ForeignHostError(Exception):
 class Exchanges:
     """The exchanges under way, by flow."""
 
-    def __init__(self) -> None:
+    def __init__(self, limits: Limits = NO_LIMITS) -> None:
+        self.limits = limits
+        """Of attempts, for connections that begin from now on."""
         self._open: dict[str, Exchange] = {}
 
     def __len__(self) -> int:

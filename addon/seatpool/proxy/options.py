@@ -16,6 +16,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
+from seatpool.proxy.limits import Limits
 from seatpool.service.transport import TransportSettings
 from seatpool.setup import authority
 
@@ -46,6 +47,24 @@ OPTIONS: tuple[Option, ...] = (
         ("passthrough", "block"),
     ),
     Option("pool_max_attempts", int, 3, "How often one request is sent at most (1 to 10)."),
+    Option(
+        "pool_connect_timeout_s",
+        str,
+        "4",
+        "Seconds after which an attempt to connect is given up (TCP, TLS and a WebSocket's handshake); 0: never.",
+    ),
+    Option(
+        "pool_header_timeout_s",
+        str,
+        "55",
+        "Seconds after which a streamed answer that has not begun is given up; 0: never.",
+    ),
+    Option(
+        "pool_replay_unanswered",
+        bool,
+        False,
+        "Send a request that went out whole and got no answer again, on another account. It may have been served.",
+    ),
     Option(
         "pool_rotate_on_limit",
         bool,
@@ -171,6 +190,7 @@ def policy_of(opts: options.Options) -> Policy:
     learn = opts.pool_learn and opts.pool_on_failure == "passthrough"  # `block` keeps the editor's own login out
     return Policy(
         max_attempts=opts.pool_max_attempts,
+        replay_unanswered=opts.pool_replay_unanswered,
         rotate_on_limit=opts.pool_rotate_on_limit,
         strategy=Strategy(opts.pool_strategy),
         affinity=Sticking(opts.pool_affinity),
@@ -183,6 +203,11 @@ def policy_of(opts: options.Options) -> Policy:
         fallback=fallback.read(opts.pool_model_fallback),
         fast_mode=FastMode(opts.pool_fast_mode),
     )
+
+
+def limits_of(opts: options.Options) -> Limits:
+    """How long an attempt may take."""
+    return Limits(_number(opts.pool_connect_timeout_s) or 0.0, _number(opts.pool_header_timeout_s) or 0.0)
 
 
 def database_of(opts: options.Options) -> str:
@@ -229,6 +254,15 @@ def _strength(opts: options.Options) -> str | None:
     return f"pool_affinity_strength={opts.pool_affinity_strength}: say a number from 0 to 100, such as 0.5"
 
 
+def _timeouts(opts: options.Options) -> str | None:
+    for name in ("pool_connect_timeout_s", "pool_header_timeout_s"):
+        stated = getattr(opts, name)
+        limit_s = _number(stated)
+        if limit_s is None or not 0 <= limit_s <= 3600:
+            return f"{name}={stated}: say seconds from 0 (never) to 3600, such as 2.5"
+    return None
+
+
 def _fallback(opts: options.Options) -> str | None:
     try:
         fallback.read(opts.pool_model_fallback)
@@ -258,6 +292,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _attempts,
     _in_flight,
     _strength,
+    _timeouts,
     _fallback,
     _insecure,
     listening.open_door,

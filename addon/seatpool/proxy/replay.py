@@ -1,26 +1,31 @@
 """The replay layer: mitmproxy's own HTTP layer, able to send a refused request again before the client sees anything.
 
-Everything that knows mitmproxy's layers is in this file. It relies on names that mitmproxy does not promise to keep;
-`missing_seams` checks them at start-up. How it works:
+Everything that knows mitmproxy's layers is in this file, in `connections` and in `goaway`. They rely on names that
+mitmproxy does not promise to keep; `missing_seams` checks them at start-up. How it works:
 
 * `PoolHttpLayer` replaces the `HttpLayer` behind client TLS on pooled hosts, and makes a `PoolHttpStream` per request.
 * Where a refusal was read whole, or a connection failed before a byte of an answer, the stream starts a hook of our
   own. The addon decides asynchronously and leaves its decision in the flow's exchange.
 * To send again, the stream waits for response headers once more, gets a connection and sends everything anew. What
   comes then streams as any first answer does.
-* HTTP/2 maps a client's stream id to an upstream's once and for all, so every further attempt over HTTP/2 runs under
-  a fresh, even id (clients use odd ones); ids are translated where events come in and commands go out.
+* HTTP/2 maps a client's stream id to an upstream's once and for all, so every further attempt runs under a fresh, even
+  id (clients use odd ones); ids are translated where events come in and commands go out. So late news of a former
+  attempt are told from those of the present one, over HTTP/1 as well.
+* As long as the client has seen nothing, whatever ends an attempt ends in an answer of the provider's kind, never in
+  one of mitmproxy's pages. How long an attempt may take is in `limits`, what its failure means in `failures`.
 """
 
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
+from time import monotonic
 from types import MappingProxyType
 from typing import Any, cast
 
 from mitmproxy import http
 from mitmproxy.connection import Connection, Server
+from mitmproxy.net.http.validate import validate_headers
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import (
@@ -47,9 +52,12 @@ from mitmproxy.proxy.layers.http._events import (
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
 
-from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.core.outcome import Outcome
 from seatpool.providers.registry import provider_of
+from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
+from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
 
 logger = logging.getLogger(__name__)
 
@@ -67,17 +75,14 @@ class PoolRecoverHook(commands.StartHook):
     flow: http.HTTPFlow
 
 
-class FreshHttpConnection(GetHttpConnection):
-    """Like its parent, but never an HTTP/1 connection that carried a request before."""
-
-
-class PoolHttpLayer(HttpLayer):
+class PoolHttpLayer(Connecting):
     """mitmproxy's HTTP layer with streams that can replay."""
 
     def __init__(self, context: Context, mode: HTTPMode, exchanges: Exchanges) -> None:
         super().__init__(context, mode)
         self.exchanges = exchanges
         self.carried: set[Connection] = set()
+        self.clock = Clock(exchanges.limits, self._is_lost)
         self._fresh_id = 0
 
     def fresh_id(self) -> int:
@@ -90,11 +95,9 @@ class PoolHttpLayer(HttpLayer):
         self.streams[stream_id] = PoolHttpStream(self.context.fork(), stream_id, self)
         yield from self.event_to_child(self.streams[stream_id], events.Start())
 
-    def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        """Get a connection; a fresh one where that was asked for."""
-        if isinstance(event, FreshHttpConnection):
-            reuse = False
-        yield from super().get_connection(event, reuse=reuse)
+    def _is_lost(self, stream_id: int) -> bool:
+        stream = self.streams.get(stream_id)
+        return isinstance(stream, PoolHttpStream) and stream.is_lost
 
 
 class PoolHttpStream(HttpStream):
@@ -108,11 +111,15 @@ class PoolHttpStream(HttpStream):
         self._reused = False
         self._replaying = False
         self._fresh_connection = False
+        self._asked: GetHttpConnection | None = None
+        self._gave_up = False
 
     # -- the boundary: ids and credentials are translated here
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
+        if type(event) is Overdue:
+            return self._overdue()
         if isinstance(event, RequestProtocolError) and self._exchange is not None:
             self._exchange.gone = True
             self._exchange.left()
@@ -130,6 +137,8 @@ class PoolHttpStream(HttpStream):
                 return cast("layer.CommandGenerator[None]", super()._handle_event(event))
             if isinstance(event, ResponseHeaders) and self._exchange is not None:
                 self._exchange.receive(event.response)
+                if event.response.status_code < FIRST_REFUSAL:
+                    self._layer.clock.forget(self.stream_id)
         return self._translated(super()._handle_event(event))
 
     def _pass_on(self, data: bytes) -> layer.CommandGenerator[None]:
@@ -143,8 +152,10 @@ class PoolHttpStream(HttpStream):
                 command = generator.send(reply)
             except StopIteration:
                 return
-            if isinstance(command, DropStream) and self._upstream_id != self.stream_id:
-                yield DropStream(self._upstream_id)
+            if type(command) is DropStream and command.stream_id == self.stream_id:
+                self._layer.clock.forget(self.stream_id)
+                if self._upstream_id != self.stream_id:
+                    yield DropStream(self._upstream_id)
             reply = yield self._translate(command)
 
     def _translate(self, command: commands.Command) -> commands.Command:
@@ -163,9 +174,23 @@ class PoolHttpStream(HttpStream):
             provider = provider_of(self.flow.request.pretty_host)
             if provider is not None:
                 self._exchange = self._layer.exchanges.begin(self.flow, provider)
-        elif self._fresh_connection and type(command) is GetHttpConnection:
-            return FreshHttpConnection(command.address, command.tls, command.via, command.transport_protocol)
+        elif type(command) is GetHttpConnection:
+            if self._fresh_connection:
+                command = FreshHttpConnection(command.address, command.tls, command.via, command.transport_protocol)
+                command.former = self.context.server
+            self._asked = command
         return command
+
+    def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """An open WebSocket's bytes, under the id of the attempt that opened it."""
+        relayed = super().passthrough(event)
+        return relayed if self._upstream_id == self.stream_id else self._renumbered(relayed)
+
+    def _renumbered(self, relayed: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+        for command in relayed:
+            if isinstance(command, SendHttp) and command.connection is self.context.server:
+                command.event.stream_id = self._upstream_id
+            yield command
 
     def _wire(self, request: http.Request, connection: Connection) -> http.Request:
         if self._exchange is None:
@@ -188,16 +213,25 @@ class PoolHttpStream(HttpStream):
     # -- sending again
 
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
-        """Get a connection, and an id of its own for a further attempt over HTTP/2."""
+        """Get a connection, and an id of its own for a further attempt."""
+        self._gave_up = False
+        clock, exchange = self._layer.clock, self._exchange
+        # What goes on as the editor sent it takes the time that it takes.
+        limited = exchange is not None and exchange.assignment is not None
+        if limited and (timer := clock.watch(self.stream_id, clock.limits.connect_s)) is not None:
+            yield from self._start(timer)
         ok = yield from super().make_server_connection()
         if not ok:
             return False
+        limit_s = clock.limits.connect_s if self._is_handshake else clock.limits.header_s
+        if limited and (timer := clock.watch(self.stream_id, limit_s)) is not None:
+            yield from self._start(timer)
         connection = self.context.server
         self._reused = connection in self._layer.carried
         self._layer.carried.add(connection)
         if self._upstream_id != self.stream_id:
             yield DropStream(self._upstream_id)
-        self._upstream_id = self._layer.fresh_id() if self._replaying and self._on_http2 else self.stream_id
+        self._upstream_id = self._layer.fresh_id() if self._replaying else self.stream_id
         self._layer.streams[self._upstream_id] = self
         return True
 
@@ -228,6 +262,7 @@ class PoolHttpStream(HttpStream):
         exchange = self._exchange
         if exchange is None or exchange.assignment is None:
             return False
+        self._layer.clock.forget(self.stream_id)
         exchange.failure, exchange.again, exchange.answer = failure, None, None
         yield PoolRecoverHook(self.flow)
         if (yield from self.check_killed(True)):
@@ -269,46 +304,113 @@ class PoolHttpStream(HttpStream):
             self._exchange.hide_body(self.flow)
         yield from super().send_response(already_streamed)
 
+    def check_invalid(self, request: bool) -> layer.CommandGenerator[bool]:
+        """A head that nobody should trust is no answer."""
+        response = self.flow.response
+        if request or self._exchange is None or response is None or not self.context.options.validate_inbound_headers:
+            return (yield from super().check_invalid(request))
+        try:
+            validate_headers(response)
+        except ValueError:
+            self.flow.response = None
+            yield SendHttp(RequestProtocolError(self.stream_id, MALFORMED, ErrorCode.CANCEL), self.context.server)
+            malformed = ResponseProtocolError(self.stream_id, MALFORMED, ErrorCode.GENERIC_SERVER_ERROR)
+            yield from self.handle_protocol_error(malformed)
+            return True
+        return False
+
     def handle_protocol_error(
         self, event: RequestProtocolError | ResponseProtocolError
     ) -> layer.CommandGenerator[None]:
-        """Recover from an upstream that failed before a byte of its answer."""
-        unanswered = (
-            isinstance(event, ResponseProtocolError)
-            and self.client_state == self.state_done
-            and self.server_state == self.state_wait_for_response_headers
+        """Recover from an upstream that failed before the client saw anything, else say so in the provider's words."""
+        exchange = self._exchange
+        waiting = self.server_state == self.state_wait_for_response_headers
+        unseen = self.client_state == self.state_done and (
+            waiting or self.server_state == self.state_consume_response_body
         )
-        if unanswered and self._exchange is not None:
-            failure = failure_of(cast("ResponseProtocolError", event), reused=self._reused)
-            if (yield from self._recover(failure)):
+        if exchange is None or not unseen or not isinstance(event, ResponseProtocolError):
+            yield from super().handle_protocol_error(event)
+            return
+        response = self.flow.response
+        failure = self._failure(event) if waiting else None
+        refusal = response if response is not None and response.status_code >= FIRST_REFUSAL else None
+        yield from self._hear_no_more()
+        if refusal is not None:
+            exchange.mend(refusal, bytes(self.response_body_buf))
+        if (waiting or refusal is not None) and (yield from self._recover(failure)):
+            return
+        exchange.broke_off = not waiting and refusal is None
+        reason = failure.code if failure is not None else "broke-off"
+        self.flow.response = exchange.answer or refusal or exchange.apology(502, reason)
+        yield from super().send_response()
+
+    def _hear_no_more(self) -> layer.CommandGenerator[None]:
+        """The attempt is over, whatever still comes of it."""
+        if self._upstream_id != self.stream_id:
+            yield DropStream(self._upstream_id)
+        self._upstream_id = self._layer.fresh_id()
+
+    def _failure(self, event: ResponseProtocolError) -> Outcome:
+        exchange = self._exchange
+        assert exchange is not None
+        sent = Sent(
+            reused=self._reused,
+            waited_s=monotonic() - exchange.sent_at,
+            handshake=self._is_handshake,
+            timed_out=self._gave_up,
+            number=self._layer.number_of(self.context.server, self._upstream_id),
+        )
+        return failure_of(event, sent)
+
+    # -- time
+
+    @property
+    def _is_handshake(self) -> bool:
+        exchange = self._exchange
+        return exchange is not None and exchange.route is not None and exchange.route.websocket
+
+    def _start(self, timer: commands.RequestWakeup) -> layer.CommandGenerator[None]:
+        yield timer
+        self._layer.command_sources[timer] = cast("layer.Layer", self._layer.clock)
+
+    def _overdue(self) -> layer.CommandGenerator[None]:
+        """Outside of `_handle_event`: most of what takes long has paused this stream."""
+        opening = self._layer.opening(self._asked)
+        if opening is not None:
+            if opening.timestamp_start is None:
+                # It has its turn when one of the client's other connections to this address is over.
+                self._layer.clock.watch(self.stream_id, self._layer.clock.limits.connect_s)
                 return
-            if self._exchange.answer is not None:
-                self.flow.response = self._exchange.answer
-                yield from super().send_response()
-                return
-        yield from super().handle_protocol_error(event)
+            self._gave_up = True
+            yield commands.CloseConnection(opening)
+        elif self.is_lost or self._is_limited():
+            message = LOST if self.is_lost else TIMED_OUT
+            if not self._layer.unqueue(self.context.server, self._upstream_id):
+                yield SendHttp(RequestProtocolError(self._upstream_id, message, ErrorCode.CANCEL), self.context.server)
+            over = ResponseProtocolError(self._upstream_id, message, ErrorCode.GENERIC_SERVER_ERROR)
+            yield from super().handle_event(over)
+
+    @property
+    def _is_sent(self) -> bool:
+        return self._paused is None and self.client_state == self.state_done
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether its answer is waited for on a connection that is no more, and nobody has said so."""
+        waiting = self.server_state == self.state_wait_for_response_headers
+        return self._is_sent and waiting and not self.context.server.connected
+
+    def _is_limited(self) -> bool:
+        if not self._is_sent:
+            return False
+        if self.server_state == self.state_wait_for_response_headers:
+            return self._is_handshake or asks_for_stream(self.flow.request)
+        return bool(self.server_state == self.state_consume_response_body)
 
 
 def _nothing() -> layer.CommandGenerator[None]:
     """Nothing follows."""
     yield from ()
-
-
-NEVER_BEGAN = ("REFUSED_STREAM", "HTTP_1_1_REQUIRED")
-"""HTTP/2 resets by which a server says that it has not touched the request (RFC 9113, 8.7)."""
-ANSWER_BEGAN = ("unexpected server response", "Cannot parse HTTP response", "HTTP/1 protocol error")
-"""How mitmproxy's HTTP/1 client begins its messages when some bytes of an answer had come."""
-
-
-def failure_of(event: ResponseProtocolError, *, reused: bool) -> Outcome:
-    """What the lack of an answer means: whether the request can have been served decides about sending it again."""
-    if event.code is ErrorCode.CONNECT_FAILED:
-        return Outcome(OutcomeKind.CONNECT_FAILED, "connect-failed")
-    if any(mark in event.message for mark in NEVER_BEGAN):
-        return Outcome(OutcomeKind.CONNECT_FAILED, "stream-refused")
-    if reused and not event.message.startswith(ANSWER_BEGAN):
-        return Outcome(OutcomeKind.STALE_CONNECTION, "stale-connection")
-    return Outcome(OutcomeKind.UNANSWERED, "unanswered")
 
 
 def install(nextlayer: layer.NextLayer, builtin: Any, exchanges: Exchanges) -> None:
@@ -332,6 +434,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpLayer.__init__: ("self", "context", "mode"),
         HttpLayer.make_stream: ("self", "stream_id"),
         HttpLayer.get_connection: ("self", "event", "reuse"),
+        HttpLayer.register_connection: ("self", "command"),
         HttpLayer.event_to_child: ("self", "child", "event"),
         HttpStream.__init__: ("self", "context", "stream_id"),
         HttpStream.send_response: ("self", "already_streamed"),
@@ -339,7 +442,10 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.make_server_connection: ("self",),
         HttpStream.check_killed: ("self", "emit_error_hook"),
         HttpStream.check_body_size: ("self", "request"),
+        HttpStream.check_invalid: ("self", "request"),
+        HttpStream.passthrough: ("self", "event"),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
+        HttpStream.state_consume_response_body: ("self", "event"),
         HttpStream.state_stream_response_body: ("self", "event"),
         GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
         DropStream.__init__: ("self", "stream_id"),

@@ -1,0 +1,210 @@
+"""What follows from each fault, as it is. The first of a row's keys that fits a cell counts.
+
+A key names providers (`codex`, `copilot`) and wires (`http`, `http1`, `http2`, `handshake`, `turn`); `every` fits all.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from tests.faults.cells import Cell
+from tests.faults.faults import HTTP, Wire
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What came of a cell; `a` and `b` are its accounts, `a` is asked first."""
+
+    got: str
+    """What the client got."""
+    sent: str
+    """To whom the request was sent, in order: `a a b`."""
+    paid: str = ""
+    """What it cost an account."""
+
+
+def _verbatim(status: int, sent: str = "a", paid: str = "") -> Seen:
+    return Seen(f"{status} of a", sent, paid)
+
+
+def _frame(code: str, paid: str = "") -> Seen:
+    return Seen(f"error `{code}`", "a", paid)
+
+
+SERVED = Seen("answer of a", "a")
+SERVED_AGAIN = Seen("answer of a", "a a")
+NEXT = Seen("answer of b", "a b", "a rests")
+AFTER_A_SECOND = Seen("answer of b", "a a b")
+FAILED = Seen("502 of ours", "a")
+RECONNECT = _frame("websocket_connection_limit_reached", "a rests")
+
+TABLE: Mapping[str, Mapping[str, Seen]] = {
+    # Connecting
+    "nowhere": {"every": AFTER_A_SECOND},
+    "refused": {"every": AFTER_A_SECOND},
+    "silent": {"every": AFTER_A_SECOND},
+    "tls-mute": {"every": AFTER_A_SECOND},
+    "tls-reset": {"every": AFTER_A_SECOND},
+    "tls-plain": {"every": AFTER_A_SECOND},
+    "tls-stranger": {"every": AFTER_A_SECOND},
+    "refused-all": {"every": Seen("502 of ours", "a a b")},
+    # Before the answer's head
+    "closed": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "reset": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "hang": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "warm-closed": {"every": SERVED_AGAIN},
+    "warm-reset": {"every": SERVED_AGAIN},
+    "goaway": {"every": AFTER_A_SECOND},
+    "goaway-late": {"every": FAILED},
+    "refused-stream": {"every": AFTER_A_SECOND},
+    # In the answer's head
+    "half-head-closed": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "half-head-reset": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "half-head-hang": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "bad-head": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "junk": {"handshake": AFTER_A_SECOND, "http": FAILED},
+    "lengths": {"every": FAILED},
+    "bad-field": {"every": FAILED},
+    "long-field": {"http1": SERVED, "http2": FAILED},
+    # Limits
+    "spent": {
+        "codex turn": RECONNECT,
+        "copilot turn": _frame("user_global_rate_limited:pro", paid="a rests"),
+        "every": NEXT,
+    },
+    "spent-all": {
+        "codex turn": RECONNECT,
+        "copilot turn": _frame("user_global_rate_limited:pro", paid="a rests"),
+        "codex handshake": Seen("426 of ours", "a b", "a rests; b rests"),
+        "copilot handshake": Seen("429 of ours", "a b", "a rests; b rests"),
+        "http": _verbatim(429, sent="a b", paid="a rests; b rests"),
+    },
+    "spent-no-name": {"every": NEXT},
+    "short": {"codex turn": RECONNECT, "codex": NEXT},
+    "no-codex": {
+        "codex turn": _frame("websocket_connection_limit_reached", paid="a disabled"),
+        "codex": Seen("answer of b", "a b", "a disabled"),
+    },
+    "billing": {"every": NEXT},
+    "weekly": {"copilot turn": _frame("user_weekly_rate_limited:pro", paid="a rests"), "copilot": NEXT},
+    "model": {
+        "copilot turn": _frame("user_model_rate_limited"),
+        "copilot handshake": Seen("answer of b", "a b"),
+        "copilot http": Seen("answer of b", "a b", "a rests for gpt-x"),
+    },
+    "agents": {"copilot turn": _frame("agent_mode_limit_exceeded", paid="a rests"), "copilot": NEXT},
+    "integrator": {"copilot turn": _frame("integration_rate_limited"), "copilot": _verbatim(429)},
+    "model-busy": {"copilot turn": _frame("model_overloaded"), "copilot": _verbatim(429)},
+    "extension": {"every": _verbatim(429)},
+    "raw": {"every": _verbatim(429)},
+    "timed": {"every": NEXT},
+    "nameless": {"every": NEXT},
+    "address": {"every": Seen("429 of b", "a b")},
+    "malformed-429": {"every": NEXT},
+    "cut-429": {"every": NEXT},
+    "reset-429": {"every": NEXT},
+    "hang-429": {"every": NEXT},
+    # Other refusals
+    "stale": {"every": SERVED_AGAIN},
+    "unauthorized": {"every": Seen("answer of b", "a a b", "a rests")},
+    "unauthorized-all": {
+        "codex handshake": Seen("426 of ours", "a a b", "a rests"),
+        "copilot handshake": Seen("429 of ours", "a a b", "a rests"),
+        "http": _verbatim(401, sent="a a b", paid="a rests"),
+    },
+    "cut-401": {"every": Seen("answer of b", "a a b", "a rests")},
+    "selector": {"every": _verbatim(401, sent="a a")},
+    "item-id": {"every": _verbatim(401)},
+    "consent": {"every": _verbatim(401)},
+    "workspace": {"every": _verbatim(402, paid="a disabled")},
+    "payment": {"every": _verbatim(402)},
+    "month": {
+        "copilot turn": _frame("quota_exceeded", paid="a rests for chat"),
+        "copilot": Seen("answer of b", "a b", "a rests for chat"),
+    },
+    "budget": {
+        "copilot turn": _frame("overage_limit_reached", paid="a rests for chat"),
+        "copilot": Seen("answer of b", "a b", "a rests for chat"),
+    },
+    "licences": {"copilot turn": _frame("billing_not_configured", paid="a rests"), "copilot": NEXT},
+    "own-cap": {"copilot turn": _frame("session_quota_exceeded"), "copilot": _verbatim(402)},
+    "forbidden": {"every": _verbatim(403)},
+    "edge": {"every": _verbatim(403)},
+    "unlicensed": {"every": _verbatim(403, paid="a disabled")},
+    "feature": {"every": _verbatim(403, paid="a disabled")},
+    "policy": {"every": Seen("answer of b", "a b", "a rests for gpt-x")},
+    "content": {"every": _verbatim(403)},
+    "misdirected": {"codex": _verbatim(421), "copilot": SERVED_AGAIN},
+    "misdirected-on": {"codex": _verbatim(421), "copilot": _verbatim(421, sent="a a")},
+    "cipher": {"every": _verbatim(400)},
+    "no-model": {"every": Seen("answer of b", "a b", "a rests for gpt-x")},
+    "not-found": {"every": _verbatim(404)},
+    "too-large": {"every": _verbatim(413)},
+    "unprocessable": {"every": _verbatim(422)},
+    "upgrade": {"every": _verbatim(426)},
+    # The service
+    "500": {"every": _verbatim(500, sent="a a")},
+    "500-once": {"every": SERVED_AGAIN},
+    "502": {"every": _verbatim(502, sent="a a")},
+    "503": {
+        "codex turn": _frame("server_is_overloaded"),
+        "copilot turn": _frame("upstream_provider_rate_limit"),
+        "every": _verbatim(503),
+    },
+    "529": {"every": _verbatim(529, sent="a a")},
+    "200": {"every": _verbatim(200)},
+    "no-proof": {"every": Seen("a handshake that it refuses", "a")},
+    # In the answer
+    "first-event": {"turn": Seen("failure", "a"), "http": Seen("failure of a", "a")},
+    "first-spent": {"codex turn": RECONNECT, "codex http": Seen("failure of a", "a")},
+    "later-event": {"turn": Seen("beginning of a, failure", "a"), "http": Seen("failure of a", "a")},
+    "cut": {"turn": Seen("beginning of a, closed with 1000", "a"), "http": Seen("answer of a, cut", "a")},
+    "cut-reset": {"turn": Seen("beginning of a, closed with 1000", "a"), "http": Seen("answer of a, cut", "a")},
+    "truncated": {"every": Seen("answer of a, without its end", "a")},
+    "stall": {"turn": Seen("beginning of a, silence", "a"), "http": Seen("answer of a, then silence", "a")},
+    "leave": {"every": SERVED},
+    "drip": {"every": SERVED},
+    "slow": {"every": SERVED},
+    "malformed-sse": {"every": Seen("answer of a, without its end", "a")},
+    "malformed-json": {"every": SERVED},
+    "empty": {"every": SERVED},
+    "cut-json": {"every": FAILED},
+    "reset-json": {"every": FAILED},
+    "too-short": {"every": FAILED},
+    "too-long": {"http1": SERVED, "http2": FAILED},
+    # On an open WebSocket
+    "frame-401": {"every": _frame("token_expired")},
+    "frame-500": {"codex turn": _frame("server_error"), "copilot turn": _frame("internal_error")},
+    "frame-unknown": {"every": _frame("teapot")},
+    "later-spent": {
+        "codex turn": Seen("beginning of a, error `websocket_connection_limit_reached`", "a", "a rests"),
+        "copilot turn": Seen("beginning of a, error `user_global_rate_limited:pro`", "a", "a rests"),
+    },
+    "sixty": {"every": _frame("websocket_connection_limit_reached")},
+    "turn-closed": {"every": Seen("closed with 1000", "a")},
+    "turn-reset": {"every": Seen("closed with 1000", "a")},
+    "turn-hang": {"every": Seen("silence", "a")},
+    "close-1000": {"every": Seen("beginning of a, closed with 1000", "a")},
+    "close-1001": {"every": Seen("beginning of a, closed with 1001", "a")},
+    "close-1008": {"every": Seen("beginning of a, closed with 1008", "a")},
+    "close-1009": {"every": Seen("beginning of a, closed with 1009", "a")},
+    "close-1011": {"every": Seen("beginning of a, closed with 1011", "a")},
+    "close-1012": {"every": Seen("beginning of a, closed with 1012", "a")},
+    "close-1013": {"every": Seen("beginning of a, closed with 1013", "a")},
+    "close-4000": {"every": Seen("beginning of a, closed with 4000", "a")},
+    "first-1011": {"every": Seen("closed with 1011", "a")},
+    "garbled": {"every": Seen("beginning of a, closed with 1002", "a")},
+    "malformed-frame": {"every": Seen("a malformed message, answer of a", "a")},
+}
+
+_WIRES = {"http": HTTP, **{wire.name.lower(): (wire,) for wire in Wire}}
+
+
+def expected(cell: Cell) -> Seen:
+    """What the table says of a cell."""
+    return next(seen for key, seen in TABLE[cell.fault.name].items() if fits(key, cell))
+
+
+def fits(key: str, cell: Cell) -> bool:
+    """Whether a key is about a cell."""
+    words = [word for word in key.split() if word != "every"]
+    return all(cell.wire in _WIRES[word] if word in _WIRES else cell.provider == word for word in words)

@@ -1,0 +1,97 @@
+"""Which connection a request goes out on, HTTP/2 on the client's side."""
+
+import pytest
+from h2.events import RequestReceived, StreamEnded
+from h2.settings import SettingCodes
+from hyperframe.frame import GoAwayFrame
+from mitmproxy.proxy import events
+
+from tests.proxy.test_replay import Stage, assignment
+
+
+def say_goodbye(stage: Stage, last: int, code: int = 0) -> None:
+    """A GOAWAY from the upstream."""
+    frame = GoAwayFrame(0, last_stream_id=last, error_code=code).serialize()
+    stage.driver.feed(events.DataReceived(stage.context.server, frame))
+
+
+def test_a_server_that_takes_its_leave_finishes_what_it_has_taken() -> None:
+    stage = Stage()
+    stage.ask(1)
+    stage.ask(3)
+    stage.answer(1, 200, b"one ", end=False)
+    say_goodbye(stage, last=1)
+    assert stage.failures == ["stream-refused"], "the other one was not touched"
+    assert stage.driver.closed == []
+    stage.upstream.h2.send_data(1, b"two", end_stream=True)
+    stage.upstream.flush()
+    assert stage.client.bodies[1] == b"one two"
+    assert {e.stream_id for e in stage.client.of(StreamEnded)} == {1, 3}
+    assert stage.driver.closed == [stage.context.server], "nothing more is to come on it"
+
+
+def test_it_may_say_so_twice() -> None:
+    """First without a bound, then with one: so do those that shut down gracefully."""
+    stage = Stage()
+    stage.ask(1)
+    stage.ask(3)
+    say_goodbye(stage, last=2**31 - 1)
+    assert stage.failures == []
+    say_goodbye(stage, last=1)
+    assert stage.failures == ["stream-refused"]
+    stage.answer(1, 200, b"fine")
+    assert stage.client.bodies[1] == b"fine"
+
+
+def test_no_further_request_goes_out_on_it() -> None:
+    stage = Stage()
+    stage.ask(1)
+    say_goodbye(stage, last=1)
+    with pytest.raises(AssertionError, match="no new connection was expected"):
+        stage.ask(3)
+    assert len(stage.upstream.of(RequestReceived)) == 1
+
+
+def test_what_waited_for_a_place_on_it_was_not_touched() -> None:
+    stage = Stage()
+    stage.upstream.h2.update_settings({SettingCodes.MAX_CONCURRENT_STREAMS: 1})
+    stage.ask(1)
+    stage.upstream.flush()
+    stage.ask(3)
+    assert len(stage.upstream.of(RequestReceived)) == 1
+    say_goodbye(stage, last=1)
+    assert stage.failures == ["stream-refused"]
+    stage.answer(1, 200, b"fine")
+    assert stage.client.bodies[1] == b"fine"
+
+
+def test_with_an_error_everything_is_over() -> None:
+    stage = Stage()
+    stage.ask(1)
+    say_goodbye(stage, last=1, code=2)
+    assert stage.failures == ["unanswered"]
+    assert stage.driver.closed == [stage.context.server]
+
+
+def test_a_connection_that_could_not_be_opened_is_tried_again_by_the_next_request() -> None:
+    """mitmproxy would answer with the old error as long as the client stays connected."""
+    stage = Stage(connected=False)
+    stage.driver.openings = ["refused", None]
+    stage.ask(1)
+    assert stage.failures == ["connect-failed"]
+    assert stage.statuses == ["502"]
+    stage.ask(3)
+    assert stage.failures == ["connect-failed"]
+    assert stage.driver.openings == []
+
+
+def test_streams_that_failed_together_share_one_new_connection() -> None:
+    stage = Stage(decisions=[assignment(number) for number in range(2, 10)], connected=False)
+    stage.driver.unopened = []
+    for stream_id in range(1, 17, 2):
+        stage.ask(stream_id)
+    (opening,) = stage.driver.unopened
+    opening.connection.error = "refused"
+    stage.driver.feed(events.OpenConnectionCompleted(opening, "refused"))
+    assert stage.failures == ["connect-failed"] * 8
+    assert len(stage.driver.unopened) == 2
