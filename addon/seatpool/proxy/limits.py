@@ -6,9 +6,9 @@ attempts under way looks at all of them about once a second, and one without has
 
 import re
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
 from time import monotonic
 
+import msgspec
 from mitmproxy import http
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
@@ -41,8 +41,7 @@ class Limits(Struct, frozen=True):
 NO_LIMITS = Limits()
 
 
-@dataclass
-class Overdue(HttpEvent):
+class Overdue(HttpEvent, msgspec.Struct):
     """An attempt has reached its limit."""
 
 

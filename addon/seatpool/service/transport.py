@@ -58,9 +58,9 @@ class Transport:
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send one request and read its answer whole. Redirects are answers, not followed. Raises `SideCallFailed`."""
-        import httpcore
-
         pool = await self._open()
+        import httpcore  # loaded by now, beside the loop: it takes long enough to be felt
+
         host = urlsplit(request.url).hostname
         failures = (
             httpcore.NetworkError,

@@ -28,7 +28,7 @@ from seatpool.store.errors import StoreUnavailable
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another process's transaction before it gives up."""
 
-CACHE_KIB = 256
+CACHE_KIB = 512
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
 _OWNER_ALONE = 0o700
