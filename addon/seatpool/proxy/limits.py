@@ -6,9 +6,9 @@ attempts under way looks at all of them about once a second, and one without has
 
 import re
 from collections.abc import Callable, Generator
+from dataclasses import dataclass
 from time import monotonic
 
-import msgspec
 from mitmproxy import http
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
@@ -41,7 +41,8 @@ class Limits(Struct, frozen=True):
 NO_LIMITS = Limits()
 
 
-class Overdue(HttpEvent, msgspec.Struct):
+@dataclass
+class Overdue(HttpEvent):
     """An attempt has reached its limit."""
 
 
