@@ -2,7 +2,7 @@
 
 import pytest
 
-from seatpool.core.affinity import BONUS_TOKENS, FADES_S, TYPICAL_TOKENS, WARM_S, Conversations
+from seatpool.core.affinity import BONUS_TOKENS, FADES_S, NEW_TOKENS, TYPICAL_TOKENS, WARM_S, Conversations
 
 T = 1_000_000.0
 
@@ -19,6 +19,29 @@ def test_what_goes_on_weighs_on_its_account_until_it_has_been_quiet_for_five_min
     assert kept.load(1, T + WARM_S) == 500
     remember(kept, "b", 2, T + WARM_S, 700)
     assert (kept.load(1, T + WARM_S), kept.load(2, T + WARM_S)) == (0, 700)
+
+
+def test_what_was_sent_weighs_as_a_new_one_until_it_is_served_moves_on_or_is_given_up() -> None:
+    kept = Conversations()
+    kept.expect("a", 1, T)
+    kept.expect("b", 1, T)
+    assert kept.load(1, T) == 2 * NEW_TOKENS
+    assert kept.held("a", T) is None
+    assert remember(kept, "a", 1, T, 700), "it is one more, as if nobody had expected it"
+    kept.expect("b", 2, T)
+    assert (kept.load(1, T), kept.load(2, T)) == (700, NEW_TOKENS)
+    assert (kept.load(1, T + WARM_S), kept.load(2, T + WARM_S)) == (0, 0)
+
+
+def test_a_warm_one_brings_what_it_holds_and_is_counted_once_where_it_stays() -> None:
+    kept = Conversations()
+    remember(kept, "a", 1, T, 700)
+    kept.expect("a", 1, T)
+    assert kept.load(1, T) == 700
+    kept.expect("a", 2, T)
+    assert (kept.load(1, T), kept.load(2, T)) == (700, 700)
+    remember(kept, "a", 2, T, 800)
+    assert (kept.load(1, T), kept.load(2, T)) == (0, 800)
 
 
 def test_what_nobody_has_told_is_what_was_told_before_or_typical() -> None:

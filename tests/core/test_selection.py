@@ -261,6 +261,21 @@ def test_a_conversation_stays_while_that_is_cheaper(left: float, policy: Policy,
     assert chosen(talking(left, 0.9, policy=policy), TALK, now) == expected
 
 
+def test_who_begins_before_the_first_answer_is_not_sent_where_all_others_are() -> None:
+    """An account that has just come, or come back, is filled step by step."""
+    state = pool(*(account(id_) for id_ in (1, 2, 3)))
+    for id_, left in ((1, 0.9), (2, 0.6), (3, 0.6)):
+        state.observe(id_, [weekly(left)], NOW)
+    went = []
+    for number in range(30):
+        found = select(state, Demand(ProviderName.CODEX, (), f"talk-{number}"), NOW)
+        assert isinstance(found, Selection)
+        state.use(found.account.id, NOW, f"talk-{number}")
+        went.append(found.account.id)
+    assert went[0] == 1
+    assert 10 < went.count(1) < 24 and went.count(2) > 2 and went.count(3) > 2
+
+
 def test_few_tokens_are_read_again_where_the_owner_has_next_to_nothing_left() -> None:
     assert chosen(talking(0.01, 0.9, tokens=100), TALK, SOON) == 2
     assert chosen(talking(0.01, 0.9, tokens=100_000), TALK, SOON) == 1

@@ -49,7 +49,7 @@ class Pool:
         choice = select(self.state, Demand(self._provider, (), turn.conversation), moment, tried)
         if isinstance(choice, Exhausted):
             return None
-        self.state.use(choice.account.id, moment)
+        self.state.use(choice.account.id, moment, turn.conversation)
         self.state.acquire(choice.account.id, moment)
         self._trail.number += 1
         return choice.account.id

@@ -71,6 +71,8 @@ class Conversations:
         """Latest success last."""
         self._warm: OrderedDict[str, Held] = OrderedDict()
         """Those of them that are going on; what is heard late, of another process, ends after what came before it."""
+        self._expected: OrderedDict[str, Held] = OrderedDict()
+        """Those that were sent to an account and not served there yet."""
         self._load: Counter[int] = Counter()
 
     def held(self, conversation: str | None, now: float) -> Held | None:
@@ -100,6 +102,18 @@ class Conversations:
             self._end(self._held.popitem(last=False)[0])
         return more
 
+    def expect(self, conversation: str, account_id: int, now: float) -> None:
+        """A request goes to an account: until it is served there its conversation counts as one that begins there.
+
+        Else everybody who asks before the first answer would be sent to the same account.
+        """
+        warm = self._warm.get(conversation)
+        if warm is None or warm.account_id != account_id:
+            self._forget(self._expected, conversation)
+            tokens = warm.tokens if warm is not None else NEW_TOKENS
+            self._expected[conversation] = Held(account_id, now, now, tokens)
+            self._load[account_id] += tokens
+
     def weigh(self, conversation: str, account_id: int, sent: int, cached: int | None) -> int | None:
         """What the account's cache holds of it after an answer to `sent` tokens, of which `cached` were read from it.
 
@@ -114,15 +128,20 @@ class Conversations:
         return max(0 if missed else sent, held.told // 2)
 
     def load(self, account_id: int, now: float) -> int:
-        """Tokens of the conversations that are going on on an account."""
-        while self._warm:
-            conversation = next(iter(self._warm))
-            if self._warm[conversation].at + WARM_S > now:
-                break
-            self._end(conversation)
+        """Tokens of the conversations that are going on on an account, or about to."""
+        for going_on in (self._warm, self._expected):
+            while going_on:
+                conversation, held = next(iter(going_on.items()))
+                if held.at + WARM_S > now:
+                    break
+                self._forget(going_on, conversation)
         return self._load[account_id]
 
     def _end(self, conversation: str) -> None:
-        held = self._warm.pop(conversation, None)
+        self._forget(self._warm, conversation)
+        self._forget(self._expected, conversation)
+
+    def _forget(self, going_on: OrderedDict[str, Held], conversation: str) -> None:
+        held = going_on.pop(conversation, None)
         if held is not None:
             self._load[held.account_id] -= held.tokens

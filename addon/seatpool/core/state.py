@@ -207,9 +207,11 @@ class PoolState:
         if self.cooldowns.get(account_id, {}).pop(scope, None) is not None:
             self._replace(account_id, now)
 
-    def use(self, account_id: int, now: datetime) -> None:
+    def use(self, account_id: int, now: datetime, conversation: str | None = None) -> None:
         """Note that a request went to an account."""
         self._used[account_id] = now.timestamp()
+        if conversation is not None:
+            self.affinity.expect(conversation, account_id, now.timestamp())
         account = self.accounts.get(account_id)
         if account is not None:
             self._served[account_id] = self._served.get(account_id, 0.0) + 1.0 / account.weight

@@ -4,6 +4,7 @@ A hook's body is one `try`: whatever goes wrong inside is logged once and the fl
 """
 
 import asyncio
+import gc
 import logging
 from functools import partial
 from typing import Any
@@ -60,6 +61,7 @@ class Pool:
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
+        gc.freeze()  # as in this package's beginning
         options.add_options(loader)
 
     def configure(self, updated: set[str]) -> None:

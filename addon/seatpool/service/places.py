@@ -43,7 +43,7 @@ class Places:
             if trail.asked is not None:
                 choice = replace(choice, reason=FALLBACK)
             self._note(trail, choice, now)
-            state.use(choice.account.id, now)
+            state.use(choice.account.id, now, trail.demand.conversation)
             trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)
             trail.slot.take(state, choice.account.id, now)
         return choice
