@@ -3,7 +3,8 @@
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,8 +61,9 @@ class Desk(Scene):
         return [(e["host"], e["path"]) for e in entries if e["account"] in OWN and MOVING.fullmatch(e["path"])]
 
 
-@pytest.fixture(scope="session")
-def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+@contextmanager
+def furnished(folder: Path, options: Mapping[str, str], *arguments: str) -> Iterator[Desk]:
+    """A desk in a namespace of its own, with a proxy that has these options; a skipped test where none can be had."""
     reason = why_no_namespaces()
     if reason is not None:
         pytest.skip(f"real clients need a namespace of their own: {reason}")
@@ -69,18 +71,22 @@ def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         install()
     except NoClients as error:
         pytest.skip(f"no real clients: {error}")
-    folder = tmp_path_factory.mktemp("clients")
-    flows = folder / "flows"
     with pytest.MonkeyPatch.context() as patch, Lab(folder) as lab:
         patch.setenv("SEATPOOL_KEYRING", "off")
         fakes = lab.upstream({"accounts": ACCOUNTS})
-        arguments = ("-w", str(flows))
-        # Asked for its usage, an account that the fakes limit says that it has some left, and is then tried.
-        options = {**ALONE, "pool_usage_poll": "false"}
         with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, arguments=arguments, options=options) as proxy:
-            desk = Desk(lab, fakes, proxy, folder, flows)
-            yield desk
-        assert flows.stat().st_size > 0, "nothing was dumped, so nothing was looked at"
+            yield Desk(lab, fakes, proxy, folder, folder / "flows")
+
+
+@pytest.fixture(scope="session")
+def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    folder = tmp_path_factory.mktemp("clients")
+    # Asked for its usage, an account that the fakes limit says that it has some left, and is then tried.
+    options = {**ALONE, "pool_usage_poll": "false"}
+    with furnished(folder, options, "-w", str(folder / "flows")) as desk:
+        yield desk
+        desk.proxy.stop()
+        assert desk.flows.stat().st_size > 0, "nothing was dumped, so nothing was looked at"
         assert desk.leaks() == {}, "after the end, when everything is written"
 
 

@@ -10,34 +10,21 @@ from pathlib import Path
 import pytest
 
 from tests.clients import codex, language_server
-from tests.clients.conftest import Desk
+from tests.clients.conftest import Desk, furnished
 from tests.clients.language_server import LanguageServer
-from tests.clients.npm import NoClients, install
-from tests.e2e.conftest import ACCOUNTS, EDITOR
-from tests.harness import Lab, Mitmdump
-from tests.harness.namespace import why_no_namespaces
+from tests.e2e.conftest import EDITOR
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
 
 
 @pytest.fixture
-def learning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
-    reason = why_no_namespaces()
-    if reason is not None:
-        pytest.skip(f"real clients need a namespace of their own: {reason}")
-    try:
-        install()
-    except NoClients as error:
-        pytest.skip(f"no real clients: {error}")
-    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
+def learning(tmp_path: Path) -> Iterator[Desk]:
     (tmp_path / "home" / "work").mkdir(parents=True)
-    with Lab(tmp_path) as lab:
-        fakes = lab.upstream({"accounts": ACCOUNTS})
-        with Mitmdump(tmp_path / "proxy", lab=lab, upstream_ca=fakes.ca) as proxy:
-            desk = Desk(lab, fakes, proxy, tmp_path, tmp_path / "no-flows")
-            yield desk
-            assert desk.leaks() == {}
-    assert not [line for line in proxy.log if "Traceback" in line]
+    with furnished(tmp_path, {}) as desk:
+        yield desk
+        assert desk.leaks() == {}
+        desk.proxy.stop()
+        assert not [line for line in desk.proxy.log if "Traceback" in line]
 
 
 @pytest.mark.parametrize("upgrade", [True, False], ids=["websocket", "https"])

@@ -12,11 +12,8 @@ import pytest
 
 from tests.clients import codex, test_copilot_cli
 from tests.clients.codex import AppServer
-from tests.clients.conftest import Desk
-from tests.clients.npm import NoClients, install
-from tests.e2e.conftest import ACCOUNTS, ALONE
-from tests.harness import Lab, Mitmdump
-from tests.harness.namespace import why_no_namespaces
+from tests.clients.conftest import Desk, furnished
+from tests.e2e.conftest import ALONE
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
 
@@ -47,30 +44,11 @@ UPGRADE_REFUSED = {"kind": "status", "status": 426, "on": ["handshake"]}
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    reason = why_no_namespaces()
-    if reason is not None:
-        pytest.skip(f"real clients need a namespace of their own: {reason}")
-    try:
-        install()
-    except NoClients as error:
-        pytest.skip(f"no real clients: {error}")
     folder = tmp_path_factory.mktemp("ruled")
     rules = folder / "rules.toml"
     rules.write_text(RULES)
-    with pytest.MonkeyPatch.context() as patch, Lab(folder) as lab:
-        patch.setenv("SEATPOOL_KEYRING", "off")
-        fakes = lab.upstream({"accounts": ACCOUNTS})
-        options = {**ALONE, "pool_rules": str(rules)}
-        with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, options=options) as proxy:
-            yield Desk(lab, fakes, proxy, folder, folder / "no-flows")
-
-
-@pytest.fixture
-def desk(office: Desk) -> Iterator[Desk]:
-    office.reset()
-    yield office
-    assert office.strays() == []
-    assert office.leaks() == {}
+    with furnished(folder, {**ALONE, "pool_rules": str(rules)}) as desk:
+        yield desk
 
 
 @pytest.fixture

@@ -11,11 +11,8 @@ import pytest
 
 from tests.clients import codex
 from tests.clients.codex import AppServer
-from tests.clients.conftest import Desk, Started
-from tests.clients.npm import NoClients, install
-from tests.e2e.conftest import ACCOUNTS, ALONE
-from tests.harness import Lab, Mitmdump
-from tests.harness.namespace import why_no_namespaces
+from tests.clients.conftest import Desk, Started, furnished
+from tests.e2e.conftest import ALONE
 
 pytestmark = pytest.mark.timeout(90, func_only=True)
 
@@ -25,30 +22,15 @@ OPTIONS = {"pool_model_fallback": "gpt-*-sol: gpt-substitute", "pool_fast_mode":
 
 @pytest.fixture(scope="module")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
-    reason = why_no_namespaces()
-    if reason is not None:
-        pytest.skip(f"real clients need a namespace of their own: {reason}")
-    try:
-        install()
-    except NoClients as error:
-        pytest.skip(f"no real clients: {error}")
-    folder = tmp_path_factory.mktemp("wishes")
-    with pytest.MonkeyPatch.context() as patch, Lab(folder) as lab:
-        patch.setenv("SEATPOOL_KEYRING", "off")
-        fakes = lab.upstream({"accounts": ACCOUNTS})
-        options = {**ALONE, **OPTIONS}
-        with Mitmdump(folder / "proxy", lab=lab, upstream_ca=fakes.ca, options=options) as proxy:
-            yield Desk(lab, fakes, proxy, folder, folder / "no-flows")
+    with furnished(tmp_path_factory.mktemp("wishes"), {**ALONE, **OPTIONS}) as desk:
+        yield desk
 
 
 @pytest.fixture
-def desk(office: Desk) -> Iterator[Desk]:
-    office.reset()
-    since = len(office.proxy.log)
-    yield office
-    assert office.strays() == []
-    assert office.leaks() == {}
-    assert not [line for line in office.proxy.log[since:] if "Traceback" in line]
+def desk(desk: Desk) -> Iterator[Desk]:
+    since = len(desk.proxy.log)
+    yield desk
+    assert not [line for line in desk.proxy.log[since:] if "Traceback" in line]
 
 
 def said(desk: Desk) -> list[tuple[str | None, list[tuple[Any, Any]]]]:
