@@ -17,11 +17,14 @@ from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.registry import match
-from seatpool.proxy import dispatch, listening, options, replay
-from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
+from seatpool.proxy import about, dispatch, listening, options, replay
+from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, reply_of
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
+from seatpool.proxy.loops import STATUS, Loops
+from seatpool.proxy.own_host import OwnHost
+from seatpool.proxy.seen import Seen
 from seatpool.proxy.tap import tap
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
@@ -33,13 +36,6 @@ from seatpool.store import Store, StoreError
 logger = logging.getLogger(__name__)
 
 EVENT_STREAM = "text/event-stream"
-UNSERVED = (
-    "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
-)
-REVOKED = (
-    "seatpool: {choice.account.issuer} has revoked or flagged the account {choice.account.name} ({choice.code}); it is "
-    "disabled until you say `seatpool account resume`, and this request was not sent to another one"
-)
 
 
 class Pool:
@@ -50,6 +46,10 @@ class Pool:
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
+        self.loops = Loops()
+        self.own_host = OwnHost()
+        self.seen = Seen()
+        self.addons = (self.loops, self.own_host, self.seen)  # mitmproxy asks these for their hooks after this one
         self._store: Store | None = None
         self._transport: Transport | None = None
         self._database: str | None = None
@@ -116,6 +116,7 @@ class Pool:
         """Close every door but loopback's; follow what other processes write."""
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
+        self.own_host.pages[about.PATH] = about.About(self.seen, self._store.url if self._store else None).page
         self.guard.book.start()
         if self.service is not None:
             self.service.start()
@@ -140,7 +141,10 @@ class Pool:
         """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
         if self._builtin is None:
             self._builtin = ctx.master.addons.get("nextlayer")
-        if not self.certificates.passes(nextlayer, ctx.master.addons.get("tlsconfig"), ctx.options):
+        if self.loops.stops(nextlayer) or self.own_host.serves(nextlayer):
+            return
+        tlsconfig = ctx.master.addons.get("tlsconfig")
+        if not self.certificates.passes(nextlayer, tlsconfig, ctx.options, self.own_host.takes):
             replay.install(nextlayer, self._builtin, self.exchanges)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
@@ -259,6 +263,10 @@ class Pool:
         exchange = self.exchanges.get(flow)
         if exchange is None:
             return
+        loop = self.loops.explains(flow.request.pretty_host) if flow.response is None else None
+        if loop is not None:
+            exchange.answer = exchange.apology(STATUS, loop)
+            return
         try:
             await self._recover(flow, exchange)
         except Exception:
@@ -355,7 +363,7 @@ class Pool:
 
     def client_connected(self, client: connection.Client) -> None:
         """Nobody from outside without a password."""
-        listening.turn_away(client, ctx.options)
+        listening.turn_away(client, ctx.options, ctx.master.addons.get("proxyserver").connections)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Whatever a connection left open ends with it."""

@@ -296,4 +296,5 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _fallback,
     _insecure,
     listening.open_door,
+    listening.circle,
 )
