@@ -20,9 +20,9 @@ from seatpool.providers.registry import match
 from seatpool.proxy import about, dispatch, listening, options, replay
 from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, reply_of
 from seatpool.proxy.certificates import Certificates
-from seatpool.proxy.exchange import Exchange, Exchanges
+from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
-from seatpool.proxy.loops import STATUS, Loops
+from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.tap import tap
@@ -42,11 +42,11 @@ class Pool:
     """What `addon/pool.py` gives to mitmproxy."""
 
     def __init__(self) -> None:
-        self.exchanges = Exchanges()
+        self.loops = Loops()
+        self.exchanges = Exchanges(explained=self.loops.explains)
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
-        self.loops = Loops()
         self.own_host = OwnHost()
         self.seen = Seen()
         self.addons = (self.loops, self.own_host, self.seen)  # mitmproxy asks these for their hooks after this one
@@ -265,7 +265,7 @@ class Pool:
             return
         loop = self.loops.explains(flow.request.pretty_host) if flow.response is None else None
         if loop is not None:
-            exchange.answer = exchange.apology(STATUS, loop)
+            exchange.answer = exchange.say(LOOP_DETECTED, loop)
             return
         try:
             await self._recover(flow, exchange)

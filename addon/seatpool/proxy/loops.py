@@ -19,12 +19,11 @@ from mitmproxy import connection, ctx, http, tls
 from mitmproxy.net.tls import starts_like_tls_record
 from mitmproxy.proxy import commands, events, layer, mode_specs, server_hooks
 
+from seatpool.proxy.exchange import LOOP_DETECTED
 from seatpool.proxy.listening import is_ours
 
 logger = logging.getLogger(__name__)
 
-STATUS = 508
-"""Loop Detected (RFC 5842, 7.2)."""
 BEFORE_A_BYTE = (mode_specs.ReverseMode, mode_specs.TransparentMode)
 """Modes that know where to go before the client has sent anything."""
 REMEMBERED_S = 5.0
@@ -158,7 +157,7 @@ class Loops:
             return
         self._tell(ours or connection.Server(address=asked), asked[0])
         words = f"seatpool: the way to {asked[0]}:{asked[1]} leads back into this proxy; the request was not sent on\n"
-        flow.response = http.Response.make(STATUS, words, {"content-type": "text/plain"})
+        flow.response = http.Response.make(LOOP_DETECTED, words, {"content-type": "text/plain"})
 
     def _opened_by_us(self, client: connection.Client) -> connection.Server | None:
         return self._opened.get(_ends(client.peername, client.sockname)) if self._opened else None
