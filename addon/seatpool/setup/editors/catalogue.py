@@ -217,6 +217,7 @@ TARGETS = (
         ),
         "no JetBrains IDE has been started here",
         trusts=(SYSTEM,),
+        takes_login=False,
         then=("quit the IDE first: it writes its settings at its end", "its own store of certificates is left alone"),
         check="Settings > HTTP Proxy > Check connection with https://api.github.com, then a chat and: seatpool why",
     ),

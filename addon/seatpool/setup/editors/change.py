@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from seatpool.setup.address import hidden
 from seatpool.setup.editors.content import Unreadable, decode
+from seatpool.setup.editors.forms import AnyForm, Value
 from seatpool.setup.editors.journal import Entry, Journal, digest
 from seatpool.setup.editors.model import Spot, State, Target, Wish
 
@@ -36,6 +37,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What the journal is to hold once this is written; when taking back, what it holds."""
     former: Entry | None = None
     """What it holds of the same file and target already."""
+    settings: tuple[Value, ...] = ()
+    """What is to stand there."""
     note: str = ""
     """What a person should know of it; one line."""
 
@@ -52,9 +55,31 @@ class Plan(msgspec.Struct, frozen=True):
         return hidden("".join(f"{line}\n" for line in lines))
 
 
-def plan(target: Target, spot: Spot, file: Path, wish: Wish, journal: Journal) -> Plan:
-    """What it takes to bring a file to the wish. Raises `Unchangeable`."""
-    before, found = _read(file), spot.finding(file, wish)
+def plan_all(asked: Iterable[tuple[Target, Spot, Path]], wish: Wish, journal: Journal) -> list[Plan]:
+    """What it takes to bring files to the wish, each once for each form of lines in it. Raises `Unchangeable`."""
+    plans: list[Plan] = []
+    seen: set[tuple[Path, AnyForm]] = set()
+    pending: dict[Path, bytes | None] = {}
+    for target, spot, file in asked:
+        if (file, spot.form) not in seen:
+            seen.add((file, spot.form))
+            plans.append(_plan(target, spot, file, pending.get(file) or _read(file), wish, journal))
+            pending[file] = plans[-1].after
+    return plans
+
+
+def undo_all(entries: Iterable[Entry]) -> list[Plan]:
+    """What it takes to take entries back, in this order. Raises `Unchangeable`."""
+    plans: list[Plan] = []
+    pending: dict[Path, bytes | None] = {}
+    for entry in entries:
+        plans.append(_undo(entry, pending[entry.file] if entry.file in pending else _read(entry.file)))
+        pending[entry.file] = plans[-1].after
+    return plans
+
+
+def _plan(target: Target, spot: Spot, file: Path, before: bytes | None, wish: Wish, journal: Journal) -> Plan:
+    found = spot.judged(file, before or b"", wish)
     if found.complaint:
         raise Unchangeable(f"{found.complaint}; nothing was changed")
     content = decode(before or b"")
@@ -64,10 +89,11 @@ def plan(target: Target, spot: Spot, file: Path, wish: Wish, journal: Journal) -
         for setting in spot.settings
         if spot.form.whole or not setting.holds(present.get(setting.key), wish)
     }
+    wanted = tuple(wish.of(setting.value) for setting in spot.settings)
     former = journal.find(target.name, file)
     entry = Entry(target.name, spot.title, str(file), before, "", spot.form, settings)
     if found.state is State.CONFIGURED:
-        return Plan(spot.title, file, before, before, entry, former)
+        return Plan(spot.title, file, before, before, entry, former, wanted)
     _check_writable(file)
     after = content.encode(spot.form.put(content.text, settings))
     if after == before:
@@ -75,7 +101,7 @@ def plan(target: Target, spot: Spot, file: Path, wish: Wish, journal: Journal) -
     if former is not None:
         entry = _on(former, entry)
     note = f"it names another proxy now, {found.proxy}" if found.state is State.ELSEWHERE else ""
-    return Plan(spot.title, file, before, after, replace(entry, written=digest(after)), former, note)
+    return Plan(spot.title, file, before, after, replace(entry, written=digest(after)), former, wanted, note)
 
 
 def _on(former: Entry, entry: Entry) -> Entry:
@@ -89,11 +115,9 @@ def _on(former: Entry, entry: Entry) -> Entry:
     return replace(entry, original=original, settings={**former.settings, **entry.settings}, folders=former.folders)
 
 
-def undo(entry: Entry) -> Plan:
-    """What it takes to take an entry back. Raises `Unchangeable`."""
-    before = _read(entry.file)
+def _undo(entry: Entry, before: bytes | None) -> Plan:
     if before is None or before == entry.original:
-        return Plan(entry.title, entry.file, before, before, entry, entry, "it is as it was before")
+        return Plan(entry.title, entry.file, before, before, entry, entry, note="it is as it was before")
     _check_writable(entry.file)
     if digest(before) == entry.written:
         return Plan(entry.title, entry.file, before, entry.original, entry, entry)
@@ -104,7 +128,7 @@ def undo(entry: Entry) -> Plan:
     if entry.original is None and not (after or b"").strip():
         after = None
     note = "it was changed since: only what seatpool has put there is taken out"
-    return Plan(entry.title, entry.file, before, after, entry, entry, note)
+    return Plan(entry.title, entry.file, before, after, entry, entry, note=note)
 
 
 def _without(entry: Entry, present: bytes) -> bytes:

@@ -155,11 +155,16 @@ class Spot(msgspec.Struct, frozen=True):
     def finding(self, file: Path, wish: Wish) -> "Finding":
         """What stands in a file."""
         try:
-            text = decode(file.read_bytes()).text if file.exists() else ""
-            present = self.form.read(text)
-        except (OSError, Unreadable) as error:
-            reason = error.strerror or "" if isinstance(error, OSError) else str(error)
-            return Finding(self, file, State.NOT_CONFIGURED, complaint=f"{file}: {reason}")
+            return self.judged(file, file.read_bytes() if file.exists() else b"", wish)
+        except OSError as error:
+            return Finding(self, file, State.NOT_CONFIGURED, complaint=f"{file}: {error.strerror or error}")
+
+    def judged(self, file: Path, raw: bytes, wish: Wish) -> "Finding":
+        """What these bytes would say."""
+        try:
+            present = self.form.read(decode(raw).text)
+        except Unreadable as error:
+            return Finding(self, file, State.NOT_CONFIGURED, complaint=f"{file}: {error}")
         named = {s.value: present.get(s.key) for s in self.settings if s.value in (PROXY, HOST, PORT)}
         proxy = named.get(PROXY) or ":".join(str(part) for part in named.values() if part)
         if any(setting.leads_elsewhere(present.get(setting.key), wish) for setting in self.settings):
@@ -199,6 +204,8 @@ class Target(msgspec.Struct, frozen=True):
     """What is left to a person: lines."""
     check: str = ""
     """How one sees that it works."""
+    takes_login: bool = True
+    """Whether the proxy's address may have a name and a password in it."""
 
     @property
     def mend(self) -> str:
@@ -214,6 +221,19 @@ class Target(msgspec.Struct, frozen=True):
         if self.signs and not any(sign.is_here(person) for sign in self.signs):
             return ()
         return tuple((spot, file) for spot in self.spots for file in spot.files(person))
+
+    def spot_of(self, file: Path) -> Spot:
+        """The one that a file is of which a person names: by the end of its path, else by the end of its name."""
+
+        def likeness(spot: Spot) -> tuple[int, bool]:
+            named = file.parts[::-1]
+            known = [Path(place.file).parts[::-1] for place in spot.places]
+            alike = max(
+                next((i for i, (a, b) in enumerate(zip(k, named, strict=False)) if a != b), len(k)) for k in known
+            )
+            return alike, any(Path(place.file).suffix == file.suffix for place in spot.places)
+
+        return max(self.spots, key=likeness)
 
     def state(self, person: Person, wish: Wish) -> State:
         """Of all of them together: the one that needs attention most."""
