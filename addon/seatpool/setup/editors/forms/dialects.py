@@ -51,24 +51,35 @@ def _assignments(line: str) -> Iterator[tuple[str, Value]]:
         yield name, value
 
 
-def _reader(pattern: str, name: Callable[[str], str] = str) -> Callable[[str], Iterator[tuple[str, Value]]]:
+Unquote = Callable[[str], str]
+
+
+def _reader(
+    pattern: str, unescape: Unquote, name: Callable[[str], str] = str
+) -> Callable[[str], Iterator[tuple[str, Value]]]:
     compiled = re.compile(pattern)
 
     def read(line: str) -> Iterator[tuple[str, Value]]:
         match = compiled.match(line)
         if match:
-            yield name(match["key"]), _unquoted(match["value"])
+            yield name(match["key"]), _unquoted(match["value"], unescape)
 
     return read
 
 
-def _unquoted(raw: str) -> Value:
+def _unquoted(raw: str, unescape: Unquote) -> Value:
     if raw in ("true", "v:true", "false", "v:false"):
         return raw.endswith("true")
-    if len(raw) < 2 or raw[0] != raw[-1] or raw[0] not in "'\"":
-        return raw
-    inner = raw[1:-1]
-    return inner.replace("''", "'") if "''" in inner else re.sub(r"\\([\\'\"$`])", r"\1", inner)
+    quoted = len(raw) > 1 and raw[0] == raw[-1] and raw[0] in "'\""
+    return unescape(raw[1:-1]) if quoted else raw
+
+
+def _halved(text: str) -> str:
+    return text.replace("''", "'")
+
+
+def _without_backslashes(text: str) -> str:
+    return re.sub(r"\\([\\'\"$`])", r"\1", text)
 
 
 def _lua(key: str, value: Value) -> str:
@@ -111,7 +122,7 @@ DIALECTS: dict[Name, Dialect] = {
     "fish": Dialect(
         comment="#",
         line=lambda key, value: f"set -gx {key} {_quoted(value, _backslashed("\\'"))}",
-        read=_reader(rf"^[ \t]*set(?:[ \t]+--?[a-zA-Z]+)+[ \t]+{_NAME}[ \t]{_VALUE}"),
+        read=_reader(rf"^[ \t]*set(?:[ \t]+--?[a-zA-Z]+)+[ \t]+{_NAME}[ \t]{_VALUE}", _without_backslashes),
         besides=(
             "set -gx https_proxy $HTTPS_PROXY",
             "set -q NO_PROXY; or set -gx NO_PROXY $no_proxy",
@@ -125,7 +136,7 @@ DIALECTS: dict[Name, Dialect] = {
     "powershell": Dialect(
         comment="#",
         line=lambda key, value: f"$env:{key} = {_quoted(value, _doubled)}",
-        read=_reader(rf"^[ \t]*\$[eE]nv:{_NAME}[ \t]*={_VALUE}"),
+        read=_reader(rf"^[ \t]*\$[eE]nv:{_NAME}[ \t]*={_VALUE}", _halved),
         besides=(
             f"$seatpool_hosts = @($env:NO_PROXY -split ',') + @({', '.join(f"'{host}'" for host in LOCAL)})",
             "$env:NO_PROXY = ($seatpool_hosts | Where-Object { $_ } | Select-Object -Unique) -join ','",
@@ -136,17 +147,19 @@ DIALECTS: dict[Name, Dialect] = {
     "environment.d": Dialect(
         comment="#",
         line=lambda key, value: f"{key}={_quoted(value, _backslashed('\\"$`'), '"')}",
-        read=_reader(rf"^{_NAME}={_VALUE}"),
+        read=_reader(rf"^{_NAME}={_VALUE}", _without_backslashes),
         besides=("https_proxy=${HTTPS_PROXY}", f"NO_PROXY=${{NO_PROXY:-{','.join(LOCAL)}}}", "no_proxy=${NO_PROXY}"),
     ),
     "lua": Dialect(
         comment="--",
         line=_lua,
-        read=_reader(rf"^[ \t]*(?P<key>vim\.(?:g|env)\.\w+)[ \t]*={_VALUE}", _without_dots),
+        read=_reader(rf"^[ \t]*(?P<key>vim\.(?:g|env)\.\w+)[ \t]*={_VALUE}", _without_backslashes, _without_dots),
     ),
     "vim": Dialect(
         comment='"',
         line=_vim,
-        read=_reader(rf"^[ \t]*let[ \t]+(?P<key>g:\w+|\$\w+)[ \t]*={_VALUE}", lambda name: name.removeprefix("$")),
+        read=_reader(
+            rf"^[ \t]*let[ \t]+(?P<key>g:\w+|\$\w+)[ \t]*={_VALUE}", _halved, lambda name: name.removeprefix("$")
+        ),
     ),
 }

@@ -9,7 +9,7 @@ New members go to the top: there no other line changes, so that a diff shows not
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
@@ -178,33 +178,30 @@ def _inserted(text: str, document: Document, new: Mapping[str, Value]) -> str:
     rest = _REST_OF_LINE.match(text, at)
     at = rest.end() if rest else at
     lines = f",{nl}".join(indent + each for each in written)
-    behind = "," if first is not None else "" if "\n" in text[at : _end_of_gap(text, at)] else nl
+    behind = "," if first is not None else "" if "\n" in text[at : _gap(text, at)] else nl
     return f"{text[:at]}{nl}{lines}{behind}{text[at:]}"
 
 
-def _end_of_gap(text: str, position: int) -> int:
-    return _gap(text, position)
-
-
 def _without(text: str, member: Member) -> str:
-    """Without it, its comma, and its line where nothing else is on it."""
+    """Without it, one of the commas beside it, and its line where nothing else is on that."""
     start, end = member.start, member.end
     comma = _gap(text, end)
     if text.startswith(",", comma):
-        end = comma + 1
+        text = text[:comma] + text[comma + 1 :]
     else:
-        start = next(_commas_before(text, member), start)
+        before = _comma_before(text, member)
+        if before is not None:
+            text, start, end = text[:before] + text[before + 1 :], start - 1, end - 1
     line, line_after = text.rfind("\n", 0, start) + 1, text.find("\n", end) + 1
     if line_after and not text[line:start].strip() and not text[end:line_after].strip():
         return text[:line] + text[line_after:]
-    if text.startswith(" ", end) and not text[end:].lstrip(" ").startswith(("/", "\r", "\n")):
-        end += 1
-    return text[:start] + text[end:]
+    if start == member.start:
+        return text[:start] + text[end:].removeprefix(" ")
+    return text[:start].removesuffix(" ") + text[end:]
 
 
-def _commas_before(text: str, member: Member) -> Iterator[int]:
+def _comma_before(text: str, member: Member) -> int | None:
     """Where the comma stands that parts it from the one in front."""
     members = parse(text).members
     place = next(index for index, each in enumerate(members) if each.start == member.start)
-    if place:
-        yield _gap(text, members[place - 1].end)
+    return _gap(text, members[place - 1].end) if place else None
