@@ -3,12 +3,13 @@
 import shlex
 from pathlib import Path
 
+from seatpool.setup.address import proxy_url
 from seatpool.setup.authority import TRUSTED, default_folder
 
 
 def hints(port: int, trusted: Path | None = None) -> str:
     """A few lines for a person who has just started the proxy on this loopback port; `trusted` has its roots."""
-    proxy = f"http://127.0.0.1:{port}"
+    proxy = proxy_url(port)
     ca = str(trusted or default_folder() / TRUSTED)
     quoted = f'"{ca}"' if " " in ca else ca
     return (
