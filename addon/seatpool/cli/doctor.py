@@ -276,14 +276,14 @@ def _carry_out(mend: Mend, *, quiet: bool) -> Mended:
         click.echo(f"$ {shlex.join(mend.argv)}")
         sys.stdout.flush()
     try:
-        # Ours talks to the person; a program that reads JSON is told nothing else.
-        code = subprocess.run(  # noqa: S603 # agreed to
-            argv, check=False, stdout=sys.stderr if quiet else None, env=_environment()
-        ).returncode
+        ran = subprocess.run(  # noqa: S603 # agreed to
+            argv, check=False, stdout=subprocess.PIPE if quiet else None, text=True, env=_environment()
+        )
     except OSError as error:
         click.echo(f"{program}: {error.strerror or error}", err=True)
-        code = 127
-    return Mended(mend.command, code)
+        return Mended(mend.command, 127)
+    click.echo(ran.stdout or "", err=True, nl=False)  # who reads JSON is told nothing else
+    return Mended(mend.command, ran.returncode)
 
 
 def _environment() -> dict[str, str]:

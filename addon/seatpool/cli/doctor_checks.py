@@ -17,6 +17,7 @@ from seatpool.setup.doctor.finding import theirs
 from seatpool.store import Store, StoreError
 from seatpool.store.health import Health, examine
 
+SIGN_IN = "seatpool login codex, or: seatpool login copilot"
 WITHIN_S = 10.0
 """To look a database through."""
 Look = Callable[[str, Situation], Iterable[Finding]]
@@ -120,9 +121,7 @@ def _accounts(database: str, situation: Situation) -> Iterator[Finding]:
         return  # `key` says it
     pooled = [row for row in rows if row.state != "editor"]
     if not pooled:
-        yield warning(
-            "no account is in the pool: everything goes with your editor's own login", theirs("seatpool login")
-        )
+        yield warning("no account is in the pool: everything goes with your editor's own login", theirs(SIGN_IN))
     for provider in ProviderName:
         yield from _of_provider(provider, [row for row in pooled if row.account.provider is provider], situation.now)
 
@@ -137,7 +136,7 @@ def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) 
     elif by_state["cooling"]:
         soonest = min((held.until, held.reason) for row in by_state["cooling"] for held in row.cooldowns)
         text = f"{provider}: every account rests, the first for {span(soonest[0] - now)} ({soonest[1]})"
-        yield warning(text, theirs("seatpool login"))
+        yield warning(text, theirs(SIGN_IN))
     elif by_state["paused"]:
         name = by_state["paused"][0].account.name
         yield warning(f"{provider}: every account is paused", theirs(f"seatpool account resume {shlex.quote(name)}"))

@@ -109,7 +109,7 @@ class OwnHost:
 
     def request(self, flow: http.HTTPFlow) -> None:
         """Somebody asks us."""
-        if flow.request.pretty_host != OWN_HOST or flow.response is not None:
+        if not _is_ours(flow) or flow.response is not None:
             return
         serve = self.pages.get(flow.request.path.partition("?")[0])
         try:
@@ -125,6 +125,12 @@ class OwnHost:
         """By whatever way it came: this host is nowhere else."""
         if data.server.address is not None and data.server.address[0] == OWN_HOST:
             data.server.error = f"{OWN_HOST} is seatpool itself, and this was not asked in a way that it can answer"
+
+
+def _is_ours(flow: http.HTTPFlow) -> bool:
+    """By the name that TLS was made for; in the clear by what is asked for."""
+    client = flow.client_conn
+    return client.sni == OWN_HOST if client.tls else flow.request.pretty_host == OWN_HOST
 
 
 def _upgraded(request: http.Request) -> http.Response:

@@ -11,6 +11,7 @@ import msgspec
 from mitmproxy import http, tls
 
 from seatpool.clock import utcnow
+from seatpool.providers.registry import OWN_HOST
 
 logger = logging.getLogger(__name__)
 
@@ -73,6 +74,8 @@ class Seen:
         if not any(each in words for each in DISTRUST):
             return
         host = data.context.client.sni or "somewhere"
+        if host == OWN_HOST:
+            return  # whoever asks for that tells what it thinks of it
         known = self.distrusted.get(host)
         if known is None and len(self.distrusted) >= AT_MOST:
             return
