@@ -298,6 +298,9 @@ class Provider(Protocol):
         `body` returns the decoded body, and is called only when the headers do not say enough.
         """
 
+    def patience(self, facts: RequestFacts) -> float:
+        """How many seconds the client of such a request leaves it without an answer, unseen; 0: never make it wait."""
+
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         """The headers by which the person's editor names itself, for use on this provider's side calls."""
 

@@ -5,7 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -16,7 +16,7 @@ from seatpool.core.catalogue import Draws
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.core.recovery import Action
+from seatpool.core.recovery import RULES, Action
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted, Selection, select
 from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
@@ -45,10 +45,6 @@ LOOK_EVERY_S = 10.0
 """How often is looked for credentials to renew, and for editors that have gone."""
 
 
-FULL_FOR_S = 5.0
-"""What an editor is told to wait when no place came free in time."""
-
-
 class PoolService:
     """One per process. Everything but the store's calls runs in the event loop."""
 
@@ -70,7 +66,9 @@ class PoolService:
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
         self._choices = Choices(self.knowledge.state, self.knowledge.note)
-        self._places = Places(self.knowledge.state, self._choices.note)
+        self._places = Places(
+            self.knowledge.state, self._choices, lambda facts: providers[facts.route.provider].patience(facts)
+        )
         self._records = Records(self.knowledge.record)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
@@ -153,7 +151,7 @@ class PoolService:
             self.ruling.put(trail, trail.rule)  # it may be one that the rule names
 
     async def assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
-        """Choose an account for the flow's next attempt and take a place there; wait for one where all are taken."""
+        """Choose an account for the flow's next attempt and take a place there; wait where all are taken, or limited."""
         try:
             return await self._assign(trail)
         except BaseException:
@@ -162,10 +160,9 @@ class PoolService:
 
     async def _assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         while True:
-            choice = self._places.choose(trail)
-            if isinstance(choice, Exhausted) and choice.full:
-                waited = await self._places.wait(trail, self.policy.slot_wait_s)
-                choice = waited or replace(choice, soonest=utcnow() + timedelta(seconds=FULL_FOR_S))
+            choice = self._places.arrive(trail)
+            if isinstance(choice, Exhausted):
+                choice = await self._places.wait(trail, choice, self.policy)
             if isinstance(choice, Exhausted):
                 self._choices.note(trail, choice, utcnow())
                 if self._wishes.substitute(self._provider(trail), trail, choice):
@@ -188,7 +185,7 @@ class PoolService:
 
     @property
     def waiting(self) -> int:
-        """How many requests wait for a place at an account."""
+        """How many requests wait for a place at an account, or for the end of a limit."""
         return len(self._places)
 
     def abandon(self, flow_id: str) -> None:
@@ -213,6 +210,7 @@ class PoolService:
         self._records.served(trail, answered)
         if answered.status == SWITCHING_PROTOCOLS:  # a handshake draws on nothing yet
             self._places.rest(trail)
+            self._places.answered(trail, account_id)
         else:
             self._succeeded(trail, account_id)
         self._learn_draws(trail, provider.draws(headers))
@@ -247,8 +245,8 @@ class PoolService:
         trail.repeats[key] += 1
         self._records.refused(trail, outcome.code, answered)
         await self._judge.apply(assignment.account, outcome, decision)
-        if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
-            trail.soonest = (decision.until, trail.number, outcome.code)
+        if decision.until is not None:
+            trail.refused(decision.until, outcome.code, utcnow())
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
@@ -308,13 +306,15 @@ class PoolService:
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
         self._records.turn_over(trail, frame.outcome.code, frame.tokens)
         await self._judge.apply(assignment.account, frame.outcome, decision)
-        if decision.action not in (Action.SWITCH, Action.WAIT):
+        if decision.action not in (Action.SWITCH, Action.WAIT, Action.HOLD):
             return None
         if decision.until is not None:
             self._refusals[assignment.account.id] = (decision.until, content)
         others = select(self.knowledge.state, trail.demand, utcnow(), {assignment.account.id})
-        goes_on = isinstance(others, Selection) or (
-            decision.action is Action.SWITCH and self._wishes.would_help(provider, trail)
+        goes_on = (
+            isinstance(others, Selection)
+            or self._places.would_wait(trail.facts, others, self.policy)
+            or (decision.action is Action.SWITCH and self._wishes.would_help(provider, trail))
         )
         reconnect = provider.reconnect_frame() if goes_on else None
         action = "reconnect" if reconnect is not None else "deliver"
@@ -401,13 +401,17 @@ class PoolService:
             case Action.REPAIR:
                 repaired = await self._credentials.without(provider, account, trail, outcome.without)
                 return self._begin(trail, account, repaired, "repaired") if repaired is not None else None
-            case Action.SWITCH | Action.WAIT:
+            case Action.HOLD if not self._places.must_wait(trail, self.policy):
+                return None
+            case Action.SWITCH | Action.WAIT | Action.HOLD:
                 credentials, reason = None, ""
         if credentials is not None:
             return self._begin(trail, account, credentials, reason)
         self._places.free(trail)
         if action is not Action.WAIT:
             trail.tried.add(account.id)
+            if RULES[outcome.kind].limit:
+                trail.limited.add(account.id)
         following = await self.assign(trail)
         return following if isinstance(following, Assignment) else None
 

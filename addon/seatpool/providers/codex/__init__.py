@@ -63,6 +63,9 @@ class Codex:
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         return continuity.facts(route, headers, body)
 
+    def patience(self, facts: RequestFacts) -> float:
+        return routes.patience(facts)
+
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return tuple((name, value) for name in CLIENT_HEADERS if (value := headers.get(name)))
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import Route
+from seatpool.providers.base import RequestFacts, Route
 
 BASE = "/backend-api/codex/"
 
@@ -38,3 +38,20 @@ ROUTES: Mapping[tuple[str, str, bool], Route] = MappingProxyType(
 def match(method: str, path: str, *, upgrade: bool) -> Route | None:
     """The route of a request; exact, so that no unusual spelling of a path ever moves."""
     return ROUTES.get((method, path.partition("?")[0], upgrade))
+
+
+PATIENCE_S: Mapping[str, float] = MappingProxyType(
+    {
+        "responses-ws": 10.0,  # fifteen with the handshake, and upstream's answer to that takes its time (codex.md 5)
+        "responses": 60.0,  # without an answer's head it waits for more than 418 s (codex-observed.md 4)
+        "compact": 60.0,  # four times its idle time of 300 s (codex.md 1)
+    }
+)
+"""Seconds that a request may be held, by route."""
+ELSE_S = 25.0
+"""Of the others nothing is known but that 30 s are no trouble (codex.md 6)."""
+
+
+def patience(facts: RequestFacts) -> float:
+    """Seconds that such a request may be held."""
+    return PATIENCE_S.get(facts.route.name, ELSE_S)

@@ -59,6 +59,9 @@ class Copilot:
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         return continuity.facts(route, path, headers, body)
 
+    def patience(self, facts: RequestFacts) -> float:
+        return routes.patience(facts)
+
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return renew.client_headers(headers)
 
