@@ -329,9 +329,9 @@ class Pool:
             return
         try:
             if message.from_client:
-                message.content = self.service.client_frame(exchange.trail, message.content)
+                message.content = self.service.sockets.client_frame(exchange.trail, message.content)
             else:
-                replacement = await self.service.server_frame(exchange.trail, message.content)
+                replacement = await self.service.sockets.server_frame(exchange.trail, message.content)
                 if replacement is not None:
                     message.content = replacement
         except Exception:

@@ -124,9 +124,7 @@ class Places:
         """Nobody waits any more (at shutdown)."""
         self._waiting.close()
 
-    def _longest_s(
-        self, facts: RequestFacts, found: Exhausted, policy: Policy, waited_s: float, age_s: float
-    ) -> float:
+    def _longest_s(self, facts: RequestFacts, found: Exhausted, policy: Policy, waited_s: float, age_s: float) -> float:
         """How long to wait for what was found; 0 or less: not at all."""
         if not found.limited or not self._state.usable[facts.route.provider]:
             return 0.0
