@@ -16,13 +16,14 @@ from mitmproxy.proxy import layer
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts, Route
-from seatpool.providers.registry import match
+from seatpool.providers.registry import match, provider_of
 from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.tap import tap
+from seatpool.proxy.wording import UNREACHABLE, UNREACHED, say
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
@@ -135,6 +136,12 @@ class Pool:
             await asyncio.to_thread(self._store.close)
 
     # -- a request
+
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """With `connection_strategy=eager` a host that cannot be reached is mitmproxy's to tell, in plain text."""
+        provider = provider_of(flow.request.pretty_host)
+        if provider is not None and flow.response is not None and flow.response.status_code == UNREACHABLE:
+            flow.response = say(provider, UNREACHABLE, UNREACHED)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
@@ -385,4 +392,4 @@ class Pool:
         if exchange.bound:
             self.guard.refuse(flow, exchange, 503, FAULT)
         elif ctx.options.pool_on_failure == "block":
-            flow.response = http.Response.make(503, b'{"error":{"message":"seatpool failed; see its log"}}')
+            flow.response = say(exchange.provider, 503, "something failed, see its log")

@@ -51,13 +51,16 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
+from mitmproxy.proxy.layers.http._http1 import Http1Server
 
 from seatpool.core.outcome import Outcome
+from seatpool.providers.base import Provider
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
+from seatpool.proxy.wording import WordedHttp1Server, in_place_of
 
 logger = logging.getLogger(__name__)
 
@@ -80,6 +83,8 @@ class PoolHttpLayer(Connecting):
 
     def __init__(self, context: Context, mode: HTTPMode, exchanges: Exchanges) -> None:
         super().__init__(context, mode)
+        if context.client.alpn not in (b"h2", b"h3"):
+            self.connections[context.client] = WordedHttp1Server(context.fork())
         self.exchanges = exchanges
         self.carried: set[Connection] = set()
         self.clock = Clock(exchanges.limits, self._is_lost)
@@ -113,6 +118,8 @@ class PoolHttpStream(HttpStream):
         self._fresh_connection = False
         self._asked: GetHttpConnection | None = None
         self._gave_up = False
+        self._answering = False
+        """The head of an answer is out."""
 
     # -- the boundary: ids and credentials are translated here
 
@@ -156,7 +163,12 @@ class PoolHttpStream(HttpStream):
                 self._layer.clock.forget(self.stream_id)
                 if self._upstream_id != self.stream_id:
                     yield DropStream(self._upstream_id)
-            reply = yield self._translate(command)
+            if type(command) is SendHttp and type(command.event) is ResponseProtocolError and not self._answering:
+                for part in in_place_of(command, self._provider, self.context):
+                    yield self._translate(part)
+                reply = None
+            else:
+                reply = yield self._translate(command)
 
     def _translate(self, command: commands.Command) -> commands.Command:
         if isinstance(command, SendHttp):
@@ -166,8 +178,10 @@ class PoolHttpStream(HttpStream):
                 command.event.request = self._wire(command.event.request, command.connection)
             elif isinstance(command.event, RequestData) and self._exchange is not None:
                 command.event.data = self._exchange.take_body(command.event.data)
-            elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
-                command.event.response = self._exchange.deliver(command.event.response)
+            elif isinstance(command.event, ResponseHeaders):
+                self._answering = True
+                if self._exchange is not None:
+                    command.event.response = self._exchange.deliver(command.event.response)
             elif isinstance(command.event, ResponseData) and self._exchange is not None:
                 command.event.data = self._exchange.hidden_body or command.event.data
         elif isinstance(command, HttpRequestHeadersHook):
@@ -205,6 +219,12 @@ class PoolHttpStream(HttpStream):
             logger.warning("%s", error)
             self._exchange.withheld = True
             return self._exchange.wire(request, upstream)
+
+    @property
+    def _provider(self) -> Provider | None:
+        """As far as is known, of a request without a host too."""
+        sni = self.context.client.sni or ""
+        return self._exchange.provider if self._exchange is not None else provider_of(sni)
 
     @property
     def _on_http2(self) -> bool:
@@ -444,6 +464,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.check_body_size: ("self", "request"),
         HttpStream.check_invalid: ("self", "request"),
         HttpStream.passthrough: ("self", "event"),
+        Http1Server.read_headers: ("self", "event"),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         HttpStream.state_consume_response_body: ("self", "event"),
         HttpStream.state_stream_response_body: ("self", "event"),

@@ -17,7 +17,16 @@ from seatpool.providers.base import Headers, HttpReply, RequestFacts
 from seatpool.providers.copilot.wire import REQUEST_ID
 
 _CODES: Mapping[int, str] = MappingProxyType(
-    {402: "quota_exceeded", 429: "rate_limited", 500: "internal_error", 502: "bad_gateway", 503: "service_unavailable"}
+    {
+        400: "bad_request",
+        402: "quota_exceeded",
+        404: "not_found",
+        413: "request_too_large",
+        429: "rate_limited",
+        500: "internal_error",
+        502: "bad_gateway",
+        503: "service_unavailable",
+    }
 )
 MONTHLY = frozenset(
     {
