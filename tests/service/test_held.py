@@ -227,7 +227,7 @@ async def test_a_limit_on_an_open_socket_is_a_reconnect_where_the_handshake_woul
     trail = service.open("flow-1", ws, Headers())
     assert isinstance(await service.assign(trail), Assignment)
     told = b'{"type":"error","status":429,"error":{"type":"usage_limit_reached","resets_in_seconds":%d}}'
-    short = await service.server_frame(trail, told % 1)
+    short = await service.sockets.server_frame(trail, told % 1)
     assert short is not None
     assert b"websocket_connection_limit_reached" in short
     again = service.open("flow-2", ws, Headers())

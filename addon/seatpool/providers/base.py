@@ -292,6 +292,9 @@ class Provider(Protocol):
         `host` is in lower case, `path` is the request target with its query. `upgrade` tells a WebSocket handshake.
         """
 
+    def is_known(self, path: str) -> bool:
+        """Whether a path that no route is for is known to stay with the editor's own login."""
+
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         """What selection needs; None when the request carries no credential that the pool could replace.
 

@@ -16,23 +16,26 @@ from mitmproxy.proxy import layer
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts, Route
-from seatpool.providers.registry import match, provider_of
+from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import dispatch, listening, options, replay
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.certificates import Certificates
+from seatpool.proxy.counting import Counting
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.tap import tap
-from seatpool.proxy.wording import UNREACHABLE, UNREACHED, say
+from seatpool.proxy.wording import UNREACHABLE, UNREACHED, no_such_surface, say
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Assignment, Halted
 from seatpool.service.transport import Transport
+from seatpool.setup.strangers import paths_file
 from seatpool.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN_PATH = "action=passed request=%r reason=unknown-path: seatpool does not know what it is for"
 EVENT_STREAM = "text/event-stream"
 UNSERVED = (
     "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
@@ -51,6 +54,7 @@ class Pool:
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
+        self.strays = Counting(paths_file, UNKNOWN_PATH)
         self._store: Store | None = None
         self._transport: Transport | None = None
         self._database: str | None = None
@@ -124,7 +128,8 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
-        await asyncio.to_thread(self.certificates.strangers.write)
+        for counting in (self.certificates.strangers, self.strays):
+            await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
             self._end(flow_id, CUT)
         service, self.service = self.service, None
@@ -160,6 +165,8 @@ class Pool:
             if route is not None:
                 self.guard.expect(exchange, route)
                 request.stream = False  # mitmproxy has looked at the announced size before this hook
+            elif (kind := stray(request.method, request.pretty_host, request.path)) is not None:
+                self.strays.note(kind)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """The request was read whole: put it on an account, where it may move."""
@@ -236,7 +243,10 @@ class Pool:
             self._told.add(provider)
             logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
         if ctx.options.pool_on_failure == "block":
-            flow.response = as_response(exchange.provider.unavailable(facts, 503, UNSERVED))
+            reply = exchange.provider.unavailable(facts, 503, UNSERVED)
+            if reason is not None:
+                reply = exchange.provider.exhausted(facts, None, reason, utcnow())
+            flow.response = as_response(reply)
 
     # -- an answer
 
@@ -307,6 +317,9 @@ class Pool:
         elif flow.response is None:
             code = exchange.failure.code if exchange.failure is not None else "unavailable"
             exchange.answer = exchange.apology(502, code)
+        else:
+            exchange.answer = no_such_surface(exchange.provider, facts, flow.response)
+            flow.response = exchange.answer or flow.response
 
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""

@@ -40,6 +40,7 @@ WORDS: Mapping[ErrorCode, str] = MappingProxyType(
     }
 )
 """Of every code for which mitmproxy has a page."""
+ABSENT = (404, 405, 501)
 MALFORMED = 400
 UNREACHABLE = 502
 UNREACHED = WORDS[ErrorCode.CONNECT_FAILED]
@@ -49,6 +50,18 @@ def say(provider: Provider, status: int, words: str) -> http.Response:
     """An answer of ours to a request of which nothing need be known."""
     facts = RequestFacts(Route(provider.name, "other", "api"), ())
     return as_response(provider.unavailable(facts, status, f"seatpool: {words}"))
+
+
+def no_such_surface(provider: Provider, facts: RequestFacts, response: http.Response) -> http.Response | None:
+    """What an editor gets where upstream has a page for the lack of a path that moves; None: it gets the answer itself.
+
+    Not every plan, tenant or host has every surface. That is no account's fault, and another one is not asked for it.
+    """
+    page = response.headers.get("content-type", "").startswith("text/html")
+    if response.status_code not in ABSENT or not page:
+        return None
+    words = f"seatpool: the account's upstream has no such surface ({facts.route.name})"
+    return as_response(provider.unavailable(facts, response.status_code, words))
 
 
 def in_place_of(command: SendHttp, provider: Provider | None, context: Context) -> list[SendHttp]:

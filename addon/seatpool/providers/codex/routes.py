@@ -5,6 +5,7 @@ the editor's picker follow the editor's own plan. `accounts/check` stays: swappe
 (codex-observed.md 1).
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
@@ -55,3 +56,17 @@ ELSE_S = 25.0
 def patience(facts: RequestFacts) -> float:
     """Seconds that such a request may be held."""
     return PATIENCE_S.get(facts.route.name, ELSE_S)
+
+
+_STAYING = re.compile(
+    r"/backend-api/(?:"
+    r"codex/(?:responses|models|realtime/calls|analytics-events/events|turn-costs)"
+    r"|(?:wham|ps|aip|connectors|public/plugins|files)(?:/.*)?"
+    r"|me|accounts(?:/.*)?)"
+)
+"""What is known to stay on the editor's own login (codex.md 1)."""
+
+
+def is_known(path: str) -> bool:
+    """Whether a path is one that is known to stay, rather than one that nobody has thought of."""
+    return _STAYING.fullmatch(path.partition("?")[0]) is not None

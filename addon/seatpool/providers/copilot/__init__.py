@@ -56,6 +56,9 @@ class Copilot:
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)
 
+    def is_known(self, path: str) -> bool:
+        return routes.is_known(path)
+
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         return continuity.facts(route, path, headers, body)
 

@@ -96,3 +96,15 @@ CLI, CLI_S = "copilot", 120.0
 def patience(facts: RequestFacts) -> float:
     """Seconds that such a request may be held."""
     return PATIENCE_S.get(facts.route.name, CLI_S if facts.client == CLI else CHAT_S)
+
+
+_STAYING = re.compile(
+    r"/(?:models(?:/.*)?|auto|agents(?:/.*)?|skills|search/[^/]+|mcp(?:/readonly)?/?|_ping|telemetry"
+    r"|responses|chat/completions|embeddings/.*)"
+)
+"""What is known to stay on the editor's own login, on either host (copilot.md 1.3, 1.4)."""
+
+
+def is_known(path: str) -> bool:
+    """Whether a path is one that is known to stay, rather than one that nobody has thought of."""
+    return _STAYING.fullmatch(path.partition("?")[0]) is not None
