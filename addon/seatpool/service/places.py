@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 FULL_FOR = timedelta(seconds=5)
 """What an editor is told to wait when no place came free in time."""
+GLANCE_S = 1.0
+"""For a place everybody waits so long: to be refused silences some clients for ten times as long (copilot.md 9)."""
 
 
 class Places:
@@ -128,11 +130,12 @@ class Places:
         """How long to wait for what was found; 0 or less: not at all."""
         if not found.limited or not self._state.usable[facts.route.provider]:
             return 0.0
+        patience_s = self._patience(facts) - age_s
         if found.full:
-            return policy.slot_wait_s - waited_s
+            return min(policy.slot_wait_s, max(patience_s, GLANCE_S)) - waited_s
         if found.soonest is None:
             return 0.0
-        longest_s = min(policy.max_wait_s - waited_s, self._patience(facts) - age_s)
+        longest_s = min(policy.max_wait_s - waited_s, patience_s)
         return longest_s if (found.soonest - utcnow()).total_seconds() <= longest_s else 0.0
 
     def _begins(self, trail: Trail, found: Exhausted, longest_s: float) -> None:
