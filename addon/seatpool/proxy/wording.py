@@ -43,7 +43,6 @@ WORDS: Mapping[ErrorCode, str] = MappingProxyType(
 ABSENT = (404, 405, 501)
 MALFORMED = 400
 UNREACHABLE = 502
-UNREACHED = WORDS[ErrorCode.CONNECT_FAILED]
 
 
 def say(provider: Provider, status: int, words: str) -> http.Response:
@@ -62,6 +61,13 @@ def no_such_surface(provider: Provider, facts: RequestFacts, response: http.Resp
         return None
     words = f"seatpool: the account's upstream has no such surface ({facts.route.name})"
     return as_response(provider.unavailable(facts, response.status_code, words))
+
+
+def word_refused_connect(flow: http.HTTPFlow) -> None:
+    """Where a CONNECT for a pooled host was refused because the host cannot be reached; not for want of a password."""
+    provider = provider_of(flow.request.pretty_host)
+    if provider is not None and flow.response is not None and flow.response.status_code == UNREACHABLE:
+        flow.response = say(provider, UNREACHABLE, WORDS[ErrorCode.CONNECT_FAILED])
 
 
 def in_place_of(command: SendHttp, provider: Provider | None, context: Context) -> list[SendHttp]:

@@ -1,7 +1,7 @@
 """What seatpool does not know, counted in files in this person's data directory.
 
-Hosts that look like a provider's; and on its hosts, kinds of requests, as `GET chatgpt.com/backend-api/new/*`. Proxies add what they have seen; `read` is for whoever tells the person. Two that add in the same instant may lose a
-count.
+Hosts that look like a provider's; and on its hosts, kinds of requests, as `GET chatgpt.com/backend-api/new/*`. Proxies
+add what they have seen; `read` is for whoever tells the person. Two that add in the same instant may lose a count.
 """
 
 import json
