@@ -174,6 +174,26 @@ def clock(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%-I:%M %p")
 
 
+MOMENT_S = 3
+
+
+@pytest.mark.parametrize("place", ["handshake", "frame"])
+def test_when_all_are_limited_for_a_moment_nothing_is_seen_of_it(desk: Desk, serve: Serve, place: str) -> None:
+    # Codex shows the second reconnect in a row, so that two sockets cannot both be limited unseen (codex.md 5).
+    pooled = ("alice",) if place == "frame" else ("alice", "bob")
+    desk.pool(*pooled)
+    for name in pooled:
+        limited = {**LIMITED, "on": [place], "resets_in_s": MOMENT_S, "first": 1}
+        desk.fakes.behave(name, limited)
+    began = time.time()
+    turn = serve().turn()
+    assert (turn.status, turn.errors) == ("completed", [])
+    assert turn.text in ("alice0 alice1 alice2 ", "bob0 bob1 bob2 ")
+    assert time.time() - began > MOMENT_S - 1
+    refused = [who for who, _, status in turns_asked(desk) if status == 429]
+    assert sorted(refused) == ([] if place == "frame" else ["alice", "bob"])
+
+
 # -- what its owner alone can read
 
 TOLD = Tokens(30_000, 25_000, 111)

@@ -17,23 +17,27 @@ from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
-from seatpool.providers.registry import match
+from seatpool.providers.registry import match, stray
 from seatpool.proxy import dispatch, listening, options, replay, seams
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
+from seatpool.proxy.counting import Counting
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.tap import tap
+from seatpool.proxy.wording import no_such_surface, say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Answered, Assignment, Halted, Trail
 from seatpool.service.transport import Transport
+from seatpool.setup.strangers import paths_file
 from seatpool.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN_PATH = "action=passed request=%r reason=unknown-path: seatpool does not know what it is for"
 EVENT_STREAM = "text/event-stream"
 UNSERVED = (
     "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
@@ -52,6 +56,7 @@ class Pool:
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
+        self.strays = Counting(paths_file, UNKNOWN_PATH)
         self._store: Store | None = None
         self._transport: Transport | None = None
         self._database: str | None = None
@@ -125,7 +130,8 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
-        await asyncio.to_thread(self.certificates.strangers.write)
+        for counting in (self.certificates.strangers, self.strays):
+            await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
             self._end(flow_id, CUT)
         service, self.service = self.service, None
@@ -137,6 +143,10 @@ class Pool:
             await asyncio.to_thread(self._store.close)
 
     # -- a request
+
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """With `connection_strategy=eager` a host that cannot be reached is mitmproxy's to tell, in plain text."""
+        word_refused_connect(flow)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
@@ -155,6 +165,8 @@ class Pool:
             if route is not None:
                 self.guard.expect(exchange, route)
                 request.stream = False  # mitmproxy has looked at the announced size before this hook
+            elif (kind := stray(request.method, request.pretty_host, request.path)) is not None:
+                self.strays.note(kind)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """The request was read whole: put it on an account, where it may move."""
@@ -231,7 +243,10 @@ class Pool:
             self._told.add(provider)
             logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
         if ctx.options.pool_on_failure == "block":
-            flow.response = as_response(exchange.provider.unavailable(facts, 503, UNSERVED))
+            reply = exchange.provider.unavailable(facts, 503, UNSERVED)
+            if reason is not None:
+                reply = exchange.provider.exhausted(facts, None, reason, utcnow())
+            flow.response = as_response(reply)
 
     # -- an answer
 
@@ -315,6 +330,9 @@ class Pool:
         elif flow.response is None:
             code = exchange.failure.code if exchange.failure is not None else "unavailable"
             exchange.answer = exchange.apology(502, code)
+        else:
+            exchange.answer = no_such_surface(exchange.provider, facts, flow.response)
+            flow.response = exchange.answer or flow.response
 
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""
@@ -344,9 +362,9 @@ class Pool:
             return
         try:
             if message.from_client:
-                message.content = self.service.client_frame(exchange.trail, message.content)
+                message.content = self.service.sockets.client_frame(exchange.trail, message.content)
             else:
-                replacement = await self.service.server_frame(exchange.trail, message.content)
+                replacement = await self.service.sockets.server_frame(exchange.trail, message.content)
                 if replacement is not None:
                     message.content = replacement
         except Exception:
@@ -402,4 +420,4 @@ class Pool:
         if exchange.bound:
             self.guard.refuse(flow, exchange, 503, FAULT)
         elif ctx.options.pool_on_failure == "block":
-            flow.response = http.Response.make(503, b'{"error":{"message":"seatpool failed; see its log"}}')
+            flow.response = say(exchange.provider, 503, "something failed, see its log")
