@@ -247,3 +247,35 @@ def test_a_thread_comes_back_to_the_account_that_thought_for_it(
         ("ok", "best" if transport == "https" else "socket"),
         ("ok", "bound" if transport == "https" else "socket"),
     ]
+
+
+# -- what breaks off amid an answer
+
+
+def test_an_answer_over_https_that_is_cut_is_asked_for_again_and_said_once(desk: Desk, serve: Serve) -> None:
+    """The cut reaches the client as it is: it asks again by itself, and keeps nothing of what it had read."""
+    desk.pool("alice", "bob")
+    desk.fakes.behave("*", UPGRADE_REFUSED)
+    desk.fakes.behave("alice", {"kind": "cut", "after": 2, "first": 1, "on": ["request"], "route": "responses"})
+    app = serve()
+    turn = app.turn()
+    (said,) = [item["text"] for item in turn.items if item["type"] == "agentMessage"]
+    assert (turn.status, said) == ("completed", "alice0 alice1 alice2 ")
+    assert turns_asked(desk) == [("alice", True, 426), ("alice", False, 200), ("alice", False, 200)]
+    assert app.turn("and again").status == "completed"
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_limit_inside_of_an_answer_over_https_leads_to_the_next_account(
+    desk: Desk, serve: Serve, after: int
+) -> None:
+    """As first event it is replayed, unseen; later the client asks again, and finds another account."""
+    desk.pool("alice", "bob")
+    desk.fakes.behave("*", UPGRADE_REFUSED)
+    failed = {"kind": "failed", "code": "usage_limit_reached", "after": after, "on": ["request"], "route": "responses"}
+    desk.fakes.behave("alice", failed)
+    turn = serve().turn()
+    (said,) = [item["text"] for item in turn.items if item["type"] == "agentMessage"]
+    assert (turn.status, said) == ("completed", "bob0 bob1 bob2 ")
+    assert turn.errors == [] or after
+    assert turns_asked(desk) == [("alice", True, 426), ("alice", False, 200), ("bob", False, 200)]

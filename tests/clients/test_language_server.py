@@ -110,3 +110,24 @@ def test_who_the_person_is_stays_the_editors_own_affair(desk: Desk, serve: Serve
     assert catalogues.pop("emma") > 0
     # And for what each of them can serve, in its own time.
     assert all(count == 1 for count in catalogues.values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_chat_that_is_cut_says_so_and_the_next_one_goes_well(desk: Desk, serve: Serve, model: str) -> None:
+    desk.pool("carol")
+    desk.fakes.behave("carol", {"kind": "cut", "after": 2, "first": 1, "route": MODELS[model]})
+    server = serve()
+    cut = server.chat("say hi", model)
+    assert (cut.text.strip(), cut.error is not None) == ("carol0 carol1", True)
+    again = server.chat("say it again", model)
+    assert (again.text.strip(), again.error) == ("carol0 carol1 carol2", None)
+    assert server.states == {"Normal"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_limit_as_the_first_event_of_a_chat_goes_unseen(desk: Desk, serve: Serve, model: str) -> None:
+    desk.pool("carol", "dave")
+    desk.fakes.behave("carol", {"kind": "failed", "code": "user_global_rate_limited", "route": MODELS[model]})
+    chat = serve().chat("say hi", model)
+    assert (chat.text.strip(), chat.error) == ("dave0 dave1 dave2", None)
+    assert [who for who, _, _ in served(desk, MODELS[model])] == ["carol", "dave"]
