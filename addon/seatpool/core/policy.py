@@ -41,6 +41,8 @@ class Policy(msgspec.Struct, frozen=True):
 
     slot_wait_s: float = 10.0
     """How long a request waits for a place at an account: an editor shows nothing wrong for that long (codex.md 6)."""
+    max_wait_s: float = 10.0
+    """How long a request waits for the end of a limit, within its client's patience; 0: not at all. As for a place."""
     slot_successes: int = 10
     """Requests served at a learnt limit before one more is tried."""
     rate_limit_cooldown_s: float = 60.0

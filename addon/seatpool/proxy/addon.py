@@ -15,26 +15,32 @@ from mitmproxy.proxy import layer
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import RequestFacts, Route
-from seatpool.providers.registry import match
-from seatpool.proxy import about, dispatch, listening, options, replay
+from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.openings import Opening
+from seatpool.providers.registry import match, stray
+from seatpool.proxy import about, dispatch, listening, options, replay, seams
 from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, reply_of
+from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
+from seatpool.proxy.counting import Counting
 from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.tap import tap
+from seatpool.proxy.wording import no_such_surface, say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
-from seatpool.service.trail import Assignment, Halted
+from seatpool.service.trail import Answered, Assignment, Halted, Trail
 from seatpool.service.transport import Transport
+from seatpool.setup.strangers import paths_file
 from seatpool.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
+UNKNOWN_PATH = "action=passed request=%r reason=unknown-path: seatpool does not know what it is for"
 EVENT_STREAM = "text/event-stream"
 
 
@@ -47,6 +53,7 @@ class Pool:
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
+        self.strays = Counting(paths_file, UNKNOWN_PATH)
         self.own_host = OwnHost()
         self.seen = Seen()
         self.addons = (self.loops, self.own_host, self.seen)  # mitmproxy asks these for their hooks after this one
@@ -68,7 +75,7 @@ class Pool:
         """Check the options; the first time, open the database and read the pool."""
         if self._database is None:
             self._database = options.database_of(ctx.options)
-            wrong = replay.missing_seams()
+            wrong = seams.missing_seams()
             if wrong:
                 raise exceptions.OptionsError(
                     f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
@@ -124,7 +131,8 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
-        await asyncio.to_thread(self.certificates.strangers.write)
+        for counting in (self.certificates.strangers, self.strays):
+            await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
             self._end(flow_id, CUT)
         service, self.service = self.service, None
@@ -136,6 +144,10 @@ class Pool:
             await asyncio.to_thread(self._store.close)
 
     # -- a request
+
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """With `connection_strategy=eager` a host that cannot be reached is mitmproxy's to tell, in plain text."""
+        word_refused_connect(flow)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
@@ -157,6 +169,8 @@ class Pool:
             if route is not None:
                 self.guard.expect(exchange, route)
                 request.stream = False  # mitmproxy has looked at the announced size before this hook
+            elif (kind := stray(request.method, request.pretty_host, request.path)) is not None:
+                self.strays.note(kind)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """The request was read whole: put it on an account, where it may move."""
@@ -233,7 +247,10 @@ class Pool:
             self._told.add(provider)
             logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
         if ctx.options.pool_on_failure == "block":
-            flow.response = as_response(exchange.provider.unavailable(facts, 503, UNSERVED))
+            reply = exchange.provider.unavailable(facts, 503, UNSERVED)
+            if reason is not None:
+                reply = exchange.provider.exhausted(facts, None, reason, utcnow())
+            flow.response = as_response(reply)
 
     # -- an answer
 
@@ -243,7 +260,7 @@ class Pool:
         response = flow.response
         if exchange is None or response is None:
             return
-        if response.status_code >= replay.FIRST_REFUSAL:
+        if response.status_code >= FIRST_REFUSAL:
             if exchange.assignment is not None:
                 response.stream = False
             return
@@ -251,10 +268,20 @@ class Pool:
             response.stream = True
         try:
             if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
-                exchange.tap = tap(response, kept=ctx.options.store_streamed_bodies)
-                self.service.served(
-                    exchange.trail, exchange.answered(response.status_code), exchange.answer_headers(response)
-                )
+                answered, headers = exchange.answered(response.status_code), exchange.answer_headers(response)
+                exchange.begun = partial(self._served, self.service, exchange.trail, answered, headers)
+                read = partial(self.service.read_event, exchange.trail)
+                exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies)
+                if exchange.tap is not None:
+                    exchange.opening = Opening(read)  # its beginning may still be a refusal
+                else:
+                    exchange.begins()
+        except Exception:
+            logger.exception("action=passthrough hook=responseheaders")
+
+    def _served(self, service: PoolService, trail: Trail, answered: Answered, headers: Headers) -> None:
+        try:
+            service.served(trail, answered, headers)
         except Exception:
             logger.exception("action=passthrough hook=responseheaders")
 
@@ -277,13 +304,16 @@ class Pool:
         trail, response = exchange.trail, flow.response
         if trail is None or self.service is None:
             return
-        if response is not None:
+        if exchange.failure is not None:
+            headers = exchange.answer_headers(response) if response is not None else None
+            answered = exchange.answered(response.status_code if response is not None else None)
+            exchange.forget_answer()
+            again = await self.service.recover(trail, exchange.failure, answered, headers)
+        elif response is not None:
             reply = reply_of(response, exchange.answer_headers(response), exchange.partial)
             outcome = exchange.provider.classify(trail.facts, reply, utcnow())
             exchange.refusals[trail.number] = response
             again = await self.service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)
-        elif exchange.failure is not None:
-            again = await self.service.recover(trail, exchange.failure, exchange.answered(None))
         else:
             again = None
         if self.exchanges.get(flow) is not exchange:
@@ -308,6 +338,9 @@ class Pool:
         elif flow.response is None:
             code = exchange.failure.code if exchange.failure is not None else "unavailable"
             exchange.answer = exchange.apology(502, code)
+        else:
+            exchange.answer = no_such_surface(exchange.provider, facts, flow.response)
+            flow.response = exchange.answer or flow.response
 
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""
@@ -337,9 +370,9 @@ class Pool:
             return
         try:
             if message.from_client:
-                message.content = self.service.client_frame(exchange.trail, message.content)
+                message.content = self.service.sockets.client_frame(exchange.trail, message.content)
             else:
-                replacement = await self.service.server_frame(exchange.trail, message.content)
+                replacement = await self.service.sockets.server_frame(exchange.trail, message.content)
                 if replacement is not None:
                     message.content = replacement
         except Exception:
@@ -378,6 +411,8 @@ class Pool:
         if exchange.trail is None or self.service is None:
             return
         try:
+            if outcome is OK:
+                exchange.begins()  # unless it has: an event stream without a body never does
             self.service.ended(exchange.trail, exchange.ending(outcome, response))
         except Exception:
             logger.exception("action=not-recorded flow=%s", flow_id)
@@ -393,4 +428,4 @@ class Pool:
         if exchange.bound:
             self.guard.refuse(flow, exchange, 503, FAULT)
         elif ctx.options.pool_on_failure == "block":
-            flow.response = http.Response.make(503, b'{"error":{"message":"seatpool failed; see its log"}}')
+            flow.response = say(exchange.provider, 503, "something failed, see its log")

@@ -60,6 +60,14 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds after which a streamed answer that has not begun is given up; 0: never.",
     ),
     Option(
+        "pool_hold_s",
+        str,
+        "2",
+        "Seconds for which the first events of a streamed answer are held back at most, until one means something: a "
+        "failure among them goes to another account; 0: never.",
+    ),
+    Option("pool_hold_bytes", int, 65536, "Bytes of them that are held back at most; 0: none."),
+    Option(
         "pool_replay_unanswered",
         bool,
         False,
@@ -86,6 +94,13 @@ OPTIONS: tuple[Option, ...] = (
         0,
         "How many requests of one account are under way at the same time at most; others wait up to ten seconds. 0: as "
         "many as upstream takes, which is learnt.",
+    ),
+    Option(
+        "pool_max_wait_s",
+        str,
+        "10",
+        "Seconds that a request waits at most where every account is limited and the first limit ends within them; "
+        "shorter where its client is less patient. 0: it is refused at once.",
     ),
     Option(
         "pool_affinity",
@@ -198,6 +213,7 @@ def policy_of(opts: options.Options) -> Policy:
         dormancy=Dormancy(opts.pool_dormant_windows),
         learn=learn,
         max_in_flight=opts.pool_max_in_flight,
+        max_wait_s=_number(opts.pool_max_wait_s) or 0.0,
         poll_usage=opts.pool_usage_poll,
         union_models=opts.pool_models == "union",
         fallback=fallback.read(opts.pool_model_fallback),
@@ -207,7 +223,13 @@ def policy_of(opts: options.Options) -> Policy:
 
 def limits_of(opts: options.Options) -> Limits:
     """How long an attempt may take."""
-    return Limits(_number(opts.pool_connect_timeout_s) or 0.0, _number(opts.pool_header_timeout_s) or 0.0)
+    hold_s = _number(opts.pool_hold_s) or 0.0
+    return Limits(
+        connect_s=_number(opts.pool_connect_timeout_s) or 0.0,
+        header_s=_number(opts.pool_header_timeout_s) or 0.0,
+        hold_s=hold_s,
+        hold_bytes=opts.pool_hold_bytes if hold_s else 0,
+    )
 
 
 def database_of(opts: options.Options) -> str:
@@ -263,6 +285,22 @@ def _timeouts(opts: options.Options) -> str | None:
     return None
 
 
+def _wait(opts: options.Options) -> str | None:
+    longest_s = _number(opts.pool_max_wait_s)
+    if longest_s is not None and 0 <= longest_s <= 600:
+        return None
+    return f"pool_max_wait_s={opts.pool_max_wait_s}: say seconds from 0 (not at all) to 600, such as 7.5"
+
+
+def _hold(opts: options.Options) -> str | None:
+    hold_s = _number(opts.pool_hold_s)
+    if hold_s is None or not 0 <= hold_s <= 30:
+        return f"pool_hold_s={opts.pool_hold_s}: say seconds from 0 (never) to 30, such as 2"
+    if not 0 <= opts.pool_hold_bytes <= 16 * 1024 * 1024:
+        return f"pool_hold_bytes={opts.pool_hold_bytes}: say bytes from 0 (none) to 16777216"
+    return None
+
+
 def _fallback(opts: options.Options) -> str | None:
     try:
         fallback.read(opts.pool_model_fallback)
@@ -293,6 +331,8 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _in_flight,
     _strength,
     _timeouts,
+    _wait,
+    _hold,
     _fallback,
     _insecure,
     listening.open_door,

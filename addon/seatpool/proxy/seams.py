@@ -1,27 +1,48 @@
-"""`python -m seatpool.proxy.seams`: which mitmproxy is here, and whether its inner parts are as they are relied on.
+"""The names of mitmproxy's layers that the replay layer relies on, and whether they are as it needs them.
 
-A program for `seatpool doctor`, which loads no mitmproxy itself.
+mitmproxy does not promise to keep them; so they are looked at before the first request.
 """
 
-import json
+from collections.abc import Callable, Mapping
+from inspect import signature
+from types import MappingProxyType
+from typing import Any
 
-from mitmproxy import version
-from mitmproxy.addonmanager import AddonManager
+from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpLayer, HttpStream, RegisterHttpConnection
+from mitmproxy.proxy.layers.http._http1 import Http1Server
 
-from seatpool.proxy import dispatch, replay
-
-
-def seams() -> dict[str, object]:
-    """As JSON has it. `missing` keeps a proxy from starting; what is named in `aside` leaves things to mitmproxy."""
-    code = getattr(AddonManager.trigger_event, "__code__", None)
-    known = code is not None and code.co_names == dispatch.KNOWN_NAMES
-    return {
-        "mitmproxy": version.VERSION,
-        "seams": len(replay.SEAMS) + 1,
-        "missing": replay.missing_seams(),
-        "aside": [] if known else ["the dispatch of hooks"],
+SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
+    {
+        HttpLayer.__init__: ("self", "context", "mode"),
+        HttpLayer.make_stream: ("self", "stream_id"),
+        HttpLayer.get_connection: ("self", "event", "reuse"),
+        HttpLayer.register_connection: ("self", "command"),
+        HttpLayer.event_to_child: ("self", "child", "event"),
+        HttpStream.__init__: ("self", "context", "stream_id"),
+        HttpStream.send_response: ("self", "already_streamed"),
+        HttpStream.handle_protocol_error: ("self", "event"),
+        HttpStream.make_server_connection: ("self",),
+        HttpStream.check_killed: ("self", "emit_error_hook"),
+        HttpStream.check_body_size: ("self", "request"),
+        HttpStream.check_invalid: ("self", "request"),
+        HttpStream.passthrough: ("self", "event"),
+        Http1Server.read_headers: ("self", "event"),
+        HttpStream.state_wait_for_response_headers: ("self", "event"),
+        HttpStream.state_consume_response_body: ("self", "event"),
+        HttpStream.state_stream_response_body: ("self", "event"),
+        GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
+        DropStream.__init__: ("self", "stream_id"),
+        RegisterHttpConnection.__init__: ("self", "connection", "err"),
     }
+)
+"""What `replay` and its neighbours rely on, with the parameters that they rely on."""
 
 
-if __name__ == "__main__":
-    print(json.dumps(seams()))  # noqa: T201 # a program for another program
+def missing_seams() -> list[str]:
+    """What is not as the layer needs it, in words; empty when all is well."""
+    wrong = []
+    for function, expected in SEAMS.items():
+        found = tuple(signature(function).parameters)
+        if found != expected:
+            wrong.append(f"{function.__qualname__}({', '.join(expected)}) is now ({', '.join(found)})")
+    return wrong

@@ -29,7 +29,8 @@ def write(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> Path:
     """
     file = folder / BUNDLE
     named = environ.get(_VARIABLE, "")
-    base = named if named and Path(named) != file and Path(named).is_file() else _base_of(file) or _system_file()
+    foreign = named and Path(named).parent != folder and Path(named).is_file()
+    base = named if foreign else _base_of(file) or _system_file()
     system = Path(base).read_bytes() if base else _from_library()
     content = f"{_BASE}{base or _ASKED}\n".encode() + _ending(trusted) + _ending(system)
     if not file.exists() or file.read_bytes() != content:
@@ -40,9 +41,12 @@ def write(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> Path:
 
 
 def refresh(folder: Path, trusted: bytes) -> None:
-    """Make it anew where there is one. Raises `OSError`."""
-    if (folder / BUNDLE).exists():
-        write(folder, trusted, {})
+    """Make it anew where there is one; what keeps from it today keeps nothing else, and the next start tries again."""
+    try:
+        if (folder / BUNDLE).exists():
+            write(folder, trusted, {})
+    except OSError:
+        pass
 
 
 def _base_of(file: Path) -> str | None:

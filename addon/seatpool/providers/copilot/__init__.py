@@ -30,6 +30,7 @@ from seatpool.providers.copilot import (
     auth,
     continuity,
     errors,
+    events,
     frames,
     login,
     primary,
@@ -56,8 +57,14 @@ class Copilot:
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)
 
+    def is_known(self, path: str) -> bool:
+        return routes.is_known(path)
+
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         return continuity.facts(route, path, headers, body)
+
+    def patience(self, facts: RequestFacts) -> float:
+        return routes.patience(facts)
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return renew.client_headers(headers)
@@ -100,6 +107,9 @@ class Copilot:
 
     def read_frame(self, facts: RequestFacts, content: bytes, now: datetime) -> Frame:
         return frames.read_frame(facts, content, now)
+
+    def read_event(self, facts: RequestFacts, data: bytes, now: datetime) -> Frame:
+        return events.read_event(facts, data, now)
 
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return content

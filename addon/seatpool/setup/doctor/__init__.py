@@ -25,5 +25,6 @@ CHECKS = (
     Check("environment", environment.environment),
     Check("clock", clock.clock),
     Check("unknown-hosts", hosts.unknown),
+    Check("unknown-paths", hosts.unknown_paths),
     Check("distrust", hosts.distrust),
 )

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 
 from seatpool.setup import strangers
 from seatpool.setup.doctor.finding import Finding, ours, warning, well
@@ -10,16 +11,33 @@ from seatpool.setup.doctor.situation import Situation
 SHOWN = 3
 
 
-def unknown(situation: Situation) -> Iterator[Finding]:
+def unknown(_situation: Situation) -> Iterator[Finding]:
     """Hosts that look like a provider's, and that this version does not serve."""
-    rows = strangers.read(situation.strangers or strangers.default_file())
+    yield from _counted(
+        strangers.default_file(),
+        "looks like a provider's and is not known: {} connections passed untouched",
+        "no host of a provider has been seen that seatpool does not know",
+    )
+
+
+def unknown_paths(_situation: Situation) -> Iterator[Finding]:
+    """The same of kinds of requests on the pooled hosts."""
+    yield from _counted(
+        strangers.paths_file(),
+        "is not known: {} requests went with the editor's own login",
+        "no request has been seen that seatpool does not know what it is for",
+    )
+
+
+def _counted(file: Path, words: str, none: str) -> Iterator[Finding]:
+    rows = strangers.read(file)
     if not rows:
-        yield well("no host of a provider has been seen that seatpool does not know")
+        yield well(none)
     for row in rows[:SHOWN]:
-        text = f"{row.host} looks like a provider's and is not known: {row.connections} connections passed untouched"
-        yield warning(f"{text}, the last on {row.last.astimezone(UTC):%Y-%m-%d}; a newer seatpool may serve it")
+        last = f"the last on {row.last.astimezone(UTC):%Y-%m-%d}"
+        yield warning(f"{row.host} {words.format(row.connections)}, {last}; a newer seatpool may serve it")
     if len(rows) > SHOWN:
-        yield warning(f"{len(rows) - SHOWN} more such hosts are in {situation.strangers or strangers.default_file()}")
+        yield warning(f"{len(rows) - SHOWN} more such are in {file}")
 
 
 def distrust(situation: Situation) -> Iterator[Finding]:

@@ -12,7 +12,7 @@ from seatpool.setup.doctor.finding import Finding, problem, theirs, warning, wel
 from seatpool.setup.doctor.situation import Situation
 
 LEAST = (3, 12)
-SEAMS = "seatpool.proxy.seams"
+FITTING = "seatpool.proxy.fitting"
 """A program, not a module to import: mitmproxy is loaded by proxies alone."""
 INSTALL = f"{sys.executable} -m pip install 'mitmproxy>=12.2,<13'"
 
@@ -30,7 +30,7 @@ def mitmproxy(_situation: Situation) -> Iterator[Finding]:
     """Loaded in a process of its own."""
     path = os.pathsep.join((str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))).rstrip(os.pathsep)
     ran = subprocess.run(  # noqa: S603 # our own interpreter and module
-        [sys.executable, "-m", SEAMS],
+        [sys.executable, "-m", FITTING],
         capture_output=True,
         text=True,
         check=False,

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -50,8 +49,6 @@ class Situation(msgspec.Struct, frozen=True):
     """What the proxy tells of itself."""
     person: Person = msgspec.field(default_factory=Person)
     machine: Machine = msgspec.field(default_factory=Machine)
-    strangers: Path | None = None
-    """Where proxies write what hosts they do not know."""
 
     @property
     def environ(self) -> Mapping[str, str]:
