@@ -266,9 +266,7 @@ def test_an_answer_over_https_that_is_cut_is_asked_for_again_and_said_once(desk:
 
 
 @pytest.mark.parametrize("after", [0, 2])
-def test_a_limit_inside_of_an_answer_over_https_leads_to_the_next_account(
-    desk: Desk, serve: Serve, after: int
-) -> None:
+def test_a_limit_inside_of_an_answer_over_https_leads_to_the_next_account(desk: Desk, serve: Serve, after: int) -> None:
     """As first event it is replayed, unseen; later the client asks again, and finds another account."""
     desk.pool("alice", "bob")
     desk.fakes.behave("*", UPGRADE_REFUSED)
