@@ -1,9 +1,12 @@
 """`seatpool doctor` beside a real proxy: each thing is really broken, found, and mended where that can be."""
 
+import http.client
 import json
 import os
 import shutil
+import socket
 import sqlite3
+import ssl
 import subprocess
 import sys
 from collections import Counter
@@ -53,7 +56,9 @@ class House:
         only = (part for check in checks for part in ("--only", check))
         ran = self.run("--json", *only, *more, env=env)
         assert ran.exit_code in (0, 1), ran.output
-        return Answer(ran.exit_code, json.loads(ran.stdout))
+        answer = Answer(ran.exit_code, json.loads(ran.stdout))
+        assert [row for row in answer.report.findings if (row.level == "ok") == bool(row.mend)] == []
+        return answer
 
 
 class Answer:
@@ -125,7 +130,6 @@ def test_all_is_well_and_every_check_says_so(house: House) -> None:
     # Nobody has set a client up in this home, and it has no store.
     assert answer.levels() == dict.fromkeys(NAMES, "ok") | {"clients": "warning"}
     assert answer.report.proxy == house.proxy.url
-    assert not [row for row in answer.report.findings if row.level == "ok" and row.mend]
     assert "FAKESECRET" not in repr(answer.report)
 
 
@@ -163,7 +167,7 @@ def test_nothing_listens(house: House) -> None:
     answer = house.ask("port", "https", "clock", "version", more=("--proxy", "http://127.0.0.1:9"))
     assert (answer.code, answer.report.worst) == (1, "problem")
     assert answer.one("problem", "nothing listens on 127.0.0.1:9") == "seatpool run --port 9"
-    assert answer.one("problem", "cannot be tried") == ""
+    assert answer.one("problem", "cannot be tried") == "seatpool run --port 9"
 
 
 def test_another_program_has_the_port(house: House) -> None:
@@ -231,7 +235,7 @@ def test_trust_that_was_taken_back_is_given_again(house: House) -> None:
     folder.mkdir(parents=True)
     (folder / "cert9.db").touch()
     without = house.ask("trust")
-    assert "libnss3-tools" in repr(without.report), "its tool is not here"
+    assert without.one("warning", "cannot be looked into without certutil"), "its tool is not here"
     certutil = house.tools / "certutil"
     certutil.write_text(CERTUTIL.replace("cp ", "/bin/cp ").replace("rm ", "/bin/rm ").replace("cat ", "/bin/cat "))
     certutil.chmod(0o755)
@@ -395,43 +399,124 @@ def test_a_shell_that_is_set_up_is_fine(house: House) -> None:
 
 def test_hosts_that_nobody_knows(house: House) -> None:
     file = house.home / "data" / "seatpool" / "unknown-hosts.json"
-    strangers.add(file, Counter({"api.new.githubcopilot.com": 3}), datetime.now(UTC))
+    now = datetime.now(UTC)
+    strangers.add(file, Counter({"api.old.githubcopilot.com": 3}), now - timedelta(days=31))
+    strangers.add(file, Counter({"chatgpt.com": 3}), now)  # an older version did not know it
+    assert house.ask("unknown-hosts").levels() == {"unknown-hosts": "ok"}
+    since = len(house.proxy.log)
+    for _ in range(3):
+        with socket.create_connection(house.proxy.address) as client, client.makefile("rb") as answer:
+            client.sendall(b"CONNECT api.new.githubcopilot.com:443 HTTP/1.1\r\n\r\n")
+            assert answer.readline() == b"HTTP/1.1 200 Connection established\r\n"
+            assert answer.readline() == b"\r\n"
+            hello = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).wrap_bio(
+                ssl.MemoryBIO(), written := ssl.MemoryBIO(), server_hostname="api.new.githubcopilot.com"
+            )
+            with pytest.raises(ssl.SSLWantReadError):
+                hello.do_handshake()
+            client.sendall(written.read())
+            assert answer.read() == b"", "there is no such host, and it was not decrypted"
+    house.proxy.wait_log("host=api.new.githubcopilot.com reason=unknown-host", since=since)
     answer = house.ask("unknown-hosts")
     file.unlink()
-    assert answer.one("warning", "api.new.githubcopilot.com looks like a provider's and is not known: 3 conn") == ""
+    said = "api.new.githubcopilot.com looks like a provider's and is not known: 3 connections passed untouched"
+    assert answer.one("warning", said) == "seatpool status --strays"
 
 
+GET = "https://chatgpt.com/"
+JAVA = "public class Ask { public static void main(String[] a) throws Exception { new java.net.URL(a[0]).openStream(); } }"
+NODE = """
+const [http, tls] = [require('http'), require('tls')]
+http.request({ host: '127.0.0.1', port: process.argv[1], method: 'CONNECT', path: 'chatgpt.com:443' })
+    .on('connect', (_, socket) => tls.connect({ socket, servername: 'chatgpt.com' })).end()
+"""
 ASK = {
-    "curl": ["curl", "-sS", "-x", "{url}", "https://chatgpt.com/"],
-    "python": [sys.executable, "-c", "from urllib.request import urlopen as get; get('https://chatgpt.com/')"],
-    "node": [
-        "node",
-        "-e",
-        """
-        const [http, tls] = [require('http'), require('tls')]
-        http.request({ host: '127.0.0.1', port: '{port}', method: 'CONNECT', path: 'chatgpt.com:443' })
-            .on('connect', (_, socket) => tls.connect({ socket, servername: 'chatgpt.com' })).end()
-        """,
-    ],
+    "curl": ["curl", "-sS", GET],
+    "Python": [sys.executable, "-c", f"from urllib.request import urlopen as get; get('{GET}')"],
+    "Copilot's": ["node", "-e", NODE, "{port}"],
+    "Go": ["go", "list", "-m", "example.com/x@v1.0.0"],
+    "Java": ["java", "-Dhttps.proxyHost=127.0.0.1", "-Dhttps.proxyPort={port}", "-XX:TieredStopAtLevel=1", "Ask.java", GET],
+}  # fmt: skip
+"""Programs that ask chatgpt.com for something through a proxy, by how the table calls them."""
+ALL = "all of them"
+
+
+class Asked:
+    """A program asked, and what it said."""
+
+    def __init__(self, program: str, url: str, where: str, folder: Path, authority: Path | None = None) -> None:
+        found = shutil.which(ASK[program][0], path=where)
+        if found is None:
+            pytest.skip(f"no {program} on this machine")
+        (folder / "Ask.java").write_text(JAVA)
+        port = url.rpartition(":")[2]
+        go = {"GOPROXY": GET, "GOFLAGS": "-mod=mod", "GONOSUMDB": "*", "GOPATH": str(folder / "go")}
+        env = {"https_proxy": url, "HTTPS_PROXY": url, "PATH": where, "HOME": str(folder), **go}
+        if authority is not None:
+            env |= dict.fromkeys(("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"), str(authority))
+        argv = [found, *(part.replace("{port}", port) for part in ASK[program][1:])]
+        ran = subprocess.run(
+            argv, env=clean_environment(env), cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+        )
+        assert ran.returncode != 0
+        self.said = ran.stderr
+        self.rows = {each.said for each in explained(ran.stderr) if program in each.program or each.program == ALL}
+
+
+WITHOUT = {
+    "curl": "SSL certificate problem",
+    "Python": "CERTIFICATE_VERIFY_FAILED",
+    "Copilot's": "self-signed certificate in certificate chain",
+    "Go": "x509: certificate signed by unknown authority",
+    "Java": "PKIX path building failed",
 }
+DEAD = {"curl": "Failed to connect to 127.0.0.1", "Copilot's": "ECONNREFUSED"} | dict.fromkeys(
+    ("Python", "Go", "Java"), "connection refused"
+)
 
 
 @pytest.mark.parametrize("program", ASK)
-def test_the_words_of_a_program_without_the_authority_are_explained(house: House, program: str, where: str) -> None:
-    found = shutil.which(ASK[program][0], path=where)
-    if found is None:
-        pytest.skip(f"no {program} on this machine")
+def test_the_words_of_a_program_without_the_authority_are_explained(
+    house: House, program: str, where: str, tmp_path: Path
+) -> None:
     since = len(house.proxy.log)
-    url, port = house.proxy.url, str(house.proxy.port)
-    argv = [found, *(part.replace("{url}", url).replace("{port}", port) for part in ASK[program][1:])]
-    ran = subprocess.run(argv, env=clean_environment({"https_proxy": url}), capture_output=True, text=True, check=False)
-    assert ran.returncode != 0
-    assert explained(ran.stderr), ran.stderr
+    asked = Asked(program, house.proxy.url, where, tmp_path)
+    assert asked.rows == {WITHOUT[program]}, asked.said
     house.proxy.wait_log("does not trust the proxy's certificate", since=since)
     answer = house.ask("distrust")
     assert answer.one("warning", "a program refused the proxy's certificate for chatgpt.com") == "seatpool ca trust"
-    told = house.run("--explain", ran.stderr)
+    told = house.run("--explain", asked.said)
     assert (told.exit_code, "seatpool ca trust" in told.stdout) == (0, True)
+    assert Asked(program, "http://127.0.0.1:9", where, tmp_path).rows == {DEAD[program]}
+
+
+def test_a_refusal_is_forgiven_once_the_certificate_was_taken(house: House, where: str, tmp_path: Path) -> None:
+    Asked("Python", house.proxy.url, where, tmp_path)
+    house.ask("distrust").one("warning", "for chatgpt.com")
+    trusting = ssl.create_default_context(cafile=str(house.authority.trusted))
+    client = http.client.HTTPSConnection(*house.proxy.address, context=trusting)
+    client.set_tunnel("chatgpt.com", 443)
+    client.connect()
+    client.close()
+    answer = house.ask("distrust")
+    assert answer.code == 0 and not answer.one("ok", "for chatgpt.com"), "it may have been another program"
+
+
+@pytest.mark.parametrize("program", ["curl", "Python", "Copilot's", "Go"])
+def test_the_words_of_a_program_whose_authority_is_over_are_explained(
+    house: House, program: str, where: str, tmp_path: Path
+) -> None:
+    house.authority.replace(CERTIFIED, datetime.now(UTC) - timedelta(days=100))
+    asked = Asked(program, house.proxy.url, where, tmp_path, house.authority.trusted)
+    assert "certificate has expired" in asked.rows, asked.said
+
+
+def test_the_words_about_another_authority_are_explained(house: House, where: str, tmp_path: Path) -> None:
+    with Mitmdump(tmp_path / "other", options={"confdir": str(tmp_path / "theirs")}) as other:
+        asked = Asked("Copilot's", other.url, where, tmp_path)
+        answer = house.ask("authority-in-use", more=("--proxy", other.url))
+    assert asked.rows == {"unable to verify the first certificate"}
+    assert "confdir" in answer.one("warning", f"the proxy uses the certificate authority in {tmp_path / 'theirs'}")
 
 
 def test_words_that_nobody_knows(house: House) -> None:

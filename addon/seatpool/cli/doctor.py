@@ -18,7 +18,7 @@ from seatpool.cli.ca import pool_names
 from seatpool.cli.common import INTERRUPTED, database, with_database
 from seatpool.cli.doctor_checks import pool_checks, usable
 from seatpool.clock import utcnow
-from seatpool.providers.registry import OWN_HOST, certified_names
+from seatpool.providers.registry import OWN_HOST, certified_names, is_stranger
 from seatpool.setup import address
 from seatpool.setup.authority import Authority, default_folder
 from seatpool.setup.code import PACKAGE
@@ -167,6 +167,7 @@ def _situation(at: address.Address) -> Situation:
         examples=EXAMPLES,
         names=_names(),
         authority=Authority(default_folder()),
+        is_stranger=is_stranger,
         about=Once(Proxy(at, OWN_HOST).about),
     )
 
@@ -240,7 +241,7 @@ def _explain(text: str) -> None:
     if not found:
         raise click.ClickException("nothing is known of these words; `seatpool doctor --explain ''` shows what is")
     for each in found:
-        click.echo(f'{each.program}: "{" ... ".join(each.said)}"\n  {each.means}')
+        click.echo(f'{each.program}: "{each.said}"\n  {each.means}')
 
 
 # -- mending

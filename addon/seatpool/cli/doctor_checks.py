@@ -41,7 +41,7 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
     try:
         health = examine(database, WITHIN_S)
     except StoreError as error:
-        yield problem(str(error))
+        yield problem(str(error), theirs("seatpool --db PATH doctor"))
         return
     yield _state_of(health)
     for file in health.unwritable:
@@ -63,7 +63,8 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
 
 
 def _state_of(health: Health) -> Finding:
-    away = theirs(f"mv {shlex.quote(str(health.path))} {shlex.quote(str(health.path))}.broken")
+    file = shlex.quote(str(health.path))
+    away = theirs(f"mv {file} {file}.broken")
     if health.size is None:
         return well(f"there is no database in {health.path} yet; whoever needs it first makes it")
     if health.fault is not None:
@@ -74,7 +75,7 @@ def _state_of(health: Health) -> Finding:
         text = f"{health.path} was written by a newer seatpool (schema {health.schema}, this one knows {health.head})"
         return problem(text, theirs("update seatpool to that version"))
     if health.busy:
-        return warning(f"another program holds {health.path} for longer than a write takes")
+        return warning(f"another program holds {health.path} for longer than a write takes", theirs(f"lsof {file}"))
     size = f"{health.size / 1024 / 1024:.1f} MB"
     if health.is_older:
         return well(f"{health.path}, {size}; the next start brings schema {health.schema} to {health.head}")

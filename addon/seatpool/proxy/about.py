@@ -2,12 +2,14 @@
 
 import os
 import platform
+from collections.abc import Mapping
 
 import msgspec
 from mitmproxy import ctx, http, version
 
 import seatpool
 from seatpool.clock import utcnow
+from seatpool.proxy.counting import Counting
 from seatpool.proxy.own_host import page
 from seatpool.proxy.seen import Seen
 from seatpool.setup.code import PACKAGE, stamp
@@ -18,9 +20,10 @@ PATH = "/about"
 class About:
     """Knows from the start what may change in the files since."""
 
-    def __init__(self, seen: Seen, database: str | None) -> None:
-        """`database`: None where it could not be opened."""
+    def __init__(self, seen: Seen, counted: Mapping[str, Counting], database: str | None) -> None:
+        """`counted`: what is not known, by kind. `database`: None where it could not be opened."""
         self._seen = seen
+        self._counted = counted
         self._database = database
         self._code = stamp()
         self._started = utcnow()
@@ -46,8 +49,9 @@ class About:
             "on_failure": ctx.options.pool_on_failure,
             "rules": ctx.options.pool_rules,
             "clock": self._seen.clock(),
+            "unwritten": {kind: counting.unwritten for kind, counting in self._counted.items()},
             "distrusted": [
-                {"host": host, "times": each.times, "last": each.last.isoformat(), "words": each.words}
+                {"host": host, "times": each.times, "last": each.last.isoformat(), "trusted_since": each.trusted_since}
                 for host, each in self._seen.distrusted.items()
             ],
         }

@@ -123,7 +123,9 @@ class Pool:
         """Close every door but loopback's; follow what other processes write."""
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
-        self.own_host.pages[about.PATH] = about.About(self.seen, self._store.url if self._store else None).page
+        counted = {"hosts": self.certificates.strangers, "paths": self.strays}
+        page = about.About(self.seen, counted, self._store.url if self._store else None).page
+        self.own_host.pages[about.PATH] = page
         self.guard.book.start()
         if self.service is not None:
             self.service.start()

@@ -30,7 +30,8 @@ class Distrusted(msgspec.Struct):
 
     times: int
     last: datetime
-    words: str
+    trusted_since: int = 0
+    """Handshakes for it that clients have finished since the last one which they have not."""
 
 
 class Seen:
@@ -79,4 +80,9 @@ class Seen:
         known = self.distrusted.get(host)
         if known is None and len(self.distrusted) >= AT_MOST:
             return
-        self.distrusted[host] = Distrusted(known.times + 1 if known else 1, utcnow(), words)
+        self.distrusted[host] = Distrusted(known.times + 1 if known else 1, utcnow())
+
+    def tls_established_client(self, data: tls.TlsData) -> None:
+        """A client has taken the certificate."""
+        if self.distrusted and (known := self.distrusted.get(data.context.client.sni or "")) is not None:
+            known.trusted_since += 1

@@ -12,6 +12,7 @@ from cryptography.exceptions import InvalidSignature
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, AuthorityError
 from seatpool.setup.doctor.asking import Unanswered
+from seatpool.setup.doctor.clock import SETTING
 from seatpool.setup.doctor.finding import Finding, Mend, ours, problem, theirs, warning, well
 from seatpool.setup.doctor.situation import Situation
 from seatpool.setup.pair import Pair
@@ -20,6 +21,12 @@ from seatpool.setup.trust import Root
 ANEW = ours("ca", "rotate", "--now")
 TRUST = ours("ca", "trust", "--yes", shown="seatpool ca trust")
 SOON = timedelta(days=2)
+INSTALL = (
+    ("apt-get", "sudo apt-get install libnss3-tools"),
+    ("dnf", "sudo dnf install nss-tools"),
+    ("pacman", "sudo pacman -S nss"),
+)
+"""Where `certutil` is, by what installs it."""
 
 
 def authority(situation: Situation) -> Iterator[Finding]:
@@ -37,7 +44,7 @@ def authority(situation: Situation) -> Iterator[Finding]:
         yield problem(over, ANEW)
     elif current.root.not_valid_before_utc > situation.now:
         begins = f"{current.root.not_valid_before_utc:%Y-%m-%d}"
-        yield problem(f"the certificate authority {current.tag} begins on {begins}: this machine's clock is behind")
+        yield problem(f"the certificate authority {current.tag} begins on {begins}: this machine's clock is behind", theirs(SETTING.get(situation.machine.system, "set the clock")))
     elif current.ends - situation.now <= SOON and following is None:
         yield warning(f"the certificate authority {current.tag} ends on {current.ends:%Y-%m-%d %H:%M}", ANEW)
     else:
@@ -53,7 +60,7 @@ def authority(situation: Situation) -> Iterator[Finding]:
 
 def trust(situation: Situation) -> Iterator[Finding]:
     """Which of the machine's stores hold the roots. Programs that are told the file need none of them."""
-    pairs = _pairs(situation.authority)
+    pairs = pairs_of(situation.authority)
     roots = {root.tag: root for root in (Root(*each) for each in situation.authority.roots())} if pairs else {}
     present = [roots[pair.tag] for pair in pairs if pair.tag in roots]
     if not present:
@@ -63,7 +70,8 @@ def trust(situation: Situation) -> Iterator[Finding]:
         yield well("this machine has no store that programs share; each of them is told the file")
     for store in stores:
         if store.lacking:
-            yield warning(f"{store.title} cannot be looked into without {store.lacking}")
+            install = next((command for tool, command in INSTALL if situation.machine.which(tool)), "install it")
+            yield warning(f"{store.title} cannot be looked into without {store.lacking}", theirs(install))
             continue
         lacking = [root.tag for root in present if not store.holds(root)]
         if not lacking:
@@ -85,7 +93,7 @@ def in_use(situation: Situation) -> Iterator[Finding]:
         text = f"the proxy uses the certificate authority in {folder}, not the one in {situation.authority.folder}"
         yield warning(text, theirs("start it without confdir, or let programs trust that one"))
         return
-    pairs = _pairs(situation.authority)[:1]
+    pairs = pairs_of(situation.authority)[:1]
     try:
         leaf = situation.proxy.leaf()
     except (OSError, Unanswered):
@@ -106,7 +114,8 @@ def trusting_ours(authority: Authority) -> ssl.SSLContext:
     return context
 
 
-def _pairs(authority: Authority) -> list[Pair]:
+def pairs_of(authority: Authority) -> list[Pair]:
+    """The present one, and the next; nothing where they cannot be read."""
     try:
         return [pair for pair in (authority.current(), authority.next()) if pair]
     except AuthorityError:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from seatpool.setup.doctor.finding import Finding, Level, Mend, ours, warning, well
+from seatpool.setup.doctor.finding import Finding, Level, ours, theirs, warning, well
 from seatpool.setup.doctor.situation import Situation
 from seatpool.setup.editors import State, Target, targets
 
@@ -16,11 +16,13 @@ def clients(situation: Situation) -> Iterator[Finding]:
             continue
         nobody = False
         complaints = [each.complaint for each in found if each.complaint]
-        yield from (warning(f"{target.name}: {complaint}") for complaint in complaints)
+        mend = theirs(_setup(situation, target))
+        yield from (warning(f"{target.name}: {complaint}", mend) for complaint in complaints)
         if not complaints:
             yield _judged(situation, target)
     if nobody:
-        yield warning("no client is here that seatpool knows how to set up; certs-howto.md says what each one reads")
+        text = "no client is here that seatpool knows how to set up; certs-howto.md says what each one reads"
+        yield warning(text, theirs("seatpool setup --help"))
 
 
 def _judged(situation: Situation, target: Target) -> Finding:
@@ -32,7 +34,7 @@ def _judged(situation: Situation, target: Target) -> Finding:
     files = ", ".join(str(each.file) for each in found if each.state is not State.CONFIGURED)
     if state is State.ELSEWHERE:
         # Whoever has named another proxy had a reason: it is not replaced without a look.
-        return warning(f"{target.name}: goes to {proxy} ({files})", Mend(_setup(situation, target)))
+        return warning(f"{target.name}: goes to {proxy} ({files})", theirs(_setup(situation, target)))
     if target.name == "shell":
         return Finding(
             Level.OK, f"{target.name}: programs of a shell come through the proxy only where they are set up"

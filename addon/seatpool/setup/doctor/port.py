@@ -17,11 +17,10 @@ def port(situation: Situation) -> Iterator[Finding]:
     """Who is there."""
     found, address = situation.about(), situation.address
     shown = f"{address.host}:{address.port}"
-    start = "seatpool run" if address.port == 8080 else f"seatpool run --port {address.port}"
     if found.told is not None:
         yield well(f"seatpool {found.told['version']} listens on {shown} (process {found.told['pid']})")
     elif found.nobody:
-        yield problem(f"nothing listens on {shown}", theirs(start))
+        yield problem(f"nothing listens on {shown}", situation.start)
     elif found.password:
         named = theirs(f"seatpool doctor --proxy http://USER:PASSWORD@{shown}")
         yield problem(f"the proxy on {hidden(address.url)} asks for a password, or for another one", named)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from seatpool.setup.doctor.finding import Check, Finding, problem
+from seatpool.setup.doctor.finding import Check, Finding, problem, theirs
 from seatpool.setup.doctor.situation import Situation
 
 STEP_S = 0.2
@@ -25,6 +25,7 @@ class _Run:
     def __init__(self, check: Check, situation: Situation) -> None:
         self.check = check
         self.findings: tuple[Finding, ...] | None = None
+        self.again = theirs(f"seatpool doctor --only {check.name}")
         self._situation = situation
         self.thread = threading.Thread(target=self._look, name=f"check {check.name}", daemon=True)
         self.thread.start()
@@ -33,7 +34,7 @@ class _Run:
         try:
             self.findings = tuple(self.check.look(self._situation))
         except Exception as error:  # noqa: BLE001 # whatever it is, the others count as well
-            self.findings = (problem(f"this check failed itself: {_in_words(error)}; please report it"),)
+            self.findings = (problem(f"this check failed itself: {_in_words(error)}; please report it", self.again),)
 
 
 def run(
@@ -48,7 +49,7 @@ def run(
             if each.thread.is_alive():
                 steps += 1
                 waiting([run.check.name for run in runs if run.thread.is_alive()], steps * STEP_S)
-        late = problem(f"this check is not done after {each.check.limit_s} s, and was left alone")
+        late = problem(f"this check is not done after {each.check.limit_s} s, and was left alone", each.again)
         yield Result(each.check.name, each.findings if each.findings is not None else (late,))
 
 

@@ -39,7 +39,8 @@ def _tried(situation: Situation, scheme: str, ask: Callable[[ssl.SSLContext], st
     url = f"{scheme}://{situation.own_host}"
     if situation.about().told is None:
         return problem(
-            f"{url} cannot be tried: no seatpool answers at {situation.address.host}:{situation.address.port}"
+            f"{url} cannot be tried: no seatpool answers at {situation.address.host}:{situation.address.port}",
+            situation.start,
         )
     try:
         context = trusting_ours(situation.authority)

@@ -10,6 +10,7 @@ import msgspec
 from seatpool.setup.address import Address
 from seatpool.setup.authority import Authority
 from seatpool.setup.doctor.asking import Proxy, Told
+from seatpool.setup.doctor.finding import Mend, theirs
 from seatpool.setup.editors import Person, Wish
 from seatpool.setup.trust import Machine
 
@@ -45,6 +46,8 @@ class Situation(msgspec.Struct, frozen=True):
     names: tuple[str, ...]
     """What the authority has to be for."""
     authority: Authority
+    is_stranger: Callable[[str], bool]
+    """Whether this version does not know a host that looks like a provider's."""
     about: Callable[[], Told]
     """What the proxy tells of itself."""
     person: Person = msgspec.field(default_factory=Person)
@@ -54,6 +57,11 @@ class Situation(msgspec.Struct, frozen=True):
     def environ(self) -> Mapping[str, str]:
         """Of the shell that asks."""
         return self.person.environ
+
+    @property
+    def start(self) -> Mend:
+        """What makes a proxy listen there."""
+        return theirs("seatpool run" if self.address.port == 8080 else f"seatpool run --port {self.address.port}")
 
     @property
     def proxy(self) -> Proxy:
