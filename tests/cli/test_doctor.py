@@ -424,7 +424,9 @@ def test_hosts_that_nobody_knows(house: House) -> None:
 
 
 GET = "https://chatgpt.com/"
-JAVA = "public class Ask { public static void main(String[] a) throws Exception { new java.net.URL(a[0]).openStream(); } }"
+JAVA = (
+    "public class Ask { public static void main(String[] a) throws Exception { new java.net.URL(a[0]).openStream(); } }"
+)
 NODE = """
 const [http, tls] = [require('http'), require('tls')]
 http.request({ host: '127.0.0.1', port: process.argv[1], method: 'CONNECT', path: 'chatgpt.com:443' })
@@ -435,7 +437,7 @@ ASK = {
     "Python": [sys.executable, "-c", f"from urllib.request import urlopen as get; get('{GET}')"],
     "Copilot's": ["node", "-e", NODE, "{port}"],
     "Go": ["go", "list", "-m", "example.com/x@v1.0.0"],
-    "Java": ["java", "-Dhttps.proxyHost=127.0.0.1", "-Dhttps.proxyPort={port}", "-XX:TieredStopAtLevel=1", "Ask.java", GET],
+    "Java": ["java", "-Dhttps.proxyHost=127.0.0.1", "-Dhttps.proxyPort={port}", "Ask.java", GET],
 }  # fmt: skip
 """Programs that ask chatgpt.com for something through a proxy, by how the table calls them."""
 ALL = "all of them"
@@ -456,7 +458,13 @@ class Asked:
             env |= dict.fromkeys(("SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CURL_CA_BUNDLE"), str(authority))
         argv = [found, *(part.replace("{port}", port) for part in ASK[program][1:])]
         ran = subprocess.run(
-            argv, env=clean_environment(env), cwd=folder, capture_output=True, text=True, check=False, stdin=subprocess.DEVNULL
+            argv,
+            env=clean_environment(env),
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
         assert ran.returncode != 0
         self.said = ran.stderr

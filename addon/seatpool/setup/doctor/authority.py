@@ -44,7 +44,10 @@ def authority(situation: Situation) -> Iterator[Finding]:
         yield problem(over, ANEW)
     elif current.root.not_valid_before_utc > situation.now:
         begins = f"{current.root.not_valid_before_utc:%Y-%m-%d}"
-        yield problem(f"the certificate authority {current.tag} begins on {begins}: this machine's clock is behind", theirs(SETTING.get(situation.machine.system, "set the clock")))
+        yield problem(
+            f"the certificate authority {current.tag} begins on {begins}: this machine's clock is behind",
+            theirs(SETTING.get(situation.machine.system, "set the clock")),
+        )
     elif current.ends - situation.now <= SOON and following is None:
         yield warning(f"the certificate authority {current.tag} ends on {current.ends:%Y-%m-%d %H:%M}", ANEW)
     else:

@@ -49,7 +49,7 @@ WORDS = (
     Words(
         "Copilot CLI",
         "tls_post_process_server_certificate:certificate verify failed",
-        f"{_FILE}: NODE_EXTRA_CA_CERTS: `seatpool setup copilot-cli`. With NODE_TLS_REJECT_UNAUTHORIZED=0 it says it too",
+        f"{_FILE}: NODE_EXTRA_CA_CERTS: `seatpool setup copilot-cli`; NODE_TLS_REJECT_UNAUTHORIZED=0 does not help",
     ),
     Words(
         "Copilot CLI",
