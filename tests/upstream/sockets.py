@@ -97,11 +97,20 @@ class Conversation:
             await self._send(script.opening[0])
             await self._send(script.closing("")[-1])
             return True
-        if behaviour.kind == "ok" and behaviour.body is not None:
-            await self._socket.send(str(behaviour.body))
+        if behaviour.kind == "ok" and isinstance(behaviour.body, str):
+            await self._socket.send(behaviour.body)
         await self._announce(behaviour, number)
+        if behaviour.kind == "ok" and isinstance(behaviour.body, list):
+            return await self._recite(behaviour, turn, script)
         verdict = await play(script, behaviour, exchange.owner.name, turn, self._send, exchange.journal)
         return await self._after(verdict, behaviour, turn, script)
+
+    async def _recite(self, behaviour: Behaviour, turn: Turn, script: dialogue.Script) -> bool:
+        """Send these events, and no others."""
+        for event in behaviour.body:
+            self._issued.add(event.get("response", {}).get("id", ""))
+            await self._send(event)
+        return await self._after("ok", behaviour, turn, script)
 
     def _foreign(self, turn: Turn) -> bool:
         mine = self._exchange.owner.name
@@ -137,6 +146,7 @@ class Conversation:
             case "failed":
                 await self._send(script.failure(str(behaviour.code or "server_error")))
         if behaviour.close_after:
+            await asyncio.sleep(behaviour.gap_ms / 1000)
             self._socket.close(int(behaviour.code or 1000))
             return await self._closed()
         return True

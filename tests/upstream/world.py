@@ -65,7 +65,8 @@ class Behaviour:
     headers: dict[str, str] = field(default_factory=dict)
     """More headers of the answer."""
     body: Any = None
-    """A string goes out as it is, anything else as JSON."""
+    """A string goes out as it is, anything else as JSON. On a WebSocket a string is a message ahead of the answer, a
+    list holds all the events of the answer."""
     cut_at: int | None = None
     """A whole answer breaks off after so many bytes of its body, as `end` says."""
     length: int | None = None

@@ -1,7 +1,7 @@
 """The replay layer: mitmproxy's own HTTP layer, able to send a refused request again before the client sees anything.
 
-Everything that knows mitmproxy's layers is in this file, in `connections` and in `goaway`. They rely on names that
-mitmproxy does not promise to keep; `missing_seams` checks them at start-up. How it works:
+Everything that knows mitmproxy's layers is in this file, in `connections`, `goaway` and `sockets`. They rely on names
+that mitmproxy does not promise to keep; `missing_seams` checks them at start-up. How it works:
 
 * `PoolHttpLayer` replaces the `HttpLayer` behind client TLS on pooled hosts, and makes a `PoolHttpStream` per request.
 * Where a refusal was read whole, or a connection failed before a byte of an answer, the stream starts a hook of our
@@ -45,23 +45,21 @@ from mitmproxy.proxy.layers.http._events import (
     RequestProtocolError,
     RequestTrailers,
     ResponseData,
-    ResponseEndOfMessage,
     ResponseHeaders,
     ResponseProtocolError,
-    ResponseTrailers,
 )
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
 
 from seatpool.core.outcome import Outcome
 from seatpool.providers.registry import provider_of
+from seatpool.proxy import sockets
 from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
+from seatpool.proxy.sockets import FROM_UPSTREAM, Upgraded
 
 logger = logging.getLogger(__name__)
-
-FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
 
 FIRST_REFUSAL = 400
 """Statuses from here on may be answered by another attempt."""
@@ -100,7 +98,7 @@ class PoolHttpLayer(Connecting):
         return isinstance(stream, PoolHttpStream) and stream.is_lost
 
 
-class PoolHttpStream(HttpStream):
+class PoolHttpStream(Upgraded):
     """One request, sent as often as the pool decides."""
 
     def __init__(self, context: Context, stream_id: int, pool_layer: PoolHttpLayer) -> None:
@@ -181,17 +179,6 @@ class PoolHttpStream(HttpStream):
             self._asked = command
         return command
 
-    def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """An open WebSocket's bytes, under the id of the attempt that opened it."""
-        relayed = super().passthrough(event)
-        return relayed if self._upstream_id == self.stream_id else self._renumbered(relayed)
-
-    def _renumbered(self, relayed: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
-        for command in relayed:
-            if isinstance(command, SendHttp) and command.connection is self.context.server:
-                command.event.stream_id = self._upstream_id
-            yield command
-
     def _wire(self, request: http.Request, connection: Connection) -> http.Request:
         if self._exchange is None:
             return request
@@ -247,6 +234,9 @@ class PoolHttpStream(HttpStream):
             yield commands.CloseConnection(former)
         if not (yield from self.make_server_connection()):
             return
+        if self._opening is not None and self._exchange is not None and self._exchange.assignment is None:
+            yield from self._end_opening()  # the client has left meanwhile
+            return
         request = self.flow.request
         content = request.raw_content
         bare = not (content or request.trailers)
@@ -256,6 +246,10 @@ class PoolHttpStream(HttpStream):
         if request.trailers:
             yield SendHttp(RequestTrailers(self.stream_id, request.trailers), self.context.server)
         yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+
+    def _open_again(self) -> layer.CommandGenerator[None]:
+        self._fresh_connection = True
+        yield from self._translated(self._send_again())
 
     def _recover(self, failure: Outcome | None) -> layer.CommandGenerator[bool]:
         """Ask the pool. True: the stream goes on by itself (another attempt, or the client is gone)."""
@@ -300,6 +294,9 @@ class PoolHttpStream(HttpStream):
         assert response is not None
         if not already_streamed and response.status_code >= FIRST_REFUSAL and (yield from self._recover(None)):
             return
+        if self._opening is not None:
+            yield from self._end_opening()
+            return
         if self._exchange is not None and not already_streamed:
             self._exchange.hide_body(self.flow)
         yield from super().send_response(already_streamed)
@@ -338,6 +335,9 @@ class PoolHttpStream(HttpStream):
         if refusal is not None:
             exchange.mend(refusal, bytes(self.response_body_buf))
         if (waiting or refusal is not None) and (yield from self._recover(failure)):
+            return
+        if self._opening is not None:
+            yield from self._end_opening()
             return
         exchange.broke_off = not waiting and refusal is None
         reason = failure.code if failure is not None else "broke-off"
@@ -444,6 +444,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.check_body_size: ("self", "request"),
         HttpStream.check_invalid: ("self", "request"),
         HttpStream.passthrough: ("self", "event"),
+        **sockets.SEAMS,
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         HttpStream.state_consume_response_body: ("self", "event"),
         HttpStream.state_stream_response_body: ("self", "event"),
