@@ -1,18 +1,18 @@
 """Open WebSockets through a real mitmdump: another upstream within a turn, a quiet end between two, and long lives."""
 
 import asyncio
-import json
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from seatpool.core.model import Attempt
 from tests.e2e.conftest import CODEX_PATH, Scene, cli_headers, codex_headers
-from tests.harness import WebSocketClient
+from tests.harness import BrokenOff, WebSocketClient
 
 pytestmark = pytest.mark.asyncio
 
@@ -42,7 +42,8 @@ async def open_socket(scene: Scene, side: Side = COPILOT) -> AsyncIterator[WebSo
     try:
         yield socket
     finally:
-        await socket.close()
+        with suppress(OSError):  # it is closed by the proxy
+            await socket.close()
 
 
 async def turn(socket: WebSocketClient, **more: Any) -> list[dict[str, Any]]:
@@ -197,7 +198,7 @@ async def test_a_socket_that_idles_on_an_account_that_is_taken_out_is_closed_qui
     async with open_socket(scene, side) as socket:
         assert said(await turn(socket)).startswith(side.first)
         with scene.store as store:
-            store.pause(side.first)
+            store.set_paused(side.first, True, datetime.now(UTC))
         assert await hang_up(socket) == 1000
     async with open_socket(scene, side) as socket:
         assert said(await turn(socket)).startswith(side.second)
@@ -235,7 +236,7 @@ async def test_where_nobody_else_could_serve_the_socket_stays_open(scene: Scene)
 @both
 async def test_a_close_of_the_upstreams_between_turns_passes_with_its_code(scene: Scene, side: Side) -> None:
     scene.pool(side.first)
-    scene.fakes.behave(side.first, {"kind": "ok", "close_after": True, "code": 1001})
+    scene.fakes.behave(side.first, {"kind": "ok", "on": ["frame"], "close_after": True, "code": 1001})
     async with open_socket(scene, side) as socket:
         assert said(await turn(socket)).startswith(side.first)
         assert await hang_up(socket) == 1001
@@ -257,3 +258,44 @@ async def test_sixteen_mebibytes_pass_in_one_message_either_way(scene: Scene, si
     entry = scene.fakes.journal(route="responses")[0]
     assert [t["size"] > LARGE - 4096 for t in entry["turns"]] == [True]
     assert "permessage-deflate" in dict((n.lower(), v) for n, v in entry["headers"])["sec-websocket-extensions"]
+
+
+async def test_a_turn_may_be_silent_for_longer_than_a_connection_may(start: Callable[..., Scene]) -> None:
+    """mitmproxy drops whoever was silent for `tcp_timeout` seconds, 600 unless told otherwise."""
+    scene = start("alice", tcp_timeout="1")
+    scene.fakes.behave("alice", {"kind": "ok", "deltas": 2, "gap_ms": 3000})
+    async with open_socket(scene, CODEX) as socket:
+        assert said(await turn(socket)) == "alice0 alice1 "
+
+
+@both
+async def test_pings_and_their_answers_pass_both_ways(scene: Scene, side: Side) -> None:
+    scene.pool(side.first)
+    scene.fakes.behave(side.first, {"kind": "ok", "on": ["frame"], "ping": True})
+    async with open_socket(scene, side) as socket:
+        await socket.ping(b"from the client")
+        await turn(socket)
+        assert socket.pings == [b"from the upstream"]
+        async with asyncio.timeout(10):
+            await socket.pong()
+    assert socket.pongs == [b"from the client"]
+    entry = scene.fakes.journal(route="responses")[0]
+    assert (entry["pings"], entry["pongs"]) == (["from the client"], ["from the upstream"])
+
+
+async def test_a_client_that_speaks_http2_is_told_at_once_that_it_has_no_websockets(scene: Scene) -> None:
+    """RFC 8441 is not offered; who asks all the same has an answer before any time-out could be over."""
+    scene.pool("carol")
+    async with asyncio.timeout(3), await scene.network.http2(COPILOT.host) as client:
+        assert await (await client.send("GET", "/models", cli_headers())).head() == 200
+        assert not client.takes_websockets
+        refused = await client.websocket(COPILOT.path, {"sec-websocket-version": "13"})
+        with pytest.raises(BrokenOff):
+            await refused.body()
+    assert scene.asked("responses") == []
+
+
+@pytest.mark.parametrize(("offered", "spoken"), [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1"), ([], None)])
+async def test_what_is_spoken_is_told_in_the_handshake(scene: Scene, offered: list[str], spoken: str | None) -> None:
+    """Who wants a WebSocket does not offer HTTP/2: so the last two are what its client hears."""
+    assert await scene.network.spoken(COPILOT.host, offered) == spoken

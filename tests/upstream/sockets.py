@@ -45,6 +45,7 @@ class Conversation:
             if not alive:
                 break
         exchange.entry.close_code = self._socket.close_code
+        exchange.entry.pings, exchange.entry.pongs = self._socket.pings, self._socket.pongs
 
     def _note(self, message: str | bytes) -> Turn:
         try:
@@ -60,6 +61,7 @@ class Conversation:
             model=body.get("model"),
             previous_response_id=previous is not None,
             known_previous=previous in self._issued,
+            size=len(raw),
             input=len(items) if isinstance(items, list) else 0,
             generate=body.get("generate", True),
             tier=body.get("service_tier"),
@@ -99,6 +101,8 @@ class Conversation:
             return True
         if behaviour.kind == "ok" and isinstance(behaviour.body, str):
             await self._socket.send(behaviour.body)
+        if behaviour.ping:
+            self._socket.ping(b"from the upstream")
         await self._announce(behaviour, number)
         if behaviour.kind == "ok" and isinstance(behaviour.body, list):
             return await self._recite(behaviour, turn, script)

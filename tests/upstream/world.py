@@ -88,6 +88,8 @@ class Behaviour:
     """Puts an encrypted reasoning item before the message."""
     rate_limits: bool = True
     """Quota in headers, and as a frame on a WebSocket."""
+    ping: bool = False
+    """Asks the WebSocket's client for a sign of life ahead of the answer."""
     close_after: bool = False
     """Closes the connection behind the answer, unannounced."""
 
