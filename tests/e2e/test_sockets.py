@@ -257,7 +257,7 @@ async def test_sixteen_mebibytes_pass_in_one_message_either_way(scene: Scene, si
     assert max(len(event.get("delta", "")) for event in events) == LARGE - 4096
     entry = scene.fakes.journal(route="responses")[0]
     assert [t["size"] > LARGE - 4096 for t in entry["turns"]] == [True]
-    assert "permessage-deflate" in dict((n.lower(), v) for n, v in entry["headers"])["sec-websocket-extensions"]
+    assert "permessage-deflate" in {n.lower(): v for n, v in entry["headers"]}["sec-websocket-extensions"]
 
 
 async def test_a_turn_may_be_silent_for_longer_than_a_connection_may(start: Callable[..., Scene]) -> None:

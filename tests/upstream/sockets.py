@@ -149,8 +149,10 @@ class Conversation:
                 return await self._closed()
             case "failed":
                 await self._send(script.failure(str(behaviour.code or "server_error")))
+        if behaviour.close_after and behaviour.end == "reset":
+            self._exchange.reply.reset()
+            return False
         if behaviour.close_after:
-            await asyncio.sleep(behaviour.gap_ms / 1000)
             self._socket.close(int(behaviour.code or 1000))
             return await self._closed()
         return True

@@ -213,8 +213,8 @@ class Sockets:
             self._primaries.refused(assignment.credential)
             # The client reconnects by itself; the next handshake is to find a better token.
             self._background(self._credentials.renewed(provider, account, trail, assignment.credential))
-        self._records.turn_over(trail, outcome.code, frame.tokens)
         await self._judge.apply(account, outcome, decision)
+        self._records.turn_over(trail, outcome.code, frame.tokens)  # until then it is no socket that idles
         if decision.action not in (Action.SWITCH, Action.WAIT):
             return None
         if decision.until is not None:
