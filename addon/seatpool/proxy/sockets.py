@@ -21,23 +21,15 @@ What the clients make of a socket that is closed with 1000 between two turns (se
 """
 
 import time
-from collections.abc import Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
-from typing import Any, cast
+from typing import Any
 
 from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
-from mitmproxy.proxy.layers.http import HttpStream, SendHttp
-from mitmproxy.proxy.layers.http._events import (
-    ResponseData,
-    ResponseEndOfMessage,
-    ResponseHeaders,
-    ResponseProtocolError,
-    ResponseTrailers,
-)
+from mitmproxy.proxy.layers.http import SendHttp
+from mitmproxy.proxy.layers.http._events import ResponseEndOfMessage
 from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer, WebSocketMessageInjected
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.connection import ConnectionState, ConnectionType
@@ -46,9 +38,8 @@ from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import Opcode
 from wsproto.utilities import generate_accept_token, split_comma_header
 
+from seatpool.proxy.boundary import FROM_UPSTREAM, Boundary
 from seatpool.proxy.exchange import Exchange
-
-FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
 
 QUIETLY = 1000
 """The code that costs the client nothing."""
@@ -190,12 +181,10 @@ def is_open(flow: http.HTTPFlow) -> bool:
     return bool(upgraded and response.headers.get("sec-websocket-accept", "").encode() == proof)
 
 
-class Upgraded(HttpStream):
+class Upgraded(Boundary):
     """What a stream is once its handshake went well. The handshake itself is sent by its child class."""
 
-    _exchange: Exchange | None
-    _upstream_id: int
-    _opening: Reopen | None = None
+    _reopening: Reopen | None = None
     """The upstream is being opened anew."""
     _opened: http.Response | None = None
     """The answer to the handshake that the client knows."""
@@ -207,37 +196,35 @@ class Upgraded(HttpStream):
             yield from super().flow_done()
             return
         self.child_layer = PoolWebsocketLayer(self.context, self.flow, exchange)
-        self._handle_event = self.passthrough
+        self._handle_event = self.passthrough  # type: ignore[method-assign] # a layer's way to another state
         yield from self.child_layer.handle_event(events.Start())
         yield SendHttp(ResponseEndOfMessage(self.stream_id), self.context.client)
 
     def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """An open WebSocket's bytes, under the id of the attempt that opened it."""
+        """An open WebSocket's bytes; those of its present upstream, and of no other."""
         if isinstance(event, FROM_UPSTREAM):
             if event.stream_id != self._upstream_id:
-                return  # late news of an upstream that was left
-            if self._opening is not None:
-                yield from type(self)._handle_event(self, event)  # noqa: SLF001 # its own, under an open socket's
+                return
+            if self._reopening is not None:
+                yield from type(self)._handle_event(self, event)  # noqa: SLF001 # its own, as before the upgrade
                 return
         yield from self._relayed(super().passthrough(event))
 
     def _relayed(self, relay: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
         for command in relay:
             if type(command) is Reopen:
-                self._opening, self._opened = command, self.flow.response
+                self._reopening, self._opened = command, self.flow.response
                 yield from self._open_again()
-            elif isinstance(command, SendHttp) and command.connection is self.context.server:
-                command.event.stream_id = self._upstream_id
-                yield command
             else:
                 yield command
 
     def _open_again(self) -> layer.CommandGenerator[None]:
+        """Send the handshake to the account that the exchange has by now."""
         raise NotImplementedError
 
-    def _end_opening(self) -> layer.CommandGenerator[None]:
+    def _end_reopening(self) -> layer.CommandGenerator[None]:
         """There is an answer to the new handshake, or none will come."""
-        command, self._opening = self._opening, None
+        command, self._reopening = self._reopening, None
         assert command is not None
         opened = is_open(self.flow)
         if not opened:
@@ -253,14 +240,3 @@ def close_between_turns(flow: http.HTTPFlow, proxyserver: Any) -> None:
         proxyserver.inject_event(CloseBetweenTurns(flow))
     except ValueError:
         pass  # it is gone already
-
-
-SEAMS: Mapping[Any, tuple[str, ...]] = MappingProxyType(
-    {
-        WebsocketLayer.__init__: ("self", "context", "flow"),
-        cast("Any", WebsocketLayer.relay_messages): ("self", "event"),
-        WebsocketConnection.send2: ("self", "event"),
-        HttpStream.flow_done: ("self",),
-    }
-)
-"""As in `replay`."""
