@@ -87,12 +87,16 @@ async def test_where_nobody_else_could_serve_a_limit_closes_nothing_but_a_person
 
 
 async def test_a_turn_that_begins_on_an_account_that_is_out_is_asked_for_anew(service: PoolService) -> None:
-    """It has crossed our close."""
-    trail = await opened(service, [])
+    """It has crossed our close. What the client closes by itself is not closed again."""
+    closed: list[str] = []
+    trail = await opened(service, closed)
     await limit(service, "alice")
+    assert closed == ["flow"]
     answer = await service.sockets.client_turn(trail, CREATE)
     assert answer is not None and b"websocket_connection_limit_reached" in (answer.content or b"")
     assert await service.sockets.client_turn(trail, b'{"type":"response.processed"}') is None
+    service.sockets.look()
+    assert closed == ["flow"]
 
 
 async def test_each_turn_has_its_own_attempts(service: PoolService) -> None:

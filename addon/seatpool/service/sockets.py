@@ -122,7 +122,7 @@ class Sockets:
         self._open[trail.flow_id] = (trail, close)
 
     def closed(self, trail: Trail) -> None:
-        """The socket is no more, or none of ours."""
+        """The socket is no more, or about to be, or none of ours."""
         self._open.pop(trail.flow_id, None)
 
     def look(self) -> None:
@@ -159,6 +159,7 @@ class Sockets:
         carried = provider.carriers(trail.facts.route, content)
         instead = provider.reconnect_frame(carried)
         if instead is not None:
+            self.closed(trail)  # the client sees to it
             return Answer(instead)
         trail.next_turn()
         following = await self._moved(trail, assignment, LEFT_BEHIND, Action.SWITCH)
@@ -233,7 +234,10 @@ class Sockets:
             return Answer(content, following, message or b"")
         action = "reconnect" if instead is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", account.name, action, outcome.code)
-        return Answer(instead) if instead is not None else None
+        if instead is None:
+            return None
+        self.closed(trail)  # the client sees to it
+        return Answer(instead)
 
     async def _moved(self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action) -> Assignment | None:
         following = await self._follow_up(trail, assignment, outcome, action)
