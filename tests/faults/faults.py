@@ -296,8 +296,8 @@ def _closes(code: int) -> Fault:
     return _same(f"close-{code}", f"closed with {code}", ONLY_TURN, {"kind": "close_code", "code": code, "after": 2})
 
 
-def _leaves(code: int | None, **more: str) -> dict[str, Any]:
-    return {"kind": "ok", "close_after": True, "code": code, **more}
+def _leaves(code: int) -> dict[str, Any]:
+    return {"kind": "ok", "close_after": True, "code": code}
 
 
 ON_A_SOCKET = (
@@ -319,7 +319,7 @@ ON_A_SOCKET = (
     _same("second-spent", "a limit in the second turn", ONLY_TURN, {"kind": "usage_limit"}, second=True),
     _same("between-rests", "a limit met by another request, between two turns", ONLY_TURN, {"kind": "ok"}, rests=True),
     _same("between-1001", "closed with 1001 between two turns", ONLY_TURN, _leaves(1001), listens=True),
-    _same("between-reset", "reset between two turns", ONLY_TURN, _leaves(None, end="reset"), listens=True),
+    _same("between-cut", "cut between two turns", ONLY_TURN, _leaves(1006), listens=True),
     _same("garbled", "a frame that is none", ONLY_TURN, {"kind": "garbled", "after": 2}),
     _same("malformed-frame", "a message that is malformed JSON", ONLY_TURN, {"kind": "ok", "body": '{"type": "resp'}),
 )

@@ -193,7 +193,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     },
     "between-rests": {"every": Seen("answer of a, closed with 1000", "a", "a rests")},
     "between-1001": {"every": Seen("answer of a, closed with 1001", "a")},
-    "between-reset": {"every": Seen("answer of a, closed with 1000", "a")},
+    "between-cut": {"every": Seen("answer of a, closed with 1000", "a")},
     "garbled": {"every": Seen("beginning of a, closed with 1002", "a")},
     "malformed-frame": {"every": Seen("a malformed message, answer of a", "a")},
 }

@@ -149,8 +149,8 @@ class Conversation:
                 return await self._closed()
             case "failed":
                 await self._send(script.failure(str(behaviour.code or "server_error")))
-        if behaviour.close_after and behaviour.end == "reset":
-            self._exchange.reply.reset()
+        if behaviour.close_after and behaviour.code == _ABNORMAL:
+            self._exchange.reply.close()
             return False
         if behaviour.close_after:
             self._socket.close(int(behaviour.code or 1000))
@@ -178,4 +178,6 @@ class Conversation:
         await self._socket.send(event if isinstance(event, str) else json.dumps(event))
 
 
+_ABNORMAL = 1006
+"""No close frame at all (RFC 6455, 7.4.1)."""
 _PLAYED = BREAKS | {"ok"}

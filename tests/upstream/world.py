@@ -91,7 +91,7 @@ class Behaviour:
     ping: bool = False
     """Asks the WebSocket's client for a sign of life ahead of the answer."""
     close_after: bool = False
-    """Closes the connection behind the answer, unannounced."""
+    """Closes the connection behind the answer, unannounced; a WebSocket with `code`, or 1006 without a word."""
 
     def __post_init__(self) -> None:
         if isinstance(self.on, str):
