@@ -13,12 +13,16 @@ from seatpool.providers.base import Frame
 Read = Callable[[bytes], Frame]
 """What an event's data says: a provider's `read_event`, with all else that it wants to know."""
 
-_BLANK = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
-_LONGEST_BLANK = 4
 _DATA = b"data:"
+_BLANK = re.compile(rb"(?>\r\n|\r|\n)(?>\r\n|\r|\n)")
+"""An event's end, where the lines end in one of the two rarer ways."""
+_LONGEST_BLANK = 4
+_BEHIND = b"\n" + _DATA
 _MARK = b"\xef\xbb\xbf"
-_LAST = 3
-"""So many events from the end may tell how a stream ended; behind the last that says something come comments."""
+_FAILS = b"error"
+"""Every dialect has it in its failures."""
+_LAST = 5
+"""So many events from the end may tell how a stream ended: behind one that does come `[DONE]` and comments."""
 
 
 class Opening:
@@ -28,7 +32,7 @@ class Opening:
 
     def __init__(self, read: Read) -> None:
         self._read = read
-        self._buffer = bytearray()
+        self._buffer = b""
         self._seen = 0
         """How much of the buffer was searched for an event's end."""
         self.size = 0
@@ -36,23 +40,26 @@ class Opening:
 
     def feed(self, chunk: bytes) -> Outcome | None:
         """`OK` for something of an answer, another outcome for a refusal, None as long as nothing was said."""
-        self._buffer += chunk
         self.size += len(chunk)
-        begin = 0
-        while (blank := _BLANK.search(self._buffer, max(begin, self._seen))) is not None:
-            told = _judged(self._read, _data(bytes(self._buffer[begin : blank.start()])))
-            begin = self._seen = blank.end()
+        buffer = self._buffer + chunk if self._buffer else chunk
+        begin, sought = 0, self._seen
+        while (blank := _blank(buffer, sought)) is not None:
+            told = _judged(self._read, _data(buffer[begin : blank[0]]))
+            begin = sought = blank[1]
             if told is not None:
                 return told
-        del self._buffer[:begin]
+        self._buffer = buffer[begin:]
         self._seen = max(0, len(self._buffer) - _LONGEST_BLANK)
         return None
 
 
 def last_refusal(read: Read, end: bytes) -> Outcome | None:
     """The refusal in the last events of a stream; None where they hold none. `end` may begin amid an event."""
-    for event in reversed(_BLANK.split(end)[1:][-_LAST:] if b"\r" in end else end.rsplit(b"\n\n", _LAST)):
-        if b"error" in event:
+    if _FAILS not in end:
+        return None
+    events = _BLANK.split(end) if b"\r" in end else end.rsplit(b"\n\n", _LAST)
+    for event in events[: -_LAST - 1 : -1]:
+        if _FAILS in event:
             data = _data(event)
             outcome = read(data).outcome if data else None
             if outcome is not None:
@@ -69,6 +76,19 @@ def _judged(read: Read, data: bytes) -> Outcome | None:
     return OK if frame.output or frame.terminal or not data.startswith(b"{") else None
 
 
+def _blank(buffer: bytes, start: int) -> tuple[int, int] | None:
+    """Where the next event ends, and the one behind it begins."""
+    if b"\r" not in buffer:
+        at = buffer.find(b"\n\n", start)
+        return (at, at + 2) if at >= 0 else None
+    found = _BLANK.search(buffer, start)
+    return found.span() if found is not None else None
+
+
 def _data(event: bytes) -> bytes:
-    lines = (line for line in event.removeprefix(_MARK).splitlines() if line.startswith(_DATA))
-    return b"\n".join(line[len(_DATA) :].removeprefix(b" ") for line in lines)
+    if b"\r" not in event and event.count(_DATA) == 1:  # nearly every one is of this kind
+        at = 0 if event.startswith(_DATA) else event.find(_BEHIND) + 1
+        if at or event.startswith(_DATA):
+            return event[at + len(_DATA) :].partition(b"\n")[0].removeprefix(b" ")
+    lines = [line for line in event.removeprefix(_MARK).splitlines() if line.startswith(_DATA)]
+    return b"\n".join([line[len(_DATA) :].removeprefix(b" ") for line in lines])
