@@ -18,7 +18,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import match, stray
-from seatpool.proxy import dispatch, listening, options, replay, seams
+from seatpool.proxy import dispatch, listening, messages, options, replay, seams, sockets
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
@@ -210,7 +210,7 @@ class Pool:
             service.release(trail)  # the client went away meanwhile, and nothing else will end this flow
         elif isinstance(choice, Assignment):
             exchange.trail = trail
-            self._show(flow, exchange, choice)
+            exchange.follow(flow, choice)
         elif isinstance(choice, Halted):
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
         elif choice.limited and (pooled or exchange.bound):
@@ -220,12 +220,6 @@ class Pool:
         elif pooled or exchange.bound:
             self._unserved(flow, exchange, facts, choice.reason)
         # Else only the editor's own account is there, and it is limited: who could say so better than upstream?
-
-    def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
-        exchange.aim(flow.request)
-        wish = assignment.edits.wish
-        substitute = f" model={wish.model}" if wish is not None and wish.model is not None else ""
-        flow.comment = f"account={assignment.account.name}{substitute}"
 
     def _unserved(
         self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts, reason: str | None = None
@@ -313,7 +307,7 @@ class Pool:
             return
         exchange.again = again
         if again is not None:
-            self._show(flow, exchange, again)
+            exchange.follow(flow, again)
         else:
             self._conclude(flow, exchange)
 
@@ -347,26 +341,29 @@ class Pool:
 
     # -- WebSocket messages
 
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """A socket is open."""
+        exchange = self.exchanges.get(flow)
+        if exchange is not None and exchange.trail is not None and self.service is not None:
+            close = partial(sockets.close_between_turns, flow, ctx.master.addons.get("proxyserver"))
+            self.service.sockets.opened(exchange.trail, close)
+
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Learn from frames; rewrite a refusal into the reconnect that the client performs silently."""
         exchange = self.exchanges.get(flow)
         if exchange is None or exchange.facts is None or flow.websocket is None:
             return
-        messages = flow.websocket.messages
-        message = messages[-1]
+        message = flow.websocket.messages[-1]
         # An hour's socket would otherwise keep every prompt and answer in memory, and in a dump of flows.
-        del messages[:-1]
+        del flow.websocket.messages[:-1]
         if message.from_client and not self.guard.client_message(flow, exchange, message, self.service):
             return
         if exchange.trail is None or self.service is None or (message.injected and not message.from_client):
             return
         try:
-            if message.from_client:
-                message.content = self.service.sockets.client_frame(exchange.trail, message.content)
-            else:
-                replacement = await self.service.sockets.server_frame(exchange.trail, message.content)
-                if replacement is not None:
-                    message.content = replacement
+            await messages.relay(flow, exchange, exchange.trail, message, self.service)
+            if self.exchanges.get(flow) is not exchange:
+                self.service.release(exchange.trail)  # as in `_assign`
         except Exception:
             logger.exception("action=passthrough hook=websocket_message")
 

@@ -34,7 +34,7 @@ class Judge:
             trail.soonest = None  # the guess at the first account's limit is taken back
         return decide(
             outcome,
-            attempt=trail.number,
+            attempt=trail.attempt,
             repeats=repeats,
             policy=policy,
             now=utcnow(),

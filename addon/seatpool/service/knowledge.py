@@ -7,7 +7,7 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 import asyncio
 import gc
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
@@ -48,6 +48,10 @@ def _spare_what_stays() -> None:
     gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
 
 
+def _nobody_minds() -> None:
+    """Nothing follows."""
+
+
 class Knowledge:
     """The pool's state in memory, written through to the store and fed by what other processes write there."""
 
@@ -67,6 +71,8 @@ class Knowledge:
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
+        self.changed: Callable[[], None] = _nobody_minds
+        """To be called when an account may be asked no longer."""
 
     def load(self) -> None:
         """Read everything from the store (blocking; at start)."""
@@ -145,6 +151,7 @@ class Knowledge:
         remembered = struck or (held.strikes if held is not None else 0)
         cooldown = Cooldown(account.id, scope, reason, until, now, remembered)
         self.state.cool(cooldown, now)
+        self.changed()
         part = f" {scope.kind}={scope.value}" if scope.value else ""
         logger.warning(
             "account=%s action=cooldown%s until=%s reason=%s",
@@ -163,6 +170,7 @@ class Knowledge:
     async def disable(self, account: Account, reason: str) -> None:
         """Take an account out of the choice until a person acts."""
         self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
+        self.changed()
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
         try:
             await aside(self._store.disable, account.id, reason, utcnow())
@@ -234,3 +242,4 @@ class Knowledge:
         if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision
+        self.changed()

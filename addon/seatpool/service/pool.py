@@ -97,7 +97,9 @@ class PoolService:
             providers=providers,
             policy=policy,
             background=self._background,
+            follow_up=self._follow_up,
         )
+        self.knowledge.changed = self.sockets.look
 
     # -- life
 
@@ -198,6 +200,7 @@ class PoolService:
         """The flow is over, or the pool has no hand in it any more: free its place. Again does nothing."""
         trail.current = None
         self._places.free(trail)
+        self.sockets.closed(trail)
 
     @property
     def waiting(self) -> int:

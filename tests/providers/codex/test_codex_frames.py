@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from seatpool.core.model import QuotaWindow, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.base import NO_NEWS, Frame
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.frames import DELTAS
 from tests.providers.codex.codex_material import NOW, NOW_S, SOCKET_FACTS, at
@@ -184,8 +185,9 @@ def test_a_turn_state_that_no_header_could_carry_is_none(state: object) -> None:
 
 
 def test_the_reconnect_frame_is_what_the_client_retries_in_silence() -> None:
-    content = CODEX.reconnect_frame()
+    content = CODEX.reconnect_frame(None)
     assert content is not None
+    assert content == CODEX.reconnect_frame(frozenset()) == CODEX.reconnect_frame(frozenset({Carrier.PREVIOUS}))
     assert json.loads(content)["error"]["code"] == "websocket_connection_limit_reached"
     assert "status_code" not in json.loads(content)  # both spellings at once make the frame unreadable
 
