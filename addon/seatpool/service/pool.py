@@ -24,7 +24,7 @@ from seatpool.providers.registry import PROVIDERS
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import ModelsErrand, UsageErrand
-from seatpool.service.judging import Judge, log_recovery
+from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
@@ -249,6 +249,7 @@ class PoolService:
         await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None and (trail.soonest is None or decision.until < trail.soonest[0]):
             trail.soonest = (decision.until, trail.number, outcome.code)
+        await pause(decision)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
@@ -391,7 +392,7 @@ class PoolService:
         match action:
             case Action.DELIVER:
                 return None
-            case Action.RESEND:
+            case Action.RESEND | Action.PAUSE:
                 credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
                 refused = assignment.credential
