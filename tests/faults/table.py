@@ -93,7 +93,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     },
     "agents": {"copilot turn": _frame("agent_mode_limit_exceeded", paid="a rests"), "copilot": NEXT},
     "integrator": {"copilot turn": _frame("integration_rate_limited"), "copilot": _verbatim(429)},
-    "model-busy": {"copilot turn": _frame("model_overloaded"), "copilot": _verbatim(429)},
+    "model-busy": {"copilot turn": _frame("model_overloaded"), "copilot": _verbatim(429, sent="a a")},
     "extension": {"every": _verbatim(429)},
     "raw": {"every": _verbatim(429)},
     "timed": {"every": NEXT},
@@ -148,6 +148,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "503": {
         "codex turn": _frame("server_is_overloaded"),
         "copilot turn": _frame("upstream_provider_rate_limit"),
+        "copilot": _verbatim(503, sent="a a"),
         "every": _verbatim(503),
     },
     "529": {"every": _verbatim(529, sent="a a")},

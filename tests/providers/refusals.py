@@ -3,12 +3,12 @@
 One row each of copilot.md 5.4, 4 and 2.4, and of codex.md 3.3, 2.3 and 6; rows of one line of a sheet stand together.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from seatpool.core.outcome import About
-from seatpool.core.outcome import OutcomeKind as K
-from seatpool.core.recovery import Action as A
-from seatpool.core.recovery import Remedy as R
+from seatpool.core.outcome import About, OutcomeKind
+from seatpool.core.recovery import Action, Remedy
 
 Body = dict[str, Any] | list[Any] | str
 
@@ -18,15 +18,15 @@ class Told(NamedTuple):
 
     status: int
     body: Body
-    kind: K
+    kind: OutcomeKind
     code: str
     about: About
-    first: A
-    then: A
+    first: Action
+    then: Action
     """When the same account says so again."""
-    remedy: R = R.NONE
+    remedy: Remedy = Remedy.NONE
     """Of the first time."""
-    headers: dict[str, str] = {}
+    headers: Mapping[str, str] = MappingProxyType({})
 
 
 def error(code: str = "", message: str = "", **more: Any) -> dict[str, Any]:
@@ -52,44 +52,53 @@ CONTACT = {
     },
     "message": "Resource not accessible by integration",
 }
-SWITCH, DELIVER, PAUSE, RESEND, REFRESH, REPAIR = A.SWITCH, A.DELIVER, A.PAUSE, A.RESEND, A.REFRESH, A.REPAIR
+SWITCH, DELIVER, PAUSE, RESEND, REFRESH, REPAIR = (
+    Action.SWITCH,
+    Action.DELIVER,
+    Action.PAUSE,
+    Action.RESEND,
+    Action.REFRESH,
+    Action.REPAIR,
+)
 ACCOUNT, MODEL, REQUEST, PROVIDER = About.ACCOUNT, About.MODEL, About.REQUEST, About.PROVIDER
 INTEGRATOR, EGRESS, CLIENT = About.INTEGRATOR, About.EGRESS, About.CLIENT
 
 
 def _spent(status: int, body: Body, code: str, **headers: str) -> Told:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Told(status, body, K.QUOTA_SPENT, code, ACCOUNT, SWITCH, SWITCH, R.COOL, named)
+    return Told(status, body, OutcomeKind.QUOTA_SPENT, code, ACCOUNT, SWITCH, SWITCH, Remedy.COOL, named)
 
 
-def _limited(body: Body, code: str, about: About = ACCOUNT, first: A = SWITCH, **headers: str) -> Told:
+def _limited(body: Body, code: str, about: About = ACCOUNT, first: Action = SWITCH, **headers: str) -> Told:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Told(429, body, K.RATE_LIMITED, code, about, first, SWITCH, R.COOL, named)
+    return Told(429, body, OutcomeKind.RATE_LIMITED, code, about, first, SWITCH, Remedy.COOL, named)
 
 
-def _delivered(status: int, body: Body, code: str, about: About = REQUEST, kind: K = K.CLIENT_ERROR) -> Told:
+def _delivered(
+    status: int, body: Body, code: str, about: About = REQUEST, kind: OutcomeKind = OutcomeKind.CLIENT_ERROR
+) -> Told:
     return Told(status, body, kind, code, about, DELIVER, DELIVER)
 
 
 def _busy(status: int, body: Body, code: str) -> Told:
-    return Told(status, body, K.OVERLOADED, code, PROVIDER, PAUSE, DELIVER)
+    return Told(status, body, OutcomeKind.OVERLOADED, code, PROVIDER, PAUSE, DELIVER)
 
 
 def _carrier(status: int, body: Body, code: str) -> Told:
-    return Told(status, body, K.CARRIER, code, REQUEST, REPAIR, DELIVER)
+    return Told(status, body, OutcomeKind.CARRIER, code, REQUEST, REPAIR, DELIVER)
 
 
 def _disabled(status: int, body: Body, code: str) -> Told:
     """A seat that was taken away never leads to another account (promises.md)."""
-    return Told(status, body, K.REVOKED, code, ACCOUNT, DELIVER, DELIVER, R.DISABLE)
+    return Told(status, body, OutcomeKind.REVOKED, code, ACCOUNT, DELIVER, DELIVER, Remedy.DISABLE)
 
 
 def _unauthorized(body: Body, code: str) -> Told:
-    return Told(401, body, K.UNAUTHORIZED, code, ACCOUNT, REFRESH, SWITCH)
+    return Told(401, body, OutcomeKind.UNAUTHORIZED, code, ACCOUNT, REFRESH, SWITCH)
 
 
 def _service(status: int, body: Body) -> Told:
-    return Told(status, body, K.SERVER_ERROR, "server-error", PROVIDER, RESEND, DELIVER)
+    return Told(status, body, OutcomeKind.SERVER_ERROR, "server-error", PROVIDER, RESEND, DELIVER)
 
 
 COPILOT: tuple[Told, ...] = (
@@ -103,15 +112,27 @@ COPILOT: tuple[Told, ...] = (
     _limited("", "rate_limited", x_ratelimit_exceeded=TPS),
     _limited("", "rate_limited", first=PAUSE, x_ratelimit_exceeded=TPS, retry_after="2"),
     _limited(error("agent_mode_limit_exceeded:free"), "agent_mode_limit_exceeded"),
-    _delivered(429, error("integration_rate_limited"), "integration_rate_limited", INTEGRATOR, K.OVERLOADED),
+    _delivered(429, error("integration_rate_limited"), "integration_rate_limited", INTEGRATOR, OutcomeKind.OVERLOADED),
     _busy(429, error("model_overloaded"), "model_overloaded"),
     _busy(429, error("upstream_provider_rate_limit"), "upstream_provider_rate_limit"),
     _busy(503, "", "service_unavailable"),
-    _delivered(429, error("extension_blocked", type="rate_limit_error"), "extension_blocked", INTEGRATOR, K.OVERLOADED),
     _delivered(
-        429, [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}], "provider-limit", PROVIDER, K.OVERLOADED
+        429,
+        error("extension_blocked", type="rate_limit_error"),
+        "extension_blocked",
+        INTEGRATOR,
+        OutcomeKind.OVERLOADED,
     ),
-    _delivered(429, error("insufficient_quota", type="insufficient_quota"), "provider-limit", PROVIDER, K.OVERLOADED),
+    _delivered(
+        429,
+        [{"error": {"code": 429, "status": "RESOURCE_EXHAUSTED"}}],
+        "provider-limit",
+        PROVIDER,
+        OutcomeKind.OVERLOADED,
+    ),
+    _delivered(
+        429, error("insufficient_quota", type="insufficient_quota"), "provider-limit", PROVIDER, OutcomeKind.OVERLOADED
+    ),
     _spent(402, error("quota_exceeded", "You have no quota"), "quota_exceeded"),
     _spent(402, error("free_quota_exceeded"), "free_quota_exceeded"),
     _spent(402, error("overage_limit_reached"), "overage_limit_reached"),
@@ -129,22 +150,22 @@ COPILOT: tuple[Told, ...] = (
     Told(
         403,
         error("", "Access to this model is disabled by your organization's policy"),
-        K.NOT_ENTITLED,
+        OutcomeKind.NOT_ENTITLED,
         "model-policy",
         MODEL,
         SWITCH,
         SWITCH,
-        R.COOL,
+        Remedy.COOL,
     ),
     Told(
         400,
         error("model_not_supported", "The requested model is not supported.", param="model"),
-        K.NOT_ENTITLED,
+        OutcomeKind.NOT_ENTITLED,
         "model_not_supported",
         MODEL,
         SWITCH,
         SWITCH,
-        R.COOL,
+        Remedy.COOL,
     ),
     _delivered(400, error("model_not_available_for_integrator"), "model_not_available_for_integrator", INTEGRATOR),
     _delivered(400, error("unsupported_api_for_model"), "unsupported_api_for_model"),
@@ -159,7 +180,7 @@ COPILOT: tuple[Told, ...] = (
     _delivered(422, error("content_filter"), "content_filter"),
     _delivered(424, "", "http-424"),
     _delivered(499, "", "http-499"),
-    Told(421, "Misdirected Request\n", K.MISDIRECTED, "misdirected", ACCOUNT, REFRESH, DELIVER),
+    Told(421, "Misdirected Request\n", OutcomeKind.MISDIRECTED, "misdirected", ACCOUNT, REFRESH, DELIVER),
     _delivered(466, "update your client", "client-too-old", CLIENT),
     _service(500, error("internal_error")),
     _service(502, "<html>"),
@@ -188,12 +209,12 @@ CODEX: tuple[Told, ...] = (
     Told(
         429,
         {"error": {"type": "usage_not_included", "plan_type": "free"}},
-        K.NOT_ENTITLED,
+        OutcomeKind.NOT_ENTITLED,
         "usage_not_included",
         ACCOUNT,
         SWITCH,
         SWITCH,
-        R.DISABLE,
+        Remedy.DISABLE,
     ),
     _limited(error("rate_limit_exceeded", "Rate limit reached. Please try again in 1.5s."), "rate_limit_exceeded"),
     _limited({"detail": "Too many requests"}, "rate-limited"),
@@ -209,15 +230,15 @@ CODEX: tuple[Told, ...] = (
             "workspace_member_usage_limit_reached",
         )
     ),
-    _delivered(503, error("server_is_overloaded"), "server_is_overloaded", PROVIDER, K.OVERLOADED),
-    _delivered(503, error("slow_down"), "slow_down", PROVIDER, K.OVERLOADED),
-    _delivered(403, "<html>Cloudflare: you have been blocked", "edge-blocked", EGRESS, K.OVERLOADED),
-    _delivered(403, "<html><title>Just a moment...</title>", "edge-blocked", EGRESS, K.OVERLOADED),
+    _delivered(503, error("server_is_overloaded"), "server_is_overloaded", PROVIDER, OutcomeKind.OVERLOADED),
+    _delivered(503, error("slow_down"), "slow_down", PROVIDER, OutcomeKind.OVERLOADED),
+    _delivered(403, "<html>Cloudflare: you have been blocked", "edge-blocked", EGRESS, OutcomeKind.OVERLOADED),
+    _delivered(403, "<html><title>Just a moment...</title>", "edge-blocked", EGRESS, OutcomeKind.OVERLOADED),
     _unauthorized(error("token_expired"), "token_expired"),
     _unauthorized(error("token_invalidated"), "token_invalidated"),
     _disabled(402, {"detail": {"code": "deactivated_workspace"}}, "deactivated_workspace"),
     _carrier(400, error("invalid_encrypted_content", ORGANIZATION), "invalid_encrypted_content"),
-    Told(400, {"detail": NO_PLAN}, K.NOT_ENTITLED, "model_not_supported", MODEL, SWITCH, SWITCH, R.COOL),
+    Told(400, {"detail": NO_PLAN}, OutcomeKind.NOT_ENTITLED, "model_not_supported", MODEL, SWITCH, SWITCH, Remedy.COOL),
     _delivered(400, error("previous_response_not_found"), "previous_response_not_found", CLIENT),
     _delivered(400, error("websocket_connection_limit_reached"), "websocket_connection_limit_reached", CLIENT),
     _delivered(426, "", "upgrade-refused", CLIENT),

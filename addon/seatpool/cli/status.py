@@ -17,6 +17,8 @@ from seatpool.store import Store
 
 SUBSTITUTED_WITHIN = timedelta(days=1)
 """For so long is said what was served with another model than was asked for."""
+UNKNOWN_WITHIN = timedelta(days=7)
+"""For so long is said what upstream refused in a way that no table knows."""
 
 
 @click.command()
@@ -44,7 +46,8 @@ def status_rows(store: Store, now: datetime) -> tuple[report.AccountRow, ...]:
     windows: dict[int, list[QuotaWindow]] = {}
     for account_id, window in changes.windows:
         windows.setdefault(account_id, []).append(window)
-    return report.rows(changes.accounts, windows, changes.cooldowns, now, store.substituted(now - SUBSTITUTED_WITHIN))
+    instead, unknown = store.substituted(now - SUBSTITUTED_WITHIN), store.unknown(now - UNKNOWN_WITHIN)
+    return report.rows(changes.accounts, windows, changes.cooldowns, now, instead, unknown)
 
 
 def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
@@ -88,7 +91,11 @@ def _state(row: report.AccountRow, now: datetime) -> str:
         part = f"{held.scope.value} " if held.scope.value else ""
         parts.append(f"{part}cooling {span(held.until - now)}: {held.reason}")
     instead = (f"{s.model} for {s.asked}: {s.requests} in 24 h, last {ago(s.last_at, now)}" for s in row.substituted)
-    return "\n".join((*parts, *instead))
+    unknown = (
+        f"unknown refusal {u.status or 'in a message'} {u.code}: {u.requests} in 7 days, last {ago(u.last_at, now)}"
+        for u in row.unknown
+    )
+    return "\n".join((*parts, *instead, *unknown))
 
 
 def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:

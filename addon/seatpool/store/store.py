@@ -22,7 +22,7 @@ from seatpool.core.model import (
     QuotaWindow,
     UnderWay,
 )
-from seatpool.core.report import Substituted
+from seatpool.core.report import Substituted, Unknown
 from seatpool.store import (
     accounts,
     beats,
@@ -361,6 +361,11 @@ class Store:
         """Requests that were served since then with another model than they had asked for."""
         with self._db.read() as db:
             return choice_rows.substituted(db, since)
+
+    def unknown(self, since: datetime) -> tuple[Unknown, ...]:
+        """Refusals since then that no table knows, by account, status and code; of a hundred kinds at most."""
+        with self._db.read() as db:
+            return observations.unknown(db, since)
 
     def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
         """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""

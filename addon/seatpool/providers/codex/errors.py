@@ -4,9 +4,10 @@ A row's `names` are looked for in `error.code`, `error.type`, `error` itself, `c
 """
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
@@ -120,7 +121,9 @@ TABLE: tuple[Row, ...] = (
     ),
     # By status.
     Row(_K.UNAUTHORIZED, "unauthorized", statuses=(401,)),
-    Row(_K.CLIENT_ERROR, "upgrade-refused", statuses=(426,), whose=About.CLIENT),  # the client goes on over HTTPS by itself
+    Row(
+        _K.CLIENT_ERROR, "upgrade-refused", statuses=(426,), whose=About.CLIENT
+    ),  # the client goes on over HTTPS by itself
     # A 429 without a name whose headers show the window empty (the capture of codex.md 3.1 is one).
     Row(_K.QUOTA_SPENT, "usage_limit_reached", statuses=(429,), test=_spent, ends=Ends.QUOTA),
     Row(_K.QUOTA_SPENT, "usage_limit_reached", statuses=(429,), test=_reached, ends=Ends.QUOTA),
@@ -129,6 +132,16 @@ TABLE: tuple[Row, ...] = (
     Row(_K.SERVER_ERROR, "server-error", names=("server_error", "internal_server_error")),
     # 402 and 403 of other kinds may be a refusal of the person: the editor reads them, nobody else is asked.
 )
+
+
+ABOUT: Mapping[str, About] = MappingProxyType(
+    {
+        code: Outcome(row.kind, code, Scope(ScopeKind.MODEL) if row.of_model else WHOLE_ACCOUNT, whose=row.whose).about
+        for row in reversed(TABLE)
+        for code in ((row.code,) if row.code else row.names)
+    }
+)
+"""Whose affair each code is that `classify` gives."""
 
 
 def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:

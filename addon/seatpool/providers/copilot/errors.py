@@ -184,6 +184,17 @@ TABLE: tuple[Row, ...] = (
     Row(OutcomeKind.SERVER_ERROR, tuple(range(500, 600)), code="server-error"),
 )
 
+ABOUT: Mapping[str, About] = MappingProxyType(
+    {
+        code: Outcome(
+            row.kind, code, Scope(ScopeKind.MODEL) if row.reach is Reach.MODEL else WHOLE_ACCOUNT, whose=row.whose
+        ).about
+        for row in reversed(TABLE)
+        for code in ((row.code,) if row.code else row.names)
+    }
+)
+"""Whose affair each code is that `classify` gives."""
+
 _RESETS_WITH: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"user_global_rate_limited": (quota.SESSION,), "user_weekly_rate_limited": (quota.WEEKLY,)}
 )
