@@ -55,6 +55,7 @@ class Mitmdump:
         """Every line it wrote, over all starts."""
         self._lab = lab
         places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+        places["XDG_RUNTIME_DIR"] = str(folder / "runtime")
         self._env = {"HOME": str(folder), "PYTHONUNBUFFERED": "1", **places, **(env or {})}
         self._addon = folder / "bare_addon.py" if bare else addon
         self._bare = bare

@@ -8,12 +8,13 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
+from seatpool.cli import health
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, open_store, with_database
 from seatpool.cli.spans import ago, span
 from seatpool.clock import utcnow
 from seatpool.core import report
 from seatpool.core.model import QuotaWindow
-from seatpool.store import Store
+from seatpool.store import Store, StoreError
 
 SUBSTITUTED_WITHIN = timedelta(days=1)
 """For so long is said what was served with another model than was asked for."""
@@ -32,8 +33,13 @@ def status(as_json: bool) -> None:
     seatpool status --json | jq '.[] | select(.state == "ready") | .name'
     """
     now = utcnow()
-    with open_store() as store:
-        rows = status_rows(store, now)
+    try:
+        with open_store() as store:
+            rows = status_rows(store, now)
+            health.say(database(), store, now)
+    except StoreError:
+        health.say(database(), None, now)
+        raise
     if as_json:
         click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
         return

@@ -5,6 +5,7 @@ A rotated refresh token is worth all patience: what the store still has is of no
 
 import asyncio
 import logging
+from contextlib import suppress
 
 from msgspec.structs import replace
 
@@ -94,3 +95,6 @@ class Safekeeping:
                 self._vault.put(account.id, stored)
                 logger.info("account=%s action=credential-stored", account.name)
             self._vault.stored(account.id, kind)
+            if generation == wanted.generation:  # dropped: what the store has is newer
+                with suppress(StoreError):
+                    await self._vault.held(account.id, again=True)

@@ -110,6 +110,14 @@ class Store:
         """
         self._db.hurried = True
 
+    def unwritable(self) -> str | None:
+        """Why nothing can be written now; None where it can. Waits for a second at most."""
+        try:
+            with self._db.write(soon=True):
+                return None
+        except StoreError as error:
+            return str(error)
+
     @property
     def trouble(self) -> str | None:
         """Why the last write failed, until one succeeds."""

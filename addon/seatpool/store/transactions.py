@@ -58,16 +58,18 @@ class Transactions:
         return self._transaction(self._lookup)
 
     @contextmanager
-    def write(self, *, durable: bool = False, told: bool = False, patient: bool = False) -> Iterator[Connection]:
+    def write(
+        self, *, durable: bool = False, told: bool = False, patient: bool = False, soon: bool = False
+    ) -> Iterator[Connection]:
         """Threads of this process take turns here, at once and in order; other processes are waited for by polling.
 
         `durable`: it survives a power cut as well. `told`: whoever asked for it knows everything that it writes.
-        `patient`: nobody waits for it, also where writes are `hurried`.
+        `patient`: nobody waits for it, also where writes are `hurried`; `soon`: as if they were.
         """
         hurried = self.hurried and not patient
         if hurried and self.trouble is not None:
             raise StoreUnavailable(self.trouble)
-        busy_s = engines.HURRIED_S if hurried else engines.BUSY_TIMEOUT_S
+        busy_s = engines.HURRIED_S if hurried or soon else engines.BUSY_TIMEOUT_S
         if not self._turn.acquire(timeout=busy_s):
             raise StoreUnavailable(f"the database {self._where} is busy with another write; try again")
         try:
