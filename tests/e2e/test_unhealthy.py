@@ -141,4 +141,3 @@ def wait_until(holds: Callable[[], bool], timeout_s: float = 10) -> None:
     while not holds():
         assert time.monotonic() < until
         time.sleep(0.05)
-

@@ -103,6 +103,7 @@ class Mitmdump:
     def start(self, timeout_s: float = 30) -> None:
         """Start and wait until it listens; `RuntimeError` with its log when it ends instead."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "runtime").mkdir(exist_ok=True)
         if self._bare:
             self._addon.write_text(_BARE_ADDON)
         elif self._options["confdir"] == str(self.ca.parent) and not (self.ca.parent / IN_USE).exists():

@@ -21,6 +21,8 @@ def shift(state: PoolState, jump: timedelta, now: datetime) -> list[Cooldown]:
     for account_id, known in state.cooldowns.items():
         for cooldown in tuple(known.values()):
             if cooldown.until + jump <= now:
+                if cooldown.until > now:  # it was over, and is not to come back
+                    state.lift(account_id, cooldown.scope, now)
                 continue
             shifted = replace(cooldown, until=cooldown.until + jump, created_at=cooldown.created_at + jump)
             state.lift(account_id, cooldown.scope, now)

@@ -400,14 +400,19 @@ class Pool:
         except Exception:
             self.faults.note("end", "not-recorded")
         finally:
+            self._release(exchange)
+
+    def _release(self, exchange: Exchange) -> None:
+        try:
             if exchange.trail is not None and self.service is not None:
                 self.service.release(exchange.trail)
+        except Exception:
+            self.faults.note("release", "passthrough")
 
     def _give_up(self, flow: http.HTTPFlow, exchange: Exchange | None) -> None:
         """A fault of ours: the flow goes on as the editor sent it, or is blocked where that is the person's choice."""
         if exchange is not None:
-            if exchange.trail is not None and self.service is not None:
-                self.service.release(exchange.trail)
+            self._release(exchange)
             exchange.trail = None
             exchange.aim(flow.request)
             if exchange.bound:

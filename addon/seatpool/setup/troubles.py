@@ -23,8 +23,11 @@ class Trouble(msgspec.Struct, frozen=True):
 
 
 def folder() -> Path:
-    """Of all the files."""
-    return platformdirs.user_runtime_path("seatpool")
+    """Of all the files: in the runtime directory, or where there is none beside other state."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "seatpool"
+    return platformdirs.user_state_path("seatpool")
 
 
 def leave(database: str, troubles: Mapping[str, datetime]) -> None:
