@@ -330,9 +330,9 @@ class Pool:
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""
         exchange, response = self.exchanges.get(flow), flow.response
-        if self.service is None or not self.service.policy.union_models or exchange is None or response is None:
-            return
         try:
+            if self.service is None or not self.service.policy.union_models or exchange is None or response is None:
+                return
             if exchange.provider.lists_models(flow.request.method, exchange.host, flow.request.path):
                 add_models(response, exchange.provider, self.service.models(exchange.provider.name))
         except Exception:
