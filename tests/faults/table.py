@@ -159,7 +159,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "first-event-once": {"http": SERVED_AGAIN},
     "first-spent": {"codex turn": RECONNECT, "copilot turn": Seen("failure", "a", "a rests"), "http": NEXT},
     "first-spent-all": {"http": Seen("failure of b", "a b", "a rests; b rests")},
-    "first-busy": {"http": Seen("failure of a", "a")},
+    "first-busy": {"copilot http": Seen("failure of a", "a a"), "http": Seen("failure of a", "a")},
     "first-cut": {"http": Seen("answer of a, cut", "a")},
     "first-stall": {"http": Seen("answer of a, then silence", "a")},
     "later-event": {"turn": Seen("beginning of a, failure", "a"), "http": Seen("failure of a", "a")},
