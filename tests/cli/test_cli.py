@@ -8,7 +8,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, QuotaWindow
+from seatpool.core.explain import WAITING, explain, glimpse
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, QuotaWindow
+from seatpool.core.selection import Demand, Exhausted
+from seatpool.core.state import PoolState
+from seatpool.setup import strangers
 from seatpool.store import Store
 from tests.upstream.logins import codex_login
 
@@ -140,6 +144,32 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(login: Path, 
     assert row["cooldowns"][0]["reason"] == "usage_limit_reached"
     assert good("cooldown", "clear", "work") == "cleared 1 cooldown\n"
     assert json.loads(good("status", "--json"))[0]["state"] == "ready"
+
+
+def test_status_tells_of_requests_that_had_to_wait(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    assert "waited" not in good("status")
+    state, demand, now = PoolState(), Demand(ProviderName.CODEX), datetime.now(UTC)
+    for flow in ("flow-1", "flow-1", "flow-2"):
+        seen = glimpse(state, demand, now, set(), Exhausted(limited=True), (flow, 1, "responses", None, None))
+        store.record(choices=[explain(seen._replace(reason=WAITING))])
+    assert "2 requests waited for an account in 24 h, the last " in good("status")
+
+
+def test_status_shows_what_came_by_unknown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, store: Store) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    assert "nothing came by" in good("status", "--strays")
+    assert "--strays" not in good("status")
+    now = datetime.now(UTC)
+    strangers.add(strangers.default_file(), {"new.githubcopilot.com": 2}, now)
+    strangers.add(strangers.paths_file(), {"GET chatgpt.com/new/*": 3}, now)
+    assert "GET chatgpt.com/new/*" in good("status", "--strays")
+    assert "2 hosts or kinds of requests" in good("status")
+    told = json.loads(good("status", "--strays", "--json"))
+    assert [(row["kind"], row["name"], row["count"]) for row in told] == [
+        ("host", "new.githubcopilot.com", 2),
+        ("request", "GET chatgpt.com/new/*", 3),
+    ]
 
 
 def test_status_marks_quota_that_was_seen_long_ago(login: Path, store: Store) -> None:

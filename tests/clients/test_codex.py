@@ -174,6 +174,26 @@ def clock(moment: float) -> str:
     return datetime.fromtimestamp(moment, UTC).strftime("%-I:%M %p")
 
 
+MOMENT_S = 3
+
+
+@pytest.mark.parametrize("place", ["handshake", "frame"])
+def test_when_all_are_limited_for_a_moment_nothing_is_seen_of_it(desk: Desk, serve: Serve, place: str) -> None:
+    # Codex shows the second reconnect in a row, so that two sockets cannot both be limited unseen (codex.md 5).
+    pooled = ("alice",) if place == "frame" else ("alice", "bob")
+    desk.pool(*pooled)
+    for name in pooled:
+        limited = {**LIMITED, "on": [place], "resets_in_s": MOMENT_S, "first": 1}
+        desk.fakes.behave(name, limited)
+    began = time.time()
+    turn = serve().turn()
+    assert (turn.status, turn.errors) == ("completed", [])
+    assert turn.text in ("alice0 alice1 alice2 ", "bob0 bob1 bob2 ")
+    assert time.time() - began > MOMENT_S - 1
+    refused = [who for who, _, status in turns_asked(desk) if status == 429]
+    assert sorted(refused) == ([] if place == "frame" else ["alice", "bob"])
+
+
 # -- what its owner alone can read
 
 TOLD = Tokens(30_000, 25_000, 111)
@@ -227,3 +247,33 @@ def test_a_thread_comes_back_to_the_account_that_thought_for_it(
         ("ok", "best" if transport == "https" else "socket"),
         ("ok", "bound" if transport == "https" else "socket"),
     ]
+
+
+# -- what breaks off amid an answer
+
+
+def test_an_answer_over_https_that_is_cut_is_asked_for_again_and_said_once(desk: Desk, serve: Serve) -> None:
+    """The cut reaches the client as it is: it asks again by itself, and keeps nothing of what it had read."""
+    desk.pool("alice", "bob")
+    desk.fakes.behave("*", UPGRADE_REFUSED)
+    desk.fakes.behave("alice", {"kind": "cut", "after": 2, "first": 1, "on": ["request"], "route": "responses"})
+    app = serve()
+    turn = app.turn()
+    (said,) = [item["text"] for item in turn.items if item["type"] == "agentMessage"]
+    assert (turn.status, said) == ("completed", "alice0 alice1 alice2 ")
+    assert turns_asked(desk) == [("alice", True, 426), ("alice", False, 200), ("alice", False, 200)]
+    assert app.turn("and again").status == "completed"
+
+
+@pytest.mark.parametrize("after", [0, 2])
+def test_a_limit_inside_of_an_answer_over_https_leads_to_the_next_account(desk: Desk, serve: Serve, after: int) -> None:
+    """As first event it is replayed, unseen; later the client asks again, and finds another account."""
+    desk.pool("alice", "bob")
+    desk.fakes.behave("*", UPGRADE_REFUSED)
+    failed = {"kind": "failed", "code": "usage_limit_reached", "after": after, "on": ["request"], "route": "responses"}
+    desk.fakes.behave("alice", failed)
+    turn = serve().turn()
+    (said,) = [item["text"] for item in turn.items if item["type"] == "agentMessage"]
+    assert (turn.status, said) == ("completed", "bob0 bob1 bob2 ")
+    assert turn.errors == [] or after
+    assert turns_asked(desk) == [("alice", True, 426), ("alice", False, 200), ("bob", False, 200)]

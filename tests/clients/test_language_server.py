@@ -3,6 +3,7 @@
 Emma is signed in. Carol has an individual seat and is asked first; dave has a business seat, on other hosts.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.timeout(90, func_only=True)
 
 GAP_S = 0.15
 SLOWLY = {"deltas": 6, "gap_ms": GAP_S * 1000}
+MOMENT_S = 3
 TEXT = "dave0 dave1 dave2 dave3 dave4 dave5"
 MODELS = {"claude-sonnet-4.6": "messages", "gpt-5-mini": "responses"}
 """Which path a model is asked on. Those of chat-completions are held back by the client itself."""
@@ -83,6 +85,18 @@ def test_after_a_refused_chat_everything_else_goes_to_the_next_seat_at_once(desk
     assert [who for who, _, _ in served(desk, "messages")] == ["carol", "dave"]
 
 
+def test_a_chat_that_every_seat_refuses_for_a_moment_is_answered_after_it(desk: Desk, serve: Serve) -> None:
+    desk.pool("carol", "dave")
+    for name in ("carol", "dave"):
+        desk.fakes.behave(name, {"kind": "usage_limit", "retry_after": MOMENT_S, "first": 1, "route": "messages"})
+    began = time.time()
+    chat = serve().chat("say hi", "claude-sonnet-4.6")
+    assert chat.error is None
+    assert chat.text.strip() in ("carol0 carol1 carol2", "dave0 dave1 dave2")
+    assert time.time() - began > MOMENT_S
+    assert [status for _, _, status in served(desk, "messages")] == [429, 429, 200]
+
+
 def test_who_the_person_is_stays_the_editors_own_affair(desk: Desk, serve: Serve) -> None:
     carol_refuses(desk, "messages")
     server = serve()
@@ -96,3 +110,24 @@ def test_who_the_person_is_stays_the_editors_own_affair(desk: Desk, serve: Serve
     assert catalogues.pop("emma") > 0
     # And for what each of them can serve, in its own time.
     assert all(count == 1 for count in catalogues.values())
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_chat_that_is_cut_says_so_and_the_next_one_goes_well(desk: Desk, serve: Serve, model: str) -> None:
+    desk.pool("carol")
+    desk.fakes.behave("carol", {"kind": "cut", "after": 2, "first": 1, "route": MODELS[model]})
+    server = serve()
+    cut = server.chat("say hi", model)
+    assert (cut.text.strip(), cut.error is not None) == ("carol0 carol1", True)
+    again = server.chat("say it again", model)
+    assert (again.text.strip(), again.error) == ("carol0 carol1 carol2", None)
+    assert server.states == {"Normal"}
+
+
+@pytest.mark.parametrize("model", MODELS)
+def test_a_limit_as_the_first_event_of_a_chat_goes_unseen(desk: Desk, serve: Serve, model: str) -> None:
+    desk.pool("carol", "dave")
+    desk.fakes.behave("carol", {"kind": "failed", "code": "user_global_rate_limited", "route": MODELS[model]})
+    chat = serve().chat("say hi", model)
+    assert (chat.text.strip(), chat.error) == ("dave0 dave1 dave2", None)
+    assert [who for who, _, _ in served(desk, MODELS[model])] == ["carol", "dave"]

@@ -1,6 +1,7 @@
 """The recovery table, row by row."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -21,10 +22,10 @@ def at(
     repeats: int = 0,
     until: datetime | None = None,
     policy: Policy = POLICY,
-    strikes: int = 1,
+    **more: Any,
 ) -> Decision:
     outcome = Outcome(kind, "code", until=until)
-    return decide(outcome, attempt=attempt, repeats=repeats, policy=policy, now=NOW, strikes=strikes)
+    return decide(outcome, attempt=attempt, repeats=repeats, policy=policy, now=NOW, **more)
 
 
 def test_every_outcome_has_a_rule() -> None:
@@ -95,9 +96,18 @@ def test_an_implausible_end_is_bounded_to_the_longest_window() -> None:
 
 
 def test_a_request_is_not_sent_more_often_than_allowed_except_in_search_of_unspent_quota() -> None:
-    assert at(K.RATE_LIMITED, attempt=3) == Decision(A.DELIVER, R.COOL, NOW + timedelta(minutes=1), 1)
+    assert at(K.RATE_LIMITED, attempt=3) == Decision(A.HOLD, R.COOL, NOW + timedelta(minutes=1), 1)
+    assert at(K.RATE_LIMITED, attempt=4, last=True).action is A.DELIVER
     assert at(K.CONNECT_FAILED, attempt=3).action is A.DELIVER
     assert at(K.QUOTA_SPENT, attempt=30).action is A.SWITCH
+
+
+@pytest.mark.parametrize("kind", [K.QUOTA_SPENT, K.RATE_LIMITED])
+def test_who_has_waited_walks_no_more_and_may_be_sent_once_beyond_the_limit(kind: OutcomeKind) -> None:
+    assert at(kind, attempt=2, held=True).action is A.SWITCH
+    assert at(kind, attempt=3, held=True).action is A.HOLD
+    assert at(kind, attempt=4, held=True, last=True).action is A.DELIVER
+    assert at(kind, attempt=1, policy=Policy(max_attempts=1), held=True).action is A.DELIVER
 
 
 def test_what_got_no_answer_goes_to_another_account_only_where_the_person_wants_that() -> None:

@@ -82,7 +82,7 @@ async def test_a_handshake_that_goes_well_is_no_success_yet_but_a_finished_turn_
         trail, _ = await begin(service)
         clock.tick(1)
         service.served(trail, Answered(101, 1.0), Headers())
-        await service.server_frame(trail, b'{"type":"response.completed","response":{"id":"r"}}')
+        await service.sockets.server_frame(trail, b'{"type":"response.completed","response":{"id":"r"}}')
         service.release(trail)
         assert await refused(service, clock) == 1
 

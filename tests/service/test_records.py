@@ -98,9 +98,9 @@ def frames(kind: str = "ok") -> list[bytes]:
 
 
 async def turn(service: PoolService, trail: Trail, kind: str = "ok") -> None:
-    service.client_frame(trail, create())
+    service.sockets.client_frame(trail, create())
     for frame in frames(kind):
-        await service.server_frame(trail, frame)
+        await service.sockets.server_frame(trail, frame)
 
 
 HANDSHAKE = (1, "best", OK, 101, "gpt-x", None)
@@ -144,14 +144,14 @@ async def test_a_turn_that_the_socket_ends_amid_is_recorded_so(
 
 async def test_what_the_client_says_besides_begins_no_turn(store: Store, service: PoolService, alice: Account) -> None:
     trail = await begin(service, SOCKET, 101)
-    service.client_frame(trail, b'{"type":"response.processed","response_id":"resp_1"}')
+    service.sockets.client_frame(trail, b'{"type":"response.processed","response_id":"resp_1"}')
     service.ended(trail, Ending(LEFT))
     assert summary(await recorded(service, store)) == [HANDSHAKE]
 
 
 async def test_a_turn_that_another_one_replaces_was_left(store: Store, service: PoolService, alice: Account) -> None:
     trail = await begin(service, SOCKET, 101)
-    service.client_frame(trail, create())
+    service.sockets.client_frame(trail, create())
     await turn(service, trail)
     assert [row[2] for row in summary(await recorded(service, store))] == [OK, LEFT, OK]
 

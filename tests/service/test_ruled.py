@@ -91,10 +91,10 @@ async def test_a_name_given_later_counts_for_the_next_request(service: PoolServi
 async def test_a_sockets_turn_goes_on_only_where_its_rule_allows(service: PoolService) -> None:
     trail = opened(service, None)
     assert await served(service, trail) != "bob"
-    assert service.may_go_on(trail, None, beginning=False)
-    assert not service.may_go_on(trail, ONLY_BOB, beginning=False)
+    assert service.sockets.may_go_on(trail, None, beginning=False)
+    assert not service.sockets.may_go_on(trail, ONLY_BOB, beginning=False)
     assert trail.rule is ONLY_BOB
-    assert service.may_go_on(trail, None, beginning=False), "another turn, which no rule is about"
+    assert service.sockets.may_go_on(trail, None, beginning=False), "another turn, which no rule is about"
     assert trail.demand.only is None
 
 
@@ -102,9 +102,9 @@ async def test_a_preference_moves_a_conversation_only_where_it_begins(service: P
     trail = opened(service, None)
     first = await served(service, trail)
     service.served(trail, Answered(200, 1.0), Headers())
-    assert service.may_go_on(trail, LIKES_BOB, beginning=False)
+    assert service.sockets.may_go_on(trail, LIKES_BOB, beginning=False)
     assert await served(service, opened(service, LIKES_BOB)) == first, "its cache is warm there"
-    assert not service.may_go_on(trail, LIKES_BOB, beginning=True)
+    assert not service.sockets.may_go_on(trail, LIKES_BOB, beginning=True)
     assert await served(service, opened(service, LIKES_BOB)) == "bob"
 
 
@@ -113,4 +113,4 @@ async def test_a_preference_moves_nobody_to_an_account_that_cannot_serve(service
     service.load()
     trail = opened(service, None)
     await service.assign(trail)
-    assert service.may_go_on(trail, LIKES_BOB, beginning=True)
+    assert service.sockets.may_go_on(trail, LIKES_BOB, beginning=True)

@@ -160,13 +160,13 @@ async def test_a_socket_keeps_nobody_waiting_between_its_turns(service: PoolServ
     socket, _ = await begin(service)
     service.served(socket, Answered(101, 1.0), Headers())
     assert service.knowledge.state.in_flight == {}
-    service.client_frame(socket, b'{"type":"response.create"}')
+    service.sockets.client_frame(socket, b'{"type":"response.create"}')
     assert service.knowledge.state.in_flight == {1: 1}
     queue = Queue(service)
     await queue.ask(flow(service, 2))
-    await service.server_frame(socket, b'{"type":"response.output_text.delta","delta":"x"}')
+    await service.sockets.server_frame(socket, b'{"type":"response.output_text.delta","delta":"x"}')
     assert queue.got == []
-    await service.server_frame(socket, b'{"type":"response.completed","response":{"id":"r"}}')
+    await service.sockets.server_frame(socket, b'{"type":"response.completed","response":{"id":"r"}}')
     await settle()
     assert [t.flow_id for t in queue.got] == ["flow-2"]
     service.release(socket)

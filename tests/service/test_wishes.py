@@ -164,8 +164,8 @@ async def test_a_turn_that_a_rule_decides_keeps_the_substitutes_own(service: Poo
     trail = service.open("flow", SOCKET, Headers())
     assignment = await service.assign(trail)
     assert isinstance(assignment, Assignment) and assignment.account.name == "bob"
-    assert service.may_go_on(trail, None, beginning=False)
-    assert not service.may_go_on(trail, Rule("alice's", 2, only=("alice",)), beginning=False)
+    assert service.sockets.may_go_on(trail, None, beginning=False)
+    assert not service.sockets.may_go_on(trail, Rule("alice's", 2, only=("alice",)), beginning=False)
 
 
 async def test_without_the_option_an_exhausted_model_is_told(store: Store, issuer: Issuer) -> None:
@@ -190,7 +190,7 @@ async def test_a_limit_frame_becomes_a_reconnect_where_a_substitute_can_be_had(s
     trails = [service.open(f"flow-{n}", replace(SOCKET, conversation=f"talk-{n}"), Headers()) for n in range(2)]
     for trail in trails:
         await service.assign(trail)
-    answers = [await service.server_frame(trail, limited("gpt-x")) for trail in trails]
+    answers = [await service.sockets.server_frame(trail, limited("gpt-x")) for trail in trails]
     assert all(answer is not None and b"websocket_connection_limit_reached" in answer for answer in answers)
 
 
@@ -203,7 +203,7 @@ async def test_with_no_substitute_left_the_frame_stays_as_it_is(service: PoolSer
     for trail in trails:
         await service.assign(trail)
     for trail in trails:
-        answer = await service.server_frame(trail, limited("gpt-x"))
+        answer = await service.sockets.server_frame(trail, limited("gpt-x"))
     assert answer == limited("gpt-x")
 
 
@@ -211,15 +211,15 @@ async def test_a_socket_is_outdated_once_somebody_can_serve_the_model_itself(ser
     await walk(service, service.open("flow", FACTS, Headers()))
     trail = service.open("next", SOCKET, Headers())
     assert isinstance(await service.assign(trail), Assignment)
-    assert service.client_frame(trail, b'{"type":"response.create","model":"gpt-x"}') == (
+    assert service.sockets.client_frame(trail, b'{"type":"response.create","model":"gpt-x"}') == (
         b'{"type":"response.create","model":"gpt-y"}'
     )
-    assert not service.outdated(trail)
+    assert not service.sockets.outdated(trail)
     state = service.knowledge.state
     state.lift(next(iter(state.accounts)), Scope(ScopeKind.MODEL, "gpt-x"), datetime.now(UTC))
-    assert service.outdated(trail)
+    assert service.sockets.outdated(trail)
     service.release(trail)
-    assert not service.outdated(trail)
+    assert not service.sockets.outdated(trail)
 
 
 # -- fast mode
@@ -306,9 +306,9 @@ async def test_a_fast_socket_is_outdated_once_there_is_no_room(service: PoolServ
     see(service, window(0.9))
     trail = service.open("flow", SOCKET, Headers(), Rule("alice's", 1, only=("alice",)))
     await service.assign(trail)
-    assert not service.outdated(trail)
+    assert not service.sockets.outdated(trail)
     see(service, window(0.2))
-    assert service.outdated(trail)
+    assert service.sockets.outdated(trail)
 
 
 async def test_a_substitute_can_be_hastened_as_well(service: PoolService) -> None:

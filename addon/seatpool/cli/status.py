@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli import health
+from seatpool.cli import health, strays
 from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, open_store, with_database
 from seatpool.cli.spans import ago, span
 from seatpool.clock import utcnow
@@ -17,25 +17,31 @@ from seatpool.core.model import QuotaWindow
 from seatpool.store import Store, StoreError
 
 SUBSTITUTED_WITHIN = timedelta(days=1)
-"""For so long is said what was served with another model than was asked for."""
+"""For so long is said what was served with another model than was asked for, and what had to wait."""
 UNKNOWN_WITHIN = timedelta(days=7)
 """For so long is said what upstream refused in a way that no table knows."""
 
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC, shares from 0.0 to 1.0.")
+@click.option("--strays", "only_strays", is_flag=True, help="Show what came by that seatpool does not know, instead.")
 @with_database
-def status(as_json: bool) -> None:
+def status(as_json: bool, only_strays: bool) -> None:
     """Show every account: state, quota left, cooldowns, last use.
 
     \b
     seatpool status
     seatpool status --json | jq '.[] | select(.state == "ready") | .name'
+    seatpool status --strays
     """
+    if only_strays:
+        strays.show(as_json=as_json)
+        return
     now = utcnow()
     try:
         with open_store() as store:
             rows = status_rows(store, now)
+            waited, last = store.held(now - SUBSTITUTED_WITHIN)
             health.say(database(), store, now)
     except StoreError:
         health.say(database(), None, now)
@@ -44,6 +50,12 @@ def status(as_json: bool) -> None:
         click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
         return
     console().print(status_table(rows, now) if rows else EMPTY_POOL)
+    if waited and last is not None:
+        some = f"{waited} request{'s' if waited != 1 else ''}"
+        console().print(f"{some} waited for an account in 24 h, the last {ago(last, now)}: seatpool why --list 20")
+    hint = strays.hint()
+    if hint is not None:
+        console().print(hint)
 
 
 def status_rows(store: Store, now: datetime) -> tuple[report.AccountRow, ...]:

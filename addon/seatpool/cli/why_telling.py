@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.spans import ago, closely, span
-from seatpool.core.explain import EXHAUSTED, STAYED, Bar, BarKind, Choice, Contender, would_choose
+from seatpool.core.explain import EXHAUSTED, STAYED, WAITING, Bar, BarKind, Choice, Contender, would_choose
 from seatpool.core.model import Attempt, ProviderName, Tokens
 from seatpool.core.outcome import UNKNOWN, About
 from seatpool.core.scoring import Score, Standing
@@ -33,7 +33,7 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
         BarKind.PAUSED: lambda _bar, _choice: "paused",
         BarKind.AWAY: lambda _bar, _choice: "its editor was not in use",
         BarKind.COOLING: lambda bar, choice: _cooling(bar, choice),
-        BarKind.FULL: lambda _bar, _choice: "as many requests under way as it takes",
+        BarKind.FULL: lambda _bar, _choice: "as many requests under way as it takes, or only just back",
         BarKind.TRIED: lambda _bar, _choice: "tried already",
     }
 )
@@ -105,7 +105,9 @@ def _way(story: Story, names: Mapping[int, str]) -> str:
     each = (f"{_name(a.account_id, names)} {a.outcome}{_instead(a.model, asked)}" for a in story.attempts)
     went = [f"{what} x{count}" if (count := len(list(alike))) > 1 else what for what, alike in groupby(each)]
     last = story.choices[-1]
-    if last.account_id is None:
+    if last.reason == WAITING:
+        went.append("waits")
+    elif last.account_id is None:
         went.append("nobody left" if went else "nobody could be asked")
     return " > ".join(went) or f"{_name(last.account_id, names)}, no answer recorded"
 
@@ -114,6 +116,8 @@ def _headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
     order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
     order += f", rule {choice.rule}" if choice.rule is not None else ""
     instead = _instead(choice.model, story.choices[0].model)
+    if choice.reason == WAITING:
+        return f"attempt {choice.number}: nobody yet{instead}, {_waited(choice, story)} ({order})"
     if choice.account_id is None:
         return f"attempt {choice.number}: nobody could be asked{instead} ({order})"
     if choice.flow_id != story.flow_id:
@@ -124,6 +128,12 @@ def _headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
         )
     reason = REASONS.get(choice.reason, choice.reason)
     return f"attempt {choice.number}: {_name(choice.account_id, names)}, {reason}{instead} ({order})"
+
+
+def _waited(choice: Choice, story: Story) -> str:
+    """How long it waited, as far as the next choice tells."""
+    behind = story.choices[story.choices.index(choice) + 1 :]
+    return f"so it waited for {closely(behind[0].decided_at - choice.decided_at)}" if behind else "so it waits"
 
 
 def _instead(model: str | None, asked: str | None) -> str:
@@ -226,6 +236,8 @@ def _tokens(tokens: Tokens | None) -> str:
 
 
 def _unanswered(last: Choice) -> str:
+    if last.reason == WAITING:
+        return "nothing was sent upstream yet, or the client went away while it waited"
     if last.reason == EXHAUSTED:
         return "nothing was sent upstream"
     return "no answer is recorded: it is not over yet, the client went away before it, or no token could be had"

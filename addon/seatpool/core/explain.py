@@ -26,6 +26,8 @@ SEEN = 12
 """Accounts that are kept of those that could be asked, the first of them; and of those that could not, the latest."""
 EXHAUSTED = "exhausted"
 """The reason of a choice that found nobody."""
+WAITING = "waiting"
+"""The reason of one that found nobody yet: the request waits for somebody."""
 STAYED = frozenset({AFFINITY, BOUND})
 """Reasons of a choice that leaves a conversation where it is."""
 NONE_COOLING: Mapping[int, tuple[Cooldown, ...]] = MappingProxyType({})
@@ -124,7 +126,7 @@ class Choice(msgspec.Struct, frozen=True):
     strategy: Strategy | None
     """None: by priority alone, since limits were to move nobody."""
     reason: str
-    """`affinity`, `rule`, `best`, `fallback` or `exhausted`."""
+    """As `Selection.reason`; `waiting` or `exhausted` where there was nobody."""
     account_id: int | None
     """None: nobody could be asked."""
     contenders: tuple[Contender, ...]
@@ -184,7 +186,7 @@ def _with(ids: Iterable[int], *more: Iterable[int]) -> list[int]:
 def _passing(state: PoolState, demand: Demand, ids: Iterable[int], now: datetime) -> Mapping[int, tuple[Bar, ...]]:
     """What is known to the state alone: asked of it only where there can be something."""
     listed = demand.model is not None and not state.models.silent
-    if state.caps.unbounded and not listed and not demand.buckets:
+    if state.caps.unbounded and not state.returning and not listed and not demand.buckets:
         return NONE_PASSING
     found: dict[int, tuple[Bar, ...]] = {}
     for account_id in ids:
@@ -194,7 +196,7 @@ def _passing(state: PoolState, demand: Demand, ids: Iterable[int], now: datetime
         reset = state.spent(account_id, demand.buckets, now) if demand.buckets else None
         if reset is not None:
             bars += (Bar(BarKind.SPENT, until=reset),)
-        if state.full(account_id):
+        if state.full(account_id, demand.scopes):
             bars += (Bar(BarKind.FULL),)
         if bars:
             found[account_id] = bars

@@ -45,6 +45,8 @@ class Policy(msgspec.Struct, frozen=True):
     """A throttle that ends within it is waited for rather than left for another account (copilot.md 5.4)."""
     brief_pause_s: float = 0.5
     """Before the one brief retry where the provider is overloaded and names no time (copilot.md 5.4)."""
+    max_wait_s: float = 10.0
+    """How long a request waits for the end of a limit, within its client's patience; 0: not at all. As for a place."""
     slot_successes: int = 10
     """Requests served at a learnt limit before one more is tried."""
     rate_limit_cooldown_s: float = 60.0

@@ -4,8 +4,8 @@
 outcome             first time      then       remedy for the account
 ==================  ==============  =========  ==================================================================
 ok                  deliver         -          none
-quota-spent         switch          -          cool until the reset; the walk may visit every account once
-rate-limited        switch          -          cool until the named end, else a minute, and longer when it goes on
+quota-spent         switch, hold    -          cool until the reset; the walk may visit every account once
+rate-limited        switch, hold    -          cool until the named end, else a minute, and longer when it goes on
 unauthorized        refresh         switch     cool shortly when a renewed token is refused as well
 misdirected         refresh         deliver    none: its endpoints are read again
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
@@ -24,6 +24,11 @@ short throttle is over before another account has read the conversation (copilot
 
 Of a limit, `Blame` may say that it is not the account's: the address's is delivered and costs the account nothing, too
 many at once has the request wait for a place.
+
+Where everybody is limited and the first limit ends soon, the request waits for that end. Every sending counts, before
+it waited as after, so that it goes on within `max_attempts`; who has none left, or has walked through all accounts, is
+held and sent once more, as its editor would do by itself at that time, and what comes of that is delivered. There is
+one walk at most, before the wait. With `max_attempts=1` what was refused is never sent again.
 """
 
 from collections.abc import Mapping
@@ -53,6 +58,8 @@ class Action(Enum):
     """The same request as soon as an account, this one or another, has a place for it."""
     PAUSE = "pause"
     """The same request on the same account, not before `Decision.resume_at`."""
+    HOLD = "hold"
+    """The same request once more where everybody is limited, and not before the first of these limits is over."""
     RESEND = "resend"
     """The same request as it was, on a fresh connection."""
 
@@ -138,12 +145,15 @@ def decide(
     now: datetime,
     strikes: int = 1,
     blame: Blame = Blame.ACCOUNT,
+    held: bool = False,
+    last: bool = False,
 ) -> Decision:
     """Decide what follows.
 
     `attempt` is the number of this sending (from 1), `repeats` how often this account answered this flow with this
     kind of outcome before, `strikes` which limit without a time in a row this would be, `blame` what it is
-    about where it is a limit.
+    about where it is a limit. `held`: the request was refused before, and waited for a limit to end; `last`: it has
+    had the one more sending that comes of that.
     """
     rule = RULES[outcome.kind]
     action = rule.first if repeats == 0 or rule.then is None else rule.then
@@ -156,8 +166,9 @@ def decide(
     resume_at = _resume_at(outcome, policy, now) if repeats == 0 and attempt < policy.max_attempts else None
     if resume_at is not None:
         action = Action.PAUSE
-    if action is not Action.DELIVER and attempt >= policy.max_attempts and not rule.walks:
-        action = Action.DELIVER
+    walks = rule.walks and not (rule.limit and held)
+    if action is not Action.DELIVER and attempt >= policy.max_attempts and not walks:
+        action = Action.HOLD if rule.limit and not last and policy.max_attempts > 1 else Action.DELIVER
     remedy = rule.remedy if rule.remedy_first or repeats > 0 else Remedy.NONE
     if outcome.kind is OutcomeKind.NOT_ENTITLED and outcome.scope.kind is ScopeKind.ACCOUNT:
         remedy = Remedy.DISABLE

@@ -6,7 +6,7 @@ from datetime import datetime
 import msgspec
 
 from seatpool.core.affinity import Held, Sticking
-from seatpool.core.model import Account, ProviderName, Scope
+from seatpool.core.model import WHOLE_ACCOUNT, Account, ProviderName, Scope
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Dormancy, Strategy, is_last_resort, rank
 
@@ -77,7 +77,7 @@ def select(
     """
     held = state.affinity.held(demand.conversation, now.timestamp())
     owner = _owner(state, demand, held, now, tried)
-    if owner is not None and state.full(owner.id):
+    if owner is not None and state.full(owner.id, demand.scopes):
         if demand.bound:
             return Exhausted(limited=True, reason=FULL, full=True)
         owner = None
@@ -144,7 +144,7 @@ def _best(
 
 
 def _eligible(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:
-    return not state.full(account_id) and _could(state, demand, account_id, now, tried)
+    return not state.full(account_id, demand.scopes) and _could(state, demand, account_id, now, tried)
 
 
 def _could(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:
@@ -174,6 +174,15 @@ def _exhausted(state: PoolState, demand: Demand, now: datetime, tried: AbstractS
         return Exhausted(limited=False, reason=LACKING if lacking else None)
     soonest, reason = min(limits)
     return Exhausted(limited=True, soonest=soonest, reason=reason)
+
+
+def expect_back(state: PoolState, demand: Demand, now: datetime) -> None:
+    """A request waits until a limit of somebody who could serve it is over."""
+    for account in state.accounts.values():
+        if account.provider is demand.provider and (demand.only is None or account.id in demand.only):
+            held = state.blocked(account.id, demand.scopes, now)
+            if held is not None or state.spent(account.id, demand.buckets, now) is not None:
+                state.returning.expect(account.id, held.scope if held is not None else WHOLE_ACCOUNT)
 
 
 def _limit(state: PoolState, demand: Demand, account_id: int, now: datetime) -> tuple[datetime, str] | None:

@@ -16,6 +16,7 @@ from seatpool.core.affinity import NEW_TOKENS, Conversations
 from seatpool.core.catalogue import Catalogue
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
+from seatpool.core.returning import Returning
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps, Elsewhere
 from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
@@ -58,6 +59,7 @@ class PoolState:
         """Requests of this process that each account serves at this moment."""
         self.elsewhere = Elsewhere()
         self.caps = Caps()
+        self.returning = Returning()
         self._used: dict[int, float] = {}
         self._served: dict[int, float] = {}
         self._scores: dict[int, Score] = {}
@@ -235,10 +237,12 @@ class PoolState:
             del self.in_flight[account_id]
         self._busy(account_id, now)
 
-    def full(self, account_id: int) -> bool:
-        """Whether an account has as many requests under way as it takes."""
+    def full(self, account_id: int, scopes: Iterable[Scope] = ()) -> bool:
+        """Whether an account has as many requests under way as it takes, or has only just come back from a limit."""
         limit = self.caps.limit(account_id)
-        return limit is not None and self.under_way(account_id) >= limit
+        if limit is not None and self.under_way(account_id) >= limit:
+            return True
+        return len(self.returning) > 0 and self.returning.full(account_id, scopes)
 
     def under_way(self, account_id: int) -> int:
         """Requests that an account serves at this moment, those of other processes among them."""

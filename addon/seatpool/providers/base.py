@@ -292,11 +292,17 @@ class Provider(Protocol):
         `host` is in lower case, `path` is the request target with its query. `upgrade` tells a WebSocket handshake.
         """
 
+    def is_known(self, path: str) -> bool:
+        """Whether a path that no route is for is known to stay with the editor's own login."""
+
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         """What selection needs; None when the request carries no credential that the pool could replace.
 
         `body` returns the decoded body, and is called only when the headers do not say enough.
         """
+
+    def patience(self, facts: RequestFacts) -> float:
+        """How many seconds the client of such a request leaves it without an answer, unseen; 0: never make it wait."""
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         """The headers by which the person's editor names itself, for use on this provider's side calls."""

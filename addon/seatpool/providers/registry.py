@@ -31,6 +31,24 @@ def match(method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
     return provider.match(method, host.lower(), path, upgrade=upgrade) if provider is not None else None
 
 
+_WORD = re.compile(r"[A-Za-z][A-Za-z_.-]{0,31}|v\d{1,3}")
+_SEGMENTS = 4
+
+
+def stray(method: str, host: str, path: str) -> str | None:
+    """How a request is counted that no route is for and that nobody has thought of; None where it is known to stay.
+
+    Only what cannot be an id is kept of its path: short words without digits, and those at its beginning.
+    """
+    provider = provider_of(host)
+    if provider is None or provider.is_known(path):
+        return None
+    segments = path.partition("?")[0].split("/")[1:]
+    shown = [segment if _WORD.fullmatch(segment) or not segment else "*" for segment in segments[:_SEGMENTS]]
+    more = ["..."] if len(segments) > _SEGMENTS else []
+    return f"{method if _WORD.fullmatch(method) else '*'} {host.lower()}/{'/'.join([*shown, *more])}"
+
+
 def host_patterns() -> tuple[str, ...]:
     """Regular expressions for `host:port` of everything that may be decrypted (mitmproxy's `allow_hosts`)."""
     return tuple(rf"^(?:{host}):\d+$" for p in PROVIDERS.values() for host in p.hosts)

@@ -17,24 +17,27 @@ from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
-from seatpool.providers.registry import match
+from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import dispatch, listening, options, replay, seams
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
+from seatpool.proxy.counting import Counting
 from seatpool.proxy.door import Door, Opened
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.tap import tap
+from seatpool.proxy.wording import no_such_surface, say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Answered, Assignment, Halted, Trail
+from seatpool.setup.strangers import paths_file
 
 logger = logging.getLogger(__name__)
 
-FAILED = b'{"error":{"message":"seatpool failed; see its log"}}'
+UNKNOWN_PATH = "action=passed request=%r reason=unknown-path: seatpool does not know what it is for"
 EVENT_STREAM = "text/event-stream"
 UNSERVED = (
     "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
@@ -57,6 +60,7 @@ class Pool:
         self._door: Door | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
+        self.strays = Counting(paths_file, UNKNOWN_PATH)
         self._database: str | None = None
         self._builtin: Any = None
         self._told: set[tuple[ProviderName, bool]] = set()
@@ -140,7 +144,8 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
-        await asyncio.to_thread(self.certificates.strangers.write)
+        for counting in (self.certificates.strangers, self.strays):
+            await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
             self._end(flow_id, CUT)
         if self._waiting is not None:
@@ -153,6 +158,10 @@ class Pool:
         await self.faults.end()
 
     # -- a request
+
+    def http_connect_error(self, flow: http.HTTPFlow) -> None:
+        """With `connection_strategy=eager` a host that cannot be reached is mitmproxy's to tell, in plain text."""
+        word_refused_connect(flow)
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
@@ -171,6 +180,9 @@ class Pool:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
             route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
             if route is None:
+                kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
+                if kind is not None:
+                    self.strays.note(kind)
                 return
             if exchange is None:
                 self.guard.unseen(flow, route)
@@ -257,7 +269,10 @@ class Pool:
             why = "no-account" if self.service is not None else "database-away"
             logger.warning("action=%s provider=%s reason=%s", ctx.options.pool_on_failure, provider, why)
         if ctx.options.pool_on_failure == "block":
-            flow.response = as_response(exchange.provider.unavailable(facts, 503, UNSERVED))
+            reply = exchange.provider.unavailable(facts, 503, UNSERVED)
+            if reason is not None:
+                reply = exchange.provider.exhausted(facts, None, reason, utcnow())
+            flow.response = as_response(reply)
 
     # -- an answer
 
@@ -341,6 +356,9 @@ class Pool:
         elif flow.response is None:
             code = exchange.failure.code if exchange.failure is not None else "unavailable"
             exchange.answer = exchange.apology(502, code)
+        else:
+            exchange.answer = no_such_surface(exchange.provider, facts, flow.response)
+            flow.response = exchange.answer or flow.response
 
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""
@@ -370,9 +388,9 @@ class Pool:
             return
         try:
             if message.from_client:
-                message.content = self.service.client_frame(exchange.trail, message.content)
+                message.content = self.service.sockets.client_frame(exchange.trail, message.content)
             else:
-                replacement = await self.service.server_frame(exchange.trail, message.content)
+                replacement = await self.service.sockets.server_frame(exchange.trail, message.content)
                 if replacement is not None:
                     message.content = replacement
         except Exception:
@@ -436,4 +454,6 @@ class Pool:
                 self.guard.refuse(flow, exchange, 503, FAULT)
                 return
         if ctx.options.pool_on_failure == "block":
-            flow.response = http.Response.make(503, FAILED, {"content-type": "application/json"})
+            provider = provider_of(exchange.host if exchange is not None else flow.request.pretty_host)
+            if provider is not None:
+                flow.response = say(provider, 503, "something failed, see its log")

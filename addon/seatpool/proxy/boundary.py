@@ -28,6 +28,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
 from seatpool.proxy.limits import Clock
+from seatpool.proxy.wording import in_place_of
 
 logger = logging.getLogger(__name__)
 
@@ -46,6 +47,8 @@ class Boundary(HttpStream):
         self._clock = clock
         self._exchange: Exchange | None = None
         self._upstream_id = stream_id
+        self._answering = False
+        """The head of an answer is out."""
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
@@ -58,10 +61,10 @@ class Boundary(HttpStream):
         if isinstance(event, FROM_UPSTREAM):
             if event.stream_id != self._upstream_id:
                 return nothing()  # late news of an attempt that is over
-            if type(event) is ResponseData and (self._exchange is None or self._exchange.opening is None):
+            if type(event) is ResponseData and self._streams():
                 # The bulk of a stream: nothing that follows from it needs translation, so no generator stands between.
                 tap = self._exchange.tap if self._exchange is not None else None
-                if tap is not None and tap.alone and self.server_state == self.state_stream_response_body:
+                if tap is not None and tap.alone:
                     return self._pass_on(tap(event.data))
                 return cast("layer.CommandGenerator[None]", super()._handle_event(event))
             if isinstance(event, ResponseHeaders) and self._exchange is not None:
@@ -69,6 +72,10 @@ class Boundary(HttpStream):
                 if event.response.status_code < FIRST_REFUSAL:
                     self._clock.forget(self.stream_id)
         return self._translated(super()._handle_event(event))
+
+    def _streams(self) -> bool:
+        unheld = self._exchange is None or self._exchange.opening is None
+        return unheld and bool(self.server_state == self.state_stream_response_body)
 
     def _pass_on(self, data: bytes) -> layer.CommandGenerator[None]:
         """What mitmproxy's own state does with streamed data that nobody changes or keeps, at half the cost."""
@@ -85,7 +92,13 @@ class Boundary(HttpStream):
                 self._clock.forget(self.stream_id)
                 if self._upstream_id != self.stream_id:
                     yield DropStream(self._upstream_id)
-            reply = yield self._translate(command)
+            if type(command) is SendHttp and type(command.event) is ResponseProtocolError and not self._answering:
+                known = self._exchange.provider if self._exchange is not None else None
+                for part in in_place_of(command, known or provider_of(self.context.client.sni or ""), self.context):
+                    yield self._translate(part)
+                reply = None
+            else:
+                reply = yield self._translate(command)
 
     def _translate(self, command: commands.Command) -> commands.Command:
         if isinstance(command, SendHttp):
@@ -95,8 +108,10 @@ class Boundary(HttpStream):
                 command.event.request = self._wire(command.event.request, command.connection)
             elif isinstance(command.event, RequestData) and self._exchange is not None:
                 command.event.data = self._exchange.take_body(command.event.data)
-            elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
-                command.event.response = self._exchange.deliver(command.event.response)
+            elif isinstance(command.event, ResponseHeaders):
+                self._answering = True
+                if self._exchange is not None:
+                    command.event.response = self._exchange.deliver(command.event.response)
             elif isinstance(command.event, ResponseData) and self._exchange is not None:
                 command.event.data = self._exchange.hidden_body or command.event.data
         elif isinstance(command, HttpRequestHeadersHook):

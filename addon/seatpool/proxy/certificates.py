@@ -7,7 +7,6 @@ authority may not vouch for is better left sealed than refused. The pair of keys
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,6 +20,7 @@ from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from seatpool.clock import utcnow
 from seatpool.providers.registry import is_stranger
+from seatpool.proxy.counting import Counting
 from seatpool.setup import strangers
 from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder
 from seatpool.setup.pair import names_of, within
@@ -29,8 +29,7 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(hours=6)
 """How often a running proxy asks whether the authority has to be renewed."""
-WRITE_EVERY = timedelta(minutes=1)
-"""How often what was counted of unknown hosts is written, at most."""
+UNKNOWN_HOST = "action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves"
 UNBOUNDED = "this authority can vouch for any host; `seatpool ca create` makes one that cannot"
 
 
@@ -67,45 +66,13 @@ class FittingStore(certs.CertStore):
         return super().get_cert(commonname, sans, organization, crl_url)
 
 
-class Strangers:
-    """Counts the connections to hosts that look like a provider's and are not known."""
-
-    def __init__(self) -> None:
-        self._told: set[str] = set()
-        self._unwritten: Counter[str] = Counter()
-        self._write_at: datetime | None = None
-        self._writing: asyncio.Future[None] | None = None
-
-    def note(self, host: str) -> None:
-        """One more."""
-        if host not in self._told and len(self._told) < strangers.AT_MOST:
-            self._told.add(host)
-            self._write_at = None
-            logger.warning("action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves", host)
-        if host in self._told:
-            self._unwritten[host] += 1
-        now = utcnow()
-        if self._write_at is None or now >= self._write_at:
-            self._write_at = now + WRITE_EVERY
-            self._writing = asyncio.get_running_loop().run_in_executor(None, self.write)
-
-    def write(self) -> None:
-        """Add what was counted since the last time to the file."""
-        counted, self._unwritten = self._unwritten, Counter()
-        try:
-            if counted:
-                strangers.add(strangers.default_file(), counted, utcnow())
-        except OSError as error:
-            logger.warning("action=count reason=%s: unknown hosts are not kept", type(error).__name__)
-
-
 class Certificates:
     """The authority of one proxy."""
 
     def __init__(self) -> None:
         self.names: tuple[str, ...] = ()
         """What it may vouch for; empty where it may vouch for everything."""
-        self.strangers = Strangers()
+        self.strangers = Counting(strangers.default_file, UNKNOWN_HOST)
         self._stamp: int | None = None
         self._look_at: datetime | None = None
         self._looking: asyncio.Future[None] | None = None

@@ -107,7 +107,7 @@ class Guard:
         """Whether the socket asks upstream for something that is not wished any more."""
         trail = exchange.trail
         try:
-            if service is None or trail is None or not service.outdated(trail):
+            if service is None or trail is None or not service.sockets.outdated(trail):
                 return False
         except Exception:
             logger.exception("action=passthrough hook=websocket_message")
@@ -124,7 +124,7 @@ class Guard:
         beginning = self.book.new_here(facts) and not self._began_before(exchange, facts, content)
         exchange.rule = rule = self.book.of_turn(facts)
         if service is not None and exchange.trail is not None:
-            stays = service.may_go_on(exchange.trail, rule, beginning=beginning)
+            stays = service.sockets.may_go_on(exchange.trail, rule, beginning=beginning)
         else:
             stays = not exchange.bound
         if stays or rule is None:

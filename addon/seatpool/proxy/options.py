@@ -96,6 +96,13 @@ OPTIONS: tuple[Option, ...] = (
         "many as upstream takes, which is learnt.",
     ),
     Option(
+        "pool_max_wait_s",
+        str,
+        "10",
+        "Seconds that a request waits at most where every account is limited and the first limit ends within them; "
+        "shorter where its client is less patient. 0: it is refused at once.",
+    ),
+    Option(
         "pool_affinity",
         str,
         "auto",
@@ -206,6 +213,7 @@ def policy_of(opts: options.Options) -> Policy:
         dormancy=Dormancy(opts.pool_dormant_windows),
         learn=learn,
         max_in_flight=opts.pool_max_in_flight,
+        max_wait_s=_number(opts.pool_max_wait_s) or 0.0,
         poll_usage=opts.pool_usage_poll,
         union_models=opts.pool_models == "union",
         fallback=fallback.read(opts.pool_model_fallback),
@@ -277,6 +285,13 @@ def _timeouts(opts: options.Options) -> str | None:
     return None
 
 
+def _wait(opts: options.Options) -> str | None:
+    longest_s = _number(opts.pool_max_wait_s)
+    if longest_s is not None and 0 <= longest_s <= 600:
+        return None
+    return f"pool_max_wait_s={opts.pool_max_wait_s}: say seconds from 0 (not at all) to 600, such as 7.5"
+
+
 def _hold(opts: options.Options) -> str | None:
     hold_s = _number(opts.pool_hold_s)
     if hold_s is None or not 0 <= hold_s <= 30:
@@ -316,6 +331,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _in_flight,
     _strength,
     _timeouts,
+    _wait,
     _hold,
     _fallback,
     _insecure,

@@ -42,6 +42,7 @@ from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.holding import Holding
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
+from seatpool.proxy.wording import WordedHttp1Server
 
 BROKE_OFF = Outcome(OutcomeKind.UNANSWERED, "broke-off")
 """Of an answer that had begun and not said anything."""
@@ -60,6 +61,8 @@ class PoolHttpLayer(Connecting):
 
     def __init__(self, context: Context, mode: HTTPMode, exchanges: Exchanges) -> None:
         super().__init__(context, mode)
+        if context.client.alpn not in (b"h2", b"h3"):
+            self.connections[context.client] = WordedHttp1Server(context.fork())
         self.exchanges = exchanges
         self.carried: set[Connection] = set()
         self.clock = Clock(exchanges.limits, self._is_lost)

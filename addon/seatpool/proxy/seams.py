@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpLayer, HttpStream, RegisterHttpConnection
+from mitmproxy.proxy.layers.http._http1 import Http1Server
 
 SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
     {
@@ -25,6 +26,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.check_body_size: ("self", "request"),
         HttpStream.check_invalid: ("self", "request"),
         HttpStream.passthrough: ("self", "event"),
+        Http1Server.read_headers: ("self", "event"),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         HttpStream.state_consume_response_body: ("self", "event"),
         HttpStream.state_stream_response_body: ("self", "event"),

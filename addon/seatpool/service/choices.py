@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from seatpool.core.explain import Glimpse, glimpse
+from seatpool.core.explain import WAITING, Glimpse, glimpse
 from seatpool.core.selection import AFFINITY, Exhausted, Selection
 from seatpool.core.state import PoolState
 from seatpool.service.trail import Trail
@@ -37,13 +37,14 @@ class Choices:
         self._told: OrderedDict[str, _Told] = OrderedDict()
         """By conversation."""
 
-    def note(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> None:
-        """Keep what there is to be told of a choice, before it changes anything."""
+    def note(self, trail: Trail, choice: Selection | Exhausted, now: datetime, *, waiting: bool = False) -> None:
+        """Keep what there is to be told of a choice, before it changes anything; `waiting`: it is looked for again."""
         facts, rule = trail.facts, trail.rule.name if trail.rule is not None else None
         trail.chosen_in = self._told_in(trail, choice, rule, now)
         if trail.chosen_in is None:
             request = (trail.flow_id, trail.number + 1, facts.route.name, facts.model, rule)
-            self._keep(glimpse(self._state, trail.demand, now, trail.tried, choice, request))
+            seen = glimpse(self._state, trail.demand, now, trail.tried, choice, request)
+            self._keep(seen._replace(reason=WAITING) if waiting else seen)
             if facts.conversation is not None and isinstance(choice, Selection):
                 told = _Told(now, trail.flow_id, choice.account.id, facts.model, rule)
                 self._remember(facts.conversation, told)

@@ -44,6 +44,8 @@ class Judge:
             now=utcnow(),
             strikes=self._knowledge.strikes(account.id, outcome.scope, asked_at),
             blame=blame,
+            held=trail.held,
+            last=trail.last,
         )
 
     async def apply(self, account: Account, outcome: Outcome, decision: Decision) -> None:

@@ -1,33 +1,52 @@
-"""Where a flow takes its place at an account, waits for one, and gives it back."""
+"""Where a flow takes its place at an account, waits for one or for the end of a limit, and gives it back.
 
-import asyncio
+While a request waits nothing of an answer is sent: what the client gets is decided before its head goes out, so there
+is nothing to keep alive with comments, and nothing that could not be taken back.
+"""
+
 import logging
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
+from time import monotonic
 
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
-from seatpool.core.selection import FALLBACK, FULL, Exhausted, Selection, select
+from seatpool.core.policy import Policy
+from seatpool.core.selection import FALLBACK, Exhausted, Selection, expect_back, select
 from seatpool.core.state import PoolState
+from seatpool.providers.base import RequestFacts
+from seatpool.service.choices import Choices
 from seatpool.service.trail import Trail
 from seatpool.service.waiting import End, Waiting
 
 logger = logging.getLogger(__name__)
 
+FULL_FOR = timedelta(seconds=5)
+"""What an editor is told to wait when no place came free in time."""
+GLANCE_S = 1.0
+"""For a place everybody waits so long: to be refused silences some clients for ten times as long (copilot.md 9)."""
+
 
 class Places:
     """One per process."""
 
-    def __init__(self, state: PoolState, note: Callable[[Trail, Selection, datetime], None]) -> None:
-        """`note` keeps what there is to be told of a choice, before it changes anything."""
+    def __init__(self, state: PoolState, choices: Choices, patience: Callable[[RequestFacts], float]) -> None:
+        """`patience`: how many seconds the client of such a request may be kept waiting."""
         self._state = state
-        self._note = note
-        self._waiting = Waiting(self._chosen)
+        self._choices = choices
+        self._patience = patience
+        self._waiting = Waiting(self.choose, state.returning)
 
     def __len__(self) -> int:
         """How many wait."""
         return len(self._waiting)
+
+    def arrive(self, trail: Trail) -> Selection | Exhausted:
+        """Choose an account for one that has not waited: those who do come first."""
+        if len(self._waiting):
+            self._waiting.serve(trail.facts.route.provider)
+        return self.choose(trail)
 
     def choose(self, trail: Trail) -> Selection | Exhausted:
         """Choose an account, and take the flow's place there at once.
@@ -42,9 +61,10 @@ class Places:
         if isinstance(choice, Selection):
             if trail.asked is not None:
                 choice = replace(choice, reason=FALLBACK)
-            self._note(trail, choice, now)
+            self._choices.note(trail, choice, now)
             state.use(choice.account.id, now, trail.demand.conversation)
             trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)
+            state.returning.take(choice.account.id, trail.demand.scopes, now)
             trail.slot.take(state, choice.account.id, now)
         return choice
 
@@ -52,27 +72,85 @@ class Places:
         """The flow goes out to this account, which it had before or was given: nobody asks whether it is full."""
         trail.slot.take(self._state, account_id, utcnow())
 
-    async def wait(self, trail: Trail, longest_s: float) -> Selection | None:
-        """For a place, so long in all. Not where only the editor's own account is there: it would go out without us."""
-        if not self._state.usable[trail.facts.route.provider]:
-            return None
-        now = asyncio.get_running_loop().time()
-        if trail.wait_until is None:
-            trail.wait_until = now + longest_s
-        provider, route = trail.facts.route.provider, trail.facts.route.name
-        logger.info("action=waiting provider=%s route=%s reason=%s", provider, route, FULL)
-        result: Selection | End = await self._waiting.wait(trail, trail.wait_until - now)
+    # -- waiting
+
+    async def wait(self, trail: Trail, found: Exhausted, policy: Policy) -> Selection | Exhausted:
+        """Until somebody can serve the request, where that is worth it; else what is to be told.
+
+        Not where only the editor's own account is there: it would go out without us.
+        """
+        waited = trail.waited_s, monotonic() - trail.began
+        longest_s = self._longest_s(trail.facts, found, policy, *waited)
+        if longest_s <= 0:
+            return _soon(found)
+        self._begins(trail, found, longest_s)
+        before = monotonic()
+        try:
+            result = await self._waiting.wait(trail, found, longest_s)
+        finally:
+            waited_s = monotonic() - before
+            trail.waited_s += waited_s
         if result is End.LATE and trail.demand.bound:
             trail.let_go()
-            result = self._chosen(trail) or result
-        waited_s = asyncio.get_running_loop().time() - now
-        end = result.value if isinstance(result, End) else "served"
-        logger.info("action=waited provider=%s route=%s result=%s after=%.1fs", provider, route, end, waited_s)
-        return result if isinstance(result, Selection) else None
+            result = self.choose(trail)
+        served = isinstance(result, Selection)
+        if not found.full and served and trail.number:
+            trail.held, trail.last = True, trail.number >= policy.max_attempts
+        end = "served" if served else result.value if isinstance(result, End) else "exhausted"
+        provider, route = trail.facts.route.provider, trail.facts.route.name
+        logger.info(
+            "action=waited provider=%s route=%s result=%s after=%.1fs request=%s",
+            *(provider, route, end, waited_s, trail.short_id),
+        )
+        if isinstance(result, End):
+            result = select(self._state, trail.demand, utcnow(), trail.tried)
+            return _soon(result if isinstance(result, Exhausted) else found)
+        return result if isinstance(result, Selection) else _soon(result)
+
+    def would_wait(self, facts: RequestFacts, found: Exhausted, policy: Policy) -> bool:
+        """Whether such a request, were it to come now, would wait for what was found."""
+        return self._longest_s(facts, found, policy, 0.0, 0.0) > 0
+
+    def must_wait(self, trail: Trail, policy: Policy) -> bool:
+        """Whether nobody can serve a flow now, and it would wait for somebody's limit to end."""
+        found = select(self._state, trail.demand, utcnow(), trail.tried)
+        if isinstance(found, Selection) or found.full:
+            return False
+        return self._longest_s(trail.facts, found, policy, trail.waited_s, monotonic() - trail.began) > 0
 
     def abandon(self, flow_id: str) -> None:
         """The client has left: should its flow wait, it does no longer."""
         self._waiting.abandon(flow_id)
+
+    def close(self) -> None:
+        """Nobody waits any more (at shutdown)."""
+        self._waiting.close()
+
+    def _longest_s(self, facts: RequestFacts, found: Exhausted, policy: Policy, waited_s: float, age_s: float) -> float:
+        """How long to wait for what was found; 0 or less: not at all."""
+        if not found.limited or not self._state.usable[facts.route.provider]:
+            return 0.0
+        patience_s = self._patience(facts) - age_s
+        if found.full:
+            return min(policy.slot_wait_s, max(patience_s, GLANCE_S)) - waited_s
+        if found.soonest is None:
+            return 0.0
+        longest_s = min(policy.max_wait_s - waited_s, patience_s)
+        return longest_s if (found.soonest - utcnow()).total_seconds() <= longest_s else 0.0
+
+    def _begins(self, trail: Trail, found: Exhausted, longest_s: float) -> None:
+        self._choices.note(trail, found, utcnow(), waiting=True)
+        until = ""
+        if not found.full:
+            trail.tried -= trail.limited  # from here on their cooldowns alone keep them away
+            expect_back(self._state, trail.demand, utcnow())
+            until = f" until={found.soonest.isoformat('T', 'milliseconds')}" if found.soonest is not None else ""
+        logger.info(
+            "action=waiting provider=%s route=%s reason=%s%s longest=%.1fs request=%s",
+            *(trail.facts.route.provider, trail.facts.route.name, found.reason, until, longest_s, trail.short_id),
+        )
+
+    # -- a place
 
     def resume(self, trail: Trail) -> None:
         """The client of a WebSocket speaks."""
@@ -92,10 +170,12 @@ class Places:
         """A request was served: after `needed` at the limit that was learnt there is one place more."""
         if self._state.caps.succeed(account_id, self._state.under_way(account_id), needed):
             self._waiting.serve(trail.facts.route.provider, most=1)
+        self.answered(trail, account_id)
 
-    def close(self) -> None:
-        """Nobody waits any more (at shutdown)."""
-        self._waiting.close()
+    def answered(self, trail: Trail, account_id: int) -> None:
+        """The account does not refuse: where it has come back from a limit, more may go there."""
+        if self._state.returning.served(account_id, trail.demand.scopes):
+            self._waiting.serve(trail.facts.route.provider)
 
     def _leaves_its_owner(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> bool:
         """Whether the request would come to an account that cannot read all of it. The body is looked at only then."""
@@ -104,6 +184,7 @@ class Places:
         owner = self._state.owner(trail.demand.conversation, now)
         return owner is not None and owner != choice.account.id and owner not in trail.tried and trail.carries()
 
-    def _chosen(self, trail: Trail) -> Selection | None:
-        choice = self.choose(trail)
-        return choice if isinstance(choice, Selection) else None
+
+def _soon(found: Exhausted) -> Exhausted:
+    """What is told of it: who was refused for want of a place may come again soon."""
+    return replace(found, soonest=utcnow() + FULL_FOR) if found.full else found

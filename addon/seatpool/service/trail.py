@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
+from time import monotonic
 
 import msgspec
 from msgspec.structs import replace
@@ -87,8 +88,15 @@ class Trail(msgspec.Struct):
     current: Assignment | None = None
     slot: Slot = msgspec.field(default_factory=Slot)
     """Its place at the account that serves it, or is about to."""
-    wait_until: float | None = None
-    """Till when it may wait for a place, by the event loop's clock; None where it has not waited yet."""
+    began: float = msgspec.field(default_factory=monotonic)
+    waited_s: float = 0.0
+    """For a place or for a limit's end, so far."""
+    limited: set[int] = msgspec.field(default_factory=set)
+    """Of those that were tried, whom a limit kept from serving: they may be asked again when that is over."""
+    held: bool = False
+    """It was refused, and has waited for a limit to end."""
+    last: bool = False
+    """What is sent now is the one sending more that comes of that."""
     asked_at: datetime | None = None
     """When the present account was last sent something."""
     probe: Cooldown | None = None
@@ -119,6 +127,11 @@ class Trail(msgspec.Struct):
     def let_go(self) -> None:
         """It need not wait for its conversation's owner any more."""
         self.demand, self.carries = replace(self.demand, bound=False), _nothing
+
+    def refused(self, until: datetime, code: str, now: datetime) -> None:
+        """The present attempt was refused until then: the refusal that ends soonest is the one to be told."""
+        if self.soonest is None or self.soonest[0] <= now or until < self.soonest[0]:
+            self.soonest = (until, self.number, code)
 
     @property
     def short_id(self) -> str:

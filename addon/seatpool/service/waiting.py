@@ -1,18 +1,25 @@
-"""Requests that wait for a place at an account: until one is free, their time is over, or the client leaves."""
+"""Requests that wait for a place at an account, or for a limit to end: until somebody can serve them, their time is
+over, it has become clear that nobody will in that time, or the client leaves."""
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from enum import Enum
 
 import msgspec
+from msgspec.structs import replace
 
+from seatpool.clock import utcnow
 from seatpool.core.fairness import Fair
 from seatpool.core.model import ProviderName
-from seatpool.core.selection import Selection
+from seatpool.core.returning import Returning
+from seatpool.core.selection import Demand, Exhausted, Selection
 from seatpool.service.trail import Trail
 
 LOOK_EVERY_S = 0.25
 """Places come free in other ways than by a request that ends: a cooldown is over, an account is added."""
+AT_MOST = 256
+"""Requests that wait; each keeps its body in memory, and a client's connection."""
 
 
 class End(Enum):
@@ -20,13 +27,23 @@ class End(Enum):
 
     LATE = "late"
     LEFT = "left"
+    CROWDED = "crowded"
+    """Too many wait already."""
+
+
+Result = Selection | Exhausted | End
+"""`Exhausted`: nobody will be there in time."""
 
 
 class _Waiter(msgspec.Struct, eq=False):
     trail: Trail
-    result: asyncio.Future[Selection | End]
+    result: asyncio.Future[Result]
+    until: datetime
+    """So long it can wait."""
+    limited: bool
+    """For a limit's end, not only for a place."""
 
-    def end(self, result: Selection | End) -> None:
+    def end(self, result: Result) -> None:
         """The first to say so is right."""
         if not self.result.done():
             self.result.set_result(result)
@@ -35,9 +52,11 @@ class _Waiter(msgspec.Struct, eq=False):
 class Waiting:
     """Who waits, by provider. All in the event loop."""
 
-    def __init__(self, choose: Callable[[Trail], Selection | None]) -> None:
-        """`choose` takes a place for a flow, if there is one."""
+    def __init__(self, choose: Callable[[Trail], Selection | Exhausted], returning: Returning) -> None:
+        """`choose` takes a place for a flow, if there is one; `returning` is kept while somebody's limit matters."""
         self._choose = choose
+        self._returning = returning
+        self._closed = False
         self._queues: dict[ProviderName, Fair[_Waiter]] = {name: Fair() for name in ProviderName}
         self._by_flow: dict[str, _Waiter] = {}
         self._timer: asyncio.TimerHandle | None = None
@@ -45,10 +64,13 @@ class Waiting:
     def __len__(self) -> int:
         return len(self._by_flow)
 
-    async def wait(self, trail: Trail, longest_s: float) -> Selection | End:
-        """Until a place was taken for the flow, or it waits no longer."""
+    async def wait(self, trail: Trail, found: Exhausted, longest_s: float) -> Result:
+        """Until a place was taken for the flow, or it waits no longer; `found` is what it waits for."""
+        if self._closed or len(self._by_flow) >= AT_MOST:
+            return End.LEFT if self._closed else End.CROWDED
         loop = asyncio.get_running_loop()
-        waiter = _Waiter(trail, loop.create_future())
+        until = utcnow() + timedelta(seconds=longest_s)
+        waiter = _Waiter(trail, loop.create_future(), until, limited=not found.full)
         queue = self._queues[trail.facts.route.provider]
         conversation = trail.facts.conversation or trail.flow_id
         queue.add(conversation, waiter)
@@ -62,6 +84,8 @@ class Waiting:
             queue.discard(conversation, waiter)
             if self._by_flow.get(trail.flow_id) is waiter:
                 del self._by_flow[trail.flow_id]
+            if waiter.limited and not any(each.limited for each in self._by_flow.values()):
+                self._returning.clear()
             if not self._by_flow and self._timer is not None:
                 self._timer.cancel()
                 self._timer = None
@@ -71,16 +95,24 @@ class Waiting:
         if not self._by_flow:
             return
         queue, served = self._queues[provider], 0
+        nobody: dict[tuple[Demand, frozenset[int]], Exhausted] = {}
         for conversation, waiter in queue:
             if served == most:
                 return
             if waiter.result.done():
                 continue  # it has given up, and is about to leave by itself
-            choice = self._choose(waiter.trail)
-            if choice is not None:
+            trail = waiter.trail
+            alike = replace(trail.demand, conversation=None), frozenset(trail.tried)
+            choice = nobody.get(alike) or self._choose(trail)
+            if isinstance(choice, Selection):
                 queue.serve(conversation, waiter)
                 waiter.end(choice)
                 served += 1
+                continue
+            if not trail.demand.bound:
+                nobody[alike] = choice  # who asks for the same need not be asked about
+            if not choice.full and (choice.soonest is None or choice.soonest > waiter.until):
+                waiter.end(choice)
 
     def abandon(self, flow_id: str) -> None:
         """The client has left: nobody waits for this flow any more."""
@@ -90,6 +122,7 @@ class Waiting:
 
     def close(self) -> None:
         """Nobody waits any more (at shutdown)."""
+        self._closed = True
         for waiter in tuple(self._by_flow.values()):
             waiter.end(End.LEFT)
 
@@ -99,6 +132,7 @@ class Waiting:
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
+        self._returning.look(utcnow())
         for provider in ProviderName:
             self.serve(provider)
         if self._by_flow:

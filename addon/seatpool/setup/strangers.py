@@ -1,7 +1,7 @@
-"""Hosts that look like a provider's and that seatpool does not know: a file in this person's data directory.
+"""What seatpool does not know, counted in files in this person's data directory.
 
-Proxies add what they have seen; `read` is for whoever tells the person. Two that add in the same instant may lose a
-count.
+Hosts that look like a provider's; and on its hosts, kinds of requests, as `GET chatgpt.com/backend-api/new/*`. Proxies
+add what they have seen; `read` is for whoever tells the person. Two that add in the same instant may lose a count.
 """
 
 import json
@@ -14,15 +14,16 @@ import msgspec
 import platformdirs
 
 AT_MOST = 50
-"""Hosts that are remembered; whoever makes names up does not fill the disk."""
+"""Names that are remembered in each file; whoever makes names up does not fill the disk."""
 
 
 class Stranger(msgspec.Struct, frozen=True):
-    """One host."""
+    """One of them."""
 
     host: str
+    """Or a kind of requests."""
     connections: int
-    """Tunnelled untouched, since the file was begun."""
+    """Or requests, since the file was begun. All went through untouched."""
     first: datetime
     last: datetime
 
@@ -30,6 +31,11 @@ class Stranger(msgspec.Struct, frozen=True):
 def default_file() -> Path:
     """In this person's data directory."""
     return platformdirs.user_data_path("seatpool") / "unknown-hosts.json"
+
+
+def paths_file() -> Path:
+    """Beside it: kinds of requests on pooled hosts."""
+    return default_file().with_name("unknown-paths.json")
 
 
 def read(file: Path) -> tuple[Stranger, ...]:
@@ -46,7 +52,7 @@ def read(file: Path) -> tuple[Stranger, ...]:
 
 
 def add(file: Path, seen: Mapping[str, int], now: datetime) -> None:
-    """Add connections by host. Raises `OSError`."""
+    """Add connections by host, or requests by kind. Raises `OSError`."""
     known = {row.host: row for row in read(file)}
     for host, count in seen.items():
         former = known.get(host)

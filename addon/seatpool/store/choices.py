@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func, insert, select, union_all
 
-from seatpool.core.explain import Bar, BarKind, Choice, Contender
+from seatpool.core.explain import WAITING, Bar, BarKind, Choice, Contender
 from seatpool.core.model import Account, Keeping, ProviderName, Scope, ScopeKind
 from seatpool.core.outcome import OK
 from seatpool.core.report import Substituted
@@ -54,6 +54,10 @@ _SUBSTITUTED = (
     .where(attempts.c.started_at >= bindparam("since"), attempts.c.outcome == OK.code)
     .where(attempts.c.model != _asked.c.model)
     .group_by(attempts.c.account_id, _asked.c.model, attempts.c.model)
+)
+
+_HELD = select(func.count(choices.c.flow_id.distinct()), func.max(choices.c.decided_at)).where(
+    choices.c.decided_at >= bindparam("since"), choices.c.reason == WAITING
 )
 
 
@@ -114,6 +118,12 @@ def substituted(db: Connection, since: datetime) -> tuple[Substituted, ...]:
     """What was served since then with another model than its request had asked for at first."""
     rows = db.execute(_SUBSTITUTED, {"since": since})
     return tuple(Substituted(r.account_id, r.asked, r.model, r.requests, r.last_at) for r in rows)
+
+
+def held(db: Connection, since: datetime) -> tuple[int, datetime | None]:
+    """How many requests have waited for somebody since then, and when the last of them began to."""
+    count, last = db.execute(_HELD, {"since": since}).one()
+    return count, last
 
 
 def prune(db: Connection, before: datetime) -> int:

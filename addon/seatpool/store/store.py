@@ -393,6 +393,11 @@ class Store:
         with self._db.read() as db:
             return observations.unknown(db, since)
 
+    def held(self, since: datetime) -> tuple[int, datetime | None]:
+        """How many requests have waited for an account since then, and when the last of them began to."""
+        with self._db.read() as db:
+            return choice_rows.held(db, since)
+
     def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
         """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""
         with self._db.read() as db:

@@ -5,6 +5,7 @@ import pytest
 
 from seatpool.core.model import Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
+from seatpool.core.selection import LACKING
 from seatpool.providers.codex import CODEX
 from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, SOCKET_FACTS, at
 
@@ -53,6 +54,6 @@ def test_our_own_errors_wear_the_services_envelope() -> None:
 
 def test_a_model_that_no_account_has_is_refused_in_upstreams_own_words() -> None:
     reply = CODEX.exhausted(FACTS, at(3600), "model_not_supported", NOW)
-    assert reply.status == 400
+    assert reply.status == CODEX.exhausted(FACTS, None, LACKING, NOW).status == 400
     assert CODEX.classify(FACTS, reply, NOW).scope == Scope(ScopeKind.MODEL, FACTS.model or "")
     assert CODEX.exhausted(SOCKET_FACTS, at(3600), "model_not_supported", NOW).status == 426

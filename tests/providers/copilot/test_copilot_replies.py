@@ -4,6 +4,7 @@ from email.utils import parsedate_to_datetime
 
 import pytest
 
+from seatpool.core.selection import LACKING
 from seatpool.providers.base import HttpReply
 from seatpool.providers.copilot import COPILOT, replies
 from tests.providers.copilot.copilot_material import CHAT_FACTS, ENGINE_FACTS, NOW, at
@@ -74,3 +75,10 @@ def test_a_402_waits_for_a_date_since_a_number_would_be_read_as_a_year() -> None
     stated = replies.wait(402, at(3600), NOW)
     assert parsedate_to_datetime(stated) == at(3600) and stated.endswith("GMT")
     assert replies.wait(429, at(3600), NOW) == "3600"
+
+
+@pytest.mark.parametrize("reason", ["model_not_supported", "model-policy", LACKING])
+def test_a_model_that_no_seat_has_is_refused_and_is_no_limit_to_wait_for(reason: str) -> None:
+    reply = COPILOT.exhausted(CHAT_FACTS, at(3600), reason, NOW)
+    assert (reply.status, error(reply)["code"]) == (400, "model_not_supported")
+    assert "retry-after" not in reply.headers

@@ -60,8 +60,14 @@ class Codex:
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, path, upgrade=upgrade)
 
+    def is_known(self, path: str) -> bool:
+        return routes.is_known(path)
+
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         return continuity.facts(route, headers, body)
+
+    def patience(self, facts: RequestFacts) -> float:
+        return routes.patience(facts)
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return tuple((name, value) for name in CLIENT_HEADERS if (value := headers.get(name)))

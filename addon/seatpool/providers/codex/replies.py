@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from seatpool.core.selection import LACKING
 from seatpool.providers.base import Headers, HttpReply, RequestFacts
 from seatpool.providers.codex.errors import MODEL_NOT_SUPPORTED
 
@@ -31,7 +32,7 @@ def exhausted(facts: RequestFacts, soonest: datetime | None, reason: str | None,
     """
     if facts.route.websocket:
         return unavailable(facts, 426, "every account is limited: ask over HTTPS")
-    if reason == MODEL_NOT_SUPPORTED:
+    if reason in (MODEL_NOT_SUPPORTED, LACKING):
         told = f"The '{facts.model}' model is not supported when using Codex with a ChatGPT account."
         return HttpReply(400, Headers([("content-type", "application/json")]), msgspec.json.encode({"detail": told}))
     wait_s = None if soonest is None else max(0, ceil((soonest - now).total_seconds()))

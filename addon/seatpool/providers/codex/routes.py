@@ -5,11 +5,12 @@ the editor's picker follow the editor's own plan. `accounts/check` stays: swappe
 (codex-observed.md 1).
 """
 
+import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import Route
+from seatpool.providers.base import RequestFacts, Route
 
 BASE = "/backend-api/codex/"
 
@@ -38,3 +39,34 @@ ROUTES: Mapping[tuple[str, str, bool], Route] = MappingProxyType(
 def match(method: str, path: str, *, upgrade: bool) -> Route | None:
     """The route of a request; exact, so that no unusual spelling of a path ever moves."""
     return ROUTES.get((method, path.partition("?")[0], upgrade))
+
+
+PATIENCE_S: Mapping[str, float] = MappingProxyType(
+    {
+        "responses-ws": 10.0,  # fifteen with the handshake, and upstream's answer to that takes its time (codex.md 5)
+        "responses": 60.0,  # without an answer's head it waits for more than 418 s (codex-observed.md 4)
+        "compact": 60.0,  # four times its idle time of 300 s (codex.md 1)
+    }
+)
+"""Seconds that a request may be held, by route."""
+ELSE_S = 25.0
+"""Of the others nothing is known but that 30 s are no trouble (codex.md 6)."""
+
+
+def patience(facts: RequestFacts) -> float:
+    """Seconds that such a request may be held."""
+    return PATIENCE_S.get(facts.route.name, ELSE_S)
+
+
+_STAYING = re.compile(
+    r"/backend-api/(?:"
+    r"codex/(?:responses|models|realtime/calls|analytics-events/events|turn-costs)"
+    r"|(?:wham|ps|aip|connectors|public/plugins|files)(?:/.*)?"
+    r"|me|accounts(?:/.*)?)"
+)
+"""What is known to stay on the editor's own login (codex.md 1)."""
+
+
+def is_known(path: str) -> bool:
+    """Whether a path is one that is known to stay, rather than one that nobody has thought of."""
+    return _STAYING.fullmatch(path.partition("?")[0]) is not None

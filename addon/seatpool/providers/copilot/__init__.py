@@ -57,8 +57,14 @@ class Copilot:
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)
 
+    def is_known(self, path: str) -> bool:
+        return routes.is_known(path)
+
     def facts(self, route: Route, path: str, headers: HeaderView, body: Callable[[], bytes]) -> RequestFacts | None:
         return continuity.facts(route, path, headers, body)
+
+    def patience(self, facts: RequestFacts) -> float:
+        return routes.patience(facts)
 
     def client_headers(self, headers: HeaderView) -> tuple[tuple[str, str], ...]:
         return renew.client_headers(headers)

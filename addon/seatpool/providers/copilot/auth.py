@@ -165,7 +165,9 @@ def edits(facts: RequestFacts, account: Account, credentials: Mapping[Credential
     credential = credentials[facts.needs[0]]
     asked = Headers(facts.sent)
     endpoint = facts.route.endpoint
-    origin = credential.endpoints.get(endpoint) or default_endpoints(account.issuer)[endpoint]
+    # An issuer without such a host: the account's own one says so, as upstream does.
+    default = default_endpoints(account.issuer).get(endpoint) or credential.endpoints[API]
+    origin = credential.endpoints.get(endpoint) or default
     replaced = [(AUTHORIZATION, f"{_split(asked)[0] or 'Bearer'} {credential.token}")]
     removed: tuple[str, ...] = ()
     if CredentialKind.COPILOT_SESSION in facts.needs:

@@ -13,11 +13,21 @@ from types import MappingProxyType
 
 import msgspec
 
+from seatpool.core.selection import LACKING
 from seatpool.providers.base import Headers, HttpReply, RequestFacts
 from seatpool.providers.copilot.wire import REQUEST_ID
 
 _CODES: Mapping[int, str] = MappingProxyType(
-    {402: "quota_exceeded", 429: "rate_limited", 500: "internal_error", 502: "bad_gateway", 503: "service_unavailable"}
+    {
+        400: "bad_request",
+        402: "quota_exceeded",
+        404: "not_found",
+        413: "request_too_large",
+        429: "rate_limited",
+        500: "internal_error",
+        502: "bad_gateway",
+        503: "service_unavailable",
+    }
 )
 MONTHLY = frozenset(
     {
@@ -31,14 +41,19 @@ MONTHLY = frozenset(
 """Codes that come with a 402 (copilot.md 5.4)."""
 KNOWN = MONTHLY | {"user_global_rate_limited", "user_weekly_rate_limited", "user_model_rate_limited"}
 """Codes that editors have words of their own for."""
+NO_MODEL = frozenset({LACKING, "model_not_supported", "model-policy"})
+"""Reasons, as `errors` and the choice give them, that mean it (copilot.md 5.4)."""
 _EXHAUSTED = "Every Copilot account of the pool is limited at the moment."
 
 
 def exhausted(facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
     """The limit that ends soonest, under its own code, so that the editor words it rightly.
 
-    A month's quota is a 402; everything else a 429, which the Copilot CLI is kept from retrying (copilot.md 9).
+    A month's quota is a 402; everything else a 429, which the Copilot CLI is kept from retrying (copilot.md 9). Where
+    nobody has the model that is no limit, and nothing that time would mend.
     """
+    if reason in NO_MODEL:
+        return _reply(facts, 400, "The requested model is not supported.", "", [], code="model_not_supported")
     status = 402 if reason in MONTHLY else 429
     fields = [("x-should-retry", "false")]
     if soonest is not None:

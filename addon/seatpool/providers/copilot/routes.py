@@ -5,11 +5,13 @@ these hosts.
 """
 
 import re
+from collections.abc import Mapping
+from types import MappingProxyType
 
 import msgspec
 
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import Route
+from seatpool.providers.base import RequestFacts, Route
 
 _TENANT = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _API_HOSTS = (r"api\.(?:(?:individual|business|enterprise)\.)?githubcopilot\.com", rf"copilot-api\.{_TENANT}\.ghe\.com")
@@ -74,3 +76,35 @@ def engine_of(path: str) -> str | None:
     """The model that a ghost-text request names in its path (copilot.md 6)."""
     found = _ENGINE.fullmatch(path.partition("?")[0])
     return found[1] if found else None
+
+
+PATIENCE_S: Mapping[str, float] = MappingProxyType(
+    {
+        "engine": 0.0,  # who types on has no use for it (copilot.md 9)
+        "edits": 0.0,
+        "responses-ws": 8.0,  # the CLI gives a connection ten (copilot.md 9)
+        "embeddings": 10.0,  # part of a search that a person waits for
+    }
+)
+"""Seconds that a request may be held, by route."""
+CHAT_S = 45.0
+"""Of the others: VS Code has to be answered within a minute, the language server within two (copilot.md 9)."""
+CLI, CLI_S = "copilot", 120.0
+"""The Copilot CLI waits 300 s for an answer's head, and newer ones 600 s (copilot.md 9)."""
+
+
+def patience(facts: RequestFacts) -> float:
+    """Seconds that such a request may be held."""
+    return PATIENCE_S.get(facts.route.name, CLI_S if facts.client == CLI else CHAT_S)
+
+
+_STAYING = re.compile(
+    r"/(?:models(?:/.*)?|auto|agents(?:/.*)?|skills|search/[^/]+|mcp(?:/readonly)?/?|_ping|telemetry"
+    r"|responses|chat/completions|embeddings/.*)"
+)
+"""What is known to stay on the editor's own login, on either host (copilot.md 1.3, 1.4)."""
+
+
+def is_known(path: str) -> bool:
+    """Whether a path is one that is known to stay, rather than one that nobody has thought of."""
+    return _STAYING.fullmatch(path.partition("?")[0]) is not None
