@@ -35,6 +35,8 @@ class Turn(Progress):
     previous_response_id: bool = False
     known_previous: bool = False
     """The previous response was this very connection's."""
+    size: int = 0
+    """Of the message."""
     input: int = 0
     """How many input items."""
     generate: bool = True
@@ -94,6 +96,9 @@ class Entry(Progress):
     done: float | None = None
     close_code: int | None = None
     """With which code the client closed its WebSocket."""
+    pings: list[str] = field(default_factory=list)
+    pongs: list[str] = field(default_factory=list)
+    """What came of either on it."""
     turns: list[Turn] = field(default_factory=list)
 
 

@@ -45,6 +45,7 @@ class Conversation:
             if not alive:
                 break
         exchange.entry.close_code = self._socket.close_code
+        exchange.entry.pings, exchange.entry.pongs = self._socket.pings, self._socket.pongs
 
     def _note(self, message: str | bytes) -> Turn:
         try:
@@ -60,6 +61,7 @@ class Conversation:
             model=body.get("model"),
             previous_response_id=previous is not None,
             known_previous=previous in self._issued,
+            size=len(raw),
             input=len(items) if isinstance(items, list) else 0,
             generate=body.get("generate", True),
             tier=body.get("service_tier"),
@@ -97,11 +99,22 @@ class Conversation:
             await self._send(script.opening[0])
             await self._send(script.closing("")[-1])
             return True
-        if behaviour.kind == "ok" and behaviour.body is not None:
-            await self._socket.send(str(behaviour.body))
+        if behaviour.kind == "ok" and isinstance(behaviour.body, str):
+            await self._socket.send(behaviour.body)
+        if behaviour.ping:
+            self._socket.ping(b"from the upstream")
         await self._announce(behaviour, number)
+        if behaviour.kind == "ok" and isinstance(behaviour.body, list):
+            return await self._recite(behaviour, turn, script)
         verdict = await play(script, behaviour, exchange.owner.name, turn, self._send, exchange.journal)
         return await self._after(verdict, behaviour, turn, script)
+
+    async def _recite(self, behaviour: Behaviour, turn: Turn, script: dialogue.Script) -> bool:
+        """Send these events, and no others."""
+        for event in behaviour.body:
+            self._issued.add(event.get("response", {}).get("id", ""))
+            await self._send(event)
+        return await self._after("ok", behaviour, turn, script)
 
     def _foreign(self, turn: Turn) -> bool:
         mine = self._exchange.owner.name
@@ -136,6 +149,9 @@ class Conversation:
                 return await self._closed()
             case "failed":
                 await self._send(script.failure(str(behaviour.code or "server_error")))
+        if behaviour.close_after and behaviour.code == _ABNORMAL:
+            self._exchange.reply.close()
+            return False
         if behaviour.close_after:
             self._socket.close(int(behaviour.code or 1000))
             return await self._closed()
@@ -162,4 +178,6 @@ class Conversation:
         await self._socket.send(event if isinstance(event, str) else json.dumps(event))
 
 
+_ABNORMAL = 1006
+"""No close frame at all (RFC 6455, 7.4.1)."""
 _PLAYED = BREAKS | {"ok"}

@@ -6,15 +6,17 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from seatpool.cli.spans import span
+from seatpool.cli.health import seen
+from seatpool.cli.spans import ago, span
 from seatpool.cli.status import status_rows
 from seatpool.core.model import ProviderName
 from seatpool.core.report import AccountRow
-from seatpool.core.selection import RENEWAL
+from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.service.rulebook import RulesError, default_path, rules_in
+from seatpool.setup import troubles
 from seatpool.setup.doctor import Check, Finding, Mend, Situation, problem, warning, well
 from seatpool.setup.doctor.finding import theirs
-from seatpool.store import Store, StoreError
+from seatpool.store import Store, StoreError, located
 from seatpool.store.health import Health, examine
 
 SIGN_IN = "seatpool login codex, or: seatpool login copilot"
@@ -28,6 +30,7 @@ def pool_checks(database: str) -> tuple[Check, ...]:
     table: tuple[tuple[str, Look, int], ...] = (
         ("database", _database, 30),
         ("key", _key, 15),
+        ("proxies", _proxies, 15),
         ("accounts", _accounts, 15),
         ("rules", _rules, 15),
     )
@@ -50,12 +53,13 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
     for file in health.open_to_others:
         argv = ("chmod", "600", str(file))
         yield warning(f"others on this machine can read {file}", Mend(shlex.join(argv), argv))
+    yield from (problem(line, theirs(f"df -h {shlex.quote(str(health.path.parent))}")) for line in seen(database, None))
     told = situation.running
     if told is None:
         return
-    restart = theirs("end it with Ctrl-C, then: seatpool run")
     if told["database"] is None:
-        yield problem("the proxy that runs could not open its database, and lets everything pass", restart)
+        text = "the proxy that runs cannot open its database, and lets everything pass; it tries again by itself"
+        yield problem(text, theirs("seatpool doctor --only proxies"))
     elif told["database"].removeprefix("sqlite:///") != str(health.path):
         other = told["database"].removeprefix("sqlite:///")
         named = theirs(f"seatpool doctor --db {shlex.quote(other)}")
@@ -109,6 +113,21 @@ def _key(database: str, _situation: Situation) -> Iterator[Finding]:
     yield well(f"the key that seals the tokens is in {kept}, and opens them")
 
 
+# -- what the proxies say themselves
+
+
+def _proxies(database: str, situation: Situation) -> Iterator[Finding]:
+    try:
+        left = troubles.read(located(database))
+    except StoreError:
+        return  # `database` says it
+    for trouble in left:
+        text = f"the proxy (process {trouble.pid}) says since {ago(trouble.since, situation.now)}: {trouble.what}"
+        yield problem(text, theirs("seatpool doctor --only database; its log has more"))
+    if not left:
+        yield well("no proxy on this database says that something is wrong")
+
+
 # -- accounts
 
 
@@ -150,7 +169,7 @@ def _disabled(row: AccountRow) -> tuple[str, Mend]:
         again = theirs(f"seatpool login {account.provider} --name {name}")
         return f"{account.name} has to sign in again ({reason.removeprefix(RENEWAL)})", again
     mended = theirs(f"seatpool account resume {name}")
-    return f"{account.name} is disabled: {reason}; look at its account page first", mended
+    return f"{account.name} is disabled: {reason.removeprefix(REVOKED)}; look at its account page first", mended
 
 
 # -- rules

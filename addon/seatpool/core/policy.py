@@ -41,6 +41,10 @@ class Policy(msgspec.Struct, frozen=True):
 
     slot_wait_s: float = 10.0
     """How long a request waits for a place at an account: an editor shows nothing wrong for that long (codex.md 6)."""
+    short_wait_s: float = 5.0
+    """A throttle that ends within it is waited for rather than left for another account (copilot.md 5.4)."""
+    brief_pause_s: float = 0.5
+    """Before the one brief retry where the provider is overloaded and names no time (copilot.md 5.4)."""
     max_wait_s: float = 10.0
     """How long a request waits for the end of a limit, within its client's patience; 0: not at all. As for a place."""
     slot_successes: int = 10

@@ -90,6 +90,11 @@ def select(
     return best or _exhausted(state, demand, now, tried)
 
 
+def able(state: PoolState, demand: Demand, account_id: int, now: datetime) -> bool:
+    """Whether nothing keeps this account from such a request but, maybe, how many it has under way."""
+    return _could(state, demand, account_id, now, frozenset())
+
+
 def _owner(
     state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
 ) -> Account | None:

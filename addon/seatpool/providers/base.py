@@ -374,8 +374,12 @@ class Provider(Protocol):
     def elsewhere_frame(self, message: str) -> bytes:
         """A message after which the client asks again in another way, unseen where it can."""
 
-    def reconnect_frame(self) -> bytes | None:
-        """A message that makes the client reconnect silently and send everything again; None where there is none."""
+    def reconnect_frame(self, carried: frozenset[Carrier] | None) -> bytes | None:
+        """A message that makes the client send everything again, unseen; None where there is none.
+
+        `carried` is what its message held; None where something of an answer has come already. Of a message that held
+        nothing, None says that it is to be sent again by us.
+        """
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
         """The answer, in this provider's own shape, when every account is limited until `soonest` at least.

@@ -2,7 +2,7 @@
 
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import msgspec
 from mitmproxy import ctx, http, version
@@ -20,8 +20,8 @@ PATH = "/about"
 class About:
     """Knows from the start what may change in the files since."""
 
-    def __init__(self, seen: Seen, counted: Mapping[str, Counting], database: str | None) -> None:
-        """`counted`: what is not known, by kind. `database`: None where it could not be opened."""
+    def __init__(self, seen: Seen, counted: Mapping[str, Counting], database: Callable[[], str | None]) -> None:
+        """`counted`: what is not known, by kind. `database`: None while it cannot be opened."""
         self._seen = seen
         self._counted = counted
         self._database = database
@@ -41,7 +41,7 @@ class About:
             "started_at": self._started.isoformat(),
             "python": platform.python_version(),
             "mitmproxy": version.VERSION,
-            "database": self._database,
+            "database": self._database(),
             "confdir": ctx.options.confdir,
             "issuing_sha256": store.default_ca.fingerprint().hex(),
             "modes": list(ctx.options.mode),

@@ -241,12 +241,16 @@ def transport_of(opts: options.Options) -> TransportSettings:
     """Side calls reach the world as the proxy's own connections do."""
     proxies = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
     upstream = next((m for m in proxies if isinstance(m, mode_specs.UpstreamMode)), None)
-    url = f"{upstream.scheme}://{upstream.address[0]}:{upstream.address[1]}" if upstream is not None else None
     return TransportSettings(
         trusted_ca=opts.ssl_verify_upstream_trusted_ca,
         trusted_dir=opts.ssl_verify_upstream_trusted_confdir,
-        upstream_proxy=url,
+        upstream_proxy=_url(upstream) if upstream is not None else None,
     )
+
+
+def _url(proxy: mode_specs.UpstreamMode) -> str:
+    host, port = proxy.address
+    return f"{proxy.scheme}://[{host}]:{port}" if ":" in host else f"{proxy.scheme}://{host}:{port}"
 
 
 def check(opts: options.Options) -> None:

@@ -94,8 +94,8 @@ class Places:
             trail.let_go()
             result = self.choose(trail)
         served = isinstance(result, Selection)
-        if not found.full and served and trail.number:
-            trail.held, trail.last = True, trail.number >= policy.max_attempts
+        if not found.full and served and trail.attempt:
+            trail.held, trail.last = True, trail.attempt >= policy.max_attempts
         end = "served" if served else result.value if isinstance(result, End) else "exhausted"
         provider, route = trail.facts.route.provider, trail.facts.route.name
         logger.info(

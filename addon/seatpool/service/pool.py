@@ -23,7 +23,7 @@ from seatpool.providers.registry import PROVIDERS
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import ModelsErrand, UsageErrand
-from seatpool.service.judging import Judge, log_recovery
+from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.lessons import Lessons
@@ -97,7 +97,9 @@ class PoolService:
             providers=providers,
             policy=policy,
             background=self._background,
+            follow_up=self._follow_up,
         )
+        self.knowledge.changed = self.sockets.look
 
     # -- life
 
@@ -198,6 +200,7 @@ class PoolService:
         """The flow is over, or the pool has no hand in it any more: free its place. Again does nothing."""
         trail.current = None
         self._places.free(trail)
+        self.sockets.closed(trail)
 
     @property
     def waiting(self) -> int:
@@ -262,6 +265,7 @@ class PoolService:
         await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None:
             trail.refused(decision.until, outcome.code, utcnow())
+        await pause(decision)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
@@ -304,7 +308,7 @@ class PoolService:
         match action:
             case Action.DELIVER:
                 return None
-            case Action.RESEND:
+            case Action.RESEND | Action.PAUSE:
                 credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
                 refused = assignment.credential

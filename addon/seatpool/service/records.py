@@ -75,14 +75,15 @@ class Records:
 
     # -- a socket's turns
 
-    def turn_begins(self, trail: Trail, content: bytes) -> None:
-        """The client has sent this message; not every one begins a turn."""
-        if _CREATE not in content:
-            return
+    def turn_begins(self, trail: Trail, content: bytes) -> bool:
+        """The client has sent this message; not every one begins a turn. Whether it does."""
+        if not begins_turn(content):
+            return False
         if trail.turn is not None:
             self.turn_over(trail, LEFT)
         named = _MODEL.search(content)
         trail.turn = Turn(utcnow(), time.monotonic(), named[1].decode() if named is not None else trail.facts.model)
+        return True
 
     def turn_answered(self, trail: Trail) -> None:
         """The upstream has sent a message."""
@@ -120,7 +121,7 @@ class Records:
         self._record(
             Attempt(
                 trail.flow_id,
-                assignment.number,
+                assignment.number + trail.turns,
                 assignment.account.id,
                 facts.route.name,
                 facts.model,
@@ -134,6 +135,11 @@ class Records:
                 ending.tokens,
             )
         )
+
+
+def begins_turn(content: bytes) -> bool:
+    """Whether a client's message asks for an answer."""
+    return _CREATE in content
 
 
 def _since(turn: Turn) -> float:

@@ -65,6 +65,8 @@ class Turn(msgspec.Struct):
     model: str | None
     first_ms: float | None = None
     """From then to the upstream's first message."""
+    message: bytes | None = None
+    """The client's, as it was before it was fitted to an account; None once the upstream has sent anything."""
 
 
 def _nothing() -> bool:
@@ -104,6 +106,10 @@ class Trail(msgspec.Struct):
     chosen_in: str | None = None
     """The earlier request whose recorded choice tells the candidates of this one's as well."""
     number: int = 0
+    first: int = 1
+    """The number of the present request's first attempt: on a socket each turn is a request."""
+    again: bool = False
+    """The turn that is about to begin has been sent before."""
     tried: set[int] = msgspec.field(default_factory=set)
     repeats: Counter[tuple[int, OutcomeKind]] = msgspec.field(default_factory=Counter)
     carries: Callable[[], bool] = _nothing
@@ -132,6 +138,20 @@ class Trail(msgspec.Struct):
         """The present attempt was refused until then: the refusal that ends soonest is the one to be told."""
         if self.soonest is None or self.soonest[0] <= now or until < self.soonest[0]:
             self.soonest = (until, self.number, code)
+
+    def next_turn(self) -> None:
+        """A request of its own begins, on the socket of those before."""
+        self.first, self.began, self.waited_s = self.number, monotonic(), 0.0
+        self.held = self.last = False
+        self.soonest = None
+        self.limited.clear()
+        self.tried.clear()
+        self.repeats.clear()
+
+    @property
+    def attempt(self) -> int:
+        """Which sending of the present request this is, from 1."""
+        return self.number - self.first + 1
 
     @property
     def short_id(self) -> str:

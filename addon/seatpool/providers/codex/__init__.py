@@ -132,7 +132,7 @@ class Codex:
     def elsewhere_frame(self, message: str) -> bytes:
         return replies.RECONNECT
 
-    def reconnect_frame(self) -> bytes | None:
+    def reconnect_frame(self, carried: frozenset[Carrier] | None) -> bytes | None:
         return replies.RECONNECT
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:

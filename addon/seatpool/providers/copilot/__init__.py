@@ -129,8 +129,8 @@ class Copilot:
     def elsewhere_frame(self, message: str) -> bytes:
         return replies.elsewhere_frame(message)
 
-    def reconnect_frame(self) -> bytes | None:
-        return None
+    def reconnect_frame(self, carried: frozenset[Carrier] | None) -> bytes | None:
+        return replies.reconnect_frame(carried) if carried else None
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
         return replies.exhausted(facts, soonest, reason, now)
