@@ -278,8 +278,26 @@ def test_a_damaged_database_is_left_alone(house: House, copied: Path) -> None:
     copied.write_bytes(content)
     answer = house.ask("database", "key", "accounts", more=("--fix", "--yes"), env={"SEATPOOL_DB": str(copied)})
     assert answer.code == 1
-    assert answer.one("problem", "is damaged: ") == f"mv {copied} {copied}.broken"
+    assert answer.one("problem", "is damaged: ") == f"mv {copied} {copied}.broken && seatpool status"
     assert copied.read_bytes() == content
+
+
+def test_a_proxy_that_cannot_open_its_database_says_so_until_it_can(house: House, tmp_path: Path) -> None:
+    options = {"confdir": str(house.authority.folder)}
+    proxy = Mitmdump(tmp_path, options=options, env={"SEATPOOL_KEYRING": "off", "XDG_RUNTIME_DIR": ""})
+    env = {"SEATPOOL_DB": str(proxy.database), "XDG_STATE_HOME": str(tmp_path / "state"), "XDG_RUNTIME_DIR": ""}
+    proxy.database.write_bytes(b"something else" * 1000)
+    with proxy:
+        broken = house.ask("database", "proxies", more=("--proxy", proxy.url), env=env)
+        broken.one("problem", "the proxy that runs cannot open its database")
+        said = broken.one("problem", f"the proxy (process {proxy.pid}) says since ")
+        former, _, more = broken.one("problem", "is damaged: ").removeprefix("mv ").partition(" ")
+        assert (broken.code, bool(said), more) == (1, True, f"{former}.broken && seatpool status")
+        Path(former).rename(f"{former}.broken")
+        Store.open(former).close()
+        proxy.wait_log("action=start database=")
+        mended = house.ask("database", "proxies", more=("--proxy", proxy.url), env=env)
+    assert mended.levels() == {"database": "ok", "proxies": "ok"}
 
 
 def test_a_database_of_a_newer_version_is_left_alone(house: House, copied: Path) -> None:

@@ -68,7 +68,7 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
 
 def _state_of(health: Health) -> Finding:
     file = shlex.quote(str(health.path))
-    away = theirs(f"mv {file} {file}.broken")
+    away = theirs(f"mv {file} {file}.broken && seatpool status")
     if health.size is None:
         return well(f"there is no database in {health.path} yet; whoever needs it first makes it")
     if health.fault is not None:
