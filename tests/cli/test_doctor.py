@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pexpect
 import pytest
 from click.testing import CliRunner, Result
 
@@ -206,6 +207,31 @@ def test_an_authority_that_is_over_is_made_anew(house: House) -> None:
     mended = house.ask("authority", "https", "authority-in-use", more=("--fix", "--yes"))
     assert mended.code == 0, mended.report
     assert [(row.command, row.exit_code) for row in mended.report.mended] == [("seatpool ca rotate --now", 0)]
+
+
+def test_an_authority_that_is_gone_is_made_once_and_the_proxy_takes_it_up(house: House) -> None:
+    assert house.ask("https").code == 0, "it was in use"
+    gone = house.authority.folder.rename(house.home / "gone")
+    answer = house.ask("authority", "https", "websocket")
+    assert {row.mend for row in answer.report.findings} == {"seatpool ca create"}
+    mended = house.ask("authority", "authority-in-use", "https", "websocket", more=("--fix", "--yes"))
+    shutil.rmtree(gone)
+    assert mended.code == 0, mended.report
+    assert [(row.command, row.exit_code) for row in mended.report.mended] == [("seatpool ca create", 0)]
+
+
+def test_a_person_is_asked_before_anything_is_mended(house: House) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(PACKAGE.parent), "TERM": "xterm"}
+    argv = ["-m", "seatpool.cli", "doctor", "--fix", "--only", "authority", "--proxy", house.proxy.url]
+    house.authority.in_use.chmod(0o644)
+    for answer, code, mode in (("\x03", 130, 0o644), ("y\r", 0, 0o600)):
+        terminal = pexpect.spawn(sys.executable, argv, env=environment, encoding="utf-8", timeout=20)
+        terminal.expect_exact(f"chmod 600 {house.authority.in_use}")
+        terminal.expect_exact("Run these? [y/N]: ")
+        terminal.send(answer)
+        terminal.expect(pexpect.EOF)
+        terminal.close()
+        assert (terminal.exitstatus, house.authority.in_use.stat().st_mode & 0o777) == (code, mode), terminal.before
 
 
 def test_an_authority_of_another_folder_is_told_by_name(house: House, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ from seatpool.setup.doctor.situation import Situation
 from seatpool.setup.pair import Pair
 from seatpool.setup.trust import Root
 
+NONE_YET = ours("ca", "create")
 ANEW = ours("ca", "rotate", "--now")
 TRUST = ours("ca", "trust", "--yes", shown="seatpool ca trust")
 SOON = timedelta(days=2)
@@ -37,7 +38,7 @@ def authority(situation: Situation) -> Iterator[Finding]:
         yield problem(str(error).partition(";")[0], ANEW)
         return
     if current is None:
-        yield problem(f"there is no certificate authority in {situation.authority.folder}", ours("ca", "create"))
+        yield problem(f"there is no certificate authority in {situation.authority.folder}", NONE_YET)
         return
     if current.ends <= situation.now:
         over = f"the certificate authority {current.tag} is over since {current.ends:%Y-%m-%d}; programs refuse it"

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from seatpool.setup.doctor.asking import Unanswered
-from seatpool.setup.doctor.authority import ANEW, trusting_ours
+from seatpool.setup.doctor.authority import ANEW, NONE_YET, trusting_ours
 from seatpool.setup.doctor.finding import Finding, problem, theirs, well
 from seatpool.setup.doctor.situation import Situation
 
@@ -45,7 +45,8 @@ def _tried(situation: Situation, scheme: str, ask: Callable[[ssl.SSLContext], st
     try:
         context = trusting_ours(situation.authority)
     except OSError:
-        return problem(f"{url} cannot be tried: there is nothing to trust in {situation.authority.folder}", ANEW)
+        mend = ANEW if situation.authority.in_use.exists() else NONE_YET
+        return problem(f"{url} cannot be tried: there is nothing to trust in {situation.authority.folder}", mend)
     began = time.perf_counter()
     try:
         said = ask(context)
