@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, choices, observations, affinities, beats, last use go to the database in batches.
+"""Records that may be late: attempts, choices, observations, affinities, carriers, beats go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
 they are durable before anything follows from them.
@@ -11,7 +11,7 @@ from collections import deque
 import msgspec
 
 from seatpool.core.explain import Choice, Glimpse, explain
-from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow, UnderWay
+from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store
 
@@ -31,7 +31,7 @@ class Lifted(msgspec.Struct, frozen=True):
     cooldown: Cooldown
 
 
-Row = Affinity | Attempt | Glimpse | Lifted | UnderWay | tuple[int, QuotaWindow]
+Row = Affinity | Attempt | Carried | Glimpse | Lifted | UnderWay | tuple[int, QuotaWindow]
 
 
 class Writer:
@@ -93,7 +93,7 @@ class Writer:
         lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
         affinities = {row.conversation: row for row in rows if isinstance(row, Affinity)}
         beats = [row for row in rows if isinstance(row, UnderWay)]
-        others = Affinity | Attempt | Glimpse | Lifted | UnderWay
+        others = Affinity | Attempt | Carried | Glimpse | Lifted | UnderWay
         windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, others)}
         kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
         try:
@@ -105,6 +105,7 @@ class Writer:
                 history=[(key[0], seen) for key, seen in kept.items()],
                 lifted=lifted,
                 affinities=list(affinities.values()),
+                carriers=[row for row in rows if isinstance(row, Carried)],
                 under_way=beats[-1] if beats else None,
             )
         except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
