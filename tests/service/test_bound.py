@@ -70,11 +70,13 @@ async def send(
     return trail, found
 
 
-async def ask(service: PoolService, body: bytes | Body, facts: RequestFacts = FACTS) -> tuple[int, str]:
-    """Who serves a request, and why."""
+async def ask(
+    service: PoolService, body: bytes | Body, facts: RequestFacts = FACTS, issued: bytes = b""
+) -> tuple[int, str]:
+    """Who serves a request, and why. `issued`: what the answer gives out."""
     trail, found = await send(service, body if isinstance(body, Body) else Body(body), facts)
     service.served(trail, Answered(200, 1.0), Headers())
-    service.ended(trail, Ending())
+    service.ended(trail, Ending(issued=issued))
     service.release(trail)
     return found.account.id, found.reason
 
@@ -112,15 +114,24 @@ async def test_its_owner_is_known_for_weeks_and_over_a_restart(store: Store, iss
 
 
 @pytest.mark.usefixtures("people")
-async def test_it_leaves_an_owner_that_is_unavailable_and_has_a_new_one_then(store: Store, issuer: Issuer) -> None:
+async def test_it_leaves_an_owner_that_is_unavailable_and_goes_back_until_another_has_given_something_newer(
+    store: Store, issuer: Issuer
+) -> None:
+    def pause(*, paused: bool) -> None:
+        service.knowledge.state.put(replace(service.knowledge.state.accounts[owner], paused=paused), datetime.now(UTC))
+
     async with pool(store, issuer) as service:
         owner, _ = await ask(service, PLAIN)
-        service.knowledge.state.put(replace(service.knowledge.state.accounts[owner], paused=True), datetime.now(UTC))
+        pause(paused=True)
         another, reason = await ask(service, CIPHER)
         assert another != owner
         assert reason == "best"
-        service.knowledge.state.put(replace(service.knowledge.state.accounts[owner], paused=False), datetime.now(UTC))
-        assert await ask(service, CIPHER) == (another, "bound")
+        pause(paused=False)
+        assert await ask(service, CIPHER) == (owner, "bound")
+        pause(paused=True)
+        another, _ = await ask(service, CIPHER, issued=b'"encrypted_content": "gBBBB"')
+        pause(paused=False)
+        assert await ask(service, CIPHER.replace(b"gAAAA", b"gBBBB")) == (another, "bound")
 
 
 @pytest.mark.usefixtures("people")

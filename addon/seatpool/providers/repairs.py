@@ -175,4 +175,4 @@ def _foreign_ciphers(made: Changes, item: Part, own: bytes | None) -> bool:
     if own is not None:
         return made.foreign(Carrier.CIPHER, digest(own))
     found = _ANY_CIPHER.finditer(made.content, item.value, item.end)
-    return any([made.foreign(Carrier.CIPHER, digest(each[1])) for each in found])
+    return sum(made.foreign(Carrier.CIPHER, digest(each[1])) for each in found) > 0  # each is asked about

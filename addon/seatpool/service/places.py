@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from seatpool.clock import utcnow
 from seatpool.core.selection import FALLBACK, FULL, Exhausted, Selection, select
 from seatpool.core.state import PoolState
+from seatpool.service.bonds import Bonds
 from seatpool.service.trail import Trail
 from seatpool.service.waiting import End, Waiting
 
@@ -19,10 +20,11 @@ logger = logging.getLogger(__name__)
 class Places:
     """One per process."""
 
-    def __init__(self, state: PoolState, note: Callable[[Trail, Selection, datetime], None]) -> None:
+    def __init__(self, state: PoolState, note: Callable[[Trail, Selection, datetime], None], bonds: Bonds) -> None:
         """`note` keeps what there is to be told of a choice, before it changes anything."""
         self._state = state
         self._note = note
+        self._bonds = bonds
         self._waiting = Waiting(self._chosen)
 
     def __len__(self) -> int:
@@ -36,9 +38,8 @@ class Places:
         """
         state, now = self._state, utcnow()
         choice = select(state, trail.demand, now, trail.tried)
-        if self._leaves_its_owner(trail, choice, now):
-            trail.demand = replace(trail.demand, bound=True)
-            choice = select(state, trail.demand, now, trail.tried)
+        if self._bonds.holds(trail, choice, now):
+            choice = self._bonds.select(trail, now)
         if isinstance(choice, Selection):
             if trail.asked is not None:
                 choice = replace(choice, reason=FALLBACK)
@@ -62,7 +63,7 @@ class Places:
         provider, route = trail.facts.route.provider, trail.facts.route.name
         logger.info("action=waiting provider=%s route=%s reason=%s", provider, route, FULL)
         result: Selection | End = await self._waiting.wait(trail, trail.wait_until - now)
-        if result is End.LATE and trail.demand.bound:
+        if result is End.LATE and trail.demand.bound and not trail.demand.captive:
             trail.let_go()
             result = self._chosen(trail) or result
         waited_s = asyncio.get_running_loop().time() - now
@@ -96,13 +97,6 @@ class Places:
     def close(self) -> None:
         """Nobody waits any more (at shutdown)."""
         self._waiting.close()
-
-    def _leaves_its_owner(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> bool:
-        """Whether the request would come to an account that cannot read all of it. The body is looked at only then."""
-        if trail.demand.bound or isinstance(choice, Exhausted):
-            return False
-        owner = self._state.owner(trail.demand.conversation, now)
-        return owner is not None and owner != choice.account.id and owner not in trail.tried and trail.carries()
 
     def _chosen(self, trail: Trail) -> Selection | None:
         choice = self.choose(trail)

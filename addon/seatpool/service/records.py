@@ -11,6 +11,7 @@ import msgspec
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
+from seatpool.core.silence import silent
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
 
 OK = "ok"
@@ -36,6 +37,10 @@ class Ending(msgspec.Struct, frozen=True):
     total_ms: float | None = None
     """From the sending of the last attempt."""
     tokens: Tokens | None = None
+    issued: bytes = b""
+    """What of its answer gave out something that only its account can read."""
+
+    __repr__ = silent("issued")
 
 
 class Records:

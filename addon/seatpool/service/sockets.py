@@ -9,11 +9,13 @@ from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
+from seatpool.core.outcome import OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted, Selection, select
 from seatpool.providers.base import Provider
+from seatpool.service.bonds import Bonds
 from seatpool.service.credentials import Credentials
 from seatpool.service.judging import Judge
 from seatpool.service.knowledge import Knowledge
@@ -38,6 +40,7 @@ class Sockets:
         *,
         knowledge: Knowledge,
         lessons: Lessons,
+        bonds: Bonds,
         judge: Judge,
         places: Places,
         records: Records,
@@ -55,6 +58,7 @@ class Sockets:
         self.policy = policy
         self._knowledge = knowledge
         self._lessons = lessons
+        self._bonds = bonds
         self._judge = judge
         self._places = places
         self._records = records
@@ -96,6 +100,7 @@ class Sockets:
             return None
         provider = self._provider(trail)
         self._records.turn_answered(trail)
+        self._bonds.told(trail, content)
         frame = provider.read_frame(trail.facts, content, utcnow())
         if frame.windows:
             self._knowledge.observe(assignment.account.id, frame.windows)
@@ -120,6 +125,8 @@ class Sockets:
             self._background(self._credentials.renewed(provider, assignment.account, trail, assignment.credential))
         self._records.turn_over(trail, frame.outcome.code, frame.tokens)
         await self._judge.apply(assignment.account, frame.outcome, decision)
+        if frame.outcome.kind is OutcomeKind.CARRIER:
+            return self._bonds.refused_frame(trail, assignment.account, frame.outcome)
         if decision.action not in (Action.SWITCH, Action.WAIT):
             return None
         if decision.until is not None:
@@ -151,14 +158,21 @@ class Sockets:
         self._places.resume(trail)
         own, provider = self._turns.own(trail.facts.conversation, account_id), self._provider(trail)
         content = provider.edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
+        content = self._bonds.client_frame(trail, content)
         wish = assignment.edits.wish
         content = provider.rewrite_frame(content, wish) if wish is not None else content
         self._records.turn_begins(trail, content)
         return content
 
-    def outdated(self, trail: Trail) -> bool:
-        """Whether the next turn of a socket belongs on another one: this one was opened for what is not wished now."""
-        return trail.current is not None and self._wishes.outdated(self._provider(trail), trail, trail.current)
+    def outdated(self, trail: Trail, content: bytes) -> bool:
+        """Whether the next turn of a socket belongs on another one.
+
+        This one was opened for what is not wished now, or the turn goes on from an answer of another account.
+        """
+        if trail.current is None:
+            return False
+        wished = not self._wishes.outdated(self._provider(trail), trail, trail.current)
+        return not wished or self._bonds.misplaced(trail, content)
 
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]

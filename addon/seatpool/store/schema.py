@@ -173,7 +173,7 @@ carriers = Table(
     metadata,
     Column("id", Integer, primary_key=True),
     _of_account(),
-    Column("keys", LargeBinary, nullable=False),  # hashes, eight bytes each
+    Column("digests", LargeBinary, nullable=False),  # hashes, eight bytes each
     Column("learnt_at", Moment, nullable=False),
     Column("revision", Integer, nullable=False),
     Index(None, "revision"),

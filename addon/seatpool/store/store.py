@@ -318,7 +318,8 @@ class Store:
         with self._db.write(told=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
             named |= {choice.account_id for choice in choices if choice.account_id is not None}
-            known = accounts.existing(db, named | {held.account_id for held in (*affinities, *carriers)})
+            named |= {held.account_id for held in affinities} | {given.account_id for given in carriers}
+            known = accounts.existing(db, named)
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])

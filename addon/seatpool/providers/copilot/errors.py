@@ -217,6 +217,8 @@ def classify_frame(facts: RequestFacts, document: Json, now: datetime) -> Outcom
     nothing = Headers()
     refusal = _refusal(0, document, "", nothing)
     status = _FRAME_STATUS.get(refusal.name, 500)
+    if any(row.kind is _CARRIER and row.fits(replace(refusal, status=400)) for row in TABLE):
+        status = 400  # known by its text; its code may be empty, or just say that this is a socket (copilot.md 4)
     named = Refusal(status, refusal.name, refusal.text, refusal.marks, notification=refusal.notification)
     return replace(_outcome(named, facts, nothing, now), anonymous=False)
 

@@ -32,7 +32,7 @@ _OPAQUE_WORDS = tuple(f'"{name}"'.encode() for name in _OPAQUE)
 
 
 def repair_messages(content: bytes, foreign: Foreign) -> Repaired:
-    """`/v1/messages`: foreign thoughts go. A message that had nothing else goes too, where the others still alternate."""
+    """`/v1/messages`: foreign thoughts go, and a message that had nothing else where the others still alternate."""
     made = Changes(content, foreign)
     messages = made.list_in("messages")
     emptied: dict[int, Part] = {}

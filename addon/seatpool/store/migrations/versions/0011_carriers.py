@@ -13,7 +13,7 @@ def upgrade() -> None:
         "carriers",
         sa.Column("id", sa.Integer, nullable=False),
         sa.Column("account_id", sa.Integer, nullable=False),
-        sa.Column("keys", sa.LargeBinary, nullable=False),
+        sa.Column("digests", sa.LargeBinary, nullable=False),
         sa.Column("learnt_at", sa.DateTime, nullable=False),
         sa.Column("revision", sa.Integer, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_carriers"),
