@@ -12,7 +12,7 @@ where a conversation is new here.
 
 import logging
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 from enum import Enum
 from itertools import islice
@@ -177,13 +177,15 @@ class Bonds:
         planned, bond.ready = bond.ready, None
         ready = planned[1] if planned is not None and planned[0] == account.id else None
         if ready is None and bond.seen and bond.kinds and not trail.facts.route.websocket:
-            ready = self._repair(trail, account, bond.body(), NOTHING)
+            ready = self._repair(trail, account, bond.body, NOTHING)
         if ready is None or not ready.items:
             return None
         log_repaired(trail, account, ready)
         return ready.content
 
-    def _repair(self, trail: Trail, account: Account, content: bytes, causes: frozenset[Carrier]) -> Repaired | None:
+    def _repair(
+        self, trail: Trail, account: Account, body: Callable[[], bytes], causes: frozenset[Carrier]
+    ) -> Repaired | None:
         """Without what this account has refused for these `causes`, and without what is known to be refused.
 
         What nobody knows is the owner's, where the conversation leaves that; of what was just refused it is whoever's.
@@ -205,7 +207,7 @@ class Bonds:
                 giver = NOBODY if kind in causes else bond.owner
             return kind in kinds and giver not in (None, account.id)
 
-        repaired = handling.repair(content, foreign)
+        repaired = handling.repair(body(), foreign)
         if leaves and bond.owner is not None:
             self._knowledge.gave(bond.owner, unknown, now)
         elif unknown and repaired.items:
@@ -227,7 +229,7 @@ class Bonds:
             self._note_unreadable(trail, account, outcome, now)
             return Fate.OWNER
         if self.policy.moving is Moving.REPAIR and Carrier.UPLOAD not in causes:
-            repaired = self._repair(trail, account, bond.body(), causes)
+            repaired = self._repair(trail, account, bond.body, causes)
             if repaired is not None and repaired.kinds & causes and not repaired.stuck & causes:
                 self._note_refused(trail, causes)
                 bond.ready = (account.id, repaired)
@@ -274,7 +276,7 @@ class Bonds:
         if bond.owner in (None, current.account.id) and trail.facts.conversation not in self._moved:
             return content
         bond.kinds = self._provider(trail).carriers(trail.facts.route, content)
-        repaired = self._repair(trail, current.account, content, NOTHING) if bond.kinds else None
+        repaired = self._repair(trail, current.account, lambda: content, NOTHING) if bond.kinds else None
         if repaired is None or not repaired.items:
             return content
         log_repaired(trail, current.account, repaired)
