@@ -75,7 +75,14 @@ OPAQUE = {"reasoning_text": "hm", "reasoning_opaque": "their-abc"}
 Row = tuple[ProviderName, str, dict[str, Any], dict[str, Any], int, set[Carrier]]
 """Provider, route, request, what becomes of it, how many parts that takes, what cannot be mended. `their-` is foreign."""
 CASES: dict[str, Row] = {
-    "codex: reasoning goes whole": (CODEX, "responses", items(SAID, thought("their"), CALL), items(SAID, CALL), 1, set()),
+    "codex: reasoning goes whole": (
+        CODEX,
+        "responses",
+        items(SAID, thought("their"), CALL),
+        items(SAID, CALL),
+        1,
+        set(),
+    ),
     "codex: one's own stays, in both directions": (
         *(CODEX, "responses-ws", items(thought("their"), SAID, thought("own"), thought("their"))),
         *(items(SAID, thought("own")), 2, set()),
@@ -123,7 +130,11 @@ CASES: dict[str, Row] = {
         *(talk(USER, chat(reasoning_text="hm"), chat(reasoning_opaque="own-x")), 1, set()),
     ),
     "chat: a signature of Gemini's, as deep as it stands": (
-        *(COPILOT, "chat-completions", talk(gemini(extra_content={"google": {"thought_signature": "their-x", "a": 1}}))),
+        *(
+            COPILOT,
+            "chat-completions",
+            talk(gemini(extra_content={"google": {"thought_signature": "their-x", "a": 1}})),
+        ),
         *(talk(gemini(extra_content={"google": {"a": 1}})), 1, set()),
     ),
     "chat: in its other spelling": (

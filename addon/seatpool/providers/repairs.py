@@ -21,7 +21,7 @@ Foreign = Callable[[Carrier, int], bool]
 
 CAUSES: Mapping[str, frozenset[Carrier]] = {
     "item-id": frozenset({Carrier.ITEM}),
-    "invalid_encrypted_content": frozenset({Carrier.CIPHER}),
+    "invalid_encrypted_content": frozenset({Carrier.CIPHER, Carrier.SIGNATURE}),
     "thinking-signature": frozenset({Carrier.SIGNATURE}),
     "vision_attachment_not_accessible": frozenset({Carrier.UPLOAD}),
     "previous_response_not_found": frozenset({Carrier.PREVIOUS}),
