@@ -73,7 +73,7 @@ def chat(**more: Any) -> dict[str, Any]:
 OPAQUE = {"reasoning_text": "hm", "reasoning_opaque": "their-abc"}
 
 Row = tuple[ProviderName, str, dict[str, Any], dict[str, Any], int, set[Carrier]]
-"""Provider, route, request, what becomes of it, how many parts that takes, what cannot be mended. `their-` is foreign."""
+"""Provider, route, request, what becomes of it, parts that takes, what cannot be mended. `their-` is foreign."""
 CASES: dict[str, Row] = {
     "codex: reasoning goes whole": (
         CODEX,
@@ -133,9 +133,9 @@ CASES: dict[str, Row] = {
         *(
             COPILOT,
             "chat-completions",
-            talk(gemini(extra_content={"google": {"thought_signature": "their-x", "a": 1}})),
+            talk(gemini(extra_content={"g": {"a": 1, "thought_signature": "their-x"}})),
         ),
-        *(talk(gemini(extra_content={"google": {"a": 1}})), 1, set()),
+        *(talk(gemini(extra_content={"g": {"a": 1}})), 1, set()),
     ),
     "chat: in its other spelling": (
         *(COPILOT, "chat-completions", talk(gemini(thoughtSignature="their-x"))),
