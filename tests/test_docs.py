@@ -9,6 +9,7 @@ import pytest
 
 from seatpool.cli.main import main
 from seatpool.proxy.options import BETTER_DEFAULTS, OPTIONS
+from seatpool.setup.editors import Target, targets
 from seatpool.setup.hints import hints
 
 ROOT = Path(__file__).parent.parent
@@ -71,9 +72,19 @@ def test_scripts_that_are_named_exist() -> None:
 def test_the_hints_name_the_port_and_the_settings_that_the_howto_explains() -> None:
     text = hints(8123)
     assert text.count("http://127.0.0.1:8123") >= 4
-    for setting in ("http.proxy", "HTTPS_PROXY", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE"):
+    for setting in ("http.proxy", "HTTPS_PROXY", "NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE", "seatpool setup"):
         assert setting in text
         assert setting in CERTS
+
+
+@pytest.mark.parametrize("target", targets(), ids=lambda target: target.name)
+def test_what_can_be_set_up_is_told_with_its_command_and_by_hand(target: Target) -> None:
+    (row,) = [line for line in README.splitlines() if line.startswith("| `seatpool setup")]
+    assert target.name in row
+    assert any(line.startswith("|") and f"`{target.mend}`" in line for line in CERTS.splitlines())
+    for spot in target.spots:
+        assert all(setting.key in CERTS for setting in spot.settings), spot.title
+        assert all(Path(place.file).name in CERTS for place in spot.places), spot.title
 
 
 def test_no_index_address_stands_in_the_locks() -> None:

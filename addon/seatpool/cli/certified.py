@@ -9,6 +9,7 @@ import msgspec
 from seatpool.cli.ca import STOLEN, pool_names
 from seatpool.clock import utcnow
 from seatpool.providers.registry import certified_names
+from seatpool.setup import bundle
 from seatpool.setup.authority import TRUSTED, Authority, AuthorityError, Change, default_folder, switches_at
 from seatpool.store import StoreError
 
@@ -32,6 +33,7 @@ def certified(mitmdump_arguments: Sequence[str]) -> Certified:
         names = _names()
         change = authority.keep(names, utcnow())
         _tell(authority, change, names)
+        bundle.refresh(authority.folder, authority.trusted.read_bytes())
     except AuthorityError as error:
         raise click.ClickException(str(error)) from error
     _tell_of_config(authority)

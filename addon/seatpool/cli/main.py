@@ -11,6 +11,7 @@ from seatpool.cli.key import key
 from seatpool.cli.login import login
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
+from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
 from seatpool.cli.why import why
 
@@ -23,12 +24,13 @@ def main() -> None:
 
     \b
     seatpool login codex --name work
+    seatpool setup codex vscode
     seatpool run
     seatpool status
     """
 
 
-for command in (account, ca, cooldown, forecast, key, login, rules, run, status, why):
+for command in (account, ca, cooldown, forecast, key, login, rules, run, setup, status, why):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -9,11 +9,12 @@ import click
 import seatpool
 from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
+from seatpool.setup.address import HOST, PORT
 from seatpool.setup.hints import hints
 
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--port", "-p", default=8080, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback.")
+@click.option("--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback.")
 @click.argument("mitmdump_arguments", nargs=-1, type=click.UNPROCESSED)
 @with_database
 def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
@@ -35,7 +36,7 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         "-s",
         str(_addon()),
         "--listen-host",
-        "127.0.0.1",
+        HOST,
         "--listen-port",
         str(port),
         *named,

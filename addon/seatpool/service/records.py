@@ -11,6 +11,7 @@ import msgspec
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
+from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
 
@@ -37,10 +38,17 @@ class Ending(msgspec.Struct, frozen=True):
     total_ms: float | None = None
     """From the sending of the last attempt."""
     tokens: Tokens | None = None
+    refusal: Outcome | None = None
+    """In which a streamed answer ended."""
     issued: bytes = b""
     """What of its answer gave out something that only its account can read."""
 
     __repr__ = silent("issued")
+
+    @property
+    def told(self) -> str:
+        """As it is recorded."""
+        return self.outcome if self.refusal is None else self.refusal.code
 
 
 class Records:
@@ -121,7 +129,7 @@ class Records:
                 assignment.account.id,
                 facts.route.name,
                 facts.model,
-                ending.outcome,
+                ending.told,
                 answered.status,
                 assignment.started_at,
                 answered.first_byte_ms,

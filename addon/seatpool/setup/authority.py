@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
+from seatpool.setup import bundle
 from seatpool.setup.pair import Pair, make, names_of, pem, tag_of
 
 RENEW_BEFORE = timedelta(days=30)
@@ -141,7 +142,9 @@ class Authority:
         roots = [pair.root for pair in (self.current(), self.next()) if pair]
         for root in roots:
             self._write(_ROOT_FILE.format(tag_of(root)), pem(root), replace=True, mode=0o644)
-        self._write(TRUSTED, b"".join(map(pem, roots)), replace=True, mode=0o644)
+        trusted = b"".join(map(pem, roots))
+        self._write(TRUSTED, trusted, replace=True, mode=0o644)
+        bundle.refresh(self.folder, trusted)
 
     def _read(self, name: str) -> Pair | None:
         path = self.folder / name

@@ -3,19 +3,20 @@
 import shlex
 from pathlib import Path
 
+from seatpool.setup.address import PORT, proxy_url
 from seatpool.setup.authority import TRUSTED, default_folder
 
 
 def hints(port: int, trusted: Path | None = None) -> str:
     """A few lines for a person who has just started the proxy on this loopback port; `trusted` has its roots."""
-    proxy = f"http://127.0.0.1:{port}"
-    ca = str(trusted or default_folder() / TRUSTED)
-    quoted = f'"{ca}"' if " " in ca else ca
+    proxy = proxy_url(port)
+    ca = trusted or default_folder() / TRUSTED
+    quoted = shlex.quote(str(ca))
+    command = "seatpool setup" + ("" if port == PORT else f" --proxy {proxy}")
     return (
         f"seatpool listens on {proxy}; its certificate authority is {ca} (how to trust it: certs-howto.md)\n"
-        f'  VS Code, settings.json   "http.proxy": "{proxy}", "http.proxySupport": "override"\n'
-        f"  Codex, ~/.codex/.env     HTTPS_PROXY={proxy}\n"
-        f"                           SSL_CERT_FILE={quoted}\n"
-        f"  a shell                  export HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={shlex.quote(ca)}"
-        f" CODEX_CA_CERTIFICATE={shlex.quote(ca)}"
+        f"  what comes through it    {command}; with codex, vscode, shell, ...: sets that up, and asks before\n"
+        f'  VS Code by hand          "http.proxy": "{proxy}" in settings.json; seatpool ca trust\n'
+        f"  a shell by hand          export HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={quoted}"
+        f" CODEX_CA_CERTIFICATE={quoted}"
     )

@@ -1,0 +1,73 @@
+"""The system's authorities and seatpool's own in one file, for programs that trust what they are told and nothing else.
+
+Codex adds `SSL_CERT_FILE` to what it trusts; curl, Python and whatever else it runs trust that file alone, and reach
+the rest of the world through the proxy untouched. So the file that is named there has to hold both. It is made when it
+is first needed, and anew with each change of the roots and at each start of `seatpool run`.
+"""
+
+import os
+import ssl
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+BUNDLE = "with-system-roots.pem"
+SYSTEM_FILES = (
+    "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
+    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
+    "/var/lib/ca-certificates/ca-bundle.pem",  # openSUSE
+    "/etc/ssl/cert.pem",  # macOS, Alpine
+)
+_BASE = "# made by seatpool of its own roots and of "
+_ASKED = "what the system's library knows"
+_VARIABLE = "SSL_CERT_FILE"
+
+
+def write(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> Path:
+    """Make it, or make it anew, of the file that the person has named for this already, else of the system's.
+
+    Raises `OSError`.
+    """
+    file = folder / BUNDLE
+    named = environ.get(_VARIABLE, "")
+    foreign = named and Path(named).parent != folder and Path(named).is_file()
+    base = named if foreign else _base_of(file) or _system_file()
+    system = Path(base).read_bytes() if base else _from_library()
+    content = f"{_BASE}{base or _ASKED}\n".encode() + _ending(trusted) + _ending(system)
+    if not file.exists() or file.read_bytes() != content:
+        draft = folder / f".{BUNDLE}.{os.getpid()}"
+        draft.write_bytes(content)
+        draft.replace(file)
+    return file
+
+
+def refresh(folder: Path, trusted: bytes) -> None:
+    """Make it anew where there is one; what keeps from it today keeps nothing else, and the next start tries again."""
+    try:
+        if (folder / BUNDLE).exists():
+            write(folder, trusted, {})
+    except OSError:
+        pass
+
+
+def _base_of(file: Path) -> str | None:
+    """The one that it was made of before."""
+    try:
+        with file.open() as stream:
+            base = stream.readline().removeprefix(_BASE).strip()
+    except (OSError, UnicodeDecodeError):
+        return None
+    return base if Path(base).is_file() else None
+
+
+def _system_file(candidates: Iterable[str] = SYSTEM_FILES) -> str | None:
+    return next((name for name in candidates if Path(name).is_file()), None)
+
+
+def _from_library() -> bytes:
+    """Of Windows, mostly."""
+    found = ssl.create_default_context().get_ca_certs(binary_form=True)
+    return "".join(map(ssl.DER_cert_to_PEM_cert, found)).encode()
+
+
+def _ending(pem: bytes) -> bytes:
+    return pem if pem.endswith(b"\n") else pem + b"\n"

@@ -1,0 +1,3 @@
+"""What a setting can be."""
+
+Value = str | bool

@@ -1,0 +1,169 @@
+"""The real clients with what `seatpool setup` wrote and with no word of the tests' own, and without a part of it.
+
+The fakes' authority stands for the public ones: in this lab, the system's own file of authorities has it.
+"""
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients import language_server
+from tests.clients.conftest import Desk, Started
+from tests.clients.language_server import LanguageServer
+from tests.clients.npm import path_with_clients
+from tests.clients.stdio import RpcError
+from tests.clients.test_codex import UPGRADE_REFUSED, tool_call
+from tests.e2e.conftest import EDITOR
+from tests.harness import REPOSITORY
+from tests.harness.namespace import end_process
+from tests.upstream import codex_login, tokens
+
+pytestmark = pytest.mark.timeout(90, func_only=True)
+
+
+def person(home: Path, **more: str) -> dict[str, str]:
+    """What every program of this person knows, without a word of a proxy or an authority."""
+    folders = {f"XDG_{kind}_HOME": str(home / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+    return {"HOME": str(home), "PATH": path_with_clients(), "TZ": "UTC", **folders, **more}
+
+
+SYSTEM = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _public_authorities(office: Desk) -> Iterator[None]:
+    if not SYSTEM.exists():
+        pytest.skip(f"this machine has no {SYSTEM}")
+    both = office.folder / "system.pem"
+    both.write_bytes(SYSTEM.read_bytes() + office.fakes.ca.read_bytes())
+    mounted = office.lab.run(["mount", "--bind", both, SYSTEM])
+    assert mounted.returncode == 0, mounted.stderr
+    yield
+    office.lab.run(["umount", SYSTEM])
+
+
+def set_up(desk: Desk, home: Path, *names: str) -> None:
+    authority = home / "data" / "seatpool" / "ca"
+    shutil.copytree(desk.proxy.ca.parent, authority)
+    environment = person(home, PYTHONPATH=str(REPOSITORY / "addon"))
+    ran = desk.lab.run([sys.executable, "-m", "seatpool.cli", "setup", *names, "--yes"], env=environment, cwd=home)
+    assert ran.returncode == 0, ran.stderr
+
+
+def without(file: Path, name: str) -> None:
+    """Take out what names the authority."""
+    lines = file.read_text().splitlines(keepends=True)
+    kept = [line for line in lines if name not in line]
+    assert len(kept) == len(lines) - 1
+    file.write_text("".join(kept))
+
+
+def codex_says(desk: Desk, home: Path) -> tuple[int, str]:
+    argv = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "say hi"]
+    ran = desk.lab.run(argv, env=person(home), cwd=home / "work", timeout_s=40, stdin="")
+    return ran.returncode, ran.stdout + ran.stderr
+
+
+def runs_curl(desk: Desk) -> None:
+    """Alice's next answer asks for a request to a host that is not pooled."""
+    call = tool_call("alice", "curl -sS -o /dev/null -w 'it said %{http_code}' https://auth.openai.com/")
+    desk.fakes.behave("alice", {"kind": "ok", "first": 1, "on": ["request"], "route": "responses", **call})
+
+
+def test_codex_needs_nothing_but_its_env_file_and_what_it_runs_reaches_the_world(desk: Desk, home: Path) -> None:
+    codex_login(home / ".codex", EDITOR)
+    set_up(desk, home, "codex")
+    desk.pool("alice")
+    desk.fakes.behave("*", UPGRADE_REFUSED)
+    runs_curl(desk)
+    code, said = codex_says(desk, home)
+    assert (code, "alice0 alice1 alice2" in said, "it said 404" in said) == (0, True, True), said
+    # Why the file that is named there has the system's authorities in it, too.
+    settings = home / ".codex" / ".env"
+    settings.write_text(settings.read_text().replace("with-system-roots.pem", "mitmproxy-ca-cert.pem"))
+    runs_curl(desk)
+    code, said = codex_says(desk, home)
+    assert (code, "alice0 alice1 alice2" in said, "curl: (60) SSL certificate problem" in said) == (
+        0,
+        True,
+        True,
+    ), said
+
+
+def test_codex_that_is_told_of_the_proxy_alone_reaches_nobody(desk: Desk, home: Path) -> None:
+    codex_login(home / ".codex", EDITOR)
+    set_up(desk, home, "codex")
+    without(home / ".codex" / ".env", "SSL_CERT_FILE")
+    argv = ["codex", "exec", "--skip-git-repo-check", "say hi"]
+    pipes = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    process = desk.lab.popen(argv, env=person(home), cwd=home / "work", **pipes)
+    try:
+        assert any("Connection failed: error sending request" in line for line in process.stderr)
+    finally:
+        end_process(process)
+    assert desk.fakes.journal() == []
+
+
+# How a program is started by a shell that has read its file. An interactive one would want a terminal.
+FROM_SHELL = ["bash", "-c", '. ~/.bashrc; exec "$@"', "bash"]
+ASK = ["copilot", "-p", "say hi", "--model", "gpt-5-mini", "--no-auto-update", "--allow-all-tools"]
+
+
+def copilot_says(desk: Desk, home: Path) -> tuple[int, str, str]:
+    token = tokens.github_token("emma", "gho")
+    environment = person(home, COPILOT_GITHUB_TOKEN=token)
+    ran = desk.lab.run([*FROM_SHELL, *ASK], env=environment, cwd=home / "work", timeout_s=40, stdin="")
+    return ran.returncode, ran.stdout.strip(), ran.stderr
+
+
+@pytest.mark.parametrize("name", ["shell", "copilot-cli"])
+def test_the_copilot_cli_works_from_a_shell_that_was_set_up(desk: Desk, home: Path, name: str) -> None:
+    (home / ".bashrc").write_text("# mine\n")
+    (home / ".copilot").mkdir()
+    set_up(desk, home, name)
+    desk.pool("dave")
+    assert copilot_says(desk, home)[:2] == (0, "dave0 dave1 dave2")
+
+
+def test_the_copilot_cli_that_is_told_of_the_proxy_alone_reaches_nobody(desk: Desk, home: Path) -> None:
+    (home / ".bashrc").write_text("")
+    set_up(desk, home, "shell")
+    without(home / ".bashrc", "NODE_EXTRA_CA_CERTS")
+    desk.pool("dave")
+    code, said, complaint = copilot_says(desk, home)
+    assert (code, said) == (1, "")
+    assert "certificate verify failed" in complaint
+
+
+def serve(started: Started, home: Path) -> LanguageServer:
+    environment = person(home, GH_COPILOT_TOKEN=tokens.github_token("emma", "gho"), GH_COPILOT_USER="emma")
+    return LanguageServer(started([*FROM_SHELL, *language_server.ARGV], environment, home / "work"), home / "work")
+
+
+def test_the_language_server_works_in_an_editor_that_such_a_shell_starts(
+    desk: Desk, started: Started, home: Path
+) -> None:
+    (home / ".bashrc").write_text("")
+    set_up(desk, home, "shell")
+    desk.pool("dave")
+    server = serve(started, home)
+    assert [text.strip() for text in server.complete()] == ["dave0 dave1 dave2"]
+    chat = server.chat("say hi", "gpt-5-mini")
+    assert (chat.error, chat.text.strip()) == (None, "dave0 dave1 dave2")
+
+
+def test_the_language_server_that_is_told_of_the_proxy_alone_reaches_nobody(
+    desk: Desk, started: Started, home: Path
+) -> None:
+    (home / ".bashrc").write_text("")
+    set_up(desk, home, "shell")
+    without(home / ".bashrc", "NODE_EXTRA_CA_CERTS")
+    desk.pool("dave")
+    server = serve(started, home)
+    assert server.complete() == []
+    with pytest.raises(RpcError, match="self-signed certificate in certificate chain"):
+        server.chat("say hi", "gpt-5-mini")
