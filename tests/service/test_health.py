@@ -50,13 +50,13 @@ async def test_limits_found_while_the_database_is_locked_are_stored_afterwards(
         assert await service.recover(trail, revoked, Answered(402, 3.0)) is None
         assert time.monotonic() - begun < BUSY_TIMEOUT_S, "what is known to be away is not waited for again"
         assert store.cooldowns(datetime.now(UTC)) == ()
-    for _ in range(200):
+    for _ in range(400):
         if len(store.cooldowns(datetime.now(UTC))) == 2 and store.disabled(third.account.id):
             break
         await asyncio.sleep(0.05)
     assert {c.account_id for c in store.cooldowns(datetime.now(UTC))} == {first.account.id, second.account.id}
     assert store.disabled(third.account.id) == "deactivated_workspace"
-    for _ in range(100):
+    for _ in range(400):
         if "action=database-back" in caplog.text:
             break
         await asyncio.sleep(0.05)
@@ -91,7 +91,7 @@ async def test_a_rotated_token_serves_from_memory_and_is_stored_when_the_lock_ha
     assert again.credential.token != first.credential.token
     assert store.credentials(account.id)[CredentialKind.CODEX_OAUTH].token == before.token
     lock.__exit__(None, None, None)
-    for _ in range(200):
+    for _ in range(400):
         stored = store.credentials(account.id)[CredentialKind.CODEX_OAUTH]
         if stored.token == again.credential.token:
             break
@@ -160,7 +160,7 @@ async def test_pages_that_are_overwritten_while_it_runs_cost_no_request(
         trail = service.open("flow-2", trail.facts, Headers())
         again = await service.assign(trail)
     assert getattr(again, "account", None) == following.account
-    for _ in range(100):
+    for _ in range(400):
         if service.knowledge.health.problem is not None:
             break
         # Only what is looked at is found out: a page in a cache is not, nor one that was written since.
