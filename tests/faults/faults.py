@@ -224,15 +224,38 @@ SERVICE = (
     _same("no-proof", "the handshake's proof is wrong", ONLY_HANDSHAKE, {"kind": "ok", "accept": False}),
 )
 
+_SPENT_CODEX = {"kind": "failed", "code": "usage_limit_reached"}
+_SPENT_COPILOT = {"kind": "failed", "code": "user_global_rate_limited"}
+
 IN_THE_ANSWER = (
     _same("first-event", "the first event is a failure", (*HTTP, Wire.TURN), {"kind": "failed"}),
-    _codex(
-        "first-spent",
-        "the first event is a failure: `usage_limit_reached`",
-        (*HTTP, Wire.TURN),
-        {"kind": "failed", "code": "usage_limit_reached"},
+    _same("first-event-once", "the first event is a failure, and then an answer", HTTP, {"kind": "failed", "first": 1}),
+    Fault("first-spent", "the first event is a failure: a limit", (*HTTP, Wire.TURN), _SPENT_CODEX, _SPENT_COPILOT),
+    Fault(
+        "first-spent-all",
+        "the first event is a failure: a limit, on every account",
+        HTTP,
+        _SPENT_CODEX,
+        _SPENT_COPILOT,
+        everybody=True,
     ),
+    Fault(
+        "first-busy",
+        "the first event is a failure: overloaded",
+        HTTP,
+        {"kind": "failed", "code": "server_is_overloaded"},
+        {"kind": "failed", "code": "model_overloaded"},
+    ),
+    _same("first-cut", "cut after the first event, which says nothing", HTTP, {"kind": "cut", "after": 0}),
+    _same("first-stall", "silence after the first event, which says nothing", HTTP, {"kind": "stall", "after": 0}),
     _same("later-event", "a failure after some output", (*HTTP, Wire.TURN), {"kind": "failed", "after": 2}),
+    Fault(
+        "later-limit",
+        "a failure after some output: a limit",
+        HTTP,
+        {**_SPENT_CODEX, "after": 2},
+        {**_SPENT_COPILOT, "after": 2},
+    ),
     _same("cut", "cut after some output", (*HTTP, Wire.TURN), {"kind": "cut", "after": 2}),
     _same("cut-reset", "reset after some output", (*HTTP, Wire.TURN), {"kind": "cut", "after": 2, "end": "reset"}),
     _same("truncated", "ends after some output without its last event", HTTP, {"kind": "truncated", "after": 2}),

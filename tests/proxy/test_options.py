@@ -43,8 +43,9 @@ def test_an_option_changes_its_number_and_no_other(given: dict[str, Any], change
 
 
 def test_limits_are_seconds_and_none_where_they_are_zero() -> None:
-    assert limits_of(options()) == Limits(connect_s=4, header_s=55)
-    assert limits_of(options(pool_connect_timeout_s="0", pool_header_timeout_s="2.5")) == Limits(0, 2.5)
+    assert limits_of(options()) == Limits(connect_s=4, header_s=55, hold_s=2, hold_bytes=65536)
+    changed = options(pool_connect_timeout_s="0", pool_header_timeout_s="2.5", pool_hold_s="0")
+    assert limits_of(changed) == Limits(0, 2.5)
 
 
 def test_a_slip_in_the_substitutes_is_refused_with_its_option_and_how_it_is_meant() -> None:

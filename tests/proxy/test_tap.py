@@ -9,11 +9,16 @@ import pytest
 from mitmproxy import http
 
 from seatpool.core.model import Tokens
+from seatpool.providers.base import NO_NEWS, Frame
 from seatpool.providers.counts import BEGINNING, END
 from seatpool.proxy.tap import Tap, ending, tap
 from seatpool.service.records import CUT, LEFT, OK, Ending
 from tests.providers.test_counts import TOLD, USAGE, stream
 from tests.upstream import dialogue
+
+
+def unread(data: bytes) -> Frame:
+    return NO_NEWS
 
 
 def chunks(content: bytes, seed: int) -> list[bytes]:
@@ -30,15 +35,15 @@ def answer(content: bytes = b"", **headers: str) -> http.Response:
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("deltas", [3, 900])
 def test_every_chunk_passes_as_it_is_and_the_ends_are_known(seed: int, deltas: int) -> None:
-    seen = Tap(answer(), kept=False)
+    seen = Tap(answer(), unread, kept=False)
     came = chunks(stream(dialogue.messages, deltas=deltas), seed)
     assert all(seen(chunk) is chunk for chunk in came)
     assert seen(b"") == b""
-    assert seen.counted() == (TOLD, True)
+    assert seen.told() == ((TOLD, True), None)
 
 
 def test_of_a_long_answer_only_both_ends_are_kept() -> None:
-    seen, chunk = Tap(answer(), kept=False), b"x" * 100
+    seen, chunk = Tap(answer(), unread, kept=False), b"x" * 100
     for number in range(100_000):
         seen(chunk + b"%d" % number)
     kept = sum(sys.getsizeof(each) for each in gc.get_referents(*gc.get_referents(seen)) if isinstance(each, bytes))
@@ -46,11 +51,11 @@ def test_of_a_long_answer_only_both_ends_are_kept() -> None:
 
 
 def test_when_it_was_read_nothing_is_kept() -> None:
-    seen = Tap(answer(), kept=False)
+    seen = Tap(answer(), unread, kept=False)
     for chunk in chunks(stream(dialogue.chat), 1):
         seen(chunk)
-    assert seen.counted().tokens == TOLD
-    assert seen.counted() == (None, False)
+    assert seen.told()[0].tokens == TOLD
+    assert seen.told() == ((None, False), None)
 
 
 @pytest.mark.parametrize(
@@ -65,18 +70,18 @@ def test_when_it_was_read_nothing_is_kept() -> None:
 def test_only_plain_streams_are_looked_at(stream_it: bool, headers: dict[str, str], tapped: bool) -> None:
     response = answer(**headers)
     response.stream = stream_it
-    seen = tap(response, kept=False)
+    seen = tap(response, unread, kept=False)
     assert (seen is not None, response.stream) == (tapped, seen or stream_it)
 
 
 def test_it_is_alone_unless_the_chunks_are_stored_or_somebody_else_wants_them() -> None:
     response = answer()
     response.stream = True
-    seen = tap(response, kept=False)
+    seen = tap(response, unread, kept=False)
     assert seen is not None and seen.alone
     response.stream = bytes.upper
     assert not seen.alone
-    assert not Tap(response, kept=True).alone
+    assert not Tap(response, unread, kept=True).alone
 
 
 def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
@@ -92,6 +97,6 @@ def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
 def test_who_leaves_after_the_last_event_has_missed_nothing(
     upto: int | None, outcome: str, tokens: Tokens | None
 ) -> None:
-    seen = Tap(answer(), kept=False)
+    seen = Tap(answer(), unread, kept=False)
     seen(stream(dialogue.messages, upto=upto))
     assert ending(LEFT, 5.0, seen, None) == Ending(outcome, 5.0, tokens)

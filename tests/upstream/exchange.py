@@ -233,7 +233,8 @@ async def play(
     """Send an answer event by event. Returns `ok`, or the kind of the break that is now due."""
     limit = behaviour.after if behaviour.kind != "ok" else behaviour.deltas
     texts = pieces(name, behaviour)[:limit]
-    for event in script.opening:
+    at_once = behaviour.kind in BREAKS and not texts  # nothing was said yet
+    for event in script.opening[:1] if at_once else script.opening:
         await send(event)
     for number, text in enumerate(texts):
         if number and behaviour.gap_ms:

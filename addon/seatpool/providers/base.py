@@ -343,6 +343,9 @@ class Provider(Protocol):
     def read_frame(self, facts: RequestFacts, content: bytes, now: datetime) -> Frame:
         """What a WebSocket message of the upstream says. Never raises on malformed input."""
 
+    def read_event(self, facts: RequestFacts, data: bytes, now: datetime) -> Frame:
+        """What an event of a streamed answer says, by its data. Never raises on malformed input."""
+
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         """The client's message with a foreign sticky-routing token replaced, else the very same object.
 

@@ -15,10 +15,12 @@ from mitmproxy.proxy import layer
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.openings import Opening
 from seatpool.providers.registry import match
-from seatpool.proxy import dispatch, listening, options, replay
+from seatpool.proxy import dispatch, listening, options, replay, seams
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
+from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
@@ -26,7 +28,7 @@ from seatpool.proxy.tap import tap
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
-from seatpool.service.trail import Assignment, Halted
+from seatpool.service.trail import Answered, Assignment, Halted, Trail
 from seatpool.service.transport import Transport
 from seatpool.store import Store, StoreError
 
@@ -68,7 +70,7 @@ class Pool:
         """Check the options; the first time, open the database and read the pool."""
         if self._database is None:
             self._database = options.database_of(ctx.options)
-            wrong = replay.missing_seams()
+            wrong = seams.missing_seams()
             if wrong:
                 raise exceptions.OptionsError(
                     f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
@@ -239,7 +241,7 @@ class Pool:
         response = flow.response
         if exchange is None or response is None:
             return
-        if response.status_code >= replay.FIRST_REFUSAL:
+        if response.status_code >= FIRST_REFUSAL:
             if exchange.assignment is not None:
                 response.stream = False
             return
@@ -247,10 +249,20 @@ class Pool:
             response.stream = True
         try:
             if exchange.assignment is not None and exchange.trail is not None and self.service is not None:
-                exchange.tap = tap(response, kept=ctx.options.store_streamed_bodies)
-                self.service.served(
-                    exchange.trail, exchange.answered(response.status_code), exchange.answer_headers(response)
-                )
+                answered, headers = exchange.answered(response.status_code), exchange.answer_headers(response)
+                exchange.begun = partial(self._served, self.service, exchange.trail, answered, headers)
+                read = partial(self.service.read_event, exchange.trail)
+                exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies)
+                if exchange.tap is not None:
+                    exchange.opening = Opening(read)  # its beginning may still be a refusal
+                else:
+                    exchange.begins()
+        except Exception:
+            logger.exception("action=passthrough hook=responseheaders")
+
+    def _served(self, service: PoolService, trail: Trail, answered: Answered, headers: Headers) -> None:
+        try:
+            service.served(trail, answered, headers)
         except Exception:
             logger.exception("action=passthrough hook=responseheaders")
 
@@ -269,13 +281,16 @@ class Pool:
         trail, response = exchange.trail, flow.response
         if trail is None or self.service is None:
             return
-        if response is not None:
+        if exchange.failure is not None:
+            headers = exchange.answer_headers(response) if response is not None else None
+            answered = exchange.answered(response.status_code if response is not None else None)
+            exchange.forget_answer()
+            again = await self.service.recover(trail, exchange.failure, answered, headers)
+        elif response is not None:
             reply = reply_of(response, exchange.answer_headers(response), exchange.partial)
             outcome = exchange.provider.classify(trail.facts, reply, utcnow())
             exchange.refusals[trail.number] = response
             again = await self.service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)
-        elif exchange.failure is not None:
-            again = await self.service.recover(trail, exchange.failure, exchange.answered(None))
         else:
             again = None
         if self.exchanges.get(flow) is not exchange:
@@ -370,6 +385,8 @@ class Pool:
         if exchange.trail is None or self.service is None:
             return
         try:
+            if outcome is OK:
+                exchange.begins()  # unless it has: an event stream without a body never does
             self.service.ended(exchange.trail, exchange.ending(outcome, response))
         except Exception:
             logger.exception("action=not-recorded flow=%s", flow_id)

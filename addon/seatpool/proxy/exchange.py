@@ -18,6 +18,7 @@ from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
 from seatpool.core.rules import Rule
 from seatpool.providers.base import Headers, Provider, RequestFacts, Route
+from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import as_response, headers_of
 from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
@@ -81,7 +82,7 @@ class Exchange(msgspec.Struct):
     sent_at: float = 0.0
     """Monotonic time of the present attempt's sending."""
     failure: Outcome | None = None
-    """Set by the layer when an attempt got no answer."""
+    """Set by the layer when an attempt got no answer, or one that says in its first events that it is none."""
     again: Assignment | None = None
     """Set by the addon when the request is to be sent again."""
     broke_off: bool = False
@@ -100,6 +101,10 @@ class Exchange(msgspec.Struct):
     """Set by the addon: to be called, as often as one likes, when the client has gone."""
     gone: bool = False
     """The client has gone before the answer was over."""
+    opening: Opening | None = None
+    """Set by the addon where the beginning of a streamed answer is to be read before the client sees it."""
+    begun: Callable[[], None] = _nobody
+    """Set by the addon: what is to be noted when the client is about to get an answer; see `begins`."""
     tap: Tap | None = None
     """Set where the answer streams by."""
     received: list[tuple[http.Response, Fields]] = msgspec.field(default_factory=list)
@@ -119,6 +124,11 @@ class Exchange(msgspec.Struct):
         self.partial = None
         self.received.append((response, response.headers.fields))
         _hide(response)
+
+    def begins(self) -> None:
+        """The client is about to get the answer, whose beginning needs no reading any more. Again does nothing."""
+        begun, self.begun, self.opening = self.begun, _nobody, None
+        begun()
 
     def hide_body(self, flow: http.HTTPFlow) -> None:
         """The whole answer is there, and about to be shown: take a credential's body out of it."""
@@ -221,6 +231,10 @@ class Exchange(msgspec.Struct):
             outcome, response = CUT, None  # what the client got instead is not the account's
         cut = LEFT if self.gone and outcome == CUT else outcome
         return ending(cut, (time.monotonic() - self.sent_at) * 1000, self.tap, response)
+
+    def forget_answer(self) -> None:
+        """What has begun is not what the client will get."""
+        self.begun, self.opening, self.tap = _nobody, None, None
 
     def _fields(self, request: http.Request, assignment: Assignment | None) -> list[tuple[bytes, bytes]]:
         removed: set[bytes] = set()

@@ -31,11 +31,17 @@ class Limits(Struct, frozen=True):
     header_s: float = 0.0
     """From the sending to the head of a stream's answer, and to the end of a refusal. Of a stream's body there is no
     limit: mitmproxy ends a connection on which nothing moved for ten minutes (`tcp_timeout`)."""
+    hold_s: float = 0.0
+    """How long the first events of a stream are held back at most."""
+    hold_bytes: int = 0
+    """How much of them."""
 
     @property
     def tick_s(self) -> float:
         """Between two looks."""
-        return min([LONGEST_TICK_S, *(limit / TICKS for limit in (self.connect_s, self.header_s) if limit)])
+        return min(
+            [LONGEST_TICK_S, *(limit / TICKS for limit in (self.connect_s, self.header_s, self.hold_s) if limit)]
+        )
 
 
 NO_LIMITS = Limits()

@@ -60,6 +60,14 @@ OPTIONS: tuple[Option, ...] = (
         "Seconds after which a streamed answer that has not begun is given up; 0: never.",
     ),
     Option(
+        "pool_hold_s",
+        str,
+        "2",
+        "Seconds for which the first events of a streamed answer are held back at most, until one means something: a "
+        "failure among them goes to another account; 0: never.",
+    ),
+    Option("pool_hold_bytes", int, 65536, "Bytes of them that are held back at most; 0: none."),
+    Option(
         "pool_replay_unanswered",
         bool,
         False,
@@ -207,7 +215,13 @@ def policy_of(opts: options.Options) -> Policy:
 
 def limits_of(opts: options.Options) -> Limits:
     """How long an attempt may take."""
-    return Limits(_number(opts.pool_connect_timeout_s) or 0.0, _number(opts.pool_header_timeout_s) or 0.0)
+    hold_s = _number(opts.pool_hold_s) or 0.0
+    return Limits(
+        connect_s=_number(opts.pool_connect_timeout_s) or 0.0,
+        header_s=_number(opts.pool_header_timeout_s) or 0.0,
+        hold_s=hold_s,
+        hold_bytes=opts.pool_hold_bytes if hold_s else 0,
+    )
 
 
 def database_of(opts: options.Options) -> str:
@@ -263,6 +277,15 @@ def _timeouts(opts: options.Options) -> str | None:
     return None
 
 
+def _hold(opts: options.Options) -> str | None:
+    hold_s = _number(opts.pool_hold_s)
+    if hold_s is None or not 0 <= hold_s <= 30:
+        return f"pool_hold_s={opts.pool_hold_s}: say seconds from 0 (never) to 30, such as 2"
+    if not 0 <= opts.pool_hold_bytes <= 16 * 1024 * 1024:
+        return f"pool_hold_bytes={opts.pool_hold_bytes}: say bytes from 0 (none) to 16777216"
+    return None
+
+
 def _fallback(opts: options.Options) -> str | None:
     try:
         fallback.read(opts.pool_model_fallback)
@@ -293,6 +316,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _in_flight,
     _strength,
     _timeouts,
+    _hold,
     _fallback,
     _insecure,
     listening.open_door,

@@ -1,42 +1,29 @@
 """The replay layer: mitmproxy's own HTTP layer, able to send a refused request again before the client sees anything.
 
-Everything that knows mitmproxy's layers is in this file, in `connections` and in `goaway`. They rely on names that
-mitmproxy does not promise to keep; `missing_seams` checks them at start-up. How it works:
+Everything that knows mitmproxy's layers is in this file and in its neighbours `boundary`, `holding`, `connections` and
+`goaway`. They rely on names that mitmproxy does not promise to keep; `seams` checks them at start-up. How it works:
 
 * `PoolHttpLayer` replaces the `HttpLayer` behind client TLS on pooled hosts, and makes a `PoolHttpStream` per request.
 * Where a refusal was read whole, or a connection failed before a byte of an answer, the stream starts a hook of our
   own. The addon decides asynchronously and leaves its decision in the flow's exchange.
 * To send again, the stream waits for response headers once more, gets a connection and sends everything anew. What
   comes then streams as any first answer does.
-* HTTP/2 maps a client's stream id to an upstream's once and for all, so every further attempt runs under a fresh, even
-  id (clients use odd ones); ids are translated where events come in and commands go out. So late news of a former
-  attempt are told from those of the present one, over HTTP/1 as well.
+* Every further attempt runs under an id of its own, and the flow never holds a credential: see `boundary`.
+* An event stream that says 200 and then, before anything else, that it cannot is a refusal as well: see `holding`.
 * As long as the client has seen nothing, whatever ends an attempt ends in an answer of the provider's kind, never in
   one of mitmproxy's pages. How long an attempt may take is in `limits`, what its failure means in `failures`.
 """
 
-import logging
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from inspect import signature
 from time import monotonic
-from types import MappingProxyType
 from typing import Any, cast
 
 from mitmproxy import http
-from mitmproxy.connection import Connection, Server
+from mitmproxy.connection import Connection
 from mitmproxy.net.http.validate import validate_headers
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import (
-    DropStream,
-    GetHttpConnection,
-    HttpLayer,
-    HTTPMode,
-    HttpStream,
-    RegisterHttpConnection,
-    SendHttp,
-)
+from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpLayer, HTTPMode, SendHttp
 from mitmproxy.proxy.layers.http._events import (
     ErrorCode,
     RequestData,
@@ -44,27 +31,20 @@ from mitmproxy.proxy.layers.http._events import (
     RequestHeaders,
     RequestProtocolError,
     RequestTrailers,
-    ResponseData,
-    ResponseEndOfMessage,
-    ResponseHeaders,
     ResponseProtocolError,
-    ResponseTrailers,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
 
-from seatpool.core.outcome import Outcome
+from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.registry import provider_of
+from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.connections import Connecting, FreshHttpConnection
-from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
+from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.holding import Holding
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
 
-logger = logging.getLogger(__name__)
-
-FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
-
-FIRST_REFUSAL = 400
-"""Statuses from here on may be answered by another attempt."""
+BROKE_OFF = Outcome(OutcomeKind.UNANSWERED, "broke-off")
+"""Of an answer that had begun and not said anything."""
 
 
 @dataclass
@@ -100,111 +80,29 @@ class PoolHttpLayer(Connecting):
         return isinstance(stream, PoolHttpStream) and stream.is_lost
 
 
-class PoolHttpStream(HttpStream):
+class PoolHttpStream(Holding):
     """One request, sent as often as the pool decides."""
 
     def __init__(self, context: Context, stream_id: int, pool_layer: PoolHttpLayer) -> None:
-        super().__init__(context, stream_id)
+        super().__init__(context, stream_id, pool_layer.exchanges, pool_layer.clock)
         self._layer = pool_layer
-        self._exchange: Exchange | None = None
-        self._upstream_id = stream_id
         self._reused = False
         self._replaying = False
         self._fresh_connection = False
         self._asked: GetHttpConnection | None = None
         self._gave_up = False
 
-    # -- the boundary: ids and credentials are translated here
-
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
-        if type(event) is Overdue:
-            return self._overdue()
-        if isinstance(event, RequestProtocolError) and self._exchange is not None:
-            self._exchange.gone = True
-            self._exchange.left()
-        return super().handle_event(event)
-
-    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, FROM_UPSTREAM):
-            if event.stream_id != self._upstream_id:
-                return _nothing()  # late news of an attempt that is over
-            if type(event) is ResponseData:
-                # The bulk of a stream: nothing that follows from it needs translation, so no generator stands between.
-                tap = self._exchange.tap if self._exchange is not None else None
-                if tap is not None and tap.alone and self.server_state == self.state_stream_response_body:
-                    return self._pass_on(tap(event.data))
-                return cast("layer.CommandGenerator[None]", super()._handle_event(event))
-            if isinstance(event, ResponseHeaders) and self._exchange is not None:
-                self._exchange.receive(event.response)
-                if event.response.status_code < FIRST_REFUSAL:
-                    self._layer.clock.forget(self.stream_id)
-        return self._translated(super()._handle_event(event))
-
-    def _pass_on(self, data: bytes) -> layer.CommandGenerator[None]:
-        """What mitmproxy's own state does with streamed data that nobody changes or keeps, at half the cost."""
-        yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
-
-    def _translated(self, generator: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
-        reply = None
-        while True:
-            try:
-                command = generator.send(reply)
-            except StopIteration:
-                return
-            if type(command) is DropStream and command.stream_id == self.stream_id:
-                self._layer.clock.forget(self.stream_id)
-                if self._upstream_id != self.stream_id:
-                    yield DropStream(self._upstream_id)
-            reply = yield self._translate(command)
+        """Take in an event; limits end where they end, whatever this stream waits for."""
+        return self._overdue() if type(event) is Overdue else super().handle_event(event)
 
     def _translate(self, command: commands.Command) -> commands.Command:
-        if isinstance(command, SendHttp):
-            to_client = command.connection is self.context.client
-            command.event.stream_id = self.stream_id if to_client else self._upstream_id
-            if isinstance(command.event, RequestHeaders):
-                command.event.request = self._wire(command.event.request, command.connection)
-            elif isinstance(command.event, RequestData) and self._exchange is not None:
-                command.event.data = self._exchange.take_body(command.event.data)
-            elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
-                command.event.response = self._exchange.deliver(command.event.response)
-            elif isinstance(command.event, ResponseData) and self._exchange is not None:
-                command.event.data = self._exchange.hidden_body or command.event.data
-        elif isinstance(command, HttpRequestHeadersHook):
-            provider = provider_of(self.flow.request.pretty_host)
-            if provider is not None:
-                self._exchange = self._layer.exchanges.begin(self.flow, provider)
-        elif type(command) is GetHttpConnection:
+        if type(command) is GetHttpConnection:
             if self._fresh_connection:
                 command = FreshHttpConnection(command.address, command.tls, command.via, command.transport_protocol)
                 command.former = self.context.server
             self._asked = command
-        return command
-
-    def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
-        """An open WebSocket's bytes, under the id of the attempt that opened it."""
-        relayed = super().passthrough(event)
-        return relayed if self._upstream_id == self.stream_id else self._renumbered(relayed)
-
-    def _renumbered(self, relayed: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
-        for command in relayed:
-            if isinstance(command, SendHttp) and command.connection is self.context.server:
-                command.event.stream_id = self._upstream_id
-            yield command
-
-    def _wire(self, request: http.Request, connection: Connection) -> http.Request:
-        if self._exchange is None:
-            return request
-        assert isinstance(connection, Server)
-        host, port = connection.address or ("", 0)
-        upstream = f"{'https' if connection.tls else 'http'}://{connection.sni or host}:{port}"
-        try:
-            return self._exchange.wire(request, upstream)
-        except ForeignHostError as error:
-            # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
-            logger.warning("%s", error)
-            self._exchange.withheld = True
-            return self._exchange.wire(request, upstream)
+        return super()._translate(command)
 
     @property
     def _on_http2(self) -> bool:
@@ -215,7 +113,7 @@ class PoolHttpStream(HttpStream):
     def make_server_connection(self) -> layer.CommandGenerator[bool]:
         """Get a connection, and an id of its own for a further attempt."""
         self._gave_up = False
-        clock, exchange = self._layer.clock, self._exchange
+        clock, exchange = self._clock, self._exchange
         # What goes on as the editor sent it takes the time that it takes.
         limited = exchange is not None and exchange.assignment is not None
         if limited and (timer := clock.watch(self.stream_id, clock.limits.connect_s)) is not None:
@@ -262,14 +160,18 @@ class PoolHttpStream(HttpStream):
         exchange = self._exchange
         if exchange is None or exchange.assignment is None:
             return False
-        self._layer.clock.forget(self.stream_id)
+        self._clock.forget(self.stream_id)
         exchange.failure, exchange.again, exchange.answer = failure, None, None
         yield PoolRecoverHook(self.flow)
         if (yield from self.check_killed(True)):
             return True
         if exchange.again is None:
             return False
-        self._fresh_connection = failure is not None or self._about_to_close()
+        if self.holds:
+            yield from self._break_off()
+            self._fresh_connection = not self._on_http2
+        else:
+            self._fresh_connection = failure is not None or self._about_to_close()
         yield from self._send_again()
         return True
 
@@ -328,6 +230,11 @@ class PoolHttpStream(HttpStream):
         unseen = self.client_state == self.state_done and (
             waiting or self.server_state == self.state_consume_response_body
         )
+        if self.holds and isinstance(event, ResponseProtocolError):
+            if not (yield from self._replaced(BROKE_OFF)):
+                yield from self._let_go()
+                yield from super().handle_protocol_error(event)
+            return
         if exchange is None or not unseen or not isinstance(event, ResponseProtocolError):
             yield from super().handle_protocol_error(event)
             return
@@ -371,7 +278,7 @@ class PoolHttpStream(HttpStream):
 
     def _start(self, timer: commands.RequestWakeup) -> layer.CommandGenerator[None]:
         yield timer
-        self._layer.command_sources[timer] = cast("layer.Layer", self._layer.clock)
+        self._layer.command_sources[timer] = cast("layer.Layer", self._clock)
 
     def _overdue(self) -> layer.CommandGenerator[None]:
         """Outside of `_handle_event`: most of what takes long has paused this stream."""
@@ -379,10 +286,13 @@ class PoolHttpStream(HttpStream):
         if opening is not None:
             if opening.timestamp_start is None:
                 # It has its turn when one of the client's other connections to this address is over.
-                self._layer.clock.watch(self.stream_id, self._layer.clock.limits.connect_s)
+                self._clock.watch(self.stream_id, self._clock.limits.connect_s)
                 return
             self._gave_up = True
             yield commands.CloseConnection(opening)
+        elif self.holds:
+            if self._paused is None:
+                yield from self._translated(self._let_go())
         elif self.is_lost or self._is_limited():
             message = LOST if self.is_lost else TIMED_OUT
             if not self._layer.unqueue(self.context.server, self._upstream_id):
@@ -408,11 +318,6 @@ class PoolHttpStream(HttpStream):
         return bool(self.server_state == self.state_consume_response_body)
 
 
-def _nothing() -> layer.CommandGenerator[None]:
-    """Nothing follows."""
-    yield from ()
-
-
 def install(nextlayer: layer.NextLayer, builtin: Any, exchanges: Exchanges) -> None:
     """In a `next_layer` hook: let the built-in addon choose, and put ours where it chose HTTP on a pooled host."""
     context = nextlayer.context
@@ -427,39 +332,3 @@ def install(nextlayer: layer.NextLayer, builtin: Any, exchanges: Exchanges) -> N
         return
     context.layers.remove(chosen)
     nextlayer.layer = PoolHttpLayer(context, chosen.mode, exchanges)
-
-
-SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
-    {
-        HttpLayer.__init__: ("self", "context", "mode"),
-        HttpLayer.make_stream: ("self", "stream_id"),
-        HttpLayer.get_connection: ("self", "event", "reuse"),
-        HttpLayer.register_connection: ("self", "command"),
-        HttpLayer.event_to_child: ("self", "child", "event"),
-        HttpStream.__init__: ("self", "context", "stream_id"),
-        HttpStream.send_response: ("self", "already_streamed"),
-        HttpStream.handle_protocol_error: ("self", "event"),
-        HttpStream.make_server_connection: ("self",),
-        HttpStream.check_killed: ("self", "emit_error_hook"),
-        HttpStream.check_body_size: ("self", "request"),
-        HttpStream.check_invalid: ("self", "request"),
-        HttpStream.passthrough: ("self", "event"),
-        HttpStream.state_wait_for_response_headers: ("self", "event"),
-        HttpStream.state_consume_response_body: ("self", "event"),
-        HttpStream.state_stream_response_body: ("self", "event"),
-        GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
-        DropStream.__init__: ("self", "stream_id"),
-        RegisterHttpConnection.__init__: ("self", "connection", "err"),
-    }
-)
-"""What this file relies on, with the parameters that it relies on."""
-
-
-def missing_seams() -> list[str]:
-    """What is not as this file needs it, in words; empty when all is well."""
-    wrong = []
-    for function, expected in SEAMS.items():
-        found = tuple(signature(function).parameters)
-        if found != expected:
-            wrong.append(f"{function.__qualname__}({', '.join(expected)}) is now ({', '.join(found)})")
-    return wrong

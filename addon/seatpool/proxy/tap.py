@@ -8,7 +8,9 @@ from collections import deque
 
 from mitmproxy import http
 
+from seatpool.core.outcome import Outcome
 from seatpool.providers.counts import BEGINNING, END, NOTHING, Counted, counted
+from seatpool.providers.openings import Read, last_refusal
 from seatpool.service.records import OK, Ending
 
 PLAIN = ("", "identity")
@@ -17,10 +19,11 @@ PLAIN = ("", "identity")
 class Tap:
     """What a streamed answer goes through: mitmproxy calls it with every chunk, and with nothing at the end."""
 
-    __slots__ = ("_beginning", "_chunks", "_response", "_size", "_space", "_unkept")
+    __slots__ = ("_beginning", "_chunks", "_read", "_response", "_size", "_space", "_unkept")
 
-    def __init__(self, response: http.Response, *, kept: bool) -> None:
-        """`kept`: mitmproxy stores what it streams."""
+    def __init__(self, response: http.Response, read: Read, *, kept: bool) -> None:
+        """`read` says what an event means; `kept`: mitmproxy stores what it streams."""
+        self._read = read
         self._response = response
         self._unkept = not kept
         self._chunks: deque[bytes] = deque()
@@ -42,9 +45,10 @@ class Tap:
             self._drop()
         return chunk
 
-    def counted(self) -> Counted:
-        """What the answer told. Nothing is kept from then on."""
-        told = counted(b"".join(self._chunks), b"".join(self._beginning))
+    def told(self) -> tuple[Counted, Outcome | None]:
+        """What the answer told, and the refusal in which it ended, if any. Nothing is kept from then on."""
+        end = b"".join(self._chunks)
+        told = counted(end, b"".join(self._beginning)), last_refusal(self._read, end)
         self._chunks.clear()
         self._beginning.clear()
         return told
@@ -59,18 +63,18 @@ class Tap:
                 self._beginning.append(oldest)
 
 
-def tap(response: http.Response, *, kept: bool) -> Tap | None:
-    """Put one into a streamed answer; None where there is nothing to see. `kept`: mitmproxy stores what it streams."""
+def tap(response: http.Response, read: Read, *, kept: bool) -> Tap | None:
+    """Put one into a streamed answer; None where there is nothing to see. The arguments are `Tap`'s."""
     if response.stream is not True or not _plain(response):
         return None
-    response.stream = tap = Tap(response, kept=kept)
+    response.stream = tap = Tap(response, read, kept=kept)
     return tap
 
 
 def ending(outcome: str, total_ms: float, seen: Tap | None, response: http.Response | None) -> Ending:
     """How a flow ended: by what was seen of its stream, or by the answer that was read whole."""
-    told = seen.counted() if seen is not None else _whole(response)
-    return Ending(OK if told.over else outcome, total_ms, told.tokens)
+    told, refusal = seen.told() if seen is not None else (_whole(response), None)
+    return Ending(OK if told.over else outcome, total_ms, told.tokens, refusal)
 
 
 def _whole(response: http.Response | None) -> Counted:

@@ -19,7 +19,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted, Selection, select
-from seatpool.providers.base import HeaderView, Models, Provider, RequestFacts
+from seatpool.providers.base import Frame, HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
@@ -197,6 +197,10 @@ class PoolService:
 
     # -- an answer
 
+    def read_event(self, trail: Trail, data: bytes) -> Frame:
+        """What an event of a streamed answer says."""
+        return self._provider(trail).read_event(trail.facts, data, utcnow())
+
     def served(self, trail: Trail, answered: Answered, headers: HeaderView) -> None:
         """An answer that the editor gets as it comes: learn from its head."""
         assignment = trail.current
@@ -221,6 +225,11 @@ class PoolService:
         """The flow is over, in whatever way: note what was served, and what its account's cache holds now."""
         self._told(trail, ending.tokens)
         self._records.ended(trail, ending)
+        if ending.refusal is not None and trail.current is not None:
+            # Too late for this answer; but the editor asks again, and is to find another account.
+            account, refusal = trail.current.account, ending.refusal
+            decision = self._judge.decide(trail, account, refusal, 0, self.policy)
+            self._background(self._judge.apply(account, refusal, decision))
 
     def _told(self, trail: Trail, tokens: Tokens | None) -> None:
         if tokens is not None and trail.current is not None:

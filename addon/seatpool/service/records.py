@@ -11,6 +11,7 @@ import msgspec
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
+from seatpool.core.outcome import Outcome
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
 
 OK = "ok"
@@ -36,6 +37,13 @@ class Ending(msgspec.Struct, frozen=True):
     total_ms: float | None = None
     """From the sending of the last attempt."""
     tokens: Tokens | None = None
+    refusal: Outcome | None = None
+    """In which a streamed answer ended."""
+
+    @property
+    def told(self) -> str:
+        """As it is recorded."""
+        return self.outcome if self.refusal is None else self.refusal.code
 
 
 class Records:
@@ -116,7 +124,7 @@ class Records:
                 assignment.account.id,
                 facts.route.name,
                 facts.model,
-                ending.outcome,
+                ending.told,
                 answered.status,
                 assignment.started_at,
                 answered.first_byte_ms,

@@ -105,6 +105,9 @@ class Codex:
     def read_frame(self, facts: RequestFacts, content: bytes, now: datetime) -> Frame:
         return frames.read_frame(facts, content, now)
 
+    def read_event(self, facts: RequestFacts, data: bytes, now: datetime) -> Frame:
+        return frames.read_frame(facts, data, now)
+
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return continuity.edit_client_frame(content, turn_state, owned)
 

@@ -30,6 +30,7 @@ from seatpool.providers.copilot import (
     auth,
     continuity,
     errors,
+    events,
     frames,
     login,
     primary,
@@ -100,6 +101,9 @@ class Copilot:
 
     def read_frame(self, facts: RequestFacts, content: bytes, now: datetime) -> Frame:
         return frames.read_frame(facts, content, now)
+
+    def read_event(self, facts: RequestFacts, data: bytes, now: datetime) -> Frame:
+        return events.read_event(facts, data, now)
 
     def edit_client_frame(self, content: bytes, turn_state: str | None, owned: Callable[[str], bool]) -> bytes:
         return content

@@ -1,0 +1,136 @@
+"""The boundary of a stream: towards the client it speaks for the flow, towards an upstream for one attempt.
+
+HTTP/2 maps a client's stream id to an upstream's once and for all, so every further attempt runs under a fresh, even id
+(clients use odd ones); ids are translated where events come in and commands go out. So late news of a former attempt
+are told from those of the present one, over HTTP/1 as well. Credentials come into the copy that is sent, here alone.
+"""
+
+import logging
+from typing import cast
+
+from mitmproxy import http
+from mitmproxy.connection import Connection, Server
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import DropStream, HttpStream, SendHttp
+from mitmproxy.proxy.layers.http._events import (
+    RequestData,
+    RequestHeaders,
+    RequestProtocolError,
+    ResponseData,
+    ResponseEndOfMessage,
+    ResponseHeaders,
+    ResponseProtocolError,
+    ResponseTrailers,
+)
+from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
+
+from seatpool.providers.registry import provider_of
+from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
+from seatpool.proxy.limits import Clock
+
+logger = logging.getLogger(__name__)
+
+FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
+
+FIRST_REFUSAL = 400
+"""Statuses from here on may be answered by another attempt."""
+
+
+class Boundary(HttpStream):
+    """mitmproxy's stream of one request: the client knows it by one id, upstreams by one for each attempt."""
+
+    def __init__(self, context: Context, stream_id: int, exchanges: Exchanges, clock: Clock) -> None:
+        super().__init__(context, stream_id)
+        self._exchanges = exchanges
+        self._clock = clock
+        self._exchange: Exchange | None = None
+        self._upstream_id = stream_id
+
+    def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
+        if isinstance(event, RequestProtocolError) and self._exchange is not None:
+            self._exchange.gone = True
+            self._exchange.left()
+        return super().handle_event(event)
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        if isinstance(event, FROM_UPSTREAM):
+            if event.stream_id != self._upstream_id:
+                return nothing()  # late news of an attempt that is over
+            if type(event) is ResponseData and (self._exchange is None or self._exchange.opening is None):
+                # The bulk of a stream: nothing that follows from it needs translation, so no generator stands between.
+                tap = self._exchange.tap if self._exchange is not None else None
+                if tap is not None and tap.alone and self.server_state == self.state_stream_response_body:
+                    return self._pass_on(tap(event.data))
+                return cast("layer.CommandGenerator[None]", super()._handle_event(event))
+            if isinstance(event, ResponseHeaders) and self._exchange is not None:
+                self._exchange.receive(event.response)
+                if event.response.status_code < FIRST_REFUSAL:
+                    self._clock.forget(self.stream_id)
+        return self._translated(super()._handle_event(event))
+
+    def _pass_on(self, data: bytes) -> layer.CommandGenerator[None]:
+        """What mitmproxy's own state does with streamed data that nobody changes or keeps, at half the cost."""
+        yield SendHttp(ResponseData(self.stream_id, data), self.context.client)
+
+    def _translated(self, generator: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+        reply = None
+        while True:
+            try:
+                command = generator.send(reply)
+            except StopIteration:
+                return
+            if type(command) is DropStream and command.stream_id == self.stream_id:
+                self._clock.forget(self.stream_id)
+                if self._upstream_id != self.stream_id:
+                    yield DropStream(self._upstream_id)
+            reply = yield self._translate(command)
+
+    def _translate(self, command: commands.Command) -> commands.Command:
+        if isinstance(command, SendHttp):
+            to_client = command.connection is self.context.client
+            command.event.stream_id = self.stream_id if to_client else self._upstream_id
+            if isinstance(command.event, RequestHeaders):
+                command.event.request = self._wire(command.event.request, command.connection)
+            elif isinstance(command.event, RequestData) and self._exchange is not None:
+                command.event.data = self._exchange.take_body(command.event.data)
+            elif isinstance(command.event, ResponseHeaders) and self._exchange is not None:
+                command.event.response = self._exchange.deliver(command.event.response)
+            elif isinstance(command.event, ResponseData) and self._exchange is not None:
+                command.event.data = self._exchange.hidden_body or command.event.data
+        elif isinstance(command, HttpRequestHeadersHook):
+            provider = provider_of(self.flow.request.pretty_host)
+            if provider is not None:
+                self._exchange = self._exchanges.begin(self.flow, provider)
+        return command
+
+    def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """An open WebSocket's bytes, under the id of the attempt that opened it."""
+        relayed = super().passthrough(event)
+        return relayed if self._upstream_id == self.stream_id else self._renumbered(relayed)
+
+    def _renumbered(self, relayed: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
+        for command in relayed:
+            if isinstance(command, SendHttp) and command.connection is self.context.server:
+                command.event.stream_id = self._upstream_id
+            yield command
+
+    def _wire(self, request: http.Request, connection: Connection) -> http.Request:
+        if self._exchange is None:
+            return request
+        assert isinstance(connection, Server)
+        host, port = connection.address or ("", 0)
+        upstream = f"{'https' if connection.tls else 'http'}://{connection.sni or host}:{port}"
+        try:
+            return self._exchange.wire(request, upstream)
+        except ForeignHostError as error:
+            # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
+            logger.warning("%s", error)
+            self._exchange.withheld = True
+            return self._exchange.wire(request, upstream)
+
+
+def nothing() -> layer.CommandGenerator[None]:
+    """Nothing follows."""
+    yield from ()

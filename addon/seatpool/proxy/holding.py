@@ -1,0 +1,117 @@
+"""The beginning of an event stream, held back until it means something.
+
+An upstream can say 200 and then, in its first events, that it cannot. As long as the client has seen nothing of such an
+answer, another attempt may take its place. So its head and its first events wait here: until an event holds something
+of the model's answer, until they are many (`hold_bytes`) or have waited for long (`hold_s`), or until the answer is
+over. Then they go out in order, byte for byte, and what follows passes as it comes.
+"""
+
+import logging
+
+from mitmproxy.proxy import commands, events, layer
+from mitmproxy.proxy.context import Context
+from mitmproxy.proxy.layers.http import SendHttp
+from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError, ResponseData
+
+from seatpool.core.outcome import OK, Outcome
+from seatpool.providers.openings import Opening
+from seatpool.proxy.boundary import Boundary
+from seatpool.proxy.exchange import Exchanges
+from seatpool.proxy.limits import Clock
+
+logger = logging.getLogger(__name__)
+
+REPLACED = "another attempt takes its place"
+
+
+class Holding(Boundary):
+    """A stream whose answer is let go once it means something."""
+
+    def __init__(self, context: Context, stream_id: int, exchanges: Exchanges, clock: Clock) -> None:
+        super().__init__(context, stream_id, exchanges, clock)
+        self._held: list[bytes] = []
+
+    @property
+    def holds(self) -> bool:
+        """Whether an answer has begun of which the client has seen nothing."""
+        return bool(self.server_state == self.state_hold_response_body)
+
+    def start_response_stream(self) -> layer.CommandGenerator[None]:
+        """Hold the answer back where its beginning is to be read."""
+        exchange = self._exchange
+        if exchange is None or exchange.opening is None or not self._clock.limits.hold_bytes:
+            yield from self._begin()
+            return
+        self.server_state = self.state_hold_response_body
+        timer = self._clock.watch(self.stream_id, self._clock.limits.hold_s)
+        if timer is not None:
+            yield from self._start(timer)
+
+    def state_hold_response_body(self, event: events.Event) -> layer.CommandGenerator[None]:
+        """An answer has begun, and has not said anything yet."""
+        exchange = self._exchange
+        assert exchange is not None and exchange.opening is not None
+        if not isinstance(event, ResponseData):
+            yield from self._let_go()
+            yield from self.server_state(event)
+            return
+        self._held.append(event.data)
+        told = _heard(exchange.opening, event.data)
+        if told is None and exchange.opening.size < self._clock.limits.hold_bytes:
+            return
+        if told is not None and told is not OK and (yield from self._replaced(told)):
+            return
+        yield from self._let_go()
+
+    def _replaced(self, failure: Outcome) -> layer.CommandGenerator[bool]:
+        """Ask the pool. True: the held answer is nobody's, something else takes its place."""
+        if (yield from self._recover(failure)):
+            return True
+        exchange = self._exchange
+        if exchange is None or exchange.answer is None:
+            return False
+        yield from self._break_off()
+        self.flow.response = exchange.answer
+        yield from self.send_response()
+        return True
+
+    def _break_off(self) -> layer.CommandGenerator[None]:
+        """The upstream need not go on; whatever of its answer has come is forgotten."""
+        self._held.clear()
+        if self.context.server.connected:
+            yield SendHttp(RequestProtocolError(self.stream_id, REPLACED, ErrorCode.CANCEL), self.context.server)
+        yield from self._hear_no_more()
+
+    def _let_go(self) -> layer.CommandGenerator[None]:
+        held, self._held = self._held, []
+        self._clock.forget(self.stream_id)
+        yield from self._begin()
+        for data in held:
+            yield from self.state_stream_response_body(ResponseData(self.stream_id, data))
+
+    def _begin(self) -> layer.CommandGenerator[None]:
+        if self._exchange is not None:
+            self._exchange.begins()
+        yield from super().start_response_stream()
+
+    # -- what the replay layer gives
+
+    def _recover(self, failure: Outcome | None) -> layer.CommandGenerator[bool]:
+        """Ask the pool. True: the stream goes on by itself."""
+        raise NotImplementedError
+
+    def _hear_no_more(self) -> layer.CommandGenerator[None]:
+        """The attempt is over, whatever still comes of it."""
+        raise NotImplementedError
+
+    def _start(self, timer: commands.RequestWakeup) -> layer.CommandGenerator[None]:
+        """Start the connection's timer."""
+        raise NotImplementedError
+
+
+def _heard(opening: Opening, data: bytes) -> Outcome | None:
+    try:
+        return opening.feed(data)
+    except Exception:
+        logger.exception("action=passthrough reason=not-read")
+        return OK
