@@ -54,7 +54,7 @@ def own(trial: Trial, folder: Path, seconds: float, seed: int, tick: Tick) -> No
 
 def atheris(trial: Trial, folder: Path, seconds: float, seed: int, tick: Tick) -> None:
     """libFuzzer, guided by what instrumented code compares. Never returns: it ends this process."""
-    import atheris as engine  # not a dependency: there are no wheels for every platform
+    import atheris as engine  # in no lock: there are no wheels for every platform
 
     chance = random.Random(seed)
     ticked = time.monotonic()

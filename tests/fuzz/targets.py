@@ -10,10 +10,12 @@ from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
+from seatpool.core.outcome import OK
 from seatpool.core.rulefile import RuleMistakes, lines_of, read
 from seatpool.core.rules import Asked
 from seatpool.providers import jsonparts, rewriting
 from seatpool.providers.base import (
+    Frame,
     Headers,
     HttpRequest,
     Keep,
@@ -36,6 +38,7 @@ from seatpool.providers.copilot import signin as copilot_signin
 from seatpool.providers.copilot import wire as copilot_wire
 from seatpool.providers.copilot.routes import engine_of
 from seatpool.providers.counts import BEGINNING, END, counted
+from seatpool.providers.openings import Opening, last_refusal
 from seatpool.providers.registry import PROVIDERS, is_stranger, match
 from seatpool.providers.rewriting import Wish
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, Pause, SignedIn, Visit
@@ -127,6 +130,35 @@ def models(data: bytes) -> None:
     if added is not None:
         assert _without(added, reply.body) in (b'{"id":"added"}', b',{"id":"added"}')
         assert _parsed(reply.body) is None or _parsed(added)["data"][-1] == {"id": "added"}
+
+
+def openings(provider: Provider, data: bytes) -> None:
+    """The beginning and the end of an event stream: what they say does not depend on how the bytes are cut."""
+
+    def read_event(event: bytes) -> Frame:
+        found = provider.read_event(FACTS[provider.name, False], event, NOW)
+        sound.frame(found)
+        return found
+
+    told = []
+    for size in (len(data) or 1, 1_000, 7, 1 if len(data) < 2_000 else 100):
+        opening, outcome = Opening(read_event), None
+        for at in range(0, len(data), size):
+            outcome = opening.feed(data[at : at + size])
+            if outcome is not None or opening.size > LONGEST_OPENING:
+                break
+        if outcome is not None:
+            sound.outcome(outcome, refused=outcome is not OK)
+        told.append(outcome)
+    if len(data) <= LONGEST_OPENING:
+        assert told.count(told[0]) == len(told), told
+    last = last_refusal(read_event, data[-END:])
+    if last is not None:
+        sound.outcome(last, refused=True)
+
+
+LONGEST_OPENING = 64 * 1024
+"""So much of a stream is held back at most."""
 
 
 # -- requests
@@ -475,6 +507,8 @@ def of(check: Callable[[Provider, bytes], None], provider: Provider) -> Callable
 
 TARGETS: Mapping[str, Target] = MappingProxyType(
     {
+        "codex-openings": Target(of(openings, CODEX)),
+        "copilot-openings": Target(of(openings, COPILOT)),
         "codex-errors": Target(of(errors, CODEX)),
         "codex-frames": Target(of(frames, CODEX)),
         "codex-headers": Target(of(headers, CODEX)),
