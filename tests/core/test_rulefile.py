@@ -149,14 +149,12 @@ def said_wrong(content: bytes) -> list[int]:
     return []
 
 
-LISTS = (
-    """\
+LISTS = """\
 [groups]
 a = [ # ] "
   "x]", 'y"[', # [
-  """
-    + '"""z\n]""",'
-    + """
+  \"\"\"z
+]\"\"\",
 ]
 b = { c = [1], d = "}" } # {
   [[ rule ]]
@@ -165,7 +163,6 @@ name = '''
 one'''
 'quoted#' = 1
 """
-)
 
 
 def test_marks_within_texts_and_comments_move_no_line() -> None:
