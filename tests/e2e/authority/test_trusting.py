@@ -68,6 +68,7 @@ class Home:
         with Chromium(self.lab, verify=True, proxy=self.proxy.url) as browser:
             said = str(browser.call("Page.navigate", url=url).get("errorText", ""))
             if not said:
+                browser.open(url)  # now to its end
                 assert browser.text().strip() == "This is seatpool."
                 found = browser.call("Runtime.evaluate", expression=ECHOED, awaitPromise=True, returnByValue=True)
                 assert found["result"].get("value") == "hello", found
