@@ -27,6 +27,7 @@ from seatpool.proxy.door import Door, Opened
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
+from seatpool.proxy.pac import PacFile
 from seatpool.proxy.tap import tap
 from seatpool.proxy.wording import no_such_surface, say, word_refused_connect
 from seatpool.service.pool import PoolService
@@ -61,6 +62,7 @@ class Pool:
         self._waiting: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
         self.strays = Counting(paths_file, UNKNOWN_PATH)
+        self.addons = (PacFile(),)  # mitmproxy asks these for their hooks after this one
         self._database: str | None = None
         self._builtin: Any = None
         self._told: set[tuple[ProviderName, bool]] = set()
@@ -411,7 +413,7 @@ class Pool:
 
     def client_connected(self, client: connection.Client) -> None:
         """Nobody from outside without a password."""
-        listening.turn_away(client, ctx.options)
+        listening.turn_away(client, ctx.options, ctx.master.addons.get("proxyserver").connections)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Whatever a connection left open ends with it."""
