@@ -4,6 +4,7 @@
 Where nftables can, the rules belong to this process, so that killing it takes them out as well (see `backends`).
 """
 
+import errno
 import os
 import select
 import signal
@@ -99,7 +100,7 @@ class Holder:
         order = self._order
         for backend in all_here():
             backend.take()  # of one that has died
-        if _answers(LOOPBACK4, order.port):
+        if _is_taken(LOOPBACK4, order.port):
             raise TransparentError(f"port {order.port} is taken by another program; name a free one with --port")
         make_folder()
         with _log(order.person) as log:
@@ -155,11 +156,11 @@ class Holder:
     def _wait(self, proxy: subprocess.Popen[bytes]) -> None:
         until = time.monotonic() + STARTS_WITHIN_S
         loopbacks = (LOOPBACK4, LOOPBACK6) if self._ipv6 else (LOOPBACK4,)
-        while not all(_answers(loopback, self._order.port) for loopback in loopbacks):
+        while not all(_is_taken(loopback, self._order.port) for loopback in loopbacks):
             if proxy.poll() is not None:
-                raise TransparentError(f"the proxy has ended: {_last_line()}")
+                raise TransparentError(f"the proxy has ended: {_last_words()}")
             if time.monotonic() > until:
-                raise TransparentError(f"the proxy does not listen after {STARTS_WITHIN_S:.0f} seconds: {_last_line()}")
+                raise TransparentError(f"the proxy does not listen after {STARTS_WITHIN_S:.0f} seconds: {_last_words()}")
             if _drained(self._asked) & {signal.SIGTERM, signal.SIGINT}:
                 raise TransparentError("ended before the proxy listened")
             time.sleep(0.05)
@@ -184,19 +185,23 @@ class Holder:
             holder = Process.of(os.getpid())
             proxy = Process.of(self._proxy.pid) if self._proxy is not None else None
             if holder is None or proxy is None:
-                raise TransparentError(f"the proxy has ended: {_last_line()}")
+                raise TransparentError(f"the proxy has ended: {_last_words()}")
             since, log = datetime.now(UTC).isoformat(timespec="seconds"), str(file_of("log"))
             name, port, user = self._backend.name, self._order.port, self._order.person.name
             self._state = State(name, holder, proxy, port, user, (), (), (), since, log, self._asked_for)
         write(replace(self._state, hosts=self._hosts, ipv4=rules.hosts4, ipv6=rules.hosts6, note=self._backend.note))
 
 
-def _answers(host: str, port: int) -> bool:
-    try:
-        socket.create_connection((host, port), timeout=2).close()
-    except OSError:
-        return False
-    return True
+def _is_taken(host: str, port: int) -> bool:
+    """Whether somebody listens there. Not asked by connecting, which mitmproxy takes for a redirect gone wrong."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as tried:
+        tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            tried.bind((host, port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
 
 
 def _drained(pipe: int) -> set[int]:
@@ -222,12 +227,15 @@ def _shorten_log() -> None:
         pass  # somebody has removed it
 
 
-def _last_line() -> str:
+def _last_words() -> str:
+    """What the proxy has said that tells most: the first line with an error, else the last one."""
     try:
-        lines = file_of("log").read_text(errors="replace").split("\n")
+        lines = [line.strip() for line in file_of("log").read_text(errors="replace").splitlines() if line.strip()]
     except OSError:
         lines = []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it has said nothing")
+    if not lines:
+        return "it has said nothing"
+    return f"{next((line for line in lines if 'rror' in line), lines[-1])} (all of it: {file_of('log')})"
 
 
 def main() -> None:
