@@ -160,7 +160,9 @@ class Holder:
             if proxy.poll() is not None:
                 raise TransparentError(f"the proxy has ended: {_last_words()}")
             if time.monotonic() > until:
-                raise TransparentError(f"the proxy does not listen after {STARTS_WITHIN_S:.0f} seconds: {_last_words()}")
+                raise TransparentError(
+                    f"the proxy does not listen after {STARTS_WITHIN_S:.0f} seconds: {_last_words()}"
+                )
             if _drained(self._asked) & {signal.SIGTERM, signal.SIGINT}:
                 raise TransparentError("ended before the proxy listened")
             time.sleep(0.05)
