@@ -250,9 +250,9 @@ THINKS = {"kind": "ok", "reasoning": True, "input_tokens": 30_000, "cached_token
 
 
 @pytest.fixture
-def loose(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
+def loose(desk: Desk, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """A desk whose proxy has no other reason to leave a conversation where it is."""
-    options = {**ALONE, "pool_affinity": "disabled"}
+    options = {**ALONE, "pool_affinity": "disabled", **getattr(request, "param", {})}
     proxy = Mitmdump(
         tmp_path / "loose",
         lab=desk.lab,
@@ -326,3 +326,34 @@ def test_a_limit_inside_of_an_answer_over_https_leads_to_the_next_account(desk: 
     assert (turn.status, said) == ("completed", "bob0 bob1 bob2 ")
     assert turn.errors == [] or after
     assert turns_asked(desk) == [("alice", True, 426), ("alice", False, 200), ("bob", False, 200)]
+
+
+@pytest.mark.parametrize("loose", [{"pool_move_conversations": "repair"}], indirect=True, ids=["repair"])
+@pytest.mark.parametrize("transport", ["https", "websocket"])
+def test_a_thread_goes_on_where_its_thoughts_cannot_be_read(
+    loose: Desk, started: Started, home: Path, transport: str
+) -> None:
+    loose.pool("alice", "bob")
+    place = "request" if transport == "https" else "frame"
+    if transport == "https":
+        loose.fakes.behave("*", UPGRADE_REFUSED)
+    thinks = {**THINKS, "on": ["request", "frame"]}
+    for name in ("alice", "bob"):
+        loose.fakes.change(name, strict=True)
+        loose.fakes.behave(name, thinks)
+    app = AppServer(started(["codex", "app-server"], codex.signed_in(loose, home), home / "work"), home / "work")
+    assert app.turn().text.startswith("alice0 ")
+    loose.fakes.behave("alice", {**LIMITED, "on": [place]}, thinks)
+    for said in ("and again", "and once more"):
+        turn = app.turn(said)
+        assert (turn.status, turn.text) == ("completed", "bob0 bob1 bob2 ")
+        # Over a socket the limit and the refusal are a reconnect each, and of the second Codex tells.
+        assert all("Reconnecting" in each["message"] for each in turn.errors)
+        assert not turn.errors or transport == "websocket"
+    entries = loose.fakes.journal(route="responses", account="bob")
+    sent = [t for e in entries for t in e["turns"] if t["generate"]] if transport == "websocket" else entries
+    sent = [each for each in sent if each["answer"] not in (None, "status")]
+    assert [(each["answer"], each["ciphers"]) for each in sent][:2] == [("invalid_encrypted", ["alice"]), ("ok", [])]
+    assert all("alice" not in each["ciphers"] for each in sent[1:])
+    for name in ("alice", "bob"):
+        loose.fakes.change(name, strict=False)

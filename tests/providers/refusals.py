@@ -85,7 +85,7 @@ def _busy(status: int, body: Body, code: str) -> Told:
 
 
 def _carrier(status: int, body: Body, code: str) -> Told:
-    return Told(status, body, OutcomeKind.CARRIER, code, REQUEST, REPAIR, DELIVER)
+    return Told(status, body, OutcomeKind.CARRIER, code, REQUEST, REPAIR, REPAIR)
 
 
 def _disabled(status: int, body: Body, code: str) -> Told:
@@ -175,6 +175,8 @@ COPILOT: tuple[Told, ...] = (
     _carrier(400, error("invalid_request_body", SIGNATURE), "thinking-signature"),
     _carrier(400, error("previous_response_not_found"), "previous_response_not_found"),
     _carrier(400, error("vision_attachment_not_accessible"), "vision_attachment_not_accessible"),
+    _delivered(400, error("bad_request"), "bad_request"),
+    _delivered(400, error("content_filter"), "content_filter"),
     _delivered(404, error("not_found"), "not_found"),
     _delivered(413, error("request_too_large"), "request_too_large"),
     _delivered(422, error("content_filter"), "content_filter"),

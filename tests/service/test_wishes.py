@@ -216,12 +216,12 @@ async def test_a_socket_is_outdated_once_somebody_can_serve_the_model_itself(ser
     assert service.sockets.client_frame(trail, b'{"type":"response.create","model":"gpt-x"}') == (
         b'{"type":"response.create","model":"gpt-y"}'
     )
-    assert not service.sockets.outdated(trail)
+    assert not service.sockets.outdated(trail, b"")
     state = service.knowledge.state
     state.lift(next(iter(state.accounts)), Scope(ScopeKind.MODEL, "gpt-x"), datetime.now(UTC))
-    assert service.sockets.outdated(trail)
+    assert service.sockets.outdated(trail, b"")
     service.release(trail)
-    assert not service.sockets.outdated(trail)
+    assert not service.sockets.outdated(trail, b"")
 
 
 # -- fast mode
@@ -308,9 +308,9 @@ async def test_a_fast_socket_is_outdated_once_there_is_no_room(service: PoolServ
     see(service, window(0.9))
     trail = service.open("flow", SOCKET, Headers(), Rule("alice's", 1, only=("alice",)))
     await service.assign(trail)
-    assert not service.sockets.outdated(trail)
+    assert not service.sockets.outdated(trail, b"")
     see(service, window(0.2))
-    assert service.sockets.outdated(trail)
+    assert service.sockets.outdated(trail, b"")
 
 
 async def test_a_substitute_can_be_hastened_as_well(service: PoolService) -> None:

@@ -48,6 +48,8 @@ class Turn(Progress):
     """The `x-codex-turn-metadata` in `client_metadata`."""
     ciphers: list[str] = field(default_factory=list)
     """Owners of the encrypted reasoning in the input."""
+    items: list[str] = field(default_factory=list)
+    """Owners of the item ids in it."""
 
 
 @dataclass(slots=True)
@@ -80,6 +82,8 @@ class Entry(Progress):
     turn_state: str | None = None
     """Owner of the `x-codex-turn-state`."""
     ciphers: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+    """Owners of the Responses item ids."""
     model: str | None = None
     stream: bool | None = None
     tier: Any = None

@@ -68,6 +68,7 @@ class Conversation:
             turn_state=None if state is None else owner(state),
             metadata=metadata.get("x-codex-turn-metadata"),
             ciphers=sorted(tokens.ciphers_in(raw)),
+            items=sorted(tokens.item_ids_in(raw)),
         )
         self._exchange.entry.turns.append(turn)
         self._exchange.journal.changed()
@@ -78,8 +79,8 @@ class Conversation:
         exchange = self._exchange
         if turn.previous_response_id and not turn.known_previous:
             return await self._refuse(turn, _NO_PREVIOUS)
-        if exchange.world.strict and self._foreign(turn):
-            return await self._refuse(turn, Behaviour(kind="invalid_encrypted"))
+        if (exchange.world.strict or exchange.owner.strict) and (kind := self._foreign(turn)):
+            return await self._refuse(turn, Behaviour(kind=kind))
         number = next(exchange.world.numbers)
         self._issued.add(f"resp_{exchange.owner.name}_{number}")
         model = turn.model or "unknown"
@@ -116,9 +117,12 @@ class Conversation:
             await self._send(event)
         return await self._after("ok", behaviour, turn, script)
 
-    def _foreign(self, turn: Turn) -> bool:
+    def _foreign(self, turn: Turn) -> str | None:
         mine = self._exchange.owner.name
-        return turn.turn_state not in (None, mine) or bool(set(turn.ciphers) - {mine})
+        if self._exchange.provider == "copilot" and set(turn.items) - {mine}:
+            return "item_id"
+        sealed = turn.turn_state not in (None, mine) or set(turn.ciphers) - {mine}
+        return "invalid_encrypted" if sealed else None
 
     async def _announce(self, behaviour: Behaviour, number: int) -> None:
         """Codex tells the turn-state and the quota as events of their own (codex.md 2.2, 3.2)."""

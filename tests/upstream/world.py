@@ -118,6 +118,8 @@ class FakeAccount:
     quota: dict[str, Any] = field(default_factory=dict)
     """Codex: `primary`, `secondary` and names of additional limits in percent used. Copilot: percent left by snapshot
     name."""
+    strict: bool = False
+    """Refuses what other accounts gave out: turn-states, ciphers, item ids, signatures."""
     models: list[str] | None = None
     """Which models a Copilot seat may use, None for the whole catalogue; those of a Codex account's list, if any."""
     token_life_s: float = 1800
@@ -165,7 +167,7 @@ class World:
         self.accounts = {account.name: account for account in accounts}
         self.everybody: list[Behaviour] = []
         self.strict = strict
-        """Refuse foreign turn-states, ciphers and item ids, as the real services may."""
+        """Every account is."""
         self.numbers = itertools.count(1)
         self.people: dict[str, Person] = {}
         """Who signs in next, by provider."""

@@ -5,6 +5,7 @@ import msgspec
 from seatpool.core.affinity import Sticking
 from seatpool.core.fallback import NO_FALLBACK, Fallback
 from seatpool.core.fastmode import FastMode
+from seatpool.core.provenance import Moving
 from seatpool.core.strategy import Dormancy, Strategy
 
 
@@ -35,6 +36,8 @@ class Policy(msgspec.Struct, frozen=True):
     """Which models are asked for where nobody can serve the one that was."""
     fast_mode: FastMode = FastMode.DISABLED
     """Which requests ask for being served faster."""
+    moving: Moving = Moving.ASK_UPSTREAM
+    """What becomes of a request whose contents only an account can read that cannot serve now."""
 
     max_in_flight: int = 0
     """Requests of one account under way at the same time at most; 0: as many as upstream takes, which is learnt."""
@@ -75,6 +78,9 @@ class Policy(msgspec.Struct, frozen=True):
     """
     affinity_limit: int = 10_000
     """Conversations remembered; the oldest are forgotten first."""
+
+    unreadable_s: float = 3600.0
+    """For so long nobody asks an account again that could not read a conversation; plans and keys change rarely."""
 
     @property
     def order(self) -> Strategy | None:

@@ -10,7 +10,7 @@ unauthorized        refresh         switch     cool shortly when a renewed token
 misdirected         refresh         deliver    none: its endpoints are read again
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
 revoked             deliver         -          disable; never the next account (promises.md)
-carrier             repair          deliver    none
+carrier             repair          -          none: its owner serves it, or it is repaired as far as may be (`Moving`)
 server-error        resend          deliver    none
 overloaded          deliver         -          none: not the account's limit; a brief one is met with a pause
 client-error        deliver         -          none
@@ -53,7 +53,7 @@ class Action(Enum):
     REFRESH = "refresh"
     """The same request on the same account with a renewed credential."""
     REPAIR = "repair"
-    """The same request on the same account without the thing that it cannot read."""
+    """The same request without the thing that the account cannot read, or on the account that can."""
     WAIT = "wait"
     """The same request as soon as an account, this one or another, has a place for it."""
     PAUSE = "pause"
@@ -111,7 +111,7 @@ RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
         OutcomeKind.MISDIRECTED: Rule(Action.REFRESH, Action.DELIVER),
         OutcomeKind.NOT_ENTITLED: Rule(Action.SWITCH, remedy=Remedy.COOL, cooldown="entitlement_cooldown_s"),
         OutcomeKind.REVOKED: Rule(Action.DELIVER, remedy=Remedy.DISABLE),
-        OutcomeKind.CARRIER: Rule(Action.REPAIR, Action.DELIVER),
+        OutcomeKind.CARRIER: Rule(Action.REPAIR),
         OutcomeKind.SERVER_ERROR: Rule(Action.RESEND, Action.DELIVER),
         OutcomeKind.OVERLOADED: Rule(Action.DELIVER),
         OutcomeKind.CLIENT_ERROR: Rule(Action.DELIVER),

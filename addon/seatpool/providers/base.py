@@ -15,6 +15,7 @@ from seatpool.core.model import Account, Credential, CredentialKind, ProviderNam
 from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
 from seatpool.providers.carriers import Carrier
+from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish
 
 
@@ -285,6 +286,8 @@ class Provider(Protocol):
     """Names of the routes whose requests can ask for being served faster."""
     names_owner: bool
     """Whether the editor's own token names its account as `ImportedLogin.identity` does; else tokens are compared."""
+    handling: Mapping[str, Handling]
+    """What is done about carriers, by name of the route; a route that is not named has none."""
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         """The route of a request on a pooled host, or None where it acts as the person and must not move.

@@ -15,11 +15,12 @@ from mitmproxy.proxy import layer
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
+from seatpool.core.selection import BOUND
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import dispatch, listening, messages, options, replay, seams, sockets
-from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
+from seatpool.proxy.answers import add_models, as_response, body_of, exhausted, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.counting import Counting
@@ -240,8 +241,8 @@ class Pool:
             exchange.follow(flow, choice)
         elif isinstance(choice, Halted):
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
-        elif choice.limited and (pooled or exchange.bound):
-            flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
+        elif choice.reason == BOUND or (choice.limited and (pooled or exchange.bound)):
+            flow.response = exhausted(exchange.provider, facts, choice, utcnow())
             names = (facts.route.provider, facts.route.name, trail.short_id)
             logger.info("action=exhausted provider=%s route=%s request=%s", *names)
         elif pooled or exchange.bound:
@@ -289,7 +290,8 @@ class Pool:
                 answered, headers = exchange.answered(response.status_code), exchange.answer_headers(response)
                 exchange.begun = partial(self._served, self.service, exchange.trail, answered, headers)
                 read = partial(self.service.read_event, exchange.trail)
-                exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies)
+                marks = self.service.bonds.marks(exchange.trail)
+                exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies, marks=marks)
                 if exchange.tap is not None:
                     exchange.opening = Opening(read)  # its beginning may still be a refusal
                 else:
@@ -343,8 +345,10 @@ class Pool:
         """Nothing better can be had: the editor gets the upstream's own refusal that ends soonest."""
         trail = exchange.trail
         assert trail is not None
-        facts = trail.facts
-        if facts.route.websocket and trail.soonest is not None:
+        facts, verdict = trail.facts, trail.bond.verdict
+        if verdict is not None and (trail.soonest is None or trail.soonest[0] != verdict.soonest):
+            flow.response = exchange.answer = exhausted(exchange.provider, facts, verdict, utcnow())
+        elif facts.route.websocket and trail.soonest is not None:
             reply = exchange.provider.exhausted(facts, trail.soonest[0], trail.soonest[2], utcnow())
             flow.response = exchange.answer = as_response(reply)
         elif trail.soonest is not None and trail.soonest[1] in exchange.refusals:

@@ -220,9 +220,11 @@ class Exchange(msgspec.Struct):
             raise ForeignHostError(assignment.account, upstream)
         head = _with_fields(request, self._fields(request, assignment))
         self.body = None
-        if assignment is not None and assignment.edits.wish is not None and self.route is not None:
+        repaired = self.trail.take_repaired() if assignment is not None and self.trail is not None else None
+        wish = assignment.edits.wish if assignment is not None else None
+        if (repaired is not None or wish is not None) and self.route is not None:
             try:
-                self.body = rewrite(self.provider, self.route, self.headers, request, head, assignment.edits.wish)
+                self.body = rewrite(self.provider, self.route, self.headers, request, head, wish, repaired)
             except Exception:
                 logger.exception("action=passthrough reason=not-rewritten")
         return head

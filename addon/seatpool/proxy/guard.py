@@ -87,7 +87,7 @@ class Guard:
             except Exception:
                 logger.exception("action=refused hook=websocket_message")
                 wrong = exchange.rule or self.book.rules.binding(facts.route.provider)
-        if wrong is None and not self._outdated(exchange, service):
+        if wrong is None and not self._outdated(exchange, message.content, service):
             return True
         if wrong is not None:
             logger.info("action=reconnect rule=%r line=%d", wrong.name, wrong.line)
@@ -103,11 +103,11 @@ class Guard:
         """
         return bool(exchange.provider.carriers(facts.route, content) - {Carrier.PREVIOUS})
 
-    def _outdated(self, exchange: Exchange, service: PoolService | None) -> bool:
-        """Whether the socket asks upstream for something that is not wished any more."""
+    def _outdated(self, exchange: Exchange, content: bytes, service: PoolService | None) -> bool:
+        """Whether the socket asks upstream for something that is not wished any more, or that it cannot know."""
         trail = exchange.trail
         try:
-            if service is None or trail is None or not service.sockets.outdated(trail):
+            if service is None or trail is None or not service.sockets.outdated(trail, content):
                 return False
         except Exception:
             logger.exception("action=passthrough hook=websocket_message")

@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from seatpool.clock import Watch, utcnow
 from seatpool.core import clockwork, strikes
 from seatpool.core.explain import Glimpse
-from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
+from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
 from seatpool.service.affinities import Affinities
 from seatpool.service.beats import Beats
@@ -67,6 +68,7 @@ class Knowledge:
         self._writer = Writer(store)
         self._probes = Probes(store, self.state)
         self.affinities = Affinities(self.state, self._writer.put)
+        self.provenance = Provenance()
         self._beats = Beats(self.state, self._writer.put, owner)
         self._policy = policy
         self._clock = Watch()
@@ -119,6 +121,12 @@ class Knowledge:
     def note(self, seen: Glimpse) -> None:
         """Note a choice, for `seatpool why`; returns at once."""
         self._writer.put(seen)
+
+    def gave(self, account_id: int, keys: Iterable[int], now: datetime) -> None:
+        """Note what an account gave out that nobody else can read; returns at once."""
+        news = self.provenance.learn(keys, account_id, now.timestamp())
+        if news:
+            self._writer.put(Carried(account_id, news, now))
 
     def strikes(self, account_id: int, scope: Scope, asked_at: datetime) -> int:
         """Which limit without a time in a row it is that met a request sent at `asked_at`."""
@@ -251,6 +259,7 @@ class Knowledge:
             names = {a.id for a in changes.accounts}
             self.state.forget_all_but(names)
             self._vault.forget_all_but(names)
+            self.provenance.forget_all_but(names)
         for account in changes.accounts:
             self.state.put(account, now)
         for account_id, scope in changes.cleared:
@@ -260,6 +269,8 @@ class Knowledge:
         for account_id, window in changes.windows:
             self.state.observe(account_id, (window,), now)
         self.affinities.hear(changes.affinities, self._policy)
+        for given in changes.carriers:
+            self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
         self._beats.hear(changes, now)
         if self._follower is not None:
             for account_id in {account_id for account_id, _ in changes.windows}:

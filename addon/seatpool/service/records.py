@@ -12,6 +12,7 @@ import msgspec
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
 from seatpool.core.outcome import Outcome
+from seatpool.core.silence import silent
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
 
 OK = "ok"
@@ -39,6 +40,10 @@ class Ending(msgspec.Struct, frozen=True):
     tokens: Tokens | None = None
     refusal: Outcome | None = None
     """In which a streamed answer ended."""
+    issued: bytes = b""
+    """What of its answer gave out something that only its account can read."""
+
+    __repr__ = silent("issued")
 
     @property
     def told(self) -> str:

@@ -16,6 +16,7 @@ from seatpool.core.recovery import Action
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted, Selection, able, select
 from seatpool.providers.base import Frame, Provider
+from seatpool.service.bonds import Bonds
 from seatpool.service.credentials import Credentials
 from seatpool.service.judging import Judge, log_recovery
 from seatpool.service.knowledge import Knowledge
@@ -62,6 +63,7 @@ class Sockets:
         *,
         knowledge: Knowledge,
         lessons: Lessons,
+        bonds: Bonds,
         judge: Judge,
         places: Places,
         records: Records,
@@ -80,6 +82,7 @@ class Sockets:
         self.policy = policy
         self._knowledge = knowledge
         self._lessons = lessons
+        self._bonds = bonds
         self._judge = judge
         self._places = places
         self._records = records
@@ -159,8 +162,7 @@ class Sockets:
         carried = provider.carriers(trail.facts.route, content)
         instead = provider.reconnect_frame(carried)
         if instead is not None:
-            self.closed(trail)  # the client sees to it
-            return Answer(instead)
+            return self._reconnects(trail, instead)
         trail.next_turn()
         following = await self._moved(trail, assignment, LEFT_BEHIND, Action.SWITCH)
         return Answer(provider.elsewhere_frame("ask again over HTTPS"), following, content)
@@ -172,6 +174,7 @@ class Sockets:
             return None
         provider = self._provider(trail)
         self._records.turn_answered(trail)
+        self._bonds.told(trail, content)
         message = None
         if turn is not None:
             message, turn.message = turn.message, None
@@ -216,6 +219,8 @@ class Sockets:
             self._background(self._credentials.renewed(provider, account, trail, assignment.credential))
         await self._judge.apply(account, outcome, decision)
         self._records.turn_over(trail, outcome.code, frame.tokens)  # until then it is no socket that idles
+        if outcome.kind is OutcomeKind.CARRIER:
+            return self._reconnects(trail, self._bonds.refused_frame(trail, account, outcome))
         if decision.action not in (Action.SWITCH, Action.WAIT, Action.HOLD):
             return None
         if decision.until is not None:
@@ -234,9 +239,13 @@ class Sockets:
             return Answer(content, following, message or b"")
         action = "reconnect" if instead is not None else "deliver"
         logger.info("account=%s action=%s reason=%s", account.name, action, outcome.code)
+        return self._reconnects(trail, instead)
+
+    def _reconnects(self, trail: Trail, instead: bytes | None) -> Answer | None:
+        """With this frame the client sees to it."""
         if instead is None:
             return None
-        self.closed(trail)  # the client sees to it
+        self.closed(trail)
         return Answer(instead)
 
     async def _moved(self, trail: Trail, assignment: Assignment, outcome: Outcome, action: Action) -> Assignment | None:
@@ -288,6 +297,7 @@ class Sockets:
         self._places.resume(trail)
         own, provider = self._turns.own(trail.facts.conversation, account_id), self._provider(trail)
         content = provider.edit_client_frame(content, own, lambda t: self._turns.owned(t, account_id))
+        content = self._bonds.client_frame(trail, content)
         wish = assignment.edits.wish
         content = provider.rewrite_frame(content, wish) if wish is not None else content
         if self._records.turn_begins(trail, content):
@@ -302,12 +312,19 @@ class Sockets:
             trail.next_turn()
         trail.again = False
         if turn.model != trail.facts.model and trail.asked is None:  # the handshake of Copilot's is silent about it
-            trail.facts, bound = replace(trail.facts, model=turn.model), trail.demand.bound
-            trail.demand = replace(self._ruling.demand(trail.facts, trail.rule), bound=bound)
+            trail.facts, before = replace(trail.facts, model=turn.model), trail.demand
+            demand = self._ruling.demand(trail.facts, trail.rule)
+            trail.demand = replace(demand, bound=before.bound, owner=before.owner, captive=before.captive)
 
-    def outdated(self, trail: Trail) -> bool:
-        """Whether the next turn of a socket belongs on another one: this one was opened for what is not wished now."""
-        return trail.current is not None and self._wishes.outdated(self._provider(trail), trail, trail.current)
+    def outdated(self, trail: Trail, content: bytes) -> bool:
+        """Whether the next turn of a socket belongs on another one.
+
+        This one was opened for what is not wished now, or the turn goes on from an answer of another account.
+        """
+        if trail.current is None:
+            return False
+        wished = not self._wishes.outdated(self._provider(trail), trail, trail.current)
+        return not wished or self._bonds.misplaced(trail, content)
 
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]

@@ -1,4 +1,4 @@
-"""Records that may be late: attempts, choices, observations, affinities, beats, last use go to the database in batches.
+"""Records that may be late: attempts, choices, observations, affinities, carriers, beats go to the database in batches.
 
 One thread owns these writes; the event loop only puts values into a queue. Cooldowns and what disables an account come
 here only where the database was away when they were to be durable before anything follows from them.
@@ -16,7 +16,7 @@ from datetime import datetime
 import msgspec
 
 from seatpool.core.explain import Choice, Glimpse, explain
-from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow, UnderWay
+from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store, StoreUnavailable, UnknownAccount
 
@@ -46,7 +46,7 @@ class Disabled(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Stored = Affinity | Attempt | Choice | Cooldown | Disabled | Lifted | UnderWay | tuple[int, QuotaWindow]
+Stored = Affinity | Attempt | Carried | Choice | Cooldown | Disabled | Lifted | UnderWay | tuple[int, QuotaWindow]
 Row = Stored | Glimpse
 
 
@@ -156,6 +156,7 @@ class Writer:
             history=[(key[0], seen) for key, seen in kept.items()],
             lifted=[row.cooldown for row in rows if isinstance(row, Lifted)],
             affinities=list({row.conversation: row for row in rows if isinstance(row, Affinity)}.values()),
+            carriers=[row for row in rows if isinstance(row, Carried)],
             under_way=beats[-1] if beats else None,
         )
         self._kept |= kept

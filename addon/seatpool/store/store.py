@@ -14,6 +14,7 @@ from seatpool.core.model import (
     Account,
     Affinity,
     Attempt,
+    Carried,
     Cooldown,
     Credential,
     CredentialKind,
@@ -37,6 +38,7 @@ from seatpool.store import (
     secrets,
 )
 from seatpool.store import affinities as affinity_rows
+from seatpool.store import carriers as carrier_rows
 from seatpool.store import choices as choice_rows
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
@@ -49,7 +51,7 @@ from seatpool.store.secrets import Keychain, Vault
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
-_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows)
+_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
 
 
 def located(url_or_path: str) -> str:
@@ -329,19 +331,21 @@ class Store:
         history: Sequence[tuple[int, QuotaWindow]] = (),
         lifted: Sequence[Cooldown] = (),
         affinities: Sequence[Affinity] = (),
+        carriers: Sequence[Carried] = (),
         under_way: UnderWay | None = None,
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
         `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
         their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
-        removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `under_way` and of `affinities`, of
-        which the newest of each conversation stays.
+        removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `carriers`, of `under_way` and of
+        `affinities`, of which the newest of each conversation stays.
         """
         with self._db.write(told=True, patient=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
             named |= {choice.account_id for choice in choices if choice.account_id is not None}
-            known = accounts.existing(db, named | {held.account_id for held in affinities})
+            named |= {held.account_id for held in affinities} | {given.account_id for given in carriers}
+            known = accounts.existing(db, named)
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
@@ -349,6 +353,7 @@ class Store:
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
             affinity_rows.save(db, [held for held in affinities if held.account_id in known])
+            carrier_rows.add(db, [given for given in carriers if given.account_id in known])
             if under_way is not None:
                 beats.save(db, under_way)
 

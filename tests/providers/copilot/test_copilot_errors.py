@@ -156,6 +156,8 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (400, "The requested model is not supported.", K.NOT_ENTITLED, "model_not_supported", MODEL),
     (400, error("model_not_available_for_integrator"), K.CLIENT_ERROR, "model_not_available_for_integrator", ALL),
     (400, error("unsupported_api_for_model"), K.CLIENT_ERROR, "unsupported_api_for_model", ALL),
+    (400, error("bad_request"), K.CLIENT_ERROR, "bad_request", ALL),
+    (400, error("content_filter"), K.CLIENT_ERROR, "content_filter", ALL),
     (
         400,
         error("invalid_encrypted_content", "The encrypted content gAAA... could not be verified."),

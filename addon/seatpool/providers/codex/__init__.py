@@ -35,11 +35,13 @@ from seatpool.providers.codex import (
     primary,
     quota,
     renew,
+    repair,
     replies,
     routes,
     told,
     wishes,
 )
+from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish, rewrite_frame
 
 CLIENT_HEADERS = ("user-agent", "originator")
@@ -56,6 +58,7 @@ class Codex:
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = wishes.HASTENED
     names_owner: bool = True
+    handling: Mapping[str, Handling] = repair.HANDLING
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, path, upgrade=upgrade)

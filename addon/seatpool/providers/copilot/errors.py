@@ -178,6 +178,7 @@ TABLE: tuple[Row, ...] = (
     Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited"),
     _THROTTLE,
     # The rest is for the editor to read, or the service's own trouble.
+    Row(_CLIENT, (400,), names=("bad_request", "content_filter")),
     Row(_CLIENT, (404, 413, 422, 424, 499)),
     Row(_CLIENT, (466,), code="client-too-old", whose=About.CLIENT),
     Row(_OVERLOADED, (503,), code="service_unavailable", brief=True),
@@ -238,6 +239,8 @@ def classify_frame(facts: RequestFacts, document: Json, now: datetime) -> Outcom
     nothing = Headers()
     refusal = _refusal(0, document, "", nothing)
     status = _FRAME_STATUS.get(refusal.name, 500)
+    if any(row.kind is _CARRIER and row.fits(replace(refusal, status=400)) for row in TABLE):
+        status = 400  # known by its text; its code may be empty, or just say that this is a socket (copilot.md 4)
     named = Refusal(status, refusal.name, refusal.text, refusal.marks, notification=refusal.notification)
     return replace(_outcome(named, facts, nothing, now), anonymous=False)
 
