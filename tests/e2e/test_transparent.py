@@ -74,11 +74,12 @@ class Box:
     def on(self, *argv: str) -> None:
         self.transparent("on", *argv, "--db", str(self._proxy.database), "--", *self._arguments)
 
-    def ask(self, *how: str) -> str:
+    def ask(self, *how: str, program: str = "curl", ca: Path | None = None) -> str:
         """Whose answer a Codex gets that has heard of no proxy."""
         headers = [part for name, value in codex_headers().items() for part in ("-H", f"{name}: {value}")]
         data = ("--data-binary", CODEX_BODY.decode())
-        ran = self.lab.run(curl(f"https://chatgpt.com{CODEX_PATH}", *headers, *data, *how, ca=self.ca))
+        argv = curl(f"https://chatgpt.com{CODEX_PATH}", *headers, *data, *how, ca=ca or self.ca)
+        ran = self.lab.run([program, *argv[1:]])
         found = re.search(r'"id": "resp_(\w+?)_\d+"', ran.stdout)
         assert ran.returncode == 0 and found, ran.stdout + ran.stderr
         return found[1]
@@ -177,7 +178,7 @@ def test_programs_that_know_of_no_proxy_reach_the_pool_and_off_leaves_nothing(bo
 
     box.transparent("off")
     assert (box.rules(), is_alive(proxy), box.left()) == (before, False, "")
-    assert box.ask("--cacert", str(box.fakes.ca)) == EDITOR
+    assert box.ask(ca=box.fakes.ca) == EDITOR
 
 
 @needs("nft", "curl")
@@ -187,14 +188,14 @@ def test_whoever_is_killed_the_rules_go_along(box: Box) -> None:
     holder = box.process("holder")
     os.kill(box.process("proxy"), signal.SIGKILL)
     until(lambda: box.rules() == before and not is_alive(holder))
-    assert box.ask("--cacert", str(box.fakes.ca)) == EDITOR
+    assert box.ask(ca=box.fakes.ca) == EDITOR
     assert "the proxy has ended by itself; what it said is in /run/" in box.transparent("status", code=3)
 
     box.on()
     holder, proxy = box.process("holder"), box.process("proxy")
     os.kill(holder, signal.SIGKILL)
     until(lambda: box.rules() == before)
-    assert box.ask("--cacert", str(box.fakes.ca)) == EDITOR
+    assert box.ask(ca=box.fakes.ca) == EDITOR
     found = json.loads(box.transparent("status", "--json", code=1))
     assert (found["state"], found["rules"], found["mended"]) == ("broken", False, True)
     assert (found["proxy"], found["holder"]["alive"]) == ({"pid": proxy, "alive": True}, False)
@@ -224,3 +225,43 @@ def test_iptables_does_the_same_where_there_is_no_nftables(box: Box) -> None:
     assert box.ask() == "alice", "the proxy is still there, and so are the rules"
     assert "taken out; nothing is redirected any more" in box.transparent("status", code=1)
     assert (saved(), box.left()) == (before, "")
+
+
+SUDO = """#!/bin/sh
+while [ "${1#-}" != "$1" ]; do shift; done
+exec "$@"
+"""
+"""In place of the real one: mitmproxy asks for it even where it is root already."""
+
+
+@needs("curl")
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="local capture needs /dev/net/tun")
+def test_local_capture_takes_the_named_programs_alone(box: Box, tmp_path: Path) -> None:
+    """It is the system's eBPF that does it: for the whole machine, so the name is one that nobody else has."""
+    (tmp_path / "sudo").write_text(SUDO)
+    (tmp_path / "sudo").chmod(0o755)
+    named = shutil.copy(shutil.which("curl") or "", tmp_path / "captured-curl")
+    # Where hierarchies are mixed, cgroup2 is not where mitmproxy looks for it.
+    box.lab.run(["sh", "-c", "[ -e /sys/fs/cgroup/cgroup.procs ] || mount -t cgroup2 none /sys/fs/cgroup"])
+    proxy = Mitmdump(
+        tmp_path / "proxy",
+        lab=box.lab,
+        upstream_ca=box.fakes.ca,
+        options={**ALONE, "pool_db": str(box.scene.proxy.database)},
+        arguments=("--mode", "regular", "--mode", "local:nobody-else,captured-curl@1"),
+        env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
+    )
+    try:
+        proxy.start()
+    except RuntimeError:
+        if any("eBPF initialization failed" in line for line in proxy.log):
+            pytest.skip("this kernel, or this container, does not let mitmproxy's eBPF in")
+        raise
+    try:
+        proxy.wait_log("Local redirector started")
+        for family in ("-4", "-6"):
+            assert box.ask(family, program=str(named), ca=proxy.ca) == "alice"
+        assert box.ask(ca=box.fakes.ca) == EDITOR, "another program is not captured"
+        assert sum("client connect" in line for line in proxy.log) == 2
+    finally:
+        proxy.stop()
