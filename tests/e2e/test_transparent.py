@@ -84,9 +84,19 @@ class Box:
         assert ran.returncode == 0 and found, ran.stdout + ran.stderr
         return found[1]
 
-    def issuer(self, host: str, *how: str) -> str:
+    def issuer(self, host: str, *how: str, user: int = 0) -> str:
         """Who vouches for a host."""
-        asked = ["curl", "-sSkv", "--max-time", "10", *how, f"https://{host}/"]
+        asked = [
+            "setpriv",
+            f"--reuid={user}",
+            "--clear-groups",
+            "curl",
+            "-sSkv",
+            "--max-time",
+            "10",
+            *how,
+            f"https://{host}/",
+        ]
         told = self.lab.run(asked).stderr
         return next(line.partition("issuer: ")[2] for line in told.splitlines() if "issuer: " in line)
 
@@ -165,6 +175,7 @@ def test_programs_that_know_of_no_proxy_reach_the_pool_and_off_leaves_nothing(bo
     assert OTHER4 not in box.log() and box.log().count("client connect") == 3
     shared = ("--connect-to", f"example.com:443:{POOLED4}:443")
     assert CA_NAME in box.issuer("example.com", *shared), "another site on a pooled host's address stays sealed"
+    assert CA_NAME in box.issuer("chatgpt.com", user=65534), "other users are let alone"
     assert "PermissionError" in box.lab.run([sys.executable, "-c", SEND_UDP]).stderr, "no HTTP/3 around the proxy"
 
     assert before in box.rules() and box.rules().count("table inet seatpool") == 1
@@ -174,7 +185,9 @@ def test_programs_that_know_of_no_proxy_reach_the_pool_and_off_leaves_nothing(bo
     until(lambda: NEW4 in box.rules())
     assert (box.process("proxy"), box.rules().count("table inet seatpool")) == (proxy, 1)
     assert POOLED4 in box.rules(), "what a name has meant stays"
-    assert "on: nft redirects 9 hosts (2 of IPv4 and 1 of IPv6), port 443, to the" in box.transparent("status")
+    assert "on: nft redirects what programs of root send to 9 hosts (2 of IPv4 and 1 of IPv6)" in box.transparent(
+        "status"
+    )
 
     box.transparent("off")
     assert (box.rules(), is_alive(proxy), box.left()) == (before, False, "")

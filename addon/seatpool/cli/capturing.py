@@ -44,6 +44,7 @@ def switch_on(hosts: Sequence[str], port: int, backend: str | None, arguments: S
     if present is None:
         raise TransparentError("the proxy has ended at once; `seatpool transparent status` tells more")
     _tell(present, Phase.ON)
+    click.echo("they have to trust the certificate authority, as with any other way: seatpool ca trust, certs-howto.md")
 
 
 def switch_off() -> None:
@@ -56,7 +57,7 @@ def switch_off() -> None:
 def dry_run(hosts: Sequence[str], port: int, backend: str | None) -> str:
     """The rules that `switch_on` would load."""
     of = BACKENDS[backend]() if backend else chosen()
-    return of.text(Rules.of(holder.resolve(hosts), port=port, ipv6=holder.has_ipv6()))
+    return of.text(Rules.of(holder.resolve(hosts), user=asking(os.environ).uid, port=port, ipv6=holder.has_ipv6()))
 
 
 def show(*, as_json: bool) -> int:
@@ -117,8 +118,8 @@ def _hold(order: Order) -> None:
 def _tell(present: State, phase: Phase) -> None:
     addresses = f"{len(present.ipv4)} of IPv4 and {len(present.ipv6)} of IPv6"
     click.echo(
-        f"{phase}: {present.backend} redirects {len(present.hosts)} hosts ({addresses}), port 443, to the proxy of "
-        f"{present.user} on port {present.port}"
+        f"{phase}: {present.backend} redirects what programs of {present.user} send to {len(present.hosts)} hosts "
+        f"({addresses}), port 443, to the proxy on port {present.port}"
     )
     if phase is Phase.BROKEN:
         for what, process in (("the proxy", present.proxy), ("the process that holds the rules", present.holder)):

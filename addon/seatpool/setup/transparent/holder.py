@@ -175,7 +175,7 @@ class Holder:
         now = time.monotonic()
         self._seen |= dict.fromkeys(resolve(self._hosts), now)
         self._seen = {address: at for address, at in self._seen.items() if now - at < KEPT_S}
-        rules = Rules.of(self._seen, port=self._order.port, ipv6=self._ipv6)
+        rules = Rules.of(self._seen, user=self._order.person.uid, port=self._order.port, ipv6=self._ipv6)
         if rules == self._rules or not (rules.hosts4 or rules.hosts6):
             return
         self._backend.put(rules)
