@@ -124,7 +124,7 @@ class PoolHttpStream(Upgraded, Holding):
         if limited and (timer := clock.watch(self.stream_id, clock.limits.connect_s)) is not None:
             yield from self._start(timer)
         ok = yield from super().make_server_connection()
-        if not ok:
+        if not ok or (yield from self._is_deserted()):
             return False
         limit_s = clock.limits.connect_s if self._is_handshake else clock.limits.header_s
         if limited and (timer := clock.watch(self.stream_id, limit_s)) is not None:
@@ -137,6 +137,18 @@ class PoolHttpStream(Upgraded, Holding):
         self._upstream_id = self._layer.fresh_id() if self._replaying else self.stream_id
         self._layer.streams[self._upstream_id] = self
         return True
+
+    def _is_deserted(self) -> layer.CommandGenerator[bool]:
+        """Whether the client has left. Its request has no account any more, and must not go on with the editor's login.
+
+        mitmproxy tells nobody of a client that resets a stream in the very bytes that end its request.
+        """
+        exchange = self._exchange
+        if exchange is None:
+            return False
+        if self._layer.exchanges.get(self.flow) is not exchange and self.flow.killable:
+            self.flow.kill()
+        return (yield from self.check_killed(True))
 
     def _send_again(self) -> layer.CommandGenerator[None]:
         self._replaying = True
