@@ -61,13 +61,6 @@ def test_a_host_that_is_not_decrypted_is_not_redirected(run: Run) -> None:
     assert "no host that seatpool decrypts" in done.output
 
 
-def test_dry_run_shows_the_rules_of_any_firewall_and_takes_no_root(run: Run, nobody: None) -> None:
-    for backend, sign in (("nft", "table inet seatpool"), ("iptables", "*nat"), ("pf", "rdr pass on lo0")):
-        done = run("transparent", "on", "--dry-run", "--backend", backend, "--port", "9443")
-        assert done.exit_code == 0
-        assert sign in done.output and "9443" in done.output
-
-
 def test_hosts_are_the_providers_and_those_of_the_accounts_tenants(run: Run, tmp_path: Path) -> None:
     assert run("transparent", "hosts").output.split() == list(NAMED)
     login = copilot_login(tmp_path, "octo", prefix="gho", host="octo.ghe.com")

@@ -62,26 +62,36 @@ def dry_run(hosts: Sequence[str], port: int, backend: str | None) -> str:
 
 def show(*, as_json: bool) -> int:
     """Tell, and as root mend; the exit code of what was found."""
-    present = state.read()
-    phase = _phase(present)
-    mended = phase is Phase.BROKEN and os.geteuid() == 0
-    if as_json:
-        click.echo(json.dumps(_row(present, phase, mended=mended), indent=2))
-    elif present is not None:
-        _tell(present, phase)
+    phase = _phase(state.read())
+    if phase is Phase.BROKEN and os.geteuid() == 0:
+        with state.alone():  # whoever was at work meanwhile may have left it well
+            phase = _phase(state.read())
+            _report(phase, as_json=as_json, mends=phase is Phase.BROKEN)
+            if phase is Phase.BROKEN:
+                state.end()
     else:
-        click.echo("off" if phase is Phase.OFF else "broken: rules are there, and nobody who looks after them")
-    left = state.file_of("log")
-    if mended:
-        with state.alone():
-            state.end()
-        if not as_json:
-            click.echo("taken out; nothing is redirected any more")
-    elif phase is Phase.BROKEN and not as_json:
-        click.echo(f"to mend it: {_as_root('off')}")
-    elif phase is Phase.OFF and left.exists() and not as_json:
-        click.echo(f"the proxy has ended by itself; what it said is in {left}")
+        _report(phase, as_json=as_json, mends=False)
     return _CODES[phase]
+
+
+def _report(phase: Phase, *, as_json: bool, mends: bool) -> None:
+    present = state.read()
+    if as_json:
+        click.echo(json.dumps(_row(present, phase, mended=mends), indent=2))
+        return
+    if present is not None:
+        _tell(present, phase)
+    elif phase is Phase.BROKEN:
+        click.echo("broken: rules are there, and nobody who looks after them")
+    else:
+        click.echo("off")
+    left = state.file_of("log")
+    if mends:
+        click.echo("all of it is taken out now; nothing is redirected any more")
+    elif phase is Phase.BROKEN:
+        click.echo(f"to mend it: {_as_root('off')}")
+    elif phase is Phase.OFF and left.exists():
+        click.echo(f"the proxy has ended by itself; what it said is in {left}")
 
 
 def _phase(present: State | None) -> Phase:

@@ -92,8 +92,7 @@ class _Library:
         library.nft_ctx_buffer_error.argtypes = library.nft_ctx_get_error_buffer.argtypes = [ctypes.c_void_p]
         library.nft_run_cmd_from_buffer.argtypes = [ctypes.c_void_p, ctypes.c_char_p]
         self._library = library
-        self._context = library.nft_ctx_new(0)
-        library.nft_ctx_buffer_error(self._context)
+        self._context: int | None = None
 
     @classmethod
     def open(cls) -> "_Library | None":
@@ -105,6 +104,10 @@ class _Library:
 
     def run(self, text: str) -> str:
         """What is wrong with it; empty where all is well, and otherwise nothing was done."""
+        if self._context is None:
+            # Not before it is needed: without root it would end this process.
+            self._context = self._library.nft_ctx_new(0)
+            self._library.nft_ctx_buffer_error(self._context)
         if self._library.nft_run_cmd_from_buffer(self._context, text.encode()) == 0:
             return ""
         said = ctypes.string_at(self._library.nft_ctx_get_error_buffer(self._context))

@@ -178,9 +178,22 @@ class Holder:
         rules = Rules.of(self._seen, user=self._order.person.uid, port=self._order.port, ipv6=self._ipv6)
         if rules == self._rules or not (rules.hosts4 or rules.hosts6):
             return
-        self._backend.put(rules)
+        self._put(rules)
         self._rules = rules
         self._tell(rules)
+
+    def _put(self, rules: Rules) -> None:
+        """By the firewall in use; the first time by another one where that refuses, unless a person has named it."""
+        try:
+            self._backend.put(rules)
+        except TransparentError:
+            others = [] if self._rules is not None or self._order.backend is not None else list(all_here())
+            for other in (each for each in others if each.name != self._backend.name):
+                self._backend.take()
+                self._backend = other
+                other.put(rules)
+                return
+            raise
 
     def _tell(self, rules: Rules) -> None:
         if self._state is None:
