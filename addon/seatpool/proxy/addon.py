@@ -19,16 +19,19 @@ from seatpool.core.selection import BOUND
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import dispatch, listening, messages, options, replay, seams, sockets
-from seatpool.proxy.answers import add_models, as_response, body_of, exhausted, reply_of
+from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets
+from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, exhausted, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.counting import Counting
 from seatpool.proxy.door import Door, Opened
-from seatpool.proxy.exchange import Exchange, Exchanges
+from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
+from seatpool.proxy.loops import Loops
+from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.pac import PacFile
+from seatpool.proxy.seen import Seen
 from seatpool.proxy.tap import tap
 from seatpool.proxy.wording import no_such_surface, say, word_refused_connect
 from seatpool.service.pool import PoolService
@@ -41,20 +44,14 @@ logger = logging.getLogger(__name__)
 
 UNKNOWN_PATH = "action=passed request=%r reason=unknown-path: seatpool does not know what it is for"
 EVENT_STREAM = "text/event-stream"
-UNSERVED = (
-    "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
-)
-REVOKED = (
-    "seatpool: {choice.account.issuer} has revoked or flagged the account {choice.account.name} ({choice.code}); it is "
-    "disabled until you say `seatpool account resume`, and this request was not sent to another one"
-)
 
 
 class Pool:
     """What `addon/pool.py` gives to mitmproxy."""
 
     def __init__(self) -> None:
-        self.exchanges = Exchanges()
+        self.loops = Loops()
+        self.exchanges = Exchanges(explained=self.loops.explains)
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
@@ -63,7 +60,14 @@ class Pool:
         self._waiting: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
         self.strays = Counting(paths_file, UNKNOWN_PATH)
-        self.addons = (PacFile(),)  # mitmproxy asks these for their hooks after this one
+        self.own_host = OwnHost()
+        self.seen = Seen()
+        self.addons = (
+            PacFile(),
+            self.loops,
+            self.own_host,
+            self.seen,
+        )  # mitmproxy asks these for their hooks after this one
         self._database: str | None = None
         self._builtin: Any = None
         self._told: set[tuple[ProviderName, bool]] = set()
@@ -138,6 +142,9 @@ class Pool:
         """Close every door but loopback's; follow what other processes write."""
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
+        counted = {"hosts": self.certificates.strangers, "paths": self.strays}
+        page = about.About(self.seen, counted, lambda: self._opened.store.url if self._opened else None).page
+        self.own_host.pages[about.PATH] = page
         self.guard.book.start()
         if self.service is not None:
             self.service.start()
@@ -171,7 +178,10 @@ class Pool:
         try:
             if self._builtin is None:
                 self._builtin = ctx.master.addons.get("nextlayer")
-            if not self.certificates.passes(nextlayer, ctx.master.addons.get("tlsconfig"), ctx.options):
+            if self.loops.stops(nextlayer) or self.own_host.serves(nextlayer):
+                return
+            tlsconfig = ctx.master.addons.get("tlsconfig")
+            if not self.certificates.passes(nextlayer, tlsconfig, ctx.options, self.own_host.takes):
                 replay.install(nextlayer, self._builtin, self.exchanges)
         except Exception:  # what comes of it then is looked at again in `request`
             self.faults.note("next_layer", ctx.options.pool_on_failure)
@@ -309,6 +319,10 @@ class Pool:
         """An attempt was refused, or failed before a byte of its answer: send again, or say what the editor gets."""
         exchange = self.exchanges.get(flow)
         if exchange is None:
+            return
+        loop = self.loops.explains(flow.request.pretty_host) if flow.response is None else None
+        if loop is not None:
+            exchange.answer = exchange.say(LOOP_DETECTED, loop)
             return
         try:
             await self._recover(flow, exchange)
