@@ -10,10 +10,12 @@ from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.pac import pac
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.transparent import transparent
 from seatpool.cli.why import why
 
 
@@ -31,7 +33,7 @@ def main() -> None:
     """
 
 
-for command in (account, ca, cooldown, doctor, forecast, key, login, rules, run, setup, status, why):
+for command in (account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, transparent, why):
     main.add_command(command)
 
 if __name__ == "__main__":
