@@ -18,5 +18,3 @@ the remote server of a *flow*; an *assignment* joins a flow and an account for o
 removal from selection, *disabled* a durable one; an *outcome* is a classified answer; a *replay* is the same request
 sent again.
 """
-
-__version__ = "0.1.0"

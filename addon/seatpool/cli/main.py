@@ -2,7 +2,7 @@
 
 import click
 
-import seatpool
+from seatpool.cli import footprint
 from seatpool.cli.accounts import account
 from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
@@ -11,13 +11,16 @@ from seatpool.cli.key import key
 from seatpool.cli.login import login
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
+from seatpool.cli.service import service
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.uninstall import uninstall
+from seatpool.cli.version import with_version
 from seatpool.cli.why import why
 
 
 @click.group(cls=PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(seatpool.__version__, prog_name="seatpool")
+@with_version
 @with_database
 def main() -> None:
     """One editor, several Copilot or Codex accounts of yours.
@@ -28,9 +31,10 @@ def main() -> None:
     seatpool run
     seatpool status
     """
+    footprint.watch()
 
 
-for command in (account, ca, cooldown, forecast, key, login, rules, run, setup, status, why):
+for command in (account, ca, cooldown, forecast, key, login, rules, run, service, setup, status, uninstall, why):
     main.add_command(command)
 
 if __name__ == "__main__":

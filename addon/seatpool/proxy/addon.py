@@ -18,7 +18,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import match, stray
-from seatpool.proxy import dispatch, listening, options, replay, seams
+from seatpool.proxy import dispatch, listening, opening, options, replay, seams
 from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
@@ -63,6 +63,7 @@ class Pool:
         self._builtin: Any = None
         self._told: set[ProviderName] = set()
         self._moving: asyncio.Task[None] | None = None
+        self._opening: asyncio.Task[None] | None = None
 
     # -- life
 
@@ -104,14 +105,16 @@ class Pool:
 
     def _open(self, database: str) -> None:
         try:
-            self._store = Store.open(database)
-            self._transport = Transport(options.transport_of(ctx.options))
-            service = PoolService(self._store, self._transport, options.policy_of(ctx.options))
-            service.load()
+            self._take(Store.open(database))
         except StoreError as error:
             # A warning, not an error: mitmproxy ends on errors at start, and a dead proxy is worse than none.
             logger.warning("action=%s reason=%s: %s", ctx.options.pool_on_failure, type(error).__name__, error)
-            return
+
+    def _take(self, store: Store) -> None:
+        self._store = store
+        self._transport = self._transport or Transport(options.transport_of(ctx.options))
+        service = PoolService(store, self._transport, options.policy_of(ctx.options))
+        service.load()
         self.service = service
         service.ruling.rule_of = self.guard.book.of_turn
         roster = service.knowledge.roster
@@ -126,10 +129,19 @@ class Pool:
         self.guard.book.start()
         if self.service is not None:
             self.service.start()
+        elif self._database is not None:
+            self._opening = asyncio.create_task(self._open_later(self._database))
+
+    async def _open_later(self, database: str) -> None:
+        """The keyring is unlocked, the disk mounted: a proxy that starts with the session is often there before."""
+        await opening.until_open(partial(Store.open, database), self._take)
+        if self.service is not None:
+            self.service.start()
 
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
+        await opening.give_up(self._opening)
         for counting in (self.certificates.strangers, self.strays):
             await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
