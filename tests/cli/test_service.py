@@ -17,6 +17,8 @@ from tests.harness.session import Session, why_no_session
 from tests.upstream import codex_login
 
 PORT = 8123
+ODD = 'stickycookie=~u "%h $HOME"'
+"""What units give a meaning of its own to."""
 _BIND = "import socket, sys; s = socket.socket(); s.setsockopt(1, 2, 1); s.bind(('127.0.0.1', int(sys.argv[1])))"
 """As servers do it: with SO_REUSEADDR."""
 _THROUGH = """
@@ -101,18 +103,19 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
     assert person.status(code=3)["installed"] is False
 
     # Installed, while what holds the key is locked: it runs, and serves once that is open.
-    said = person.types("service", "install", "--port", str(PORT), "--", "--set", "pool_strategy=drain")
+    install = ("service", "install", "--port", str(PORT), "--", "--set", "pool_strategy=drain", "--set", ODD)
+    said = person.types(*install)
     assert f"keeps seatpool running: http://127.0.0.1:{PORT}" in said
     assert "loginctl enable-linger" in said
     person.session.wait_log("action=passthrough reason=WrongKey")
     hidden.rename(key)
     told = person.status()
     assert (told["running"], told["starts"], told["listening"]) == (True, True, True)
-    assert told["command"][-2:] == ["--set", "pool_strategy=drain"]
+    assert told["command"][-3:] == ["pool_strategy=drain", "--set", ODD]
     program = Path(f"/proc/{told['pid']}/cmdline")
     argv = person.session.run("cat", program).stdout.split("\0")
     assert any(Path(word).name == "mitmdump" for word in argv), argv
-    assert "pool_strategy=drain" in argv
+    assert {"pool_strategy=drain", ODD} <= set(argv)
     unit = Path(told["file"])
     verified = person.session.run("systemd-analyze", "verify", "--user", unit)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
@@ -122,9 +125,9 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
     assert all(line in kernel for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "Umask:\t0077")), kernel
 
     # The same again changes nothing; what is in the way is told.
-    assert "already" in person.types("service", "install", "--port", str(PORT), "--", "--set", "pool_strategy=drain")
+    assert "already" in person.types(*install)
     assert person.status()["pid"] == told["pid"]
-    person.session.wait_log("codex=1")  # with the key, five seconds after it was looked for
+    person.session.wait_log("codex=1")
 
     # Connections are open and closed on its side: the port is free all the same, and taken again at once.
     for _ in range(2):

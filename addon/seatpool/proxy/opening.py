@@ -5,16 +5,18 @@ from collections.abc import Callable
 
 from seatpool.store import NewerDatabase, Store, StoreError
 
-PAUSE_S = 5.0
+FIRST_S, LONGEST_S = 1.0, 60.0
+"""Pauses double: each attempt may have the keyring ask the person."""
 
 
-async def until_open(attempt: Callable[[], Store], take: Callable[[Store], None], pause_s: float = PAUSE_S) -> None:
+async def until_open(attempt: Callable[[], Store], take: Callable[[Store], None], pause_s: float = FIRST_S) -> None:
     """`attempt` in a thread, since it may wait for disks and keyrings; `take` what it opened. Silent until then.
 
     Ends without it where only another version of seatpool could open it.
     """
     while True:
         await asyncio.sleep(pause_s)
+        pause_s = min(2 * pause_s, LONGEST_S)
         try:
             store = await asyncio.to_thread(attempt)
         except NewerDatabase:
