@@ -1,8 +1,8 @@
 """What `./scripts/newcomer` runs and writes down: from `git clone` to a pooled `codex exec`, in a home of its own.
 
 The clone and its packages come in the ordinary way; all that follows happens in a namespace in which chatgpt.com is the
-tests' fake upstream. Two things stand in for what a newcomer has: the logins of two accounts, and a Codex that is signed
-in. One more word is needed than they would type: the proxy is told whose certificate the pretended chatgpt.com has.
+tests' fake upstream. Two things stand in for what a newcomer has: logins of two accounts, and a Codex that is signed in.
+The proxy is told one thing that it need not know otherwise: whose certificate the pretended chatgpt.com has.
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 
 from tests.clients.npm import NoClients, install, path_with_clients
-from tests.harness.namespace import Lab, clean_environment, why_no_namespaces
+from tests.harness.namespace import Lab, why_no_namespaces
 from tests.upstream import codex_login
 
 ROOT = Path(__file__).parent.parent
@@ -44,7 +44,7 @@ class Step(msgspec.Struct, frozen=True):
 
 STEPS = (
     Step("git clone -q seatpool.git seatpool && cd seatpool", inside=False),
-    Step("./scripts/seatpool account import ~/logins --own --yes", inside=False),
+    Step("./scripts/seatpool account import ~/logins/alice ~/logins/bob --own --yes", inside=False),
     Step("./scripts/seatpool ca create"),
     Step("./scripts/seatpool setup codex --yes"),
     Step("./scripts/run -- --set ssl_verify_upstream_trusted_ca=$HOME/upstream-ca.pem &", stays="listening at"),
