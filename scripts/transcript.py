@@ -11,6 +11,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -28,6 +29,7 @@ BEGINS, ENDS = "<!-- ./scripts/newcomer --write -->", "<!-- its end -->"
 AT_MOST_S = 120
 _LINES = 14
 """Of what one command says that are shown."""
+_WIDTH = 116
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ACCOUNTS = {"you": {"provider": "codex"}, "alice": {"provider": "codex"}, "bob": {"provider": "codex"}}
 
@@ -48,7 +50,7 @@ STEPS = (
     Step("./scripts/seatpool ca create"),
     Step("./scripts/seatpool setup codex --yes"),
     Step("./scripts/run -- --set ssl_verify_upstream_trusted_ca=$HOME/upstream-ca.pem &", stays="listening at"),
-    Step('codex exec --skip-git-repo-check "say hi"'),
+    Step('codex exec --skip-git-repo-check "say hi" 2>/dev/null'),
     Step("./scripts/seatpool why"),
     Step("./scripts/seatpool status"),
 )
@@ -151,6 +153,7 @@ def started(step: Step, lab: Lab, environ: dict[str, str], folder: Path) -> str:
     for text in process.stdout:
         heard.append(text)
         if step.stays in text:
+            threading.Thread(target=process.stdout.read, daemon=True).start()  # it goes on talking, to nobody
             return "".join(heard)
     raise Failed(f"$ {step.line}\n{''.join(heard)}")
 
@@ -158,7 +161,11 @@ def started(step: Step, lab: Lab, environ: dict[str, str], folder: Path) -> str:
 def said(text: str, home: Path) -> Iterator[str]:
     """As it is shown: without colours, with `~`, and not longer than anybody reads."""
     lines = [_COLOURS.sub("", line).rstrip() for line in text.replace(str(home), "~").splitlines()]
-    lines = [line[:150] for line in lines if line.strip() and not line.startswith("WARNING: Location")]
+    lines = [
+        line if len(line) <= _WIDTH else f"{line[:_WIDTH]}..."
+        for line in lines
+        if line.strip() and not line.startswith("WARNING: Location")
+    ]
     yield from lines[:_LINES]
     if len(lines) > _LINES:
         yield "..."
