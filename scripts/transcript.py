@@ -1,8 +1,8 @@
 """What `./scripts/newcomer` runs and writes down: from `git clone` to a pooled `codex exec`, in a home of its own.
 
-The clone and its packages come in the ordinary way; all that follows happens in a namespace in which chatgpt.com is the
-tests' fake upstream. Two things stand in for what a newcomer has: logins of two accounts, and a Codex that is signed in.
-The proxy is told one thing that it need not know otherwise: whose certificate the pretended chatgpt.com has.
+The clone and its packages come in the ordinary way; all that follows happens in a namespace in which chatgpt.com is
+the tests' fake upstream. Two things stand in for what a newcomer has: logins of two accounts, and a Codex that is
+signed in. The proxy is told one thing that it need not know otherwise: who vouches for the pretended chatgpt.com.
 """
 
 import argparse

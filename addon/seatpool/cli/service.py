@@ -108,8 +108,11 @@ def _put(keeper: Keeper, job: Job, content: bytes, present: bytes | None, former
         for command in keeper.begin():
             commands.carry_out(command, see=SEE, quietly=True)
     except click.ClickException:
-        if present is None:
-            take_back(keeper)
+        if present is not None and former is not None:
+            records.put(keeper.file, present, mode=0o644)
+            records.write(records.default_file(), former)
+        else:
+            _clear(keeper)
         raise
 
 
@@ -191,12 +194,16 @@ def removal(keeper: Keeper) -> list[str]:
 
 def take_back(keeper: Keeper) -> None:
     """End it, and leave nothing of it. Ends with one line where the system refuses."""
-    record = records.read(records.default_file())
     for command in keeper.end() if keeper.file.exists() else ():
         commands.carry_out(command, see=SEE, quietly=True)
-    records.take(keeper.file, record.folders if record else ())
+    _clear(keeper)
     for command in keeper.forget():
         commands.carry_out(command, see=SEE, quietly=True)
+
+
+def _clear(keeper: Keeper) -> None:
+    record = records.read(records.default_file())
+    records.take(keeper.file, record.folders if record else ())
     for name in ("service.json", "service.log"):
         records.default_file().with_name(name).unlink(missing_ok=True)
 
