@@ -1,8 +1,32 @@
 """The one place that asks what time it is, so that core never does and freezegun reaches everybody."""
 
-from datetime import UTC, datetime
+import time
+from datetime import UTC, datetime, timedelta
+
+JUMP = timedelta(seconds=5)
+"""More than a clock that is kept in time is ever set by; less than a limit that matters."""
 
 
 def utcnow() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def elapsed() -> timedelta:
+    """Since some moment, whatever the clock was set to; while the machine sleeps as well, where the system tells."""
+    clock_id = getattr(time, "CLOCK_BOOTTIME", None) or getattr(time, "CLOCK_MONOTONIC", None)
+    return timedelta(seconds=time.clock_gettime(clock_id) if clock_id is not None else time.monotonic())
+
+
+class Watch:
+    """Notices that the clock was set."""
+
+    def __init__(self) -> None:
+        self._offset: timedelta | None = None
+
+    def jumped(self, now: datetime) -> timedelta | None:
+        """By how much it was set since this was last asked; None where it was not."""
+        offset = timedelta(seconds=now.timestamp()) - elapsed()
+        before, self._offset = self._offset, offset
+        jump = offset - before if before is not None else timedelta()
+        return jump if abs(jump) > JUMP else None

@@ -125,7 +125,7 @@ def test_offline_is_one_line_that_names_host_and_cause(arguments: tuple[str, ...
     result = seatpool("login", *arguments)
     assert result.exit_code == 1
     assert result.output.splitlines() == [
-        f"Error: {host} cannot be reached: check the network, then sign in again. ({host}: ConnectError)"
+        f"Error: {host} cannot be reached: check the network, then sign in again. ({host}: ConnectionRefusedError)"
     ]
     assert store.accounts() == ()
 

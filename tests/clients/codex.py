@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -63,10 +64,13 @@ class AppServer:
         settings = {"cwd": str(work), "approvalPolicy": "never", "sandbox": "danger-full-access"}
         self._thread: str = self._rpc.request("thread/start", settings)["thread"]["id"]
 
-    def turn(self, text: str = "say hi", timeout_s: float = 40) -> Turn:
-        """Say something and wait until the turn is over."""
+    def turn(self, text: str = "say hi", timeout_s: float = 40, meanwhile: Callable[[], None] | None = None) -> Turn:
+        """Say something and wait until the turn is over. `meanwhile` is called when the first words have come."""
         since = len(self._rpc.messages)
         self._rpc.begin("turn/start", {"threadId": self._thread, "input": [{"type": "text", "text": text}]})
+        if meanwhile is not None:
+            self._rpc.wait(lambda m: m.method == "item/agentMessage/delta", timeout_s, since=since, what="first words")
+            meanwhile()
         ended = self._rpc.wait(lambda m: m.method == "turn/completed", timeout_s, since=since, what="end of the turn")
         came = self._rpc.messages[since:]
         return Turn(

@@ -95,6 +95,51 @@ def test_a_limit_told_in_the_middle_of_a_socket_is_a_silent_reconnect(desk: Desk
     assert turns_asked(desk) == [("alice", True, 101), ("bob", True, 101)]
 
 
+def test_a_thread_goes_on_elsewhere_when_its_account_is_taken_out_between_two_turns(desk: Desk, serve: Serve) -> None:
+    """The socket is closed while it idles, which the client does not mention; the next turn repeats everything."""
+    desk.pool("alice", "bob")
+    app = serve()
+    assert app.turn().text.startswith("alice0 ")
+    with desk.store as store:
+        store.set_paused("alice", True, datetime.now(UTC))
+    desk.fakes.wait(1, 10, route="responses", account="alice", close_code=1000)
+    turn = app.turn("and again")
+    assert (turn.status, turn.errors, turn.text) == ("completed", [], "bob0 bob1 bob2 ")
+    assert turns_asked(desk) == [("alice", True, 101), ("bob", True, 101)]
+    (repeated,) = desk.fakes.journal(route="responses", account="bob")[0]["turns"]
+    assert (repeated["previous_response_id"], repeated["answer"]) == (False, "ok"), "one message: no retry, no warming"
+
+
+def test_a_thread_whose_account_is_taken_out_amid_a_turn_hears_that_turn_to_its_end(desk: Desk, serve: Serve) -> None:
+    """The socket is closed right behind the turn's last event."""
+    desk.pool("alice", "bob")
+    desk.fakes.behave("alice", {"kind": "ok", "on": ["frame"], "deltas": 12, "gap_ms": 150, "first": 1})
+    app = serve()
+
+    def take_out() -> None:
+        with desk.store as store:
+            store.set_paused("alice", True, datetime.now(UTC))
+
+    turn = app.turn(meanwhile=take_out)
+    assert (turn.status, turn.errors) == ("completed", [])
+    assert turn.text.endswith("alice11 ")
+    desk.fakes.wait(1, 10, route="responses", account="alice", close_code=1000)
+    turn = app.turn("and again")
+    assert (turn.status, turn.errors, turn.text) == ("completed", [], "bob0 bob1 bob2 ")
+
+
+def test_a_tools_call_in_front_of_a_limit_is_carried_out_once(desk: Desk, serve: Serve, home: Path) -> None:
+    """The reconnect repeats the call together with its result: the client keeps what was delivered."""
+    desk.pool("alice", "bob")
+    *call, _ = tool_events("alice", f"echo once >> {home / 'ran'}")
+    spent = {"type": "error", "status_code": 429, "error": {"type": "usage_limit_reached", "message": "spent"}}
+    desk.fakes.behave("alice", {"kind": "ok", "on": ["frame"], "body": [*call, spent]})
+    turn = serve().turn()
+    assert (turn.status, turn.errors, turn.text) == ("completed", [], "bob0 bob1 bob2 ")
+    assert (home / "ran").read_text() == "once\n"
+    assert len([item for item in turn.items if item["type"] == "commandExecution"]) == 1
+
+
 def test_a_conversation_moves_between_a_tools_call_and_its_result(desk: Desk, serve: Serve) -> None:
     desk.pool("alice", "bob")
     desk.fakes.behave("*", UPGRADE_REFUSED)
@@ -118,6 +163,12 @@ def test_a_conversation_moves_between_a_tools_call_and_its_result(desk: Desk, se
 
 def tool_call(name: str, command: str) -> dict[str, Any]:
     """An answer over HTTPS that asks for a command to be run."""
+    body = b"".join(sse(event) for event in tool_events(name, command)).decode()
+    return {"body": body, "headers": {"content-type": "text/event-stream"}}
+
+
+def tool_events(name: str, command: str) -> list[dict[str, Any]]:
+    """Its events; the last one ends it."""
     item = {
         "type": "function_call",
         "id": f"fc_{name}_1",
@@ -127,13 +178,11 @@ def tool_call(name: str, command: str) -> dict[str, Any]:
     }
     shell = {"id": f"resp_{name}_0", "object": "response", "created_at": int(time.time()), "model": "any"}
     usage = {"input_tokens": 1, "output_tokens": 1, "total_tokens": 2}
-    events = [
+    return [
         {"type": "response.created", "response": {**shell, "status": "in_progress", "output": []}},
         {"type": "response.output_item.done", "output_index": 0, "item": item},
         {"type": "response.completed", "response": {**shell, "status": "completed", "output": [item], "usage": usage}},
     ]
-    body = b"".join(sse(event) for event in events).decode()
-    return {"body": body, "headers": {"content-type": "text/event-stream"}}
 
 
 def test_a_401_is_renewed_by_the_pool_once_and_the_client_keeps_its_own_login(desk: Desk, home: Path) -> None:
@@ -201,9 +250,9 @@ THINKS = {"kind": "ok", "reasoning": True, "input_tokens": 30_000, "cached_token
 
 
 @pytest.fixture
-def loose(desk: Desk, tmp_path: Path) -> Iterator[Desk]:
+def loose(desk: Desk, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Desk]:
     """A desk whose proxy has no other reason to leave a conversation where it is."""
-    options = {**ALONE, "pool_affinity": "disabled"}
+    options = {**ALONE, "pool_affinity": "disabled", **getattr(request, "param", {})}
     proxy = Mitmdump(
         tmp_path / "loose",
         lab=desk.lab,
@@ -277,3 +326,34 @@ def test_a_limit_inside_of_an_answer_over_https_leads_to_the_next_account(desk: 
     assert (turn.status, said) == ("completed", "bob0 bob1 bob2 ")
     assert turn.errors == [] or after
     assert turns_asked(desk) == [("alice", True, 426), ("alice", False, 200), ("bob", False, 200)]
+
+
+@pytest.mark.parametrize("loose", [{"pool_move_conversations": "repair"}], indirect=True, ids=["repair"])
+@pytest.mark.parametrize("transport", ["https", "websocket"])
+def test_a_thread_goes_on_where_its_thoughts_cannot_be_read(
+    loose: Desk, started: Started, home: Path, transport: str
+) -> None:
+    loose.pool("alice", "bob")
+    place = "request" if transport == "https" else "frame"
+    if transport == "https":
+        loose.fakes.behave("*", UPGRADE_REFUSED)
+    thinks = {**THINKS, "on": ["request", "frame"]}
+    for name in ("alice", "bob"):
+        loose.fakes.change(name, strict=True)
+        loose.fakes.behave(name, thinks)
+    app = AppServer(started(["codex", "app-server"], codex.signed_in(loose, home), home / "work"), home / "work")
+    assert app.turn().text.startswith("alice0 ")
+    loose.fakes.behave("alice", {**LIMITED, "on": [place]}, thinks)
+    for said in ("and again", "and once more"):
+        turn = app.turn(said)
+        assert (turn.status, turn.text) == ("completed", "bob0 bob1 bob2 ")
+        # Over a socket the limit and the refusal are a reconnect each, and of the second Codex tells.
+        assert all("Reconnecting" in each["message"] for each in turn.errors)
+        assert not turn.errors or transport == "websocket"
+    entries = loose.fakes.journal(route="responses", account="bob")
+    sent = [t for e in entries for t in e["turns"] if t["generate"]] if transport == "websocket" else entries
+    sent = [each for each in sent if each["answer"] not in (None, "status")]
+    assert [(each["answer"], each["ciphers"]) for each in sent][:2] == [("invalid_encrypted", ["alice"]), ("ok", [])]
+    assert all("alice" not in each["ciphers"] for each in sent[1:])
+    for name in ("alice", "bob"):
+        loose.fakes.change(name, strict=False)

@@ -42,7 +42,7 @@ def test_every_outcome_has_a_rule() -> None:
         (K.MISDIRECTED, A.REFRESH, A.DELIVER, R.NONE, R.NONE),
         (K.NOT_ENTITLED, A.SWITCH, A.SWITCH, R.DISABLE, R.DISABLE),  # of the whole account; a model's cools, below
         (K.REVOKED, A.DELIVER, A.DELIVER, R.DISABLE, R.DISABLE),
-        (K.CARRIER, A.REPAIR, A.DELIVER, R.NONE, R.NONE),
+        (K.CARRIER, A.REPAIR, A.REPAIR, R.NONE, R.NONE),
         (K.SERVER_ERROR, A.RESEND, A.DELIVER, R.NONE, R.NONE),
         (K.OVERLOADED, A.DELIVER, A.DELIVER, R.NONE, R.NONE),
         (K.CLIENT_ERROR, A.DELIVER, A.DELIVER, R.NONE, R.NONE),

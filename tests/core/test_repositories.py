@@ -66,6 +66,8 @@ def test_what_points_at_no_host_is_no_repository(remote: str) -> None:
 def test_a_host_and_a_path_told_apart() -> None:
     assert named("GitHub.com", "Acme/Widgets") == "github.com/acme/widgets"
     assert named("", "acme/widgets") is None
+    assert named("git\x00hub.com", "acme/widgets") is None
+    assert named("github.com?x", "acme/widgets") is None
     assert named("github.com", "") is None
 
 

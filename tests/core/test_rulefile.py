@@ -1,5 +1,6 @@
 """The rules file: what it says, and on which line it is wrong."""
 
+import time
 import tomllib
 
 import pytest
@@ -146,3 +147,42 @@ def said_wrong(content: bytes) -> list[int]:
     except RuleMistakes as wrong:
         return [mistake.line for mistake in wrong.mistakes]
     return []
+
+
+LISTS = """\
+[groups]
+a = [ # ] "
+  "x]", 'y"[', # [
+  \"\"\"z
+]\"\"\",
+]
+b = { c = [1], d = "}" } # {
+  [[ rule ]]
+only = ["x"]
+name = '''
+one'''
+'quoted#' = 1
+"""
+
+
+def test_marks_within_texts_and_comments_move_no_line() -> None:
+    lines = lines_of(LISTS)
+    assert (lines["groups", "a"], lines["groups", "b"], lines["groups", "b", "c"]) == (2, 7, 7)
+    assert (lines["rule", 0], lines["rule", 0, "name"], lines["rule", 0, "quoted#"]) == (8, 10, 12)
+
+
+def test_a_file_of_the_largest_size_is_read_in_a_moment() -> None:
+    began = time.thread_time()
+    with pytest.raises(RuleMistakes, match="more than 1000 rules"):
+        read(b'[[rule]]\nonly="a"\n' * 12_000)
+    long = b"[[rule]]\nonly=[\n" + b'"a", # ]\n' * 25_000 + b"]\n"
+    assert read(long).rules[0].only == ("a",)
+    assert time.thread_time() - began < 5
+
+
+@pytest.mark.parametrize("key", [b"a%s=1\n", b"[a%s]\nb=1\n"])
+def test_keys_without_end_are_a_mistake_like_others(key: bytes) -> None:
+    with pytest.raises(RuleMistakes, match='unknown key "a"'):
+        read(key % (b".a" * 1_000))
+    with pytest.raises(RuleMistakes, match="2: longer than 4096 characters"):
+        read(b"\n" + key % (b".a" * 60_000))

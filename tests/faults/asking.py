@@ -79,9 +79,11 @@ def body(cell: Cell) -> bytes:
 class Asking:
     """A cell's client. The block of `ask` begins when all has been heard, and the connection is still there."""
 
-    def __init__(self, network: Network, cell: Cell) -> None:
+    def __init__(self, network: Network, cell: Cell, between: Callable[[], Any]) -> None:
+        """`between()` is awaited behind the answer of a socket that its client keeps open."""
         self.network = network
         self.cell = cell
+        self.between = between
         self.host = HOSTS[cell.provider]
         self.patience_s = SILENCE_S if "silence" in expected(cell).got else PATIENCE_S
         self.path = PATHS[cell.provider, cell.socket]
@@ -139,14 +141,23 @@ class Asking:
         return heard
 
     async def _turn(self, socket: WebSocketClient, heard: Heard) -> None:
+        goes_on = self.cell.fault.second
         while True:
             async with asyncio.timeout(self.patience_s):
                 text = await socket.receive_text()
             if text is None:
                 return
             heard.messages.append(text)
-            kind = _json(text).get("type")
-            if kind in ("response.completed", "response.failed", "error"):
+            event = _json(text)
+            if event.get("type") not in ("response.completed", "response.failed", "error"):
+                continue
+            if goes_on:
+                goes_on = False
+                heard.messages.clear()
+                await socket.send({**CREATE, "previous_response_id": event["response"]["id"]})
+            elif self.cell.fault.listens or self.cell.fault.rests:
+                await self.between()
+            else:
                 return
 
 

@@ -79,7 +79,8 @@ class Cell:
         if bad and not isinstance(self.doing, Door):
             where = {"route": self.route, "on": [_PLACES[self.wire]]}
             warm = {"reused": True} if self.fault.warm else {}
-            return account | {"behaviours": [{**plain(self.doing), **where, **warm}]}
+            good = [{"kind": "ok", "first": 1, **where}] if self.fault.second else []
+            return account | {"behaviours": [*good, {**plain(self.doing), **where, **warm}]}
         return account
 
 

@@ -48,6 +48,12 @@ class Fault:
     """The request asks for no stream."""
     warm: bool = False
     """Its connection has carried a request that went well."""
+    second: bool = False
+    """It goes wrong in the second turn of a socket, which goes on where the first one ended."""
+    listens: bool = False
+    """The socket's client waits for what comes behind the answer."""
+    rests: bool = False
+    """Behind the answer the account is found limited by somebody else."""
     alone: bool = False
     """It is about the network address: such cells come one after the other, the pool forgets in between."""
 
@@ -290,6 +296,10 @@ def _closes(code: int) -> Fault:
     return _same(f"close-{code}", f"closed with {code}", ONLY_TURN, {"kind": "close_code", "code": code, "after": 2})
 
 
+def _leaves(code: int) -> dict[str, Any]:
+    return {"kind": "ok", "close_after": True, "code": code}
+
+
 ON_A_SOCKET = (
     _same("frame-401", "a frame that says 401", ONLY_TURN, _says(401, {"code": "token_expired"})),
     _same("frame-500", "a frame that says 500", ONLY_TURN, {"kind": "server_error"}),
@@ -306,6 +316,10 @@ ON_A_SOCKET = (
     _same("turn-hang", "silence", ONLY_TURN, {"kind": "hang"}),
     *(_closes(code) for code in (1000, 1001, 1008, 1009, 1011, 1012, 1013, 4000)),
     _same("first-1011", "closed with 1011 before anything", ONLY_TURN, {"kind": "close_code", "code": 1011}),
+    _same("second-spent", "a limit in the second turn", ONLY_TURN, {"kind": "usage_limit"}, second=True),
+    _same("between-rests", "a limit met by another request, between two turns", ONLY_TURN, {"kind": "ok"}, rests=True),
+    _same("between-1001", "closed with 1001 between two turns", ONLY_TURN, _leaves(1001), listens=True),
+    _same("between-cut", "cut between two turns", ONLY_TURN, _leaves(1006), listens=True),
     _same("garbled", "a frame that is none", ONLY_TURN, {"kind": "garbled", "after": 2}),
     _same("malformed-frame", "a message that is malformed JSON", ONLY_TURN, {"kind": "ok", "body": '{"type": "resp'}),
 )

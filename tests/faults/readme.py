@@ -16,8 +16,8 @@ anew. There are two accounts, and what is named goes wrong on **a**, which is as
 
 An answer *of a* is what that account's upstream sent, byte for byte; one *of ours* says in the provider's own form of
 an error that there was none. A WebSocket can fail in its *handshake* or in a *turn*. Codex takes the frame
-`websocket_connection_limit_reached` for a reason to connect again, unseen, and then b serves. Copilot's editors show a
-limit that a socket tells, and ask again over HTTP at most other errors.
+`websocket_connection_limit_reached` for a reason to connect again, unseen, and then b serves; Copilot's editors take
+`previous_response_not_found` so. Who finds a socket closed with 1000 between two turns opens another one, unseen.
 """
 _NAMES = {"codex": "Codex", "copilot": "Copilot"}
 _WIRES = {ALL: "everywhere", ANSWER: "HTTP, handshake", HTTP: "HTTP"}

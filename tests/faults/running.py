@@ -153,7 +153,11 @@ class Matrix:
             except TimeoutError:
                 self.outcome.held.append(cell.id)
 
-        self._heard[cell] = await Asking(network, cell).ask(is_free)
+        async def between() -> None:
+            if cell.fault.rests:
+                await self._observe(f"rest {cell.accounts[0]}")
+
+        self._heard[cell] = await Asking(network, cell, between).ask(is_free)
 
     async def _observe(self, order: str = "look") -> dict[str, Any]:
         reader, writer = await asyncio.open_unix_connection(self._observer)

@@ -48,6 +48,14 @@ class Network:
         """An open WebSocket, without ALPN as Codex asks for it (codex-observed.md 2). May raise `HandshakeRefused`."""
         return await WebSocketClient(*await self._tls(host, None)).handshake(host, path, headers)
 
+    async def spoken(self, host: str, offered: list[str]) -> str | None:
+        """What is spoken with a client that offers this."""
+        _, writer = await self._tls(host, offered)
+        spoken: str | None = writer.get_extra_info("ssl_object").selected_alpn_protocol()
+        writer.close()
+        await writer.wait_closed()
+        return spoken
+
     async def peer_certificate(self, host: str) -> dict[str, Any]:
         """The certificate that a client gets to see for a host."""
         _, writer = await self._tls(host, None)

@@ -1,7 +1,7 @@
 """Runs inside the private namespaces for as long as its standard input is open.
 
-Opens TCP connections there for the test process outside, and hands them over as file descriptors: a socket stays in the
-network namespace that it was made in. Standard input names the sessions that live inside, `+pid` and `-pid`: should
+Opens TCP connections and listens there for the test process outside, and hands over file descriptors: a socket stays in
+the network namespace that it was made in. Standard input names the sessions that live inside, `+pid` and `-pid`: should
 the test process die before it could end them, that is done here. Standard library only; run as a file.
 """
 
@@ -16,11 +16,17 @@ import threading
 def _serve(client: socket.socket) -> None:
     with client:
         try:
-            host, port = client.recv(1024).decode().split()
-            with socket.create_connection((host, int(port)), timeout=10) as opened:
+            what, host, port = client.recv(1024).decode().split()
+            with _made(what, host, int(port)) as opened:
                 socket.send_fds(client, [b"ok"], [opened.fileno()])
         except OSError as error:
             client.sendall(str(error).encode() or b"failed")
+
+
+def _made(what: str, host: str, port: int) -> socket.socket:
+    if what == "listen":
+        return socket.create_server((host, port), backlog=1024)
+    return socket.create_connection((host, port), timeout=10)
 
 
 def _accept(listener: socket.socket) -> None:

@@ -17,6 +17,7 @@ from h2.events import (
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes
 
 from tests.harness.incoming import Incoming
 
@@ -131,6 +132,21 @@ class Http2Client(_Client):
             view = view[room:]
         self._flush()
         return incoming
+
+    async def websocket(self, path: str, headers: Headers | None = None) -> Incoming:
+        """Ask for a WebSocket as in RFC 8441, whether the server has said that it may be asked or not."""
+        number = self._h2.get_next_available_stream_id()
+        pseudo = {":method": "CONNECT", ":protocol": "websocket", ":scheme": "https"}
+        pseudo |= {":authority": self.host, ":path": path}
+        incoming = self._streams[number] = Incoming()
+        self._h2.send_headers(number, [*pseudo.items(), *(headers or {}).items()])
+        self._flush()
+        return incoming
+
+    @property
+    def takes_websockets(self) -> bool:
+        """Whether the server has said so."""
+        return self._h2.remote_settings.get(SettingCodes.ENABLE_CONNECT_PROTOCOL, 0) == 1
 
     def cancel(self, incoming: Incoming) -> None:
         """Give one answer up; the others go on."""

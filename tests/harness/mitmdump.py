@@ -55,6 +55,7 @@ class Mitmdump:
         """Every line it wrote, over all starts."""
         self._lab = lab
         places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
+        places["XDG_RUNTIME_DIR"] = str(folder / "runtime")
         self._env = {"HOME": str(folder), "PYTHONUNBUFFERED": "1", **places, **(env or {})}
         self._addon = folder / "bare_addon.py" if bare else addon
         self._bare = bare
@@ -102,6 +103,7 @@ class Mitmdump:
     def start(self, timeout_s: float = 30) -> None:
         """Start and wait until it listens; `RuntimeError` with its log when it ends instead."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        (self.folder / "runtime").mkdir(exist_ok=True)
         if self._bare:
             self._addon.write_text(_BARE_ADDON)
         elif self._options["confdir"] == str(self.ca.parent) and not (self.ca.parent / IN_USE).exists():

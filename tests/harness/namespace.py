@@ -182,9 +182,16 @@ class Lab:
 
     def connect(self, host: str, port: int) -> socket.socket:
         """A TCP connection made inside, for use by this process."""
+        return self._socket("connect", host, port)
+
+    def listen(self, host: str, port: int) -> socket.socket:
+        """A socket that listens inside, for this process to be the upstream itself."""
+        return self._socket("listen", host, port)
+
+    def _socket(self, what: str, host: str, port: int) -> socket.socket:
         with socket.socket(socket.AF_UNIX) as holder:
             holder.connect(str(self._sockets / "holder"))
-            holder.sendall(f"{host} {port}".encode())
+            holder.sendall(f"{what} {host} {port}".encode())
             message, descriptors, _, _ = socket.recv_fds(holder, 1024, 1)
         if not descriptors:
             raise ConnectionError(f"{host}:{port}: {message.decode()}")

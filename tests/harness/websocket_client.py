@@ -11,6 +11,7 @@ from wsproto.events import (
     AcceptConnection,
     CloseConnection,
     Ping,
+    Pong,
     RejectConnection,
     RejectData,
     Request,
@@ -43,6 +44,9 @@ class WebSocketClient:
         self.headers: dict[str, str] = {}
         """Headers of the 101, by lower-case name."""
         self.close_code: int | None = None
+        self.pings: list[bytes] = []
+        """The server's; they are answered at once."""
+        self.pongs: list[bytes] = []
         self._reader = reader
         self._writer = writer
         self._protocol = WSConnection(ConnectionType.CLIENT)
@@ -87,6 +91,16 @@ class WebSocketClient:
         while not self._messages and self.close_code is None:
             await self._read()
         return self._messages.pop(0)[1] if self._messages else None
+
+    async def ping(self, payload: bytes) -> None:
+        """Ask for a sign of life."""
+        self._writer.write(self._protocol.send(Ping(payload=payload)))
+        await self._writer.drain()
+
+    async def pong(self) -> None:
+        """Wait until there has been one."""
+        while not self.pongs:
+            await self._read()
 
     async def turn(self, message: Mapping[str, Any]) -> list[tuple[float, dict[str, Any]]]:
         """Send a message and gather what comes, up to the terminal event, an error or the close."""
@@ -143,7 +157,10 @@ class WebSocketClient:
                 if event.message_finished:
                     self._messages.append((time.time(), self._text))
                     self._text = ""
+            case Pong():
+                self.pongs.append(bytes(event.payload))
             case Ping():
+                self.pings.append(bytes(event.payload))
                 self._writer.write(self._protocol.send(event.response()))
             case CloseConnection():
                 self.close_code = event.code

@@ -174,6 +174,13 @@ def test_a_database_without_a_login_says_so(tmp_path: Path, statement: str, says
         read("auth.db", changed(tmp_path, statement))
 
 
+def test_a_database_with_bytes_that_are_no_text_in_its_names_is_damaged(tmp_path: Path) -> None:
+    """SQLite's own words about it are no text either."""
+    content = changed(tmp_path, "UPDATE oauth_tokens SET token_schema_version = 0")
+    with pytest.raises(NotALogin, match="damaged"):
+        read("auth.db", content.replace(b"CREATE TABLE", b"CREATE\xe5TABLE"))
+
+
 def test_another_programs_database_is_not_ours(tmp_path: Path) -> None:
     content = changed(tmp_path, "DROP TABLE oauth_tokens")
     assert COPILOT.read_login("opencode.db", content) is None

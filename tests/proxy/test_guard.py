@@ -249,7 +249,7 @@ async def test_a_preferred_account_takes_over_only_what_it_can_read(
 async def test_our_own_message_to_the_client_is_not_taken_for_the_upstreams(pool: Pool) -> None:
     flow = await opened(pool)
     assert flow.websocket is not None
-    frame = CODEX.reconnect_frame()
+    frame = CODEX.reconnect_frame(None)
     assert frame is not None
     flow.websocket.messages.append(websocket.WebSocketMessage(Opcode.TEXT, False, frame, injected=True))
     await pool.websocket_message(flow)

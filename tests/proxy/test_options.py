@@ -13,7 +13,8 @@ from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy
 from seatpool.proxy.limits import Limits
-from seatpool.proxy.options import OPTIONS, check, limits_of, policy_of
+from seatpool.proxy.options import OPTIONS, check, limits_of, policy_of, transport_of
+from seatpool.service.transport import TransportSettings
 
 
 def options(**given: Any) -> Any:
@@ -46,6 +47,20 @@ def test_limits_are_seconds_and_none_where_they_are_zero() -> None:
     assert limits_of(options()) == Limits(connect_s=4, header_s=55, hold_s=2, hold_bytes=65536)
     changed = options(pool_connect_timeout_s="0", pool_header_timeout_s="2.5", pool_hold_s="0")
     assert limits_of(changed) == Limits(0, 2.5)
+
+
+@pytest.mark.parametrize(
+    ("modes", "proxy"),
+    [
+        (["regular"], None),
+        (["regular", "upstream:http://proxy.example:8081"], "http://proxy.example:8081"),
+        (["upstream:https://proxy.example"], "https://proxy.example:443"),
+        (["upstream:http://[::1]:8081"], "http://[::1]:8081"),
+    ],
+)
+def test_side_calls_go_the_way_of_the_proxys_own_connections(modes: list[str], proxy: str | None) -> None:
+    given = {"ssl_verify_upstream_trusted_ca": "/ca.pem", "ssl_verify_upstream_trusted_confdir": None, "mode": modes}
+    assert transport_of(options(**given)) == TransportSettings("/ca.pem", None, proxy)
 
 
 def test_a_slip_in_the_substitutes_is_refused_with_its_option_and_how_it_is_meant() -> None:

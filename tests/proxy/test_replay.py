@@ -7,7 +7,7 @@ import pytest
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, RequestReceived, ResponseReceived, StreamEnded, StreamReset
 from mitmproxy import http
-from mitmproxy.connection import Server
+from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import events
 from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
@@ -239,6 +239,32 @@ def test_a_client_that_leaves_while_the_pool_decides_is_not_replayed() -> None:
     stage.client.flush()
     stage.driver.finish_hook()
     assert len(stage.asked) == 1
+    assert stage.driver.hooks.count("error") == 1
+
+
+@pytest.mark.parametrize("told", [True, False], ids=["told", "untold"])
+def test_a_client_that_leaves_while_the_upstream_is_reached_is_not_sent_on(told: bool) -> None:
+    """Its account is free again by then, so the request would go out with the editor's own login."""
+    stage = Stage(connected=False)
+    stage.driver.unopened = []
+
+    def begin(flow: http.HTTPFlow) -> None:
+        stage.request(flow)
+        flow.request.scheme = "http"  # there is nobody at the other end to speak TLS with
+
+    stage.driver.handlers["request"] = begin
+    stage.ask()
+    (opening,) = stage.driver.unopened
+    if told:
+        stage.client.h2.reset_stream(1, ErrorCodes.CANCEL)
+        stage.client.flush()
+    else:  # as when it resets the stream in the bytes that end the request: only the connection's end is told
+        stage.exchanges.end(stage.flows[0].id)
+    sent: list[bytes] = []
+    opening.connection.state = ConnectionState.OPEN
+    stage.driver.sinks[opening.connection] = sent.append
+    stage.driver.feed(events.OpenConnectionCompleted(opening, None))
+    assert sent == []
     assert stage.driver.hooks.count("error") == 1
 
 

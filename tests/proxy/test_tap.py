@@ -11,7 +11,7 @@ from mitmproxy import http
 from seatpool.core.model import Tokens
 from seatpool.providers.base import NO_NEWS, Frame
 from seatpool.providers.counts import BEGINNING, END
-from seatpool.proxy.tap import Tap, ending, tap
+from seatpool.proxy.tap import SET_ASIDE, Tap, ending, tap
 from seatpool.service.records import CUT, LEFT, OK, Ending
 from tests.providers.test_counts import TOLD, USAGE, stream
 from tests.upstream import dialogue
@@ -86,7 +86,7 @@ def test_it_is_alone_unless_the_chunks_are_stored_or_somebody_else_wants_them() 
 
 def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
     body = json.dumps(dialogue.chat("alice", "gpt-x", 1, USAGE).whole("hi")).encode()
-    assert ending(OK, 5.0, None, answer(body)) == Ending(OK, 5.0, TOLD)
+    assert ending(OK, 5.0, None, answer(body)) == Ending(OK, 5.0, TOLD, issued=body)
     assert ending(OK, 5.0, None, answer(body, content_encoding="br")) == Ending(OK, 5.0)
     assert ending(CUT, 5.0, None, None) == Ending(CUT, 5.0)
 
@@ -100,3 +100,43 @@ def test_who_leaves_after_the_last_event_has_missed_nothing(
     seen = Tap(answer(), unread, kept=False)
     seen(stream(dialogue.messages, upto=upto))
     assert ending(LEFT, 5.0, seen, None) == Ending(outcome, 5.0, tokens)
+
+
+# -- what an answer gives out
+
+MARKS = (b"output_item.done",)
+
+
+def given() -> bytes:
+    script = dialogue.responses("alice", "gpt-x", 7, USAGE, reasoning=True)
+    events = [*script.opening, *(script.delta(f"word {n} ") for n in range(400)), *script.closing("words")]
+    return b"".join(dialogue.sse(event) for event in events)
+
+
+def sieve(marks: tuple[bytes, ...] = MARKS) -> Tap:
+    response = answer()
+    response.stream = True
+    seen = tap(response, unread, kept=False, marks=marks)
+    assert seen is not None and seen.alone
+    return seen
+
+
+@pytest.mark.parametrize("size", [64, 500, 1400, 16_384])
+def test_events_that_give_something_out_are_set_aside_whole(size: int) -> None:
+    seen, content = sieve(), given()
+    for at in range(0, len(content), size):
+        chunk = content[at : at + size]
+        assert seen(chunk) is chunk
+    aside = seen.issued()
+    assert b'"encrypted_content": "cipher_FAKESECRET_alice_7"' in aside
+    assert len(aside) < len(content) / 2 or size > len(content) / 4
+    assert seen.issued() == b"", "nothing is kept of it"
+    assert seen.told()[0].over
+
+
+def test_an_event_that_never_ends_is_not_kept_without_bound() -> None:
+    seen = sieve()
+    seen(b"event: response.output_item.done\n")
+    for _ in range(1000):
+        seen(b"x" * 1000)
+    assert 0 < len(seen.issued()) <= SET_ASIDE

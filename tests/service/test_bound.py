@@ -14,6 +14,8 @@ from msgspec.structs import replace
 from seatpool.core.affinity import Sticking
 from seatpool.core.model import CredentialKind, ProviderName
 from seatpool.core.policy import Policy
+from seatpool.core.provenance import Moving
+from seatpool.core.selection import Exhausted
 from seatpool.core.strategy import Strategy
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.service.pool import PoolService
@@ -70,11 +72,13 @@ async def send(
     return trail, found
 
 
-async def ask(service: PoolService, body: bytes | Body, facts: RequestFacts = FACTS) -> tuple[int, str]:
-    """Who serves a request, and why."""
+async def ask(
+    service: PoolService, body: bytes | Body, facts: RequestFacts = FACTS, issued: bytes = b""
+) -> tuple[int, str]:
+    """Who serves a request, and why. `issued`: what the answer gives out."""
     trail, found = await send(service, body if isinstance(body, Body) else Body(body), facts)
     service.served(trail, Answered(200, 1.0), Headers())
-    service.ended(trail, Ending())
+    service.ended(trail, Ending(issued=issued))
     service.release(trail)
     return found.account.id, found.reason
 
@@ -112,15 +116,24 @@ async def test_its_owner_is_known_for_weeks_and_over_a_restart(store: Store, iss
 
 
 @pytest.mark.usefixtures("people")
-async def test_it_leaves_an_owner_that_is_unavailable_and_has_a_new_one_then(store: Store, issuer: Issuer) -> None:
+async def test_it_leaves_an_owner_that_is_unavailable_and_goes_back_until_another_has_given_something_newer(
+    store: Store, issuer: Issuer
+) -> None:
+    def pause(*, paused: bool) -> None:
+        service.knowledge.state.put(replace(service.knowledge.state.accounts[owner], paused=paused), datetime.now(UTC))
+
     async with pool(store, issuer) as service:
         owner, _ = await ask(service, PLAIN)
-        service.knowledge.state.put(replace(service.knowledge.state.accounts[owner], paused=True), datetime.now(UTC))
+        pause(paused=True)
         another, reason = await ask(service, CIPHER)
         assert another != owner
         assert reason == "best"
-        service.knowledge.state.put(replace(service.knowledge.state.accounts[owner], paused=False), datetime.now(UTC))
-        assert await ask(service, CIPHER) == (another, "bound")
+        pause(paused=False)
+        assert await ask(service, CIPHER) == (owner, "bound")
+        pause(paused=True)
+        another, _ = await ask(service, CIPHER, issued=b'"encrypted_content": "gBBBB"')
+        pause(paused=False)
+        assert await ask(service, CIPHER.replace(b"gAAAA", b"gBBBB")) == (another, "bound")
 
 
 @pytest.mark.usefixtures("people")
@@ -157,3 +170,60 @@ async def test_nobody_waits_longer_than_for_any_place(store: Store, issuer: Issu
         assert found.account.id != held.account.id
         assert service.waiting == 0
         assert sorted(service.knowledge.state.in_flight.values()) == [1, 1]
+
+
+# -- whose the newest is
+
+
+@pytest.mark.usefixtures("people")
+async def test_an_agent_that_was_served_elsewhere_takes_its_session_along_no_more(store: Store, issuer: Issuer) -> None:
+    """They share the session's key (codex.md 2.1), and each goes back to whoever thought for it."""
+    async with pool(store, issuer) as service:
+        main, _ = await ask(service, PLAIN, issued=CIPHER)
+        agent, _ = await ask(service, PLAIN, issued=CIPHER.replace(b"gAAAA", b"gBBBB"))
+        assert agent != main
+        for _ in range(2):
+            assert await ask(service, CIPHER) == (main, "bound")
+            assert await ask(service, CIPHER.replace(b"gAAAA", b"gBBBB")) == (agent, "bound")
+
+
+@pytest.mark.usefixtures("people")
+async def test_what_it_holds_is_known_under_another_name_and_after_a_restart(store: Store, issuer: Issuer) -> None:
+    async with pool(store, issuer) as first:
+        await ask(first, PLAIN)
+        owner, _ = await ask(first, PLAIN, replace(FACTS, conversation="before"), issued=CIPHER)
+    async with pool(store, issuer) as second:
+        resumed = replace(FACTS, conversation="resumed")
+        assert await ask(second, CIPHER, resumed) == (owner, "bound")
+        assert (await ask(second, CIPHER.replace(b"gAAAA", b"gBBBB"), replace(FACTS, conversation="new")))[1] == "best"
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_removed_accounts_conversations_are_anybodys(store: Store, issuer: Issuer) -> None:
+    async with pool(store, issuer) as first:
+        owner, _ = await ask(first, PLAIN, issued=CIPHER)
+        name = first.knowledge.state.accounts[owner].name
+    store.remove(name)
+    async with pool(store, issuer, replace(ROTATE, moving=Moving.NEVER)) as second:
+        assert (await ask(second, CIPHER))[0] != owner
+
+
+@pytest.mark.usefixtures("people")
+async def test_nobody_reads_in_a_body_who_has_an_account_alone(store: Store, issuer: Issuer) -> None:
+    async with pool(store, issuer) as service:
+        trail, _ = await send(service, Body(PLAIN))
+        assert service.bonds.marks(trail) == (b"output_item.done",)
+        service.knowledge.state.forget_all_but({1})
+        assert service.bonds.marks(trail) == ()
+
+
+@pytest.mark.usefixtures("people")
+async def test_a_captive_waits_for_its_owners_place_and_for_nobody_elses(store: Store, issuer: Issuer) -> None:
+    policy = replace(ROTATE, max_in_flight=1, slot_wait_s=0.05, moving=Moving.NEVER)
+    async with pool(store, issuer, policy) as service:
+        first, _ = await send(service, Body(PLAIN))
+        service.served(first, Answered(200, 1.0), Headers())
+        trail = service.open("flow-2", FACTS, Headers(), None, Body(CIPHER))
+        found = await service.assign(trail)
+        assert isinstance(found, Exhausted)
+        assert found.limited and found.soonest is not None

@@ -314,7 +314,8 @@ async def test_a_request_that_nobody_can_serve_is_recorded(
     trail, _ = await begin(service, "0123456789")
     with caplog.at_level("INFO"):
         assert await service.recover(trail, spent(), GOT_429) is None
-    assert caplog.messages[-1] == "account=alice action=deliver attempt=1 reason=usage_limit_reached request=01234567"
+    told = "account=alice action=deliver attempt=1 reason=usage_limit_reached whose=account request=01234567"
+    assert caplog.messages[-1] == told
     assert isinstance(await service.assign(service.open("flow-2", FACTS, Headers())), Exhausted)
     await service.stop()
     ((choice,), attempts) = store.request("flow-2")

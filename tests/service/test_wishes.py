@@ -14,9 +14,11 @@ from seatpool.core.policy import Policy
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Exhausted
 from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.codex import CODEX
 from seatpool.providers.rewriting import Wish
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.records import Ending
+from seatpool.service.sockets import Answer
 from seatpool.service.trail import Assignment, Trail
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
@@ -191,7 +193,7 @@ async def test_a_limit_frame_becomes_a_reconnect_where_a_substitute_can_be_had(s
     for trail in trails:
         await service.assign(trail)
     answers = [await service.sockets.server_frame(trail, limited("gpt-x")) for trail in trails]
-    assert all(answer is not None and b"websocket_connection_limit_reached" in answer for answer in answers)
+    assert all(answer == Answer(CODEX.reconnect_frame(None)) for answer in answers)
 
 
 async def test_with_no_substitute_left_the_frame_stays_as_it_is(service: PoolService) -> None:
@@ -204,7 +206,7 @@ async def test_with_no_substitute_left_the_frame_stays_as_it_is(service: PoolSer
         await service.assign(trail)
     for trail in trails:
         answer = await service.sockets.server_frame(trail, limited("gpt-x"))
-    assert answer == limited("gpt-x")
+    assert answer == Answer(limited("gpt-x"))
 
 
 async def test_a_socket_is_outdated_once_somebody_can_serve_the_model_itself(service: PoolService) -> None:
@@ -214,12 +216,12 @@ async def test_a_socket_is_outdated_once_somebody_can_serve_the_model_itself(ser
     assert service.sockets.client_frame(trail, b'{"type":"response.create","model":"gpt-x"}') == (
         b'{"type":"response.create","model":"gpt-y"}'
     )
-    assert not service.sockets.outdated(trail)
+    assert not service.sockets.outdated(trail, b"")
     state = service.knowledge.state
     state.lift(next(iter(state.accounts)), Scope(ScopeKind.MODEL, "gpt-x"), datetime.now(UTC))
-    assert service.sockets.outdated(trail)
+    assert service.sockets.outdated(trail, b"")
     service.release(trail)
-    assert not service.sockets.outdated(trail)
+    assert not service.sockets.outdated(trail, b"")
 
 
 # -- fast mode
@@ -306,9 +308,9 @@ async def test_a_fast_socket_is_outdated_once_there_is_no_room(service: PoolServ
     see(service, window(0.9))
     trail = service.open("flow", SOCKET, Headers(), Rule("alice's", 1, only=("alice",)))
     await service.assign(trail)
-    assert not service.sockets.outdated(trail)
+    assert not service.sockets.outdated(trail, b"")
     see(service, window(0.2))
-    assert service.sockets.outdated(trail)
+    assert service.sockets.outdated(trail, b"")
 
 
 async def test_a_substitute_can_be_hastened_as_well(service: PoolService) -> None:

@@ -27,10 +27,10 @@ from seatpool.core.model import (
 )
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, HttpRequest, RequestFacts, Route
+from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
-from seatpool.service.transport import SideCallFailed, Transport, TransportSettings
+from seatpool.service.transport import Transport, TransportSettings
 from seatpool.store import Store
 
 FACTS = RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,), "gpt-x")
@@ -93,17 +93,8 @@ def _record(store: Store, account: Account, number: int) -> None:
 VICTIMS: Mapping[str, Callable[..., Coroutine[Any, Any, None]]] = {"renew": renew, "write": write}
 
 
-async def warm_up() -> None:
-    """A side call to nowhere: what it needs is loaded when it is first needed, and that is to be before the fork."""
-    try:
-        await Transport().send(HttpRequest("GET", "https://127.0.0.1:1"))
-    except SideCallFailed:
-        pass
-
-
 def main() -> None:
     """Fork, let it be killed, go on."""
-    asyncio.run(warm_up())
     for line in sys.stdin:
         name, *arguments = json.loads(line)
         pid = os.fork()

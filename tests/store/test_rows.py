@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 from msgspec.structs import replace
 
-from seatpool.core.model import Affinity, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
+from seatpool.core.model import Affinity, Attempt, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
 from seatpool.store import Lease, Store, Superseded
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
@@ -262,3 +262,28 @@ def test_of_very_many_affinities_the_newest_ten_thousand_are_told_the_oldest_fir
     store.record(affinities=[Affinity(f"talk-{n}", account.id, at(n)) for n in range(10_050)])
     for told in (store.affinities(NOW), store.changes(None).affinities):
         assert [held.conversation for held in told] == [f"talk-{n}" for n in range(50, 10_050)]
+
+
+def test_refusals_that_no_table_knows_are_counted_by_account_status_and_code(store: Store) -> None:
+    account = sign_in(store)
+
+    def refused(number: int, outcome: str, status: int | None, hours_ago: int) -> Attempt:
+        at = NOW - timedelta(hours=hours_ago)
+        return Attempt(f"flow-{number}", 1, account.id, "responses", "m", outcome, status, at, None)
+
+    store.record(
+        attempts=[
+            refused(1, "unknown-teapot", 418, 30),
+            refused(2, "unknown-teapot", 418, 2),
+            refused(3, "unknown-teapot", 418, 1),
+            refused(4, "unknown-teapot", None, 1),
+            refused(5, "unknownXteapot", 418, 1),
+            refused(6, "ok", 200, 1),
+        ]
+    )
+    found = sorted(store.unknown(NOW - timedelta(hours=24)), key=lambda u: u.requests)
+    assert [(u.account_id, u.status, u.code, u.requests) for u in found] == [
+        (account.id, None, "teapot", 1),
+        (account.id, 418, "teapot", 2),
+    ]
+    assert found[1].last_at == NOW - timedelta(hours=1)

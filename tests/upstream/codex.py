@@ -80,7 +80,7 @@ async def _responses(exchange: Exchange) -> None:
         await Conversation(exchange, await exchange.accept_socket()).run()
         return
     account, behaviour, request = exchange.owner, exchange.behaviour, exchange.request
-    if exchange.world.strict and _foreign(exchange):
+    if (exchange.world.strict or account.strict) and _foreign(exchange):
         await exchange.refuse(kind="invalid_encrypted")
         return
     number = next(exchange.world.numbers)

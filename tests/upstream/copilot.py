@@ -3,7 +3,6 @@
 import time
 import zlib
 from collections.abc import Callable
-from functools import partial
 from typing import Any
 from urllib.parse import urlencode
 
@@ -151,20 +150,21 @@ async def _intent(exchange: Exchange) -> None:
     await exchange.answer(200, {**choice, "confidence": 0.9, "latency_ms": 1})
 
 
-def _turn(build: Callable[[str, str, int, dialogue.Usage], dialogue.Script]) -> Callable[[Exchange], Any]:
-    """A route that streams a model's answer in one dialect."""
+def _turn(build: Callable[..., dialogue.Script]) -> Callable[[Exchange], Any]:
+    """A route that streams a model's answer in one dialect, with a thought before it where that is wanted."""
 
     async def serve(exchange: Exchange) -> None:
         model = exchange.entry.model or "unknown"
         if exchange.owner.models is not None and model not in exchange.owner.models:
             await exchange.refuse(kind="model_not_supported")
             return
-        if exchange.world.strict and (kind := _foreign(exchange)):
+        if (exchange.world.strict or exchange.owner.strict) and (kind := _foreign(exchange)):
             await exchange.refuse(kind=kind)
             return
         headers = quota_headers(exchange.owner) if exchange.behaviour.rate_limits else {}
         usage = dialogue.Usage.of(exchange.behaviour)
-        script = build(exchange.owner.name, model, next(exchange.world.numbers), usage)
+        thought = {"reasoning": True} if exchange.behaviour.reasoning else {}
+        script = build(exchange.owner.name, model, next(exchange.world.numbers), usage, **thought)
         await exchange.stream(script, headers.items())
 
     return serve
@@ -172,8 +172,10 @@ def _turn(build: Callable[[str, str, int, dialogue.Usage], dialogue.Script]) -> 
 
 def _foreign(exchange: Exchange) -> str | None:
     mine = {exchange.owner.name}
-    if tokens.item_ids_in(exchange.request.decoded_body()) - mine:
+    if exchange.entry.route == "responses" and set(exchange.entry.items) - mine:
         return "item_id"
+    if exchange.entry.route == "messages" and tokens.signatures_in(exchange.request.decoded_body()) - mine:
+        return "signature"
     return "invalid_encrypted" if set(exchange.entry.ciphers) - mine else None
 
 
@@ -181,8 +183,7 @@ async def _responses(exchange: Exchange) -> None:
     if exchange.request.upgrade:
         await Conversation(exchange, await exchange.accept_socket()).run()
         return
-    reasoning = exchange.behaviour.reasoning
-    await _turn(partial(dialogue.responses, reasoning=reasoning))(exchange)
+    await _turn(dialogue.responses)(exchange)
 
 
 async def _embeddings(exchange: Exchange) -> None:

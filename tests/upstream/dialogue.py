@@ -144,8 +144,9 @@ def responses(name: str, model: str, number: int, usage: Usage, *, reasoning: bo
     )
 
 
-def chat(name: str, model: str, number: int, usage: Usage) -> Script:
+def chat(name: str, model: str, number: int, usage: Usage, *, reasoning: bool = False) -> Script:
     """Chat completions as Copilot streams them (copilot.md 7.2)."""
+    thought = {"role": "assistant", "reasoning_text": "hm", "reasoning_opaque": carrier("cipher", name, number)}
     base = {"created": int(time.time()), "id": f"chatcmpl-{name}-{number}", "model": model}
     counted = {"usage": usage.chat(), "copilot_usage": usage.credits()}
 
@@ -159,7 +160,8 @@ def chat(name: str, model: str, number: int, usage: Usage) -> Script:
                 "created": 0,
                 "id": "",
                 "prompt_filter_results": [{"content_filter_results": {}, "prompt_index": 0}],
-            }
+            },
+            *([chunk(thought)] if reasoning else []),
         ],
         delta=lambda text: chunk({"role": "assistant", "content": text}),
         closing=lambda text: [chunk({"content": None}, "stop", **counted), "[DONE]"],
@@ -173,8 +175,19 @@ def chat(name: str, model: str, number: int, usage: Usage) -> Script:
     )
 
 
-def messages(name: str, model: str, number: int, usage: Usage) -> Script:
+def messages(name: str, model: str, number: int, usage: Usage, *, reasoning: bool = False) -> Script:
     """Anthropic Messages."""
+    at = 1 if reasoning else 0
+    signed = {"type": "signature_delta", "signature": carrier("cipher", name, number)}
+    thinking: list[Event] = [
+        {
+            "type": "content_block_start",
+            "index": 0,
+            "content_block": {"type": "thinking", "thinking": "", "signature": ""},
+        },
+        {"type": "content_block_delta", "index": 0, "delta": signed},
+        {"type": "content_block_stop", "index": 0},
+    ]
     shell = {"id": f"msg_{name}_{number}", "type": "message", "role": "assistant", "model": model}
     return Script(
         opening=[
@@ -188,15 +201,16 @@ def messages(name: str, model: str, number: int, usage: Usage) -> Script:
                     "usage": usage.prompt(),
                 },
             },
-            {"type": "content_block_start", "index": 0, "content_block": {"type": "text", "text": ""}},
+            *(thinking if reasoning else []),
+            {"type": "content_block_start", "index": at, "content_block": {"type": "text", "text": ""}},
         ],
         delta=lambda text: {
             "type": "content_block_delta",
-            "index": 0,
+            "index": at,
             "delta": {"type": "text_delta", "text": text},
         },
         closing=lambda text: [
-            {"type": "content_block_stop", "index": 0},
+            {"type": "content_block_stop", "index": at},
             {
                 "type": "message_delta",
                 "delta": {"stop_reason": "end_turn", "stop_sequence": None},

@@ -170,7 +170,8 @@ class Exchange:
         facts, entry = self.facts, self.entry
         entry.model, entry.stream, entry.input = entry.model or facts.model, facts.stream, facts.items
         entry.tier = facts.body.get("service_tier")
-        entry.ciphers = sorted(tokens.ciphers_in(self.request.decoded_body())) if self.request.body else []
+        body = self.request.decoded_body() if self.request.body else b""
+        entry.ciphers, entry.items = sorted(tokens.ciphers_in(body)), sorted(tokens.item_ids_in(body))
 
     async def _data(self, chunk: bytes) -> None:
         self.sent.update(chunk)

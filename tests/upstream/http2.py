@@ -12,6 +12,7 @@ from h2.events import (
     RequestReceived,
     StreamEnded,
     StreamReset,
+    TrailersReceived,
     WindowUpdated,
 )
 from h2.exceptions import ProtocolError
@@ -80,6 +81,9 @@ class Http2:
         match event:
             case RequestReceived():
                 self._streams[event.stream_id] = _Stream(event.headers)
+            case TrailersReceived():
+                if stream := self._streams.get(event.stream_id):
+                    stream.fields += [(str(name), str(value)) for name, value in event.headers]
             case DataReceived():
                 if stream := self._streams.get(event.stream_id):
                     stream.body += event.data

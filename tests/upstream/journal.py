@@ -35,6 +35,8 @@ class Turn(Progress):
     previous_response_id: bool = False
     known_previous: bool = False
     """The previous response was this very connection's."""
+    size: int = 0
+    """Of the message."""
     input: int = 0
     """How many input items."""
     generate: bool = True
@@ -46,6 +48,8 @@ class Turn(Progress):
     """The `x-codex-turn-metadata` in `client_metadata`."""
     ciphers: list[str] = field(default_factory=list)
     """Owners of the encrypted reasoning in the input."""
+    items: list[str] = field(default_factory=list)
+    """Owners of the item ids in it."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,8 @@ class Entry(Progress):
     turn_state: str | None = None
     """Owner of the `x-codex-turn-state`."""
     ciphers: list[str] = field(default_factory=list)
+    items: list[str] = field(default_factory=list)
+    """Owners of the Responses item ids."""
     model: str | None = None
     stream: bool | None = None
     tier: Any = None
@@ -94,6 +100,9 @@ class Entry(Progress):
     done: float | None = None
     close_code: int | None = None
     """With which code the client closed its WebSocket."""
+    pings: list[str] = field(default_factory=list)
+    pongs: list[str] = field(default_factory=list)
+    """What came of either on it."""
     turns: list[Turn] = field(default_factory=list)
 
 

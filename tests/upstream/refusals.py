@@ -115,6 +115,7 @@ COPILOT: _Table = {
     ),
     "model_not_supported": _copilot(400, "The requested model is not supported.", "model_not_supported"),
     "selector": _copilot_text(401, "Invalid auto-mode selector\n"),
+    "signature": _copilot(400, "messages.1.content.0: Invalid signature in thinking block", "invalid_request_body"),
     "item_id": lambda behaviour, account: Refusal(401, _error("input item ID does not belong to this connection", "")),
 }
 
@@ -149,6 +150,8 @@ def error_frame(provider: str, refusal: Refusal) -> dict[str, Any]:
     error = refusal.body["error"] if known else {"code": "error", "message": str(refusal.body)}
     if not known and isinstance(refusal.body, dict) and isinstance(refusal.body.get("detail"), str):
         error = {"type": "invalid_request_error", "message": refusal.body["detail"]}
+    if provider == "copilot" and error.get("code") == "":  # told otherwise here (copilot.md 4)
+        error = {"code": "bad_request", "type": "websocket_error", "message": error["message"]}
     if provider == "copilot":
         return {"type": "error", "error": error}
     return {"type": "error", "error": error, "status_code": refusal.status, "headers": refusal.headers}

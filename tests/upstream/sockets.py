@@ -45,6 +45,7 @@ class Conversation:
             if not alive:
                 break
         exchange.entry.close_code = self._socket.close_code
+        exchange.entry.pings, exchange.entry.pongs = self._socket.pings, self._socket.pongs
 
     def _note(self, message: str | bytes) -> Turn:
         try:
@@ -60,12 +61,14 @@ class Conversation:
             model=body.get("model"),
             previous_response_id=previous is not None,
             known_previous=previous in self._issued,
+            size=len(raw),
             input=len(items) if isinstance(items, list) else 0,
             generate=body.get("generate", True),
             tier=body.get("service_tier"),
             turn_state=None if state is None else owner(state),
             metadata=metadata.get("x-codex-turn-metadata"),
             ciphers=sorted(tokens.ciphers_in(raw)),
+            items=sorted(tokens.item_ids_in(raw)),
         )
         self._exchange.entry.turns.append(turn)
         self._exchange.journal.changed()
@@ -76,8 +79,8 @@ class Conversation:
         exchange = self._exchange
         if turn.previous_response_id and not turn.known_previous:
             return await self._refuse(turn, _NO_PREVIOUS)
-        if exchange.world.strict and self._foreign(turn):
-            return await self._refuse(turn, Behaviour(kind="invalid_encrypted"))
+        if (exchange.world.strict or exchange.owner.strict) and (kind := self._foreign(turn)):
+            return await self._refuse(turn, Behaviour(kind=kind))
         number = next(exchange.world.numbers)
         self._issued.add(f"resp_{exchange.owner.name}_{number}")
         model = turn.model or "unknown"
@@ -97,15 +100,29 @@ class Conversation:
             await self._send(script.opening[0])
             await self._send(script.closing("")[-1])
             return True
-        if behaviour.kind == "ok" and behaviour.body is not None:
-            await self._socket.send(str(behaviour.body))
+        if behaviour.kind == "ok" and isinstance(behaviour.body, str):
+            await self._socket.send(behaviour.body)
+        if behaviour.ping:
+            self._socket.ping(b"from the upstream")
         await self._announce(behaviour, number)
+        if behaviour.kind == "ok" and isinstance(behaviour.body, list):
+            return await self._recite(behaviour, turn, script)
         verdict = await play(script, behaviour, exchange.owner.name, turn, self._send, exchange.journal)
         return await self._after(verdict, behaviour, turn, script)
 
-    def _foreign(self, turn: Turn) -> bool:
+    async def _recite(self, behaviour: Behaviour, turn: Turn, script: dialogue.Script) -> bool:
+        """Send these events, and no others."""
+        for event in behaviour.body:
+            self._issued.add(event.get("response", {}).get("id", ""))
+            await self._send(event)
+        return await self._after("ok", behaviour, turn, script)
+
+    def _foreign(self, turn: Turn) -> str | None:
         mine = self._exchange.owner.name
-        return turn.turn_state not in (None, mine) or bool(set(turn.ciphers) - {mine})
+        if self._exchange.provider == "copilot" and set(turn.items) - {mine}:
+            return "item_id"
+        sealed = turn.turn_state not in (None, mine) or set(turn.ciphers) - {mine}
+        return "invalid_encrypted" if sealed else None
 
     async def _announce(self, behaviour: Behaviour, number: int) -> None:
         """Codex tells the turn-state and the quota as events of their own (codex.md 2.2, 3.2)."""
@@ -136,6 +153,9 @@ class Conversation:
                 return await self._closed()
             case "failed":
                 await self._send(script.failure(str(behaviour.code or "server_error")))
+        if behaviour.close_after and behaviour.code == _ABNORMAL:
+            self._exchange.reply.close()
+            return False
         if behaviour.close_after:
             self._socket.close(int(behaviour.code or 1000))
             return await self._closed()
@@ -162,4 +182,6 @@ class Conversation:
         await self._socket.send(event if isinstance(event, str) else json.dumps(event))
 
 
+_ABNORMAL = 1006
+"""No close frame at all (RFC 6455, 7.4.1)."""
 _PLAYED = BREAKS | {"ok"}

@@ -97,6 +97,7 @@ _OPAQUE = re.compile(rf"(rt|session|turn-state|cipher|device|ac)_{MARKER}_([a-z]
 _GITHUB = re.compile(rf"gh[ou]_{MARKER}([a-z][a-z0-9]*){_PAD}*")
 _COPILOT = re.compile(rf"tid=([a-z][a-z0-9]*);exp=(\d+);.*:{MARKER}(\d+)")
 _CIPHERS = re.compile(rf"cipher_{MARKER}_([a-z][a-z0-9]*)_\d+".encode())
+_SIGNATURES = re.compile(rf'"(?:signature|data|reasoning_opaque)":\s*"cipher_{MARKER}_([a-z][a-z0-9]*)_\d+"'.encode())
 _ITEM_IDS = re.compile(rb'"id":\s*"(?:rs|msg)_([a-z][a-z0-9]*)_\d+"')
 
 
@@ -121,6 +122,11 @@ def ciphers_in(body: bytes) -> frozenset[str]:
 def item_ids_in(body: bytes) -> frozenset[str]:
     """Owners of the Responses item ids that a request carries."""
     return frozenset(found.decode() for found in _ITEM_IDS.findall(body))
+
+
+def signatures_in(body: bytes) -> frozenset[str]:
+    """Owners of the signed or opaque thoughts that a request carries outside of the Responses API."""
+    return frozenset(found.decode() for found in _SIGNATURES.findall(body))
 
 
 def _read_jwt(token: str) -> Owned | None:

@@ -3,7 +3,7 @@
 import asyncio
 
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
+from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessage
 from wsproto.extensions import Extension
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
@@ -14,6 +14,9 @@ class Socket:
     def __init__(self, transport: asyncio.Transport, extensions: list[Extension]) -> None:
         self.close_code: int | None = None
         """The code that the client closed with."""
+        self.pings: list[str] = []
+        """The client's; they are answered at once."""
+        self.pongs: list[str] = []
         self._transport = transport
         self._protocol = Connection(ConnectionType.SERVER, extensions)
         self._messages: asyncio.Queue[str | bytes | None] = asyncio.Queue()
@@ -32,6 +35,10 @@ class Socket:
             self._transport.write(self._protocol.send(TextMessage(data=text)))
         except LocalProtocolError:
             return  # closed by the client meanwhile; the queue says so
+
+    def ping(self, payload: bytes) -> None:
+        """Ask for a sign of life."""
+        self._transport.write(self._protocol.send(Ping(payload=payload)))
 
     def garble(self) -> None:
         """Send a frame of a kind that does not exist."""
@@ -62,7 +69,10 @@ class Socket:
                 if event.message_finished:
                     self._messages.put_nowait(bytes(self._bytes))
                     self._bytes.clear()
+            case Pong():
+                self.pongs.append(bytes(event.payload).decode("ascii", "replace"))
             case Ping():
+                self.pings.append(bytes(event.payload).decode("ascii", "replace"))
                 self._transport.write(self._protocol.send(event.response()))
             case CloseConnection():
                 self.close_code = event.code

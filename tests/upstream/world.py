@@ -65,7 +65,8 @@ class Behaviour:
     headers: dict[str, str] = field(default_factory=dict)
     """More headers of the answer."""
     body: Any = None
-    """A string goes out as it is, anything else as JSON."""
+    """A string goes out as it is, anything else as JSON. On a WebSocket a string is a message ahead of the answer, a
+    list holds all the events of the answer."""
     cut_at: int | None = None
     """A whole answer breaks off after so many bytes of its body, as `end` says."""
     length: int | None = None
@@ -87,8 +88,10 @@ class Behaviour:
     """Puts an encrypted reasoning item before the message."""
     rate_limits: bool = True
     """Quota in headers, and as a frame on a WebSocket."""
+    ping: bool = False
+    """Asks the WebSocket's client for a sign of life ahead of the answer."""
     close_after: bool = False
-    """Closes the connection behind the answer, unannounced."""
+    """Closes the connection behind the answer, unannounced; a WebSocket with `code`, or 1006 without a word."""
 
     def __post_init__(self) -> None:
         if isinstance(self.on, str):
@@ -115,6 +118,8 @@ class FakeAccount:
     quota: dict[str, Any] = field(default_factory=dict)
     """Codex: `primary`, `secondary` and names of additional limits in percent used. Copilot: percent left by snapshot
     name."""
+    strict: bool = False
+    """Refuses what other accounts gave out: turn-states, ciphers, item ids, signatures."""
     models: list[str] | None = None
     """Which models a Copilot seat may use, None for the whole catalogue; those of a Codex account's list, if any."""
     token_life_s: float = 1800
@@ -162,7 +167,7 @@ class World:
         self.accounts = {account.name: account for account in accounts}
         self.everybody: list[Behaviour] = []
         self.strict = strict
-        """Refuse foreign turn-states, ciphers and item ids, as the real services may."""
+        """Every account is."""
         self.numbers = itertools.count(1)
         self.people: dict[str, Person] = {}
         """Who signs in next, by provider."""

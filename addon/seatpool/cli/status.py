@@ -8,16 +8,18 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli import strays
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
+from seatpool.cli import health, strays
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, open_store, with_database
 from seatpool.cli.spans import ago, span
 from seatpool.clock import utcnow
 from seatpool.core import report
 from seatpool.core.model import QuotaWindow
-from seatpool.store import Store
+from seatpool.store import Store, StoreError
 
 SUBSTITUTED_WITHIN = timedelta(days=1)
 """For so long is said what was served with another model than was asked for, and what had to wait."""
+UNKNOWN_WITHIN = timedelta(days=7)
+"""For so long is said what upstream refused in a way that no table knows."""
 
 
 @click.command()
@@ -36,9 +38,14 @@ def status(as_json: bool, only_strays: bool) -> None:
         strays.show(as_json=as_json)
         return
     now = utcnow()
-    with open_store() as store:
-        rows = status_rows(store, now)
-        waited, last = store.held(now - SUBSTITUTED_WITHIN)
+    try:
+        with open_store() as store:
+            rows = status_rows(store, now)
+            waited, last = store.held(now - SUBSTITUTED_WITHIN)
+            health.say(database(), store, now)
+    except StoreError:
+        health.say(database(), None, now)
+        raise
     if as_json:
         click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
         return
@@ -57,7 +64,8 @@ def status_rows(store: Store, now: datetime) -> tuple[report.AccountRow, ...]:
     windows: dict[int, list[QuotaWindow]] = {}
     for account_id, window in changes.windows:
         windows.setdefault(account_id, []).append(window)
-    return report.rows(changes.accounts, windows, changes.cooldowns, now, store.substituted(now - SUBSTITUTED_WITHIN))
+    instead, unknown = store.substituted(now - SUBSTITUTED_WITHIN), store.unknown(now - UNKNOWN_WITHIN)
+    return report.rows(changes.accounts, windows, changes.cooldowns, now, instead, unknown)
 
 
 def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
@@ -101,7 +109,11 @@ def _state(row: report.AccountRow, now: datetime) -> str:
         part = f"{held.scope.value} " if held.scope.value else ""
         parts.append(f"{part}cooling {span(held.until - now)}: {held.reason}")
     instead = (f"{s.model} for {s.asked}: {s.requests} in 24 h, last {ago(s.last_at, now)}" for s in row.substituted)
-    return "\n".join((*parts, *instead))
+    unknown = (
+        f"unknown refusal {u.status or 'in a message'} {u.code}: {u.requests} in 7 days, last {ago(u.last_at, now)}"
+        for u in row.unknown
+    )
+    return "\n".join((*parts, *instead, *unknown))
 
 
 def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:

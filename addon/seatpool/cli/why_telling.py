@@ -13,10 +13,14 @@ from rich.table import Table
 
 from seatpool.cli.spans import ago, closely, span
 from seatpool.core.explain import EXHAUSTED, STAYED, WAITING, Bar, BarKind, Choice, Contender, would_choose
-from seatpool.core.model import Attempt, Tokens
+from seatpool.core.model import Attempt, ProviderName, Tokens
+from seatpool.core.outcome import UNKNOWN, About
 from seatpool.core.scoring import Score, Standing
 from seatpool.core.strategy import Candidate, Strategy
+from seatpool.providers.codex import errors as codex_errors
+from seatpool.providers.copilot import errors as copilot_errors
 
+_ABOUT = MappingProxyType({ProviderName.CODEX: codex_errors.ABOUT, ProviderName.COPILOT: copilot_errors.ABOUT})
 SHORT = 8
 """Characters of a request's id that log lines show."""
 
@@ -205,8 +209,18 @@ def _attempts(story: Story, names: Mapping[int, str]) -> Table:
         status = str(a.status) if a.status is not None else "-"
         why = REASONS.get(a.reason or "", "-") + _instead(a.model, story.choices[0].model)
         took = (_ms(a.first_byte_ms), _ms(a.total_ms), _tokens(a.tokens))
-        table.add_row(*map(escape, (str(a.number), _name(a.account_id, names), why, a.outcome, status, *took)))
+        whose = _whose(a, story)
+        outcome = f"{a.outcome} ({whose})" if whose is not None else a.outcome
+        table.add_row(*map(escape, (str(a.number), _name(a.account_id, names), why, outcome, status, *took)))
     return table
+
+
+def _whose(attempt: Attempt, story: Story) -> str | None:
+    """Whose affair a refusal was, as the tables say it; None where nothing was refused."""
+    if attempt.outcome.startswith(UNKNOWN):
+        return About.REQUEST.value
+    about = _ABOUT[story.choices[0].provider].get(attempt.outcome)
+    return about.value if about is not None else None
 
 
 def _ms(duration_ms: float | None) -> str:
@@ -245,7 +259,7 @@ def as_json(story: Story, names: Mapping[int, str]) -> dict[str, Any]:
         "route": story.attempts[0].route if story.stayed else first.route,
         "model": first.model,
         "choices": [_choice_json(choice, names, story) for choice in story.choices],
-        "attempts": [_attempt_json(attempt, names) for attempt in story.attempts],
+        "attempts": [_attempt_json(attempt, names, story) for attempt in story.attempts],
     }
 
 
@@ -293,7 +307,7 @@ def _bar_json(bar: Bar) -> dict[str, Any]:
     }
 
 
-def _attempt_json(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
+def _attempt_json(attempt: Attempt, names: Mapping[int, str], story: Story) -> dict[str, Any]:
     tokens = attempt.tokens or Tokens(None, None, None)
     return {
         "attempt": attempt.number,
@@ -301,6 +315,7 @@ def _attempt_json(attempt: Attempt, names: Mapping[int, str]) -> dict[str, Any]:
         "model": attempt.model,
         "reason": attempt.reason,
         "outcome": attempt.outcome,
+        "whose": _whose(attempt, story),
         "status": attempt.status,
         "started_at": attempt.started_at.isoformat(),
         "first_byte_ms": attempt.first_byte_ms,

@@ -164,6 +164,15 @@ class Affinity(msgspec.Struct, frozen=True):
     """What the account's prompt cache holds of it; None where upstream has not told."""
 
 
+class Carried(msgspec.Struct, frozen=True):
+    """What an account has given out that nobody else can read: hashes alone, no contents."""
+
+    account_id: int
+    keys: tuple[int, ...]
+    """Each of 64 bits."""
+    learnt_at: datetime
+
+
 class UnderWay(msgspec.Struct, frozen=True):
     """How many requests of one process are under way, as it has told the others."""
 

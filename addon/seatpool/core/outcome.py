@@ -1,11 +1,16 @@
 """Classified answers: what a refusal means, how far it reaches and when it ends."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 
 import msgspec
 
-from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope
+from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
+
+UNKNOWN = "unknown-"
+"""Codes begin so of refusals that no row of a table names. The editor gets them as they came, and they are counted."""
 
 
 class OutcomeKind(Enum):
@@ -40,6 +45,37 @@ class OutcomeKind(Enum):
     """The request went out whole and no answer came: it may have been served."""
 
 
+class About(Enum):
+    """Whose affair a refusal is: who has to change, or to wait, before the answer can be another one."""
+
+    ACCOUNT = "account"
+    MODEL = "account+model"
+    """One model on the account."""
+    REQUEST = "request"
+    PROVIDER = "provider"
+    """The service, or whoever runs the model: every account would meet it."""
+    INTEGRATOR = "integrator"
+    """Everybody who uses this client program."""
+    EGRESS = "egress"
+    """Everybody who comes from this address."""
+    CLIENT = "client"
+    """The program on the person's machine: its version, its own limits, its next step."""
+
+
+_USUALLY: Mapping[OutcomeKind, About] = MappingProxyType(
+    {
+        OutcomeKind.CARRIER: About.REQUEST,
+        OutcomeKind.CLIENT_ERROR: About.REQUEST,
+        OutcomeKind.SERVER_ERROR: About.PROVIDER,
+        OutcomeKind.OVERLOADED: About.PROVIDER,
+        OutcomeKind.CONNECT_FAILED: About.PROVIDER,
+        OutcomeKind.STALE_CONNECTION: About.PROVIDER,
+        OutcomeKind.UNANSWERED: About.PROVIDER,
+    }
+)
+"""Of every other kind it is the account's."""
+
+
 class Outcome(msgspec.Struct, frozen=True):
     """A classified answer."""
 
@@ -55,6 +91,23 @@ class Outcome(msgspec.Struct, frozen=True):
     """Of a RATE_LIMITED: it is about how many requests the account has under way at the same time."""
     anonymous: bool = False
     """Of a RATE_LIMITED: nothing in the answer names the account or a time; it may be about where we come from."""
+    brief: bool = False
+    """It is likely to be over soon: the same account is asked once more after a short pause."""
+    whose: About | None = None
+    """Where it is another's than refusals of its kind usually are."""
+    status: int | None = None
+    """Of one that is unknown, where it came with one."""
+
+    @property
+    def about(self) -> About:
+        """Whose affair it is."""
+        usual = About.MODEL if self.scope.kind is ScopeKind.MODEL else About.ACCOUNT
+        return self.whose or _USUALLY.get(self.kind, usual)
+
+    @property
+    def unknown(self) -> bool:
+        """No row of a table names it."""
+        return self.code.startswith(UNKNOWN)
 
 
 OK = Outcome(OutcomeKind.OK, "ok")

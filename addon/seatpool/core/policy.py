@@ -5,6 +5,7 @@ import msgspec
 from seatpool.core.affinity import Sticking
 from seatpool.core.fallback import NO_FALLBACK, Fallback
 from seatpool.core.fastmode import FastMode
+from seatpool.core.provenance import Moving
 from seatpool.core.strategy import Dormancy, Strategy
 
 
@@ -35,12 +36,18 @@ class Policy(msgspec.Struct, frozen=True):
     """Which models are asked for where nobody can serve the one that was."""
     fast_mode: FastMode = FastMode.DISABLED
     """Which requests ask for being served faster."""
+    moving: Moving = Moving.ASK_UPSTREAM
+    """What becomes of a request whose contents only an account can read that cannot serve now."""
 
     max_in_flight: int = 0
     """Requests of one account under way at the same time at most; 0: as many as upstream takes, which is learnt."""
 
     slot_wait_s: float = 10.0
     """How long a request waits for a place at an account: an editor shows nothing wrong for that long (codex.md 6)."""
+    short_wait_s: float = 5.0
+    """A throttle that ends within it is waited for rather than left for another account (copilot.md 5.4)."""
+    brief_pause_s: float = 0.5
+    """Before the one brief retry where the provider is overloaded and names no time (copilot.md 5.4)."""
     max_wait_s: float = 10.0
     """How long a request waits for the end of a limit, within its client's patience; 0: not at all. As for a place."""
     slot_successes: int = 10
@@ -71,6 +78,9 @@ class Policy(msgspec.Struct, frozen=True):
     """
     affinity_limit: int = 10_000
     """Conversations remembered; the oldest are forgotten first."""
+
+    unreadable_s: float = 3600.0
+    """For so long nobody asks an account again that could not read a conversation; plans and keys change rarely."""
 
     @property
     def order(self) -> Strategy | None:

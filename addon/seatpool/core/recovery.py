@@ -10,14 +10,17 @@ unauthorized        refresh         switch     cool shortly when a renewed token
 misdirected         refresh         deliver    none: its endpoints are read again
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
 revoked             deliver         -          disable; never the next account (promises.md)
-carrier             repair          deliver    none
+carrier             repair          -          none: its owner serves it, or it is repaired as far as may be (`Moving`)
 server-error        resend          deliver    none
-overloaded          deliver         -          none: not the account's limit
+overloaded          deliver         -          none: not the account's limit; a brief one is met with a pause
 client-error        deliver         -          none
 connect-failed      resend          switch     none
 stale-connection    resend          deliver    none
 unanswered          deliver         -          none: it may have been served; `replay_unanswered` switches
 ==================  ==============  =========  ==================================================================
+
+What is brief, and ends within `short_wait_s` where it names an end, is met with a pause and the same account, once: a
+short throttle is over before another account has read the conversation (copilot.md 5.4).
 
 Of a limit, `Blame` may say that it is not the account's: the address's is delivered and costs the account nothing, too
 many at once has the request wait for a place.
@@ -50,9 +53,11 @@ class Action(Enum):
     REFRESH = "refresh"
     """The same request on the same account with a renewed credential."""
     REPAIR = "repair"
-    """The same request on the same account without the thing that it cannot read."""
+    """The same request without the thing that the account cannot read, or on the account that can."""
     WAIT = "wait"
     """The same request as soon as an account, this one or another, has a place for it."""
+    PAUSE = "pause"
+    """The same request on the same account, not before `Decision.resume_at`."""
     HOLD = "hold"
     """The same request once more where everybody is limited, and not before the first of these limits is over."""
     RESEND = "resend"
@@ -106,7 +111,7 @@ RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
         OutcomeKind.MISDIRECTED: Rule(Action.REFRESH, Action.DELIVER),
         OutcomeKind.NOT_ENTITLED: Rule(Action.SWITCH, remedy=Remedy.COOL, cooldown="entitlement_cooldown_s"),
         OutcomeKind.REVOKED: Rule(Action.DELIVER, remedy=Remedy.DISABLE),
-        OutcomeKind.CARRIER: Rule(Action.REPAIR, Action.DELIVER),
+        OutcomeKind.CARRIER: Rule(Action.REPAIR),
         OutcomeKind.SERVER_ERROR: Rule(Action.RESEND, Action.DELIVER),
         OutcomeKind.OVERLOADED: Rule(Action.DELIVER),
         OutcomeKind.CLIENT_ERROR: Rule(Action.DELIVER),
@@ -127,6 +132,8 @@ class Decision(msgspec.Struct, frozen=True):
     """End of the cooldown, when `remedy` is COOL."""
     strikes: int = 0
     """What to remember with that cooldown (see `strikes`), where the end is our guess at a limit's."""
+    resume_at: datetime | None = None
+    """Of a PAUSE."""
 
 
 def decide(
@@ -156,6 +163,9 @@ def decide(
         return Decision(Action.DELIVER)
     if rule.limit and blame is Blame.CROWD:
         return Decision(Action.WAIT if attempt < policy.max_attempts else Action.DELIVER)
+    resume_at = _resume_at(outcome, policy, now) if repeats == 0 and attempt < policy.max_attempts else None
+    if resume_at is not None:
+        action = Action.PAUSE
     walks = rule.walks and not (rule.limit and held)
     if action is not Action.DELIVER and attempt >= policy.max_attempts and not walks:
         action = Action.HOLD if rule.limit and not last and policy.max_attempts > 1 else Action.DELIVER
@@ -163,9 +173,17 @@ def decide(
     if outcome.kind is OutcomeKind.NOT_ENTITLED and outcome.scope.kind is ScopeKind.ACCOUNT:
         remedy = Remedy.DISABLE
     if remedy is not Remedy.COOL:
-        return Decision(action, remedy)
+        return Decision(action, remedy, resume_at=resume_at)
     struck = strikes if rule.limit and outcome.until is None else 0
-    return Decision(action, remedy, cooldown_end(outcome, rule, policy, now, struck), struck)
+    return Decision(action, remedy, cooldown_end(outcome, rule, policy, now, struck), struck, resume_at)
+
+
+def _resume_at(outcome: Outcome, policy: Policy, now: datetime) -> datetime | None:
+    """When the same account is asked again; None where that is not wise."""
+    if not outcome.brief:
+        return None
+    resume_at = outcome.until or now + timedelta(seconds=policy.brief_pause_s)
+    return resume_at if resume_at - now <= timedelta(seconds=policy.short_wait_s) else None
 
 
 def cooldown_end(outcome: Outcome, rule: Rule, policy: Policy, now: datetime, strikes: int = 0) -> datetime:

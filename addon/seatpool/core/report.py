@@ -21,6 +21,17 @@ class Substituted(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
+class Unknown(msgspec.Struct, frozen=True):
+    """Refusals of an account that no table knows; each was delivered as it came."""
+
+    account_id: int
+    status: int | None
+    """None where it came in a message of a WebSocket."""
+    code: str
+    requests: int
+    last_at: datetime
+
+
 class AccountRow(msgspec.Struct, frozen=True):
     """One account as a person wants to see it."""
 
@@ -34,6 +45,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     """Buckets of the windows that were last seen too long ago to go by."""
     substituted: tuple[Substituted, ...] = ()
     """The latest first."""
+    unknown: tuple[Unknown, ...] = ()
+    """The latest first."""
 
 
 def rows(
@@ -42,18 +55,28 @@ def rows(
     cooldowns: Iterable[Cooldown],
     now: datetime,
     substituted: Iterable[Substituted] = (),
+    unknown: Iterable[Unknown] = (),
 ) -> tuple[AccountRow, ...]:
     """Rows by provider, then priority, then name."""
-    instead: dict[int, list[Substituted]] = {}
-    for each in sorted(substituted, key=lambda s: s.last_at, reverse=True):
-        instead.setdefault(each.account_id, []).append(each)
+    instead, strange = _latest_first(substituted), _latest_first(unknown)
     live: dict[int, list[Cooldown]] = {}
     for cooldown in sorted(cooldowns, key=lambda c: c.until):
         if cooldown.until > now:
             live.setdefault(cooldown.account_id, []).append(cooldown)
     ordered = sorted(accounts, key=lambda a: (a.provider, a.priority, a.name))
     found = (_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ())), now) for a in ordered)
-    return tuple(replace(row, substituted=tuple(instead.get(row.account.id, ()))) for row in found)
+    return tuple(
+        replace(row, substituted=tuple(instead.get(row.account.id, ())), unknown=tuple(strange.get(row.account.id, ())))
+        for row in found
+    )
+
+
+def _latest_first[T: (Substituted, Unknown)](told: Iterable[T]) -> dict[int, list[T]]:
+    """By account."""
+    found: dict[int, list[T]] = {}
+    for each in sorted(told, key=lambda t: t.last_at, reverse=True):
+        found.setdefault(each.account_id, []).append(each)
+    return found
 
 
 def _row(
@@ -109,6 +132,10 @@ def as_json(row: AccountRow) -> dict[str, object]:
         "substituted": [
             {"asked": s.asked, "model": s.model, "requests": s.requests, "last_at": _iso(s.last_at)}
             for s in row.substituted
+        ],
+        "unknown_refusals": [
+            {"status": u.status, "code": u.code, "requests": u.requests, "last_at": _iso(u.last_at)}
+            for u in row.unknown
         ],
     }
 

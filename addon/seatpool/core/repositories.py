@@ -10,7 +10,7 @@ _LONGEST = 1_000
 _URL = re.compile(r"(?:git\+)?(?:ssh|https?|git)(?:\+git)?://(?P<authority>[^/]+)/(?P<path>.+)", re.IGNORECASE)
 _SCP = re.compile(r"(?:[^@:/\s]*@)?(?P<host>\[[^\]]+\]|[^@:/\\\s]{2,}):(?P<path>.+)")
 """`git@host:path`; a host of one letter is a drive of Windows."""
-_HOST = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\s:/\\@]+)(?::\d*)?")
+_HOST = re.compile(r"(?P<host>\[[0-9a-f:.]+\]|[^\s\x00-\x1f\x7f:/\\@?#]+)(?::\d*)?")
 _UNFIT = re.compile(r"[\s\x00-\x1f\x7f\\?#]")
 
 SAME_HOST: Mapping[str, str] = MappingProxyType(

@@ -23,6 +23,10 @@ from seatpool.core.rules import Patterns, Rule, Rules
 
 LARGEST = 256 * 1024
 """Bytes; a longer file is none that a person wrote."""
+LONGEST_LINE = 4_096
+"""Characters; a key of thousands of parts keeps the parser busy for minutes."""
+MOST = 1_000
+"""Rules; each is compared with every other one."""
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the top of the document."""
@@ -64,10 +68,15 @@ def _text(content: bytes) -> str:
     if len(content) > LARGEST:
         raise RuleMistakes((Mistake(1, f"longer than {LARGEST // 1024} KiB: that is no rules file"),))
     try:
-        return content.decode("utf-8-sig").replace("\r\n", "\n")
+        text = content.decode("utf-8-sig").replace("\r\n", "\n")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise RuleMistakes((Mistake(line, "not UTF-8 text"),)) from None
+    for number, said in enumerate(text.split("\n"), 1):
+        if len(said) > LONGEST_LINE:
+            wrong = f"longer than {LONGEST_LINE} characters: a list may go over several lines"
+            raise RuleMistakes((Mistake(number, wrong),))
+    return text
 
 
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
@@ -85,8 +94,7 @@ def _syntax(message: str, text: str) -> Mistake:
 def lines_of(text: str) -> dict[Path, int]:
     """On which line each key and table of a sound document begins.
 
-    A statement of TOML is one line, or several where a list or a string goes on; a part of one is never sound TOML by
-    itself. So the parser tells where each one ends, and what it says.
+    A statement of TOML is one line, or several where a list or a string goes on; the parser tells what each one says.
     """
     found: dict[Path, int] = {}
     tables: dict[str, int] = {}
@@ -104,22 +112,32 @@ def lines_of(text: str) -> dict[Path, int]:
     return found
 
 
+_PIECE = re.compile(
+    r"""
+      \"{3} (?: [^\\] | \\. )*? \"{3,5}  # text over several lines; two quotes may stand before its end
+    | '{3} .*? '{3,5}
+    | " (?: [^"\\\n] | \\. )*+ "
+    | ' [^'\n]*+ '
+    | \# [^\n]*+
+    | [\[\]{}\n]
+    """,
+    re.VERBOSE | re.DOTALL,
+)
+"""Whatever can begin, end or go over a line of sound TOML."""
+
+
 def _statements(text: str) -> Iterator[tuple[int, str, dict[str, Any]]]:
-    begun, gathered = 0, ""
-    for number, line in enumerate(text.split("\n"), 1):
-        if not gathered:
-            begun = number
-        elif not any(mark in line for mark in ("]", '"""', "'''")):
-            gathered += f"\n{line}"
+    begun, line, depth = 0, 1, 0
+    for piece in _PIECE.finditer(text + "\n"):
+        mark = piece[0]
+        if mark != "\n" or depth:
+            depth += (mark in ("[", "{")) - (mark in ("]", "}"))
             continue
-        gathered += f"\n{line}" if gathered else line
-        try:
-            said = tomllib.loads(gathered)
-        except tomllib.TOMLDecodeError:
-            continue
-        if said:
-            yield begun, gathered.lstrip(), said
-        gathered = ""
+        statement = text[begun : piece.start()]
+        if said := tomllib.loads(statement):
+            yield line, statement.lstrip(), said
+        line += statement.count("\n") + 1
+        begun = piece.end()
 
 
 def _first_keys(said: Mapping[str, Any]) -> Iterator[str]:
@@ -129,11 +147,15 @@ def _first_keys(said: Mapping[str, Any]) -> Iterator[str]:
         yield name
 
 
-def _paths(value: Any) -> Iterator[Path]:
+DEEPEST = 4
+"""Nothing that has a meaning stands deeper."""
+
+
+def _paths(value: Any, depth: int = DEEPEST) -> Iterator[Path]:
     pairs = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, inside in pairs:
+    for key, inside in pairs if depth else ():
         yield (key,)
-        yield from ((key, *path) for path in _paths(inside))
+        yield from ((key, *path) for path in _paths(inside, depth - 1))
 
 
 # -- meaning
@@ -160,6 +182,9 @@ class _Reading(msgspec.Struct):
         tables = self.document.get("rule", [])
         if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
             self.wrong(("rule",), "write [[rule]], in two brackets, above each rule")
+            return ()
+        if len(tables) > MOST:
+            self.wrong(("rule", MOST), f"more than {MOST} rules: globs and lists say more with less")
             return ()
         rules: list[Rule] = []
         for index, table in enumerate(tables):

@@ -154,7 +154,8 @@ def _any(patterns: Patterns, told: Iterable[str]) -> bool:
     return not patterns or any(_glob(patterns)(value.casefold()) is not None for value in told)
 
 
-def _folded(patterns: Iterable[str]) -> frozenset[str]:
+@lru_cache(maxsize=4 * REMEMBERED)
+def _folded(patterns: tuple[str, ...]) -> frozenset[str]:
     return frozenset(pattern.casefold() for pattern in patterns)
 
 

@@ -41,6 +41,10 @@ class Demand(msgspec.Struct, frozen=True):
     """Ids of the accounts that a rule puts before the others."""
     bound: bool = False
     """It holds what only the conversation's owner can read: nobody else is asked while that one is available."""
+    owner: int | None = None
+    """Who that is, where what it holds tells; else whoever served the conversation last."""
+    captive: bool = False
+    """Nobody but the owner is asked at all."""
     model: str | None = None
     """An account whose own list lacks it is left out (`Catalogue.lacks`)."""
     buckets: tuple[str, ...] = ()
@@ -63,7 +67,8 @@ class Exhausted(msgspec.Struct, frozen=True):
     """True: some account would serve later, its limit ends at `soonest`. False: there is nobody to wait for."""
     soonest: datetime | None = None
     reason: str | None = None
-    """Code of the limit that ends soonest; or why there is nobody, where that is known."""
+    """Code of the limit that ends soonest; or why there is nobody, where that is known: `bound` where its owner is not
+    in use."""
     full: bool = False
     """An account would serve as soon as one of its requests is over."""
 
@@ -83,6 +88,8 @@ def select(
         owner = None
     if owner is not None and demand.bound:
         return Selection(owner, BOUND)
+    if demand.captive:
+        return owners_limit(state, demand, now)
     warm = owner is not None and held is not None and _is_warm(state, held, now)
     best = _best(state, demand, held if not warm else None, now, tried)
     if owner is not None and held is not None and warm and _stays(state, owner, held, best, now):
@@ -90,11 +97,29 @@ def select(
     return best or _exhausted(state, demand, now, tried)
 
 
+def able(state: PoolState, demand: Demand, account_id: int, now: datetime) -> bool:
+    """Whether nothing keeps this account from such a request but, maybe, how many it has under way."""
+    return _could(state, demand, account_id, now, frozenset())
+
+
+def owners_limit(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
+    """When the one account that can read a request will serve again, as far as a limit stands in its way."""
+    held = state.affinity.held(demand.conversation, now.timestamp())
+    owner = demand.owner if demand.owner is not None else held.account_id if held is not None else None
+    account = state.accounts.get(owner) if owner is not None else None
+    allowed = account is not None and (demand.only is None or account.id in demand.only) and state.may_serve(account)
+    limit = _limit(state, demand, account.id, now) if account is not None and allowed else None
+    if limit is None:
+        return Exhausted(limited=False, reason=BOUND)
+    return Exhausted(limited=True, soonest=limit[0], reason=limit[1])
+
+
 def _owner(
     state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
 ) -> Account | None:
     """The conversation's own account, where it could serve, as soon as it has a place."""
-    account = state.accounts.get(held.account_id) if held is not None else None
+    owner = demand.owner if demand.owner is not None else held.account_id if held is not None else None
+    account = state.accounts.get(owner) if owner is not None else None
     if account is None or account.provider is not demand.provider or not state.may_serve(account):
         return None
     return account if _could(state, demand, account.id, now, tried) else None

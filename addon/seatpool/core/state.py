@@ -83,6 +83,12 @@ class PoolState:
         for account_id in self.accounts:
             self._replace(account_id, now)
 
+    def age(self, now: datetime) -> None:
+        """Score everybody anew: the clock was set."""
+        self._scores.clear()
+        self._alarm.clear()
+        self.rank(self._strategy, now)
+
     def follow(self, policy: Policy, now: datetime) -> None:
         """Go by a policy from now on."""
         self.affinity.sticking, self.affinity.strength = policy.affinity, policy.affinity_strength
@@ -166,8 +172,8 @@ class PoolState:
         changed = []
         for window in windows:
             before = known.get(window.bucket)
-            if before is not None and before.observed_at > window.observed_at:
-                continue
+            if before is not None and window.observed_at < before.observed_at <= now + FRESH:
+                continue  # what was seen in the future was seen before the clock was set back
             if before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
                 known[window.bucket] = window
                 changed.append(window)

@@ -15,6 +15,7 @@ from seatpool.core.model import Account, Credential, CredentialKind, ProviderNam
 from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
 from seatpool.providers.carriers import Carrier
+from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish
 
 
@@ -285,6 +286,8 @@ class Provider(Protocol):
     """Names of the routes whose requests can ask for being served faster."""
     names_owner: bool
     """Whether the editor's own token names its account as `ImportedLogin.identity` does; else tokens are compared."""
+    handling: Mapping[str, Handling]
+    """What is done about carriers, by name of the route; a route that is not named has none."""
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         """The route of a request on a pooled host, or None where it acts as the person and must not move.
@@ -374,8 +377,12 @@ class Provider(Protocol):
     def elsewhere_frame(self, message: str) -> bytes:
         """A message after which the client asks again in another way, unseen where it can."""
 
-    def reconnect_frame(self) -> bytes | None:
-        """A message that makes the client reconnect silently and send everything again; None where there is none."""
+    def reconnect_frame(self, carried: frozenset[Carrier] | None) -> bytes | None:
+        """A message that makes the client send everything again, unseen; None where there is none.
+
+        `carried` is what its message held; None where something of an answer has come already. Of a message that held
+        nothing, None says that it is to be sent again by us.
+        """
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
         """The answer, in this provider's own shape, when every account is limited until `soonest` at least.

@@ -13,12 +13,17 @@ from seatpool.providers.copilot.auth import tenant_of
 
 PROVIDERS: Mapping[ProviderName, Provider] = MappingProxyType({p.name: p for p in (CODEX, COPILOT)})
 
+LONGEST_HOST = 253
+"""Characters of a name that can be resolved."""
+
 _HOSTS = {name: re.compile("|".join(f"(?:{h})" for h in p.hosts)) for name, p in PROVIDERS.items()}
 
 
 @lru_cache(maxsize=256)
 def provider_of(host: str) -> Provider | None:
     """The provider whose host this is, whatever its case; None for every other host in the world."""
+    if len(host) > LONGEST_HOST:
+        return None
     for name, pattern in _HOSTS.items():
         if pattern.fullmatch(host.lower()):
             return PROVIDERS[name]
@@ -82,4 +87,6 @@ _SEALED = re.compile(
 @lru_cache(maxsize=256)
 def is_stranger(host: str) -> bool:
     """Whether a host (in lower case) looks like a provider's, and is neither pooled nor known to serve no model."""
-    return provider_of(host) is None and bool(_THEIRS.fullmatch(host)) and not _SEALED.fullmatch(host)
+    if len(host) > LONGEST_HOST or provider_of(host) is not None:
+        return False
+    return bool(_THEIRS.fullmatch(host)) and not _SEALED.fullmatch(host)

@@ -15,15 +15,18 @@ from mitmproxy.proxy import layer
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
+from seatpool.core.selection import BOUND
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.providers.openings import Opening
-from seatpool.providers.registry import match, stray
-from seatpool.proxy import dispatch, listening, opening, options, replay, seams
-from seatpool.proxy.answers import add_models, as_response, body_of, reply_of
+from seatpool.providers.registry import match, provider_of, stray
+from seatpool.proxy import dispatch, listening, messages, options, replay, seams, sockets
+from seatpool.proxy.answers import add_models, as_response, body_of, exhausted, reply_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.counting import Counting
+from seatpool.proxy.door import Door, Opened
 from seatpool.proxy.exchange import Exchange, Exchanges
+from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import AWAY, EARLY, FAULT, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.tap import tap
 from seatpool.proxy.wording import no_such_surface, say, word_refused_connect
@@ -31,9 +34,7 @@ from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
 from seatpool.service.trail import Answered, Assignment, Halted, Trail
-from seatpool.service.transport import Transport
 from seatpool.setup.strangers import paths_file
-from seatpool.store import Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -56,14 +57,15 @@ class Pool:
         self.service: PoolService | None = None
         self.guard = Guard()
         self.certificates = Certificates()
+        self.faults = Faults()
+        self._door: Door | None = None
+        self._waiting: asyncio.Task[None] | None = None
+        self._opened: Opened | None = None
         self.strays = Counting(paths_file, UNKNOWN_PATH)
-        self._store: Store | None = None
-        self._transport: Transport | None = None
         self._database: str | None = None
         self._builtin: Any = None
-        self._told: set[ProviderName] = set()
+        self._told: set[tuple[ProviderName, bool]] = set()
         self._moving: asyncio.Task[None] | None = None
-        self._opening: asyncio.Task[None] | None = None
 
     # -- life
 
@@ -104,23 +106,31 @@ class Pool:
             raise exceptions.OptionsError(str(error)) from error
 
     def _open(self, database: str) -> None:
-        try:
-            self._take(Store.open(database))
-        except StoreError as error:
-            # A warning, not an error: mitmproxy ends on errors at start, and a dead proxy is worse than none.
-            logger.warning("action=%s reason=%s: %s", ctx.options.pool_on_failure, type(error).__name__, error)
+        self._door = Door(database, ctx.options)
+        self.faults.database = self._door.where
+        opened = self._door.open()
+        if opened is not None:
+            self._come_in(opened)
+            return
+        # A warning, not an error: mitmproxy ends on errors at start, and a dead proxy is worse than none.
+        problem = self._door.problem or ""
+        logger.warning("action=%s reason=%s; it is tried again", ctx.options.pool_on_failure, problem)
+        self.faults.database_is(problem)
 
-    def _take(self, store: Store) -> None:
-        self._store = store
-        self._transport = self._transport or Transport(options.transport_of(ctx.options))
-        service = PoolService(store, self._transport, options.policy_of(ctx.options))
-        service.load()
-        self.service = service
+    def _come_in(self, opened: Opened) -> None:
+        self._opened, self.service = opened, opened.service
+        service = opened.service
         service.ruling.rule_of = self.guard.book.of_turn
+        service.knowledge.health.tell = self.faults.database_is
         roster = service.knowledge.roster
-        logger.info("action=start database=%s codex=%d copilot=%d", self._store.url, *roster.values())
+        logger.info("action=start database=%s codex=%d copilot=%d", opened.store.url, *roster.values())
         if not any(roster.values()):
             logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
+
+    def _come_late(self, opened: Opened) -> None:
+        self.faults.database_is(None)
+        self._come_in(opened)
+        opened.service.start()
 
     def running(self) -> None:
         """Close every door but loopback's; follow what other processes write."""
@@ -129,30 +139,24 @@ class Pool:
         self.guard.book.start()
         if self.service is not None:
             self.service.start()
-        elif self._database is not None:
-            self._opening = asyncio.create_task(self._open_later(self._database))
-
-    async def _open_later(self, database: str) -> None:
-        """The keyring is unlocked, the disk mounted: a proxy that starts with the session is often there before."""
-        await opening.until_open(partial(Store.open, database), self._take)
-        if self.service is not None:
-            self.service.start()
+        elif self._door is not None:
+            self._waiting = asyncio.create_task(self._door.wait(self._come_late), name="seatpool door")
 
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
-        await opening.give_up(self._opening)
         for counting in (self.certificates.strangers, self.strays):
             await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
             self._end(flow_id, CUT)
-        service, self.service = self.service, None
-        if service is not None:
-            await service.stop()
-        if self._transport is not None:
-            await self._transport.close()
-        if self._store is not None:
-            await asyncio.to_thread(self._store.close)
+        if self._waiting is not None:
+            self._waiting.cancel()
+        opened, self.service, self._opened = self._opened, None, None
+        if opened is not None:
+            await opened.service.stop()
+            await opened.transport.close()
+            await asyncio.to_thread(opened.store.close)
+        await self.faults.end()
 
     # -- a request
 
@@ -162,23 +166,33 @@ class Pool:
 
     def next_layer(self, nextlayer: layer.NextLayer) -> None:
         """Put the replay layer where HTTP to a pooled host begins; leave sealed what our authority is not for."""
-        if self._builtin is None:
-            self._builtin = ctx.master.addons.get("nextlayer")
-        if not self.certificates.passes(nextlayer, ctx.master.addons.get("tlsconfig"), ctx.options):
-            replay.install(nextlayer, self._builtin, self.exchanges)
+        try:
+            if self._builtin is None:
+                self._builtin = ctx.master.addons.get("nextlayer")
+            if not self.certificates.passes(nextlayer, ctx.master.addons.get("tlsconfig"), ctx.options):
+                replay.install(nextlayer, self._builtin, self.exchanges)
+        except Exception:  # what comes of it then is looked at again in `request`
+            self.faults.note("next_layer", ctx.options.pool_on_failure)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
         """A body that is to be replayed cannot be streamed away, whatever `stream_large_bodies` says."""
-        exchange = self.exchanges.get(flow)
-        if exchange is not None:
-            request = flow.request
-            upgrade = exchange.headers.get("upgrade", "").lower() == "websocket"
+        exchange, request = self.exchanges.get(flow), flow.request
+        try:
+            upgrade = request.headers.get("upgrade", "").lower() == "websocket"
             route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
-            if route is not None:
-                self.guard.expect(exchange, route)
-                request.stream = False  # mitmproxy has looked at the announced size before this hook
-            elif (kind := stray(request.method, request.pretty_host, request.path)) is not None:
-                self.strays.note(kind)
+            if route is None:
+                kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
+                if kind is not None:
+                    self.strays.note(kind)
+                return
+            if exchange is None:
+                self.guard.unseen(flow, route)
+                return
+            self.guard.expect(exchange, route)
+            request.stream = False  # mitmproxy has looked at the announced size before this hook
+        except Exception:
+            self.faults.note("requestheaders", ctx.options.pool_on_failure)
+            self._give_up(flow, exchange)
 
     async def request(self, flow: http.HTTPFlow) -> None:
         """The request was read whole: put it on an account, where it may move."""
@@ -188,7 +202,7 @@ class Pool:
         try:
             await self._assign(flow, exchange, exchange.route)
         except Exception:
-            logger.exception("action=%s hook=request", ctx.options.pool_on_failure)
+            self.faults.note("request", ctx.options.pool_on_failure)
             self._give_up(flow, exchange)
 
     async def _assign(self, flow: http.HTTPFlow, exchange: Exchange, route: Route) -> None:
@@ -222,22 +236,16 @@ class Pool:
             service.release(trail)  # the client went away meanwhile, and nothing else will end this flow
         elif isinstance(choice, Assignment):
             exchange.trail = trail
-            self._show(flow, exchange, choice)
+            exchange.follow(flow, choice)
         elif isinstance(choice, Halted):
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
-        elif choice.limited and (pooled or exchange.bound):
-            flow.response = as_response(exchange.provider.exhausted(facts, choice.soonest, choice.reason, utcnow()))
+        elif choice.reason == BOUND or (choice.limited and (pooled or exchange.bound)):
+            flow.response = exhausted(exchange.provider, facts, choice, utcnow())
             names = (facts.route.provider, facts.route.name, trail.short_id)
             logger.info("action=exhausted provider=%s route=%s request=%s", *names)
         elif pooled or exchange.bound:
             self._unserved(flow, exchange, facts, choice.reason)
         # Else only the editor's own account is there, and it is limited: who could say so better than upstream?
-
-    def _show(self, flow: http.HTTPFlow, exchange: Exchange, assignment: Assignment) -> None:
-        exchange.aim(flow.request)
-        wish = assignment.edits.wish
-        substitute = f" model={wish.model}" if wish is not None and wish.model is not None else ""
-        flow.comment = f"account={assignment.account.name}{substitute}"
 
     def _unserved(
         self, flow: http.HTTPFlow, exchange: Exchange, facts: RequestFacts, reason: str | None = None
@@ -251,9 +259,10 @@ class Pool:
             logger.info(
                 "action=%s provider=%s model=%s reason=%s", ctx.options.pool_on_failure, provider, facts.model, reason
             )
-        elif provider not in self._told:
-            self._told.add(provider)
-            logger.warning("action=%s provider=%s reason=no-account", ctx.options.pool_on_failure, provider)
+        elif (provider, self.service is None) not in self._told:
+            self._told.add((provider, self.service is None))
+            why = "no-account" if self.service is not None else "database-away"
+            logger.warning("action=%s provider=%s reason=%s", ctx.options.pool_on_failure, provider, why)
         if ctx.options.pool_on_failure == "block":
             reply = exchange.provider.unavailable(facts, 503, UNSERVED)
             if reason is not None:
@@ -279,19 +288,20 @@ class Pool:
                 answered, headers = exchange.answered(response.status_code), exchange.answer_headers(response)
                 exchange.begun = partial(self._served, self.service, exchange.trail, answered, headers)
                 read = partial(self.service.read_event, exchange.trail)
-                exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies)
+                marks = self.service.bonds.marks(exchange.trail)
+                exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies, marks=marks)
                 if exchange.tap is not None:
                     exchange.opening = Opening(read)  # its beginning may still be a refusal
                 else:
                     exchange.begins()
         except Exception:
-            logger.exception("action=passthrough hook=responseheaders")
+            self.faults.note("responseheaders", "passthrough")
 
     def _served(self, service: PoolService, trail: Trail, answered: Answered, headers: Headers) -> None:
         try:
             service.served(trail, answered, headers)
         except Exception:
-            logger.exception("action=passthrough hook=responseheaders")
+            self.faults.note("responseheaders", "passthrough")
 
     async def pool_recover(self, flow: http.HTTPFlow) -> None:
         """An attempt was refused, or failed before a byte of its answer: send again, or say what the editor gets."""
@@ -302,7 +312,7 @@ class Pool:
             await self._recover(flow, exchange)
         except Exception:
             exchange.again = None
-            logger.exception("action=deliver hook=pool_recover")
+            self.faults.note("pool_recover", "deliver")
 
     async def _recover(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         trail, response = exchange.trail, flow.response
@@ -325,7 +335,7 @@ class Pool:
             return
         exchange.again = again
         if again is not None:
-            self._show(flow, exchange, again)
+            exchange.follow(flow, again)
         else:
             self._conclude(flow, exchange)
 
@@ -333,8 +343,10 @@ class Pool:
         """Nothing better can be had: the editor gets the upstream's own refusal that ends soonest."""
         trail = exchange.trail
         assert trail is not None
-        facts = trail.facts
-        if facts.route.websocket and trail.soonest is not None:
+        facts, verdict = trail.facts, trail.bond.verdict
+        if verdict is not None and (trail.soonest is None or trail.soonest[0] != verdict.soonest):
+            flow.response = exchange.answer = exhausted(exchange.provider, facts, verdict, utcnow())
+        elif facts.route.websocket and trail.soonest is not None:
             reply = exchange.provider.exhausted(facts, trail.soonest[0], trail.soonest[2], utcnow())
             flow.response = exchange.answer = as_response(reply)
         elif trail.soonest is not None and trail.soonest[1] in exchange.refusals:
@@ -349,38 +361,41 @@ class Pool:
     def _add_models(self, flow: http.HTTPFlow) -> None:
         """An editor's own list of models, with those of the pooled accounts where the person wants that."""
         exchange, response = self.exchanges.get(flow), flow.response
-        if self.service is None or not self.service.policy.union_models or exchange is None or response is None:
-            return
         try:
+            if self.service is None or not self.service.policy.union_models or exchange is None or response is None:
+                return
             if exchange.provider.lists_models(flow.request.method, exchange.host, flow.request.path):
                 add_models(response, exchange.provider, self.service.models(exchange.provider.name))
         except Exception:
-            logger.exception("action=passthrough hook=response")
+            self.faults.note("response", "passthrough")
 
     # -- WebSocket messages
+
+    def websocket_start(self, flow: http.HTTPFlow) -> None:
+        """A socket is open."""
+        exchange = self.exchanges.get(flow)
+        if exchange is not None and exchange.trail is not None and self.service is not None:
+            close = partial(sockets.close_between_turns, flow, ctx.master.addons.get("proxyserver"))
+            self.service.sockets.opened(exchange.trail, close)
 
     async def websocket_message(self, flow: http.HTTPFlow) -> None:
         """Learn from frames; rewrite a refusal into the reconnect that the client performs silently."""
         exchange = self.exchanges.get(flow)
         if exchange is None or exchange.facts is None or flow.websocket is None:
             return
-        messages = flow.websocket.messages
-        message = messages[-1]
+        message = flow.websocket.messages[-1]
         # An hour's socket would otherwise keep every prompt and answer in memory, and in a dump of flows.
-        del messages[:-1]
+        del flow.websocket.messages[:-1]
         if message.from_client and not self.guard.client_message(flow, exchange, message, self.service):
             return
         if exchange.trail is None or self.service is None or (message.injected and not message.from_client):
             return
         try:
-            if message.from_client:
-                message.content = self.service.sockets.client_frame(exchange.trail, message.content)
-            else:
-                replacement = await self.service.sockets.server_frame(exchange.trail, message.content)
-                if replacement is not None:
-                    message.content = replacement
+            await messages.relay(flow, exchange, exchange.trail, message, self.service)
+            if self.exchanges.get(flow) is not exchange:
+                self.service.release(exchange.trail)  # as in `_assign`
         except Exception:
-            logger.exception("action=passthrough hook=websocket_message")
+            self.faults.note("websocket_message", "passthrough")
 
     # -- every way out
 
@@ -411,25 +426,35 @@ class Pool:
         exchange = self.exchanges.end(flow_id)
         if exchange is None:
             return
-        exchange.left()
-        if exchange.trail is None or self.service is None:
-            return
         try:
+            exchange.left()
+            if exchange.trail is None or self.service is None:
+                return
             if outcome is OK:
                 exchange.begins()  # unless it has: an event stream without a body never does
             self.service.ended(exchange.trail, exchange.ending(outcome, response))
         except Exception:
-            logger.exception("action=not-recorded flow=%s", flow_id)
+            self.faults.note("end", "not-recorded")
         finally:
-            self.service.release(exchange.trail)
+            self._release(exchange)
 
-    def _give_up(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+    def _release(self, exchange: Exchange) -> None:
+        try:
+            if exchange.trail is not None and self.service is not None:
+                self.service.release(exchange.trail)
+        except Exception:
+            self.faults.note("release", "passthrough")
+
+    def _give_up(self, flow: http.HTTPFlow, exchange: Exchange | None) -> None:
         """A fault of ours: the flow goes on as the editor sent it, or is blocked where that is the person's choice."""
-        if exchange.trail is not None and self.service is not None:
-            self.service.release(exchange.trail)
-        exchange.trail = None
-        exchange.aim(flow.request)
-        if exchange.bound:
-            self.guard.refuse(flow, exchange, 503, FAULT)
-        elif ctx.options.pool_on_failure == "block":
-            flow.response = say(exchange.provider, 503, "something failed, see its log")
+        if exchange is not None:
+            self._release(exchange)
+            exchange.trail = None
+            exchange.aim(flow.request)
+            if exchange.bound:
+                self.guard.refuse(flow, exchange, 503, FAULT)
+                return
+        if ctx.options.pool_on_failure == "block":
+            provider = provider_of(exchange.host if exchange is not None else flow.request.pretty_host)
+            if provider is not None:
+                flow.response = say(provider, 503, "something failed, see its log")

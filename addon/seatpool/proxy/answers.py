@@ -1,15 +1,32 @@
 """Between mitmproxy's messages and the providers' values."""
 
 from collections.abc import Iterable
+from datetime import datetime
 
 from mitmproxy import http
 
-from seatpool.providers.base import Headers, HttpReply, Models, Provider
+from seatpool.core.selection import Exhausted
+from seatpool.providers.base import Headers, HttpReply, Models, Provider, RequestFacts
+
+BOUND_ELSEWHERE = (
+    "seatpool: only the account that this conversation was held with can read it, and that one is not in use now; "
+    "resume it, or begin a new conversation"
+)
 
 
 def as_response(reply: HttpReply) -> http.Response:
     """An answer of ours as mitmproxy sends it."""
     return http.Response.make(reply.status, reply.body, dict(reply.headers.items()))
+
+
+def exhausted(provider: Provider, facts: RequestFacts, choice: Exhausted, now: datetime) -> http.Response:
+    """What the editor gets where nobody can serve: the limit, or that the one account it takes is not in use.
+
+    A handshake's client then asks over HTTPS, and reads the same there (codex.md 5).
+    """
+    if choice.limited:
+        return as_response(provider.exhausted(facts, choice.soonest, choice.reason, now))
+    return as_response(provider.unavailable(facts, 426 if facts.route.websocket else 400, BOUND_ELSEWHERE))
 
 
 def reply_of(response: http.Response, headers: Headers, partial: bytes | None = None) -> HttpReply:

@@ -101,6 +101,10 @@ class Exchange(msgspec.Struct):
     """Set by the addon: to be called, as often as one likes, when the client has gone."""
     gone: bool = False
     """The client has gone before the answer was over."""
+    moving: tuple[bytes, bytes] | None = None
+    """Set by the addon: the client's message is to go out on a new upstream; else the client gets the other one."""
+    closing: bool = False
+    """Set by the addon: the socket is to be closed once what has come was passed on."""
     opening: Opening | None = None
     """Set by the addon where the beginning of a streamed answer is to be read before the client sees it."""
     begun: Callable[[], None] = _nobody
@@ -183,6 +187,13 @@ class Exchange(msgspec.Struct):
         """The account that serves the flow now; None while it goes on as the editor sent it."""
         return self.trail.current if self.trail is not None and not self.withheld else None
 
+    def follow(self, flow: http.HTTPFlow, assignment: Assignment) -> None:
+        """The flow goes to this account now, and says so to whoever looks at it."""
+        self.aim(flow.request)
+        wish = assignment.edits.wish
+        substitute = f" model={wish.model}" if wish is not None and wish.model is not None else ""
+        flow.comment = f"account={assignment.account.name}{substitute}"
+
     def aim(self, request: http.Request) -> None:
         """Point the flow's request at the assigned account's host, or back at where the editor sent it."""
         assignment = self.assignment
@@ -209,9 +220,11 @@ class Exchange(msgspec.Struct):
             raise ForeignHostError(assignment.account, upstream)
         head = _with_fields(request, self._fields(request, assignment))
         self.body = None
-        if assignment is not None and assignment.edits.wish is not None and self.route is not None:
+        repaired = self.trail.take_repaired() if assignment is not None and self.trail is not None else None
+        wish = assignment.edits.wish if assignment is not None else None
+        if (repaired is not None or wish is not None) and self.route is not None:
             try:
-                self.body = rewrite(self.provider, self.route, self.headers, request, head, assignment.edits.wish)
+                self.body = rewrite(self.provider, self.route, self.headers, request, head, wish, repaired)
             except Exception:
                 logger.exception("action=passthrough reason=not-rewritten")
         return head

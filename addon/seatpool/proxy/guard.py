@@ -10,6 +10,7 @@ from mitmproxy import ctx, http, websocket
 from seatpool.core.rules import Rule
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.carriers import Carrier
+from seatpool.providers.registry import PROVIDERS
 from seatpool.proxy.answers import as_response
 from seatpool.proxy.exchange import Exchange
 from seatpool.service.pool import PoolService
@@ -37,6 +38,13 @@ class Guard:
         """A request has come that may move. Until it is known what it asks, the strictest rule counts."""
         exchange.route = route
         exchange.rule = self.book.rules.binding(route.provider)
+
+    def unseen(self, flow: http.HTTPFlow, route: Route) -> None:
+        """A request that may move, on a connection where our layer is missing: it cannot be put on an account."""
+        if ctx.options.pool_on_failure == "block" or self.book.rules.binding(route.provider) is not None:
+            provider = PROVIDERS[route.provider]
+            words = f"seatpool: {FAULT}"
+            flow.response = as_response(provider.unavailable(RequestFacts(route, ()), 503, words))
 
     def decide(self, exchange: Exchange, facts: RequestFacts) -> Rule | None:
         """The rule for a request that has told what it asks."""
@@ -79,7 +87,7 @@ class Guard:
             except Exception:
                 logger.exception("action=refused hook=websocket_message")
                 wrong = exchange.rule or self.book.rules.binding(facts.route.provider)
-        if wrong is None and not self._outdated(exchange, service):
+        if wrong is None and not self._outdated(exchange, message.content, service):
             return True
         if wrong is not None:
             logger.info("action=reconnect rule=%r line=%d", wrong.name, wrong.line)
@@ -95,11 +103,11 @@ class Guard:
         """
         return bool(exchange.provider.carriers(facts.route, content) - {Carrier.PREVIOUS})
 
-    def _outdated(self, exchange: Exchange, service: PoolService | None) -> bool:
-        """Whether the socket asks upstream for something that is not wished any more."""
+    def _outdated(self, exchange: Exchange, content: bytes, service: PoolService | None) -> bool:
+        """Whether the socket asks upstream for something that is not wished any more, or that it cannot know."""
         trail = exchange.trail
         try:
-            if service is None or trail is None or not service.sockets.outdated(trail):
+            if service is None or trail is None or not service.sockets.outdated(trail, content):
                 return False
         except Exception:
             logger.exception("action=passthrough hook=websocket_message")

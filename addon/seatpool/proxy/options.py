@@ -13,6 +13,7 @@ from seatpool.core import fallback
 from seatpool.core.affinity import Sticking
 from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
+from seatpool.core.provenance import Moving
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
@@ -109,6 +110,15 @@ OPTIONS: tuple[Option, ...] = (
         "What a conversation's warm prompt cache counts, for five minutes after its last answer: as much as reading it "
         "again would cost (auto), more than any quota of another account (always), or nothing (disabled).",
         tuple(Sticking),
+    ),
+    Option(
+        "pool_move_conversations",
+        str,
+        Moving.ASK_UPSTREAM.value,
+        "What becomes of a request whose contents only one account can read while that one cannot serve: it is told "
+        "that account's limit (never), goes to another one without what that one cannot read (repair), or goes there "
+        "as it is and is told the limit if it is refused for that (ask-upstream).",
+        tuple(Moving),
     ),
     Option("pool_affinity_strength", str, "1.0", "By what the cost of a cold cache is multiplied (0 to 100)."),
     Option(
@@ -218,6 +228,7 @@ def policy_of(opts: options.Options) -> Policy:
         union_models=opts.pool_models == "union",
         fallback=fallback.read(opts.pool_model_fallback),
         fast_mode=FastMode(opts.pool_fast_mode),
+        moving=Moving(opts.pool_move_conversations),
     )
 
 
@@ -241,12 +252,16 @@ def transport_of(opts: options.Options) -> TransportSettings:
     """Side calls reach the world as the proxy's own connections do."""
     proxies = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
     upstream = next((m for m in proxies if isinstance(m, mode_specs.UpstreamMode)), None)
-    url = f"{upstream.scheme}://{upstream.address[0]}:{upstream.address[1]}" if upstream is not None else None
     return TransportSettings(
         trusted_ca=opts.ssl_verify_upstream_trusted_ca,
         trusted_dir=opts.ssl_verify_upstream_trusted_confdir,
-        upstream_proxy=url,
+        upstream_proxy=_url(upstream) if upstream is not None else None,
     )
+
+
+def _url(proxy: mode_specs.UpstreamMode) -> str:
+    host, port = proxy.address
+    return f"{proxy.scheme}://[{host}]:{port}" if ":" in host else f"{proxy.scheme}://{host}:{port}"
 
 
 def check(opts: options.Options) -> None:

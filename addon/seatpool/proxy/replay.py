@@ -1,7 +1,8 @@
 """The replay layer: mitmproxy's own HTTP layer, able to send a refused request again before the client sees anything.
 
-Everything that knows mitmproxy's layers is in this file and in its neighbours `boundary`, `holding`, `connections` and
-`goaway`. They rely on names that mitmproxy does not promise to keep; `seams` checks them at start-up. How it works:
+Everything that knows mitmproxy's layers is in this file and in its neighbours `boundary`, `holding`, `sockets`,
+`connections` and `goaway`. They rely on names that mitmproxy does not promise to keep; `seams` checks them at start-up.
+How it works:
 
 * `PoolHttpLayer` replaces the `HttpLayer` behind client TLS on pooled hosts, and makes a `PoolHttpStream` per request.
 * Where a refusal was read whole, or a connection failed before a byte of an answer, the stream starts a hook of our
@@ -42,6 +43,7 @@ from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.holding import Holding
 from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
+from seatpool.proxy.sockets import Upgraded
 from seatpool.proxy.wording import WordedHttp1Server
 
 BROKE_OFF = Outcome(OutcomeKind.UNANSWERED, "broke-off")
@@ -83,7 +85,7 @@ class PoolHttpLayer(Connecting):
         return isinstance(stream, PoolHttpStream) and stream.is_lost
 
 
-class PoolHttpStream(Holding):
+class PoolHttpStream(Upgraded, Holding):
     """One request, sent as often as the pool decides."""
 
     def __init__(self, context: Context, stream_id: int, pool_layer: PoolHttpLayer) -> None:
@@ -122,7 +124,7 @@ class PoolHttpStream(Holding):
         if limited and (timer := clock.watch(self.stream_id, clock.limits.connect_s)) is not None:
             yield from self._start(timer)
         ok = yield from super().make_server_connection()
-        if not ok:
+        if not ok or (yield from self._is_deserted()):
             return False
         limit_s = clock.limits.connect_s if self._is_handshake else clock.limits.header_s
         if limited and (timer := clock.watch(self.stream_id, limit_s)) is not None:
@@ -136,6 +138,18 @@ class PoolHttpStream(Holding):
         self._layer.streams[self._upstream_id] = self
         return True
 
+    def _is_deserted(self) -> layer.CommandGenerator[bool]:
+        """Whether the client has left. Its request has no account any more, and must not go on with the editor's login.
+
+        mitmproxy tells nobody of a client that resets a stream in the very bytes that end its request.
+        """
+        exchange = self._exchange
+        if exchange is None:
+            return False
+        if self._layer.exchanges.get(self.flow) is not exchange and self.flow.killable:
+            self.flow.kill()
+        return (yield from self.check_killed(True))
+
     def _send_again(self) -> layer.CommandGenerator[None]:
         self._replaying = True
         self.flow.response = None
@@ -148,6 +162,9 @@ class PoolHttpStream(Holding):
             yield commands.CloseConnection(former)
         if not (yield from self.make_server_connection()):
             return
+        if self._reopening is not None and self._exchange is not None and self._exchange.assignment is None:
+            yield from self._end_reopening()  # the client has left meanwhile
+            return
         request = self.flow.request
         content = request.raw_content
         bare = not (content or request.trailers)
@@ -157,6 +174,10 @@ class PoolHttpStream(Holding):
         if request.trailers:
             yield SendHttp(RequestTrailers(self.stream_id, request.trailers), self.context.server)
         yield SendHttp(RequestEndOfMessage(self.stream_id), self.context.server)
+
+    def _open_again(self) -> layer.CommandGenerator[None]:
+        self._fresh_connection = True
+        yield from self._translated(self._send_again())
 
     def _recover(self, failure: Outcome | None) -> layer.CommandGenerator[bool]:
         """Ask the pool. True: the stream goes on by itself (another attempt, or the client is gone)."""
@@ -205,6 +226,9 @@ class PoolHttpStream(Holding):
         assert response is not None
         if not already_streamed and response.status_code >= FIRST_REFUSAL and (yield from self._recover(None)):
             return
+        if self._reopening is not None:
+            yield from self._end_reopening()
+            return
         if self._exchange is not None and not already_streamed:
             self._exchange.hide_body(self.flow)
         yield from super().send_response(already_streamed)
@@ -248,6 +272,9 @@ class PoolHttpStream(Holding):
         if refusal is not None:
             exchange.mend(refusal, bytes(self.response_body_buf))
         if (waiting or refusal is not None) and (yield from self._recover(failure)):
+            return
+        if self._reopening is not None:
+            yield from self._end_reopening()
             return
         exchange.broke_off = not waiting and refusal is None
         reason = failure.code if failure is not None else "broke-off"

@@ -7,18 +7,25 @@ from mitmproxy import http
 from mitmproxy.net import encoding
 
 from seatpool.providers.base import HeaderView, Provider, Route
-from seatpool.providers.rewriting import Wish
+from seatpool.providers.rewriting import Rewritten, Wish
 
 CODINGS = frozenset({"identity", "gzip", "deflate", "br", "zstd"})
 """What a body may be wrapped in that is to be opened and wrapped again."""
 
 
 def rewrite(
-    provider: Provider, route: Route, headers: HeaderView, request: http.Request, head: http.Request, wish: Wish
+    provider: Provider,
+    route: Route,
+    headers: HeaderView,
+    request: http.Request,
+    head: http.Request,
+    wish: Wish | None,
+    repaired: bytes | None = None,
 ) -> bytes | None:
     """Have the head that is about to be sent say what is wished. Returns the body to send, None for the flow's own.
 
-    `headers` are the editor's own. Where its body cannot be read, nothing is changed at all.
+    `headers` are the editor's own, `repaired` is what its decoded body was made into, None where nothing was. Where
+    its body cannot be read, nothing is changed at all.
     """
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     raw = request.raw_content or b""
@@ -29,7 +36,9 @@ def rewrite(
     except ValueError:
         return None
     assert isinstance(content, bytes)
-    said = provider.rewrite(route, request.path, headers, content, wish)
+    mended = content if repaired is None else repaired
+    said = provider.rewrite(route, request.path, headers, mended, wish) if wish is not None else None
+    said = said or Rewritten(request.path, body=mended)
     body: bytes | None = encoding.encode(said.body, coding) if said.body is not content else None
     head.path = said.path
     for name, value in said.headers:

@@ -10,6 +10,7 @@ from typing import Any
 
 from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpLayer, HttpStream, RegisterHttpConnection
 from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
 
 SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
     {
@@ -27,12 +28,17 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.check_invalid: ("self", "request"),
         HttpStream.passthrough: ("self", "event"),
         Http1Server.read_headers: ("self", "event"),
+        HttpStream.flow_done: ("self",),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         HttpStream.state_consume_response_body: ("self", "event"),
         HttpStream.state_stream_response_body: ("self", "event"),
         GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
         DropStream.__init__: ("self", "stream_id"),
         RegisterHttpConnection.__init__: ("self", "connection", "err"),
+        WebsocketLayer.__init__: ("self", "context", "flow"),
+        WebsocketLayer.start: ("self", "_"),
+        WebsocketLayer.relay_messages: ("self", "event"),
+        WebsocketConnection.send2: ("self", "event"),
     }
 )
 """What `replay` and its neighbours rely on, with the parameters that they rely on."""

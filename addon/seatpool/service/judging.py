@@ -1,5 +1,6 @@
 """From a refusal to what follows for its account: strikes are counted, and limits that are not its own told apart."""
 
+import asyncio
 import logging
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.recovery import Blame, Decision, Remedy, decide
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.trail import Assignment, Trail
+from seatpool.service.unknown import Unknown
 
 logger = logging.getLogger(__name__)
 
@@ -25,16 +27,18 @@ class Judge:
         self._knowledge = knowledge
         self._egress = Egress()
         self._told: dict[ProviderName, datetime] = {}
+        self._unknown = Unknown()
 
     def decide(self, trail: Trail, account: Account, outcome: Outcome, repeats: int, policy: Policy) -> Decision:
         """What follows from a refusal of `account`, which refused this flow so `repeats` times before."""
+        self._unknown.note(account.provider, outcome)
         asked_at = trail.asked_at or utcnow()
         blame = self._blame(account, outcome, asked_at, policy)
         if blame is Blame.ADDRESS:
             trail.soonest = None  # the guess at the first account's limit is taken back
         return decide(
             outcome,
-            attempt=trail.number,
+            attempt=trail.attempt,
             repeats=repeats,
             policy=policy,
             now=utcnow(),
@@ -91,6 +95,12 @@ class Judge:
         return bool(others)
 
 
+async def pause(decision: Decision) -> None:
+    """Wait until the same account may be asked again, where that was decided."""
+    if decision.resume_at is not None:
+        await asyncio.sleep((decision.resume_at - utcnow()).total_seconds())
+
+
 def log_recovery(
     trail: Trail, assignment: Assignment, outcome: Outcome, decision: Decision, following: Assignment | None
 ) -> None:
@@ -98,11 +108,12 @@ def log_recovery(
     action = decision.action.value if following is not None else "deliver"
     target = f" to={following.account.name}" if following is not None else ""
     logger.info(
-        "account=%s action=%s%s attempt=%d reason=%s request=%s",
+        "account=%s action=%s%s attempt=%d reason=%s whose=%s request=%s",
         assignment.account.name,
         action,
         target,
         assignment.number,
         outcome.code,
+        outcome.about.value,
         trail.short_id,
     )

@@ -7,24 +7,27 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 import asyncio
 import gc
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from msgspec.structs import replace
 
-from seatpool.clock import utcnow
-from seatpool.core import strikes
+from seatpool.clock import Watch, utcnow
+from seatpool.core import clockwork, strikes
 from seatpool.core.explain import Glimpse
-from seatpool.core.model import Account, Attempt, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
+from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
 from seatpool.service.affinities import Affinities
 from seatpool.service.beats import Beats
+from seatpool.service.health import Health
 from seatpool.service.probes import Probes
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
-from seatpool.service.writer import Lifted, Writer
-from seatpool.store import Changes, Store, StoreError
+from seatpool.service.writer import Disabled, Lifted, Writer
+from seatpool.store import Changes, Store, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +51,10 @@ def _spare_what_stays() -> None:
     gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
 
 
+def _nobody_minds() -> None:
+    """Nothing follows."""
+
+
 class Knowledge:
     """The pool's state in memory, written through to the store and fed by what other processes write there."""
 
@@ -61,12 +68,17 @@ class Knowledge:
         self._writer = Writer(store)
         self._probes = Probes(store, self.state)
         self.affinities = Affinities(self.state, self._writer.put)
+        self.provenance = Provenance()
         self._beats = Beats(self.state, self._writer.put, owner)
         self._policy = policy
+        self._clock = Watch()
+        self.health = Health()
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
+        self.changed: Callable[[], None] = _nobody_minds
+        """To be called when an account may be asked no longer."""
 
     def load(self) -> None:
         """Read everything from the store (blocking; at start)."""
@@ -74,6 +86,7 @@ class Knowledge:
 
     def start(self) -> None:
         """Begin to follow what other processes write."""
+        self._store.hurry()
         self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
 
     async def stop(self) -> None:
@@ -108,6 +121,12 @@ class Knowledge:
     def note(self, seen: Glimpse) -> None:
         """Note a choice, for `seatpool why`; returns at once."""
         self._writer.put(seen)
+
+    def gave(self, account_id: int, keys: Iterable[int], now: datetime) -> None:
+        """Note what an account gave out that nobody else can read; returns at once."""
+        news = self.provenance.learn(keys, account_id, now.timestamp())
+        if news:
+            self._writer.put(Carried(account_id, news, now))
 
     def strikes(self, account_id: int, scope: Scope, asked_at: datetime) -> int:
         """Which limit without a time in a row it is that met a request sent at `asked_at`."""
@@ -145,6 +164,7 @@ class Knowledge:
         remembered = struck or (held.strikes if held is not None else 0)
         cooldown = Cooldown(account.id, scope, reason, until, now, remembered)
         self.state.cool(cooldown, now)
+        self.changed()
         part = f" {scope.kind}={scope.value}" if scope.value else ""
         logger.warning(
             "account=%s action=cooldown%s until=%s reason=%s",
@@ -155,21 +175,23 @@ class Knowledge:
         )
         try:
             await aside(self._store.cool, cooldown)
-        except StoreError as error:  # memory knows; a database that is away must not cost the request
-            logger.warning(
-                "account=%s action=cooldown-not-stored reason=%s: %s", account.name, type(error).__name__, error
-            )
+        except StoreUnavailable:  # memory knows; a database that is away must not cost the request
+            self._writer.put(cooldown)
+        except StoreError as error:
+            logger.warning("account=%s action=cooldown-not-stored reason=%s", account.name, error)
 
     async def disable(self, account: Account, reason: str) -> None:
         """Take an account out of the choice until a person acts."""
         self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
+        self.changed()
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
+        now = utcnow()
         try:
-            await aside(self._store.disable, account.id, reason, utcnow())
+            await aside(self._store.disable, account.id, reason, now)
+        except StoreUnavailable:
+            self._writer.put(Disabled(account.id, reason, now))
         except StoreError as error:
-            logger.warning(
-                "account=%s action=disable-not-stored reason=%s: %s", account.name, type(error).__name__, error
-            )
+            logger.warning("account=%s action=disable-not-stored reason=%s", account.name, error)
 
     async def learn_plan(self, account: Account, plan: str | None) -> None:
         """Note the plan that the issuer named."""
@@ -181,31 +203,50 @@ class Knowledge:
             logger.warning("account=%s action=plan-not-stored reason=%s", account.name, type(error).__name__)
 
     async def _follow(self) -> None:
-        await self._settle_in()
-        failing = False
+        with suppress(StoreError):
+            await self._settle_in()
         while True:
             await asyncio.sleep(FOLLOW_EVERY_S)
-            self._beats.look(utcnow())
             try:
-                changes = await aside(self._store.news, self._revision)
-                if changes.revision != self._revision:
-                    self._take(changes)
-                    await self._vault.catch_up(changes.generations)
-                if utcnow() - self._pruned_at > PRUNE_EVERY:
-                    await self._prune()
-                failing = False
+                problem = None
+                await self._look(utcnow())
             except StoreError as error:  # the pool goes on from memory while the database is away
-                if not failing:
-                    logger.warning("action=follow-failed reason=%s: %s", type(error).__name__, error)
-                failing = True
+                problem = str(error)
+            except Exception as error:
+                problem = f"{type(error).__name__} while the database was read"
+                if self.health.problem is None:
+                    logger.exception("action=follow-failed")
+            if self._store.trouble is not None:
+                problem = self._store.trouble
+                self._writer.look()
+            self.health.see(problem, self._writer.waiting, self._writer.dropped)
+            if problem is None:
+                self._writer.dropped = 0
+
+    async def _look(self, now: datetime) -> None:
+        """Take in what others wrote, and tell them what is under way here."""
+        jump = self._clock.jumped(now)
+        if jump is not None:
+            self._set_clock(jump, now)
+        self._beats.look(now)
+        changes = await aside(self._store.news, self._revision)
+        if changes.revision != self._revision:
+            self._take(changes)
+            await self._vault.catch_up(changes.generations)
+        if now - self._pruned_at > PRUNE_EVERY and self._store.trouble is None:
+            await self._prune()
 
     async def _settle_in(self) -> None:
-        try:
-            await self._vault.warm()
-            _spare_what_stays()
-            await self._prune()
-        except StoreError as error:
-            logger.warning("action=settling-in-failed reason=%s: %s", type(error).__name__, error)
+        await self._vault.warm()
+        _spare_what_stays()
+        await self._prune()
+
+    def _set_clock(self, jump: timedelta, now: datetime) -> None:
+        """Limits are rests of a length: they last as long as before, whatever the clock says now."""
+        logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.total_seconds())
+        self._pruned_at = now
+        for cooldown in clockwork.shift(self.state, jump, now):
+            self._writer.put(cooldown)
 
     async def _prune(self) -> None:
         self._pruned_at = utcnow()
@@ -218,15 +259,18 @@ class Knowledge:
             names = {a.id for a in changes.accounts}
             self.state.forget_all_but(names)
             self._vault.forget_all_but(names)
+            self.provenance.forget_all_but(names)
         for account in changes.accounts:
             self.state.put(account, now)
         for account_id, scope in changes.cleared:
             self.state.lift(account_id, scope, now)
         for cooldown in changes.cooldowns:
-            self.state.cool(cooldown, now)
+            self.state.cool(clockwork.sensible(cooldown, now), now)
         for account_id, window in changes.windows:
             self.state.observe(account_id, (window,), now)
         self.affinities.hear(changes.affinities, self._policy)
+        for given in changes.carriers:
+            self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
         self._beats.hear(changes, now)
         if self._follower is not None:
             for account_id in {account_id for account_id, _ in changes.windows}:
@@ -234,3 +278,4 @@ class Knowledge:
         if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision
+        self.changed()

@@ -8,6 +8,7 @@ from seatpool.clock import utcnow
 from seatpool.core.catalogue import Draws
 from seatpool.core.model import Tokens
 from seatpool.core.policy import Policy
+from seatpool.service.bonds import Bonds
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.places import Places
 from seatpool.service.trail import Trail
@@ -16,11 +17,12 @@ from seatpool.service.trail import Trail
 class Lessons:
     """One per process."""
 
-    def __init__(self, knowledge: Knowledge, places: Places, draws: Draws, policy: Policy) -> None:
+    def __init__(self, knowledge: Knowledge, places: Places, draws: Draws, bonds: Bonds, policy: Policy) -> None:
         self.policy = policy
         self._knowledge = knowledge
         self._places = places
         self._draws = draws
+        self._bonds = bonds
 
     def succeeded(self, trail: Trail, account_id: int) -> None:
         """The account has served: what kept others from it for a guess is over."""
@@ -30,6 +32,7 @@ class Lessons:
 
     def stays_with(self, trail: Trail, account_id: int, now: datetime) -> None:
         """The conversation is this account's."""
+        self._bonds.serves(trail, account_id, now)
         self._knowledge.affinities.note(trail.facts.conversation, account_id, now, self.policy)
 
     def told(self, trail: Trail, tokens: Tokens | None) -> None:

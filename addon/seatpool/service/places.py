@@ -16,6 +16,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import FALLBACK, Exhausted, Selection, expect_back, select
 from seatpool.core.state import PoolState
 from seatpool.providers.base import RequestFacts
+from seatpool.service.bonds import Bonds
 from seatpool.service.choices import Choices
 from seatpool.service.trail import Trail
 from seatpool.service.waiting import End, Waiting
@@ -31,10 +32,13 @@ GLANCE_S = 1.0
 class Places:
     """One per process."""
 
-    def __init__(self, state: PoolState, choices: Choices, patience: Callable[[RequestFacts], float]) -> None:
+    def __init__(
+        self, state: PoolState, choices: Choices, bonds: Bonds, patience: Callable[[RequestFacts], float]
+    ) -> None:
         """`patience`: how many seconds the client of such a request may be kept waiting."""
         self._state = state
         self._choices = choices
+        self._bonds = bonds
         self._patience = patience
         self._waiting = Waiting(self.choose, state.returning)
 
@@ -54,10 +58,7 @@ class Places:
         Whoever chooses while this one's credentials are being read is to find it taken.
         """
         state, now = self._state, utcnow()
-        choice = select(state, trail.demand, now, trail.tried)
-        if self._leaves_its_owner(trail, choice, now):
-            trail.demand = replace(trail.demand, bound=True)
-            choice = select(state, trail.demand, now, trail.tried)
+        choice = self._find(trail, now)
         if isinstance(choice, Selection):
             if trail.asked is not None:
                 choice = replace(choice, reason=FALLBACK)
@@ -90,12 +91,12 @@ class Places:
         finally:
             waited_s = monotonic() - before
             trail.waited_s += waited_s
-        if result is End.LATE and trail.demand.bound:
+        if result is End.LATE and trail.demand.bound and not trail.demand.captive:
             trail.let_go()
             result = self.choose(trail)
         served = isinstance(result, Selection)
-        if not found.full and served and trail.number:
-            trail.held, trail.last = True, trail.number >= policy.max_attempts
+        if not found.full and served and trail.attempt:
+            trail.held, trail.last = True, trail.attempt >= policy.max_attempts
         end = "served" if served else result.value if isinstance(result, End) else "exhausted"
         provider, route = trail.facts.route.provider, trail.facts.route.name
         logger.info(
@@ -103,7 +104,7 @@ class Places:
             *(provider, route, end, waited_s, trail.short_id),
         )
         if isinstance(result, End):
-            result = select(self._state, trail.demand, utcnow(), trail.tried)
+            result = self._find(trail, utcnow())
             return _soon(result if isinstance(result, Exhausted) else found)
         return result if isinstance(result, Selection) else _soon(result)
 
@@ -113,7 +114,7 @@ class Places:
 
     def must_wait(self, trail: Trail, policy: Policy) -> bool:
         """Whether nobody can serve a flow now, and it would wait for somebody's limit to end."""
-        found = select(self._state, trail.demand, utcnow(), trail.tried)
+        found = self._find(trail, utcnow())
         if isinstance(found, Selection) or found.full:
             return False
         return self._longest_s(trail.facts, found, policy, trail.waited_s, monotonic() - trail.began) > 0
@@ -177,12 +178,10 @@ class Places:
         if self._state.returning.served(account_id, trail.demand.scopes):
             self._waiting.serve(trail.facts.route.provider)
 
-    def _leaves_its_owner(self, trail: Trail, choice: Selection | Exhausted, now: datetime) -> bool:
-        """Whether the request would come to an account that cannot read all of it. The body is looked at only then."""
-        if trail.demand.bound or isinstance(choice, Exhausted):
-            return False
-        owner = self._state.owner(trail.demand.conversation, now)
-        return owner is not None and owner != choice.account.id and owner not in trail.tried and trail.carries()
+    def _find(self, trail: Trail, now: datetime) -> Selection | Exhausted:
+        """Who could serve it: where it would leave whoever can read it, that one decides."""
+        found = select(self._state, trail.demand, now, trail.tried)
+        return self._bonds.select(trail, now) if self._bonds.holds(trail, found, now) else found
 
 
 def _soon(found: Exhausted) -> Exhausted:

@@ -5,7 +5,6 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
-from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -20,10 +19,11 @@ from seatpool.core.rules import Rule
 from seatpool.core.selection import Exhausted
 from seatpool.providers.base import Frame, HeaderView, Models, Provider, RequestFacts
 from seatpool.providers.registry import PROVIDERS
+from seatpool.service.bonds import Bonds, Fate
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import ModelsErrand, UsageErrand
-from seatpool.service.judging import Judge, log_recovery
+from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.lessons import Lessons
@@ -34,7 +34,7 @@ from seatpool.service.records import SWITCHING_PROTOCOLS, Ending, Records
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.ruling import Ruling
 from seatpool.service.sockets import Sockets
-from seatpool.service.trail import Answered, Assignment, Halted, Trail, carries_something
+from seatpool.service.trail import Answered, Assignment, Bond, Halted, Trail
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.service.wishes import Wishes, log_substitute
@@ -67,8 +67,12 @@ class PoolService:
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
         self._judge = Judge(self.knowledge)
         self._choices = Choices(self.knowledge.state, self.knowledge.note)
+        self.bonds = Bonds(self.knowledge, providers, policy)
         self._places = Places(
-            self.knowledge.state, self._choices, lambda facts: providers[facts.route.provider].patience(facts)
+            self.knowledge.state,
+            self._choices,
+            self.bonds,
+            lambda facts: providers[facts.route.provider].patience(facts),
         )
         self._records = Records(self.knowledge.record)
         self._models = ModelsErrand(self.knowledge, policy)
@@ -76,7 +80,7 @@ class PoolService:
         errands = (self._usage, self._models)
         self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
         draws = Draws()
-        self._lessons = Lessons(self.knowledge, self._places, draws, policy)
+        self._lessons = Lessons(self.knowledge, self._places, draws, self.bonds, policy)
         self._turns = TurnStates()
         self.ruling = Ruling(self.knowledge.state, draws)
         self._wishes = Wishes(self.knowledge.state, self.ruling, policy)
@@ -85,6 +89,7 @@ class PoolService:
         self.sockets = Sockets(
             knowledge=self.knowledge,
             lessons=self._lessons,
+            bonds=self.bonds,
             judge=self._judge,
             places=self._places,
             records=self._records,
@@ -97,14 +102,16 @@ class PoolService:
             providers=providers,
             policy=policy,
             background=self._background,
+            follow_up=self._follow_up,
         )
+        self.knowledge.changed = self.sockets.look
 
     # -- life
 
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
-        self._wishes.policy = self._lessons.policy = self.sockets.policy = policy
+        self._wishes.policy = self._lessons.policy = self.sockets.policy = self.bonds.policy = policy
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
 
@@ -149,8 +156,7 @@ class PoolService:
 
         `headers` are the editor's own, `body` gives the decoded body and is called only where it matters.
         """
-        carries = partial(carries_something, self._providers[facts.route.provider], facts, body)
-        return Trail(flow_id, facts, headers, self.ruling.demand(facts, rule), rule, carries=carries)
+        return Trail(flow_id, facts, headers, self.ruling.demand(facts, rule), rule, bond=Bond(body))
 
     def note_client(self, provider: ProviderName, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -198,6 +204,7 @@ class PoolService:
         """The flow is over, or the pool has no hand in it any more: free its place. Again does nothing."""
         trail.current = None
         self._places.free(trail)
+        self.sockets.closed(trail)
 
     @property
     def waiting(self) -> int:
@@ -238,6 +245,7 @@ class PoolService:
     def ended(self, trail: Trail, ending: Ending) -> None:
         """The flow is over, in whatever way: note what was served, and what its account's cache holds now."""
         self._lessons.told(trail, ending.tokens)
+        self.bonds.gave(trail, ending.issued)
         self._records.ended(trail, ending)
         if ending.refusal is not None and trail.current is not None:
             # Too late for this answer; but the editor asks again, and is to find another account.
@@ -262,6 +270,7 @@ class PoolService:
         await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None:
             trail.refused(decision.until, outcome.code, utcnow())
+        await pause(decision)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
@@ -272,6 +281,9 @@ class PoolService:
 
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]
+
+    def _patience(self, facts: RequestFacts) -> float:
+        return self._providers[facts.route.provider].patience(facts)
 
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str
@@ -294,6 +306,7 @@ class PoolService:
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )
+        trail.repaired = self.bonds.prepare(trail, account)
         trail.asked_at = now
         return trail.current
 
@@ -303,8 +316,10 @@ class PoolService:
         account, provider = assignment.account, self._provider(trail)
         match action:
             case Action.DELIVER:
+                if outcome.kind is OutcomeKind.CARRIER:
+                    self.bonds.refused(trail, account, outcome, sent_again=False)
                 return None
-            case Action.RESEND:
+            case Action.RESEND | Action.PAUSE:
                 credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
                 refused = assignment.credential
@@ -312,8 +327,15 @@ class PoolService:
                     self._primaries.refused(refused)
                 credentials, reason = await self._credentials.renewed(provider, account, trail, refused), "renewed"
             case Action.REPAIR:
-                repaired = await self._credentials.without(provider, account, trail, outcome.without)
-                return self._begin(trail, account, repaired, "repaired") if repaired is not None else None
+                credentials, reason = (
+                    await self._credentials.without(provider, account, trail, outcome.without),
+                    "repaired",
+                )
+                fate = self.bonds.refused(trail, account, outcome, sent_again=True) if credentials is None else None
+                if fate is Fate.REPAIRED:
+                    credentials = await self._credentials.of(provider, account, trail)
+                elif credentials is None and fate is not Fate.OWNER:
+                    return None
             case Action.HOLD if not self._places.must_wait(trail, self.policy):
                 return None
             case Action.SWITCH | Action.WAIT | Action.HOLD:

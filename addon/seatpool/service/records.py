@@ -12,6 +12,7 @@ import msgspec
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
 from seatpool.core.outcome import Outcome
+from seatpool.core.silence import silent
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
 
 OK = "ok"
@@ -39,6 +40,10 @@ class Ending(msgspec.Struct, frozen=True):
     tokens: Tokens | None = None
     refusal: Outcome | None = None
     """In which a streamed answer ended."""
+    issued: bytes = b""
+    """What of its answer gave out something that only its account can read."""
+
+    __repr__ = silent("issued")
 
     @property
     def told(self) -> str:
@@ -75,14 +80,15 @@ class Records:
 
     # -- a socket's turns
 
-    def turn_begins(self, trail: Trail, content: bytes) -> None:
-        """The client has sent this message; not every one begins a turn."""
-        if _CREATE not in content:
-            return
+    def turn_begins(self, trail: Trail, content: bytes) -> bool:
+        """The client has sent this message; not every one begins a turn. Whether it does."""
+        if not begins_turn(content):
+            return False
         if trail.turn is not None:
             self.turn_over(trail, LEFT)
         named = _MODEL.search(content)
         trail.turn = Turn(utcnow(), time.monotonic(), named[1].decode() if named is not None else trail.facts.model)
+        return True
 
     def turn_answered(self, trail: Trail) -> None:
         """The upstream has sent a message."""
@@ -120,7 +126,7 @@ class Records:
         self._record(
             Attempt(
                 trail.flow_id,
-                assignment.number,
+                assignment.number + trail.turns,
                 assignment.account.id,
                 facts.route.name,
                 facts.model,
@@ -134,6 +140,11 @@ class Records:
                 ending.tokens,
             )
         )
+
+
+def begins_turn(content: bytes) -> bool:
+    """Whether a client's message asks for an answer."""
+    return _CREATE in content
 
 
 def _since(turn: Turn) -> float:

@@ -8,6 +8,7 @@ anything else is done with the answer.
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Protocol
@@ -29,6 +30,7 @@ from seatpool.providers.base import (
     Reread,
     Why,
 )
+from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
@@ -46,8 +48,8 @@ LOSER_LOOKS_EVERY_S = 0.25
 LONGEST_FILE = 1024 * 1024
 """Bytes of another program's login that are read; real ones have some thousands."""
 
-STORE_ATTEMPTS = 4
-"""Each waits for the database's own time-out of 5 s; after them memory alone knows the credential."""
+ROTATING = frozenset({CredentialKind.CODEX_OAUTH})
+"""Kinds whose refresh token is good once: nothing is asked without the right to ask. The others can be had again."""
 
 MEMORY_ONLY = frozenset({CredentialKind.COPILOT_SESSION})
 """Kinds that are not worth a row: cheap to get, bound to this editor's session."""
@@ -70,6 +72,7 @@ class Refresher:
     def __init__(self, store: Store, vault: Vault, transport: Sender, owner: str) -> None:
         self._store = store
         self._vault = vault
+        self._safekeeping = Safekeeping(store, vault)
         self._transport = transport
         self._owner = owner
         self.consequences: Consequences = _none
@@ -101,6 +104,7 @@ class Refresher:
     async def drain(self) -> None:
         """Wait for the renewals that are under way (at shutdown)."""
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._safekeeping.drain()
 
     async def _renew(
         self,
@@ -112,17 +116,17 @@ class Refresher:
         client_headers: tuple[tuple[str, str], ...],
     ) -> Renewed | RenewalRefused:
         if kind in MEMORY_ONLY:
-            need = RenewalNeed(account, kind, await self._vault.held(account.id), client_headers, why)
-            result = await self._drive(provider, need, lease=None)
-            if isinstance(result, RenewalRefused):
-                await self.consequences(account, kind, why, result)
-            return result
+            return await self._without_lease(provider, account, kind, why, client_headers)
         lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
             now = utcnow()
-            taken = await aside(
-                self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)
-            )
+            try:
+                until = now + timedelta(seconds=LEASE_S)
+                taken = await aside(self._store.acquire, lease.key, lease.owner, now=now, until=until)
+            except StoreUnavailable:
+                if kind in ROTATING:
+                    raise
+                return await self._without_lease(provider, account, kind, why, client_headers)
             held = await self._vault.held(account.id, again=True)
             found = held.get(kind)
             if found is not None and not _same(found, stale) and provider.ready(found, utcnow()):
@@ -147,7 +151,23 @@ class Refresher:
         finally:
             over.set()
             await beating  # one that is under way would take the lease again, behind our back
-            await aside(self._store.release, lease.key, lease.owner)
+            with suppress(StoreUnavailable):  # it ends by itself
+                await aside(self._store.release, lease.key, lease.owner)
+
+    async def _without_lease(
+        self,
+        provider: Provider,
+        account: Account,
+        kind: CredentialKind,
+        why: Why,
+        client_headers: tuple[tuple[str, str], ...],
+    ) -> Renewed | RenewalRefused:
+        """What can be had twice needs no lease, nor, once it was read, a database."""
+        need = RenewalNeed(account, kind, await self._vault.held(account.id), client_headers, why)
+        result = await self._drive(provider, need, lease=None)
+        if isinstance(result, RenewalRefused):
+            await self.consequences(account, kind, why, result)
+        return result
 
     def _barred(self, account: Account, kind: CredentialKind) -> RenewalRefused | None:
         """What whoever had the lease before was told: it counts for everybody, as long as it counts."""
@@ -227,33 +247,8 @@ class Refresher:
         return replace(result, credential=await self._keep(account, result.credential, generation, lease))
 
     async def _keep(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:
-        """Hold it and store it. A refresh token that was rotated is worth some patience with a busy database.
-
-        `generation` is that of the stored one that it replaces; raises `Superseded` when another one is there by now.
-        """
-        if credential.kind in MEMORY_ONLY:
-            self._vault.put(account.id, credential)
-            return credential
-        for attempt in range(STORE_ATTEMPTS):
-            try:
-                credential = await aside(
-                    self._store.save_credential,
-                    account.id,
-                    credential,
-                    now=utcnow(),
-                    release=lease,
-                    expected=generation,
-                )
-            except StoreUnavailable as error:
-                logger.warning(
-                    "account=%s action=credential-not-stored attempt=%d: %s", account.name, attempt + 1, error
-                )
-                self._vault.put(account.id, credential)  # memory alone knows it, and serves
-                await asyncio.sleep(LOSER_LOOKS_EVERY_S)
-            else:
-                break
-        else:
-            credential = replace(credential, generation=generation)
+        if credential.kind not in MEMORY_ONLY:
+            return await self._safekeeping.keep(account, credential, generation, lease)
         self._vault.put(account.id, credential)
         return credential
 

@@ -13,7 +13,9 @@ from seatpool.core.outcome import OutcomeKind
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.slots import Slot
-from seatpool.providers.base import Edits, HeaderView, Provider, RequestFacts
+from seatpool.providers.base import Edits, HeaderView, RequestFacts
+from seatpool.providers.carriers import Carrier
+from seatpool.providers.repairs import Repaired
 
 
 class Assignment(msgspec.Struct, frozen=True):
@@ -65,10 +67,27 @@ class Turn(msgspec.Struct):
     model: str | None
     first_ms: float | None = None
     """From then to the upstream's first message."""
+    message: bytes | None = None
+    """The client's, as it was before it was fitted to an account; None once the upstream has sent anything."""
 
 
-def _nothing() -> bool:
-    return False
+class Bond(msgspec.Struct):
+    """What ties a request to the account that can read it; found out only where it would go to another one."""
+
+    body: Callable[[], bytes] = bytes
+    """Its decoded body."""
+    seen: bool = False
+    """It was looked into."""
+    owner: int | None = None
+    """Whose the newest is of what it holds, else who served its conversation last; None where nobody knows."""
+    kinds: frozenset[Carrier] = frozenset()
+    """Of a socket: those in the client's last message."""
+    free: bool = False
+    """It need not wait for its owner any more."""
+    ready: tuple[int, Repaired] | None = None
+    """What is to be sent next, should this account be asked again."""
+    verdict: Exhausted | None = None
+    """What the editor is told in the place of a refusal that says only that an account could not read it."""
 
 
 class Trail(msgspec.Struct):
@@ -104,10 +123,15 @@ class Trail(msgspec.Struct):
     chosen_in: str | None = None
     """The earlier request whose recorded choice tells the candidates of this one's as well."""
     number: int = 0
+    first: int = 1
+    """The number of the present request's first attempt: on a socket each turn is a request."""
+    again: bool = False
+    """The turn that is about to begin has been sent before."""
     tried: set[int] = msgspec.field(default_factory=set)
     repeats: Counter[tuple[int, OutcomeKind]] = msgspec.field(default_factory=Counter)
-    carries: Callable[[], bool] = _nothing
-    """Whether it holds what only its conversation's owner can read: asked only where it would leave that one."""
+    bond: Bond = msgspec.field(default_factory=Bond)
+    repaired: bytes | None = None
+    """What the present attempt is to send in the place of the editor's body; decoded, and None once it is taken."""
     answered: Answered | None = None
     """Of an answer that has begun and is not over."""
     turn: Turn | None = None
@@ -126,25 +150,36 @@ class Trail(msgspec.Struct):
 
     def let_go(self) -> None:
         """It need not wait for its conversation's owner any more."""
-        self.demand, self.carries = replace(self.demand, bound=False), _nothing
+        self.demand, self.bond.free = replace(self.demand, bound=False), True
+
+    def take_repaired(self) -> bytes | None:
+        """What to send now in the place of the editor's body; nothing of it is kept."""
+        repaired, self.repaired = self.repaired, None
+        return repaired
 
     def refused(self, until: datetime, code: str, now: datetime) -> None:
         """The present attempt was refused until then: the refusal that ends soonest is the one to be told."""
         if self.soonest is None or self.soonest[0] <= now or until < self.soonest[0]:
             self.soonest = (until, self.number, code)
 
+    def next_turn(self) -> None:
+        """A request of its own begins, on the socket of those before."""
+        self.first, self.began, self.waited_s = self.number, monotonic(), 0.0
+        self.held = self.last = False
+        self.soonest = None
+        self.limited.clear()
+        self.tried.clear()
+        self.repeats.clear()
+
+    @property
+    def attempt(self) -> int:
+        """Which sending of the present request this is, from 1."""
+        return self.number - self.first + 1
+
     @property
     def short_id(self) -> str:
         """How log lines name the request; enough for `seatpool why`."""
         return self.flow_id[:8]
-
-
-def carries_something(provider: Provider, facts: RequestFacts, body: Callable[[], bytes]) -> bool:
-    """Whether a request holds what only its conversation's owner can read.
-
-    A handshake cannot tell, and the first message behind it repeats the whole conversation (codex.md 5): so it does.
-    """
-    return facts.route.websocket or facts.turn_state is not None or bool(provider.carriers(facts.route, body()))
 
 
 def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:

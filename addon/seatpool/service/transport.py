@@ -1,36 +1,39 @@
 """Side calls: our own small requests to an issuer, for refresh, exchange and look-ups.
 
-Proxy variables of the environment are ignored: they may point at ourselves. httpcore is what carries httpx: nothing of
-what httpx adds is wanted here, and its import costs four megabytes.
+Proxy variables of the environment are ignored: they may point at ourselves. mitmproxy has loaded asyncio's streams and
+h11 anyway; an HTTP client beside them costs three megabytes.
+
+Every call has a connection of its own. Kept ones would hardly be used again (the poller looks every ten seconds, and a
+renewal's calls go to different hosts), and an issuer that closes a kept one just as a refresh token is on its way
+leaves nobody knowing whether that token is spent.
 """
 
 import asyncio
 import ssl
-from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import NamedTuple
+from urllib.parse import SplitResult, urlsplit
 
+import h11
 import msgspec
 
 from seatpool.providers.base import Headers, HttpReply, HttpRequest
 from seatpool.service.threads import aside
 
-if TYPE_CHECKING:
-    import httpcore
-
 CONNECT_TIMEOUT_S = 5.0
-"""An issuer that cannot be reached by then is not waited for: a person is."""
+"""An issuer that cannot be reached by then is not waited for: a person is. Each of two connections, where a proxy is
+between."""
 ANSWER_TIMEOUT_S = 15.0
-"""The clients' own limit for the slowest of these calls (codex.md 1.1)."""
-TIMEOUTS_S = {
-    "connect": CONNECT_TIMEOUT_S,
-    "read": ANSWER_TIMEOUT_S,
-    "write": ANSWER_TIMEOUT_S,
-    "pool": ANSWER_TIMEOUT_S,
-}
-KEPT_OPEN_S = 5.0
-"""A connection is used again within this time."""
+"""For a whole answer, a proxy's included; the clients' own limit for the slowest of these calls (codex.md 1.1)."""
+CALL_TIMEOUT_S = 20.0
+"""For everything; shorter than the lease under which issuers are polled."""
 LONGEST_BODY = 4 * 1024 * 1024
 """Bytes; the largest known answer is a model list of some hundred kilobytes."""
+LONGEST_HEAD = 100 * 1024
+"""Bytes; issuers send kilobytes of cookies and policies."""
+PIECE = 64 * 1024
+"""Bytes read at a time."""
 
 
 class SideCallFailed(Exception):
@@ -45,7 +48,7 @@ class TransportSettings(msgspec.Struct, frozen=True):
     trusted_dir: str | None = None
     """Directory of hashed PEM files (mitmproxy's `ssl_verify_upstream_trusted_confdir`)."""
     upstream_proxy: str | None = None
-    """`http://host:port` of mitmproxy's `--mode upstream:`."""
+    """`http://host:port` or `https://host:port` of mitmproxy's `--mode upstream:`."""
 
 
 class Transport:
@@ -53,56 +56,140 @@ class Transport:
 
     def __init__(self, settings: TransportSettings | None = None) -> None:
         self._settings = settings or TransportSettings()
-        self._pool: httpcore.AsyncConnectionPool | None = None
-        self._opening = asyncio.Lock()
+        self._trust: ssl.SSLContext | None = None
+        self._reading = asyncio.Lock()
 
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send one request and read its answer whole. Redirects are answers, not followed. Raises `SideCallFailed`."""
-        pool = await self._open()
-        import httpcore  # loaded by now, beside the loop: it takes long enough to be felt
-
-        host = urlsplit(request.url).hostname
-        failures = (
-            httpcore.NetworkError,
-            httpcore.TimeoutException,
-            httpcore.ProtocolError,
-            httpcore.ProxyError,
-            httpcore.UnsupportedProtocol,
-        )
-        headers = [(b"accept", b"*/*")] if all(name.lower() != "accept" for name, _ in request.headers) else []
-        headers += [(name.encode("latin-1"), value.encode("latin-1")) for name, value in request.headers]
+        trust, host = await self._trusted(), urlsplit(request.url).hostname
         try:
-            reply = await pool.request(
-                request.method,
-                request.url,
-                headers=headers,
-                content=request.body or None,
-                extensions={"timeout": TIMEOUTS_S},
-            )
-        except failures as error:
+            async with asyncio.timeout(CALL_TIMEOUT_S):
+                return await self._send(request, trust)
+        except _Unfit as problem:
+            raise SideCallFailed(f"{host}: {problem}") from None
+        except (OSError, UnicodeError, h11.ProtocolError) as error:
             raise SideCallFailed(f"{host}: {type(error).__name__}") from None
-        if len(reply.content) > LONGEST_BODY:
-            raise SideCallFailed(f"{host}: answer of {len(reply.content)} bytes")
-        fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in reply.headers)
-        return HttpReply(reply.status, Headers(fields), reply.content)
 
     async def close(self) -> None:
-        """Close what is open; a later `send` opens again."""
-        pool, self._pool = self._pool, None
-        if pool is not None:
-            await pool.aclose()
+        """Forget whom to trust; a later `send` reads it again. Connections end with their calls."""
+        self._trust = None
 
-    async def _open(self) -> "httpcore.AsyncConnectionPool":
-        async with self._opening:
-            if self._pool is None:
+    async def _trusted(self) -> ssl.SSLContext:
+        async with self._reading:
+            if self._trust is None:
                 # Reading a trust store takes some 20 ms: not in the event loop, and not before the first call.
-                self._pool = await aside(self._make)
-            return self._pool
+                self._trust = await aside(self._read_trust)
+            return self._trust
 
-    def _make(self) -> "httpcore.AsyncConnectionPool":
-        import httpcore
-
+    def _read_trust(self) -> ssl.SSLContext:
         context = ssl.create_default_context(cafile=self._settings.trusted_ca, capath=self._settings.trusted_dir)
-        if self._settings.upstream_proxy is None:
-            return httpcore.AsyncConnectionPool(context, keepalive_expiry=KEPT_OPEN_S)
-        return httpcore.AsyncHTTPProxy(self._settings.upstream_proxy, ssl_context=context, keepalive_expiry=KEPT_OPEN_S)
+        context.set_alpn_protocols(["http/1.1"])
+        return context
+
+    async def _send(self, request: HttpRequest, trust: ssl.SSLContext) -> HttpReply:
+        url = urlsplit(request.url)
+        if url.scheme != "https":
+            raise _Unfit("not asked without TLS")
+        async with self._connected(url.hostname or "", url.port or 443, trust) as line:
+            async with asyncio.timeout(ANSWER_TIMEOUT_S):
+                exchange = _Exchange(line)
+                head = await exchange.ask(_head(request, url), request.body)
+                body = await exchange.read()
+        fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
+        return HttpReply(head.status_code, Headers(fields), body)
+
+    @asynccontextmanager
+    async def _connected(self, host: str, port: int, trust: ssl.SSLContext) -> AsyncIterator["_Line"]:
+        """A verified connection, through the upstream proxy where there is one; closed in any case."""
+        proxy = urlsplit(self._settings.upstream_proxy) if self._settings.upstream_proxy is not None else None
+        line = await (_connect(host, port, trust) if proxy is None else _connect_to_proxy(proxy, trust))
+        try:
+            if proxy is not None:
+                await _tunnel(line, host, port)
+                async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                    await line.writer.start_tls(trust, server_hostname=host)
+            yield line
+        finally:
+            # Closes at once, also when we are cancelled: a farewell of TLS would be waited for.
+            line.writer.transport.abort()
+
+
+class _Unfit(Exception):
+    """Why there is no answer, in words that may be shown."""
+
+
+class _Line(NamedTuple):
+    """An open connection."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+
+
+class _Exchange:
+    """One request and its answer."""
+
+    def __init__(self, line: _Line) -> None:
+        self._line = line
+        self._state = h11.Connection(h11.CLIENT, max_incomplete_event_size=LONGEST_HEAD)
+
+    async def ask(self, head: h11.Request, body: bytes = b"") -> h11.Response:
+        """Send all of it; returns the head of the answer."""
+        events = (head, h11.Data(data=body), h11.EndOfMessage()) if body else (head, h11.EndOfMessage())
+        # Not waited for: an issuer may answer, and close, before it has read everything.
+        self._line.writer.write(b"".join(self._state.send(event) or b"" for event in events))
+        while not isinstance(event := await self._next(), h11.Response):
+            pass  # 1xx
+        return event
+
+    async def read(self) -> bytes:
+        """The body of the answer."""
+        body = bytearray()
+        while isinstance(event := await self._next(), h11.Data):
+            body += event.data
+            if len(body) > LONGEST_BODY:
+                raise _Unfit(f"answer of more than {LONGEST_BODY} bytes")
+        return bytes(body)
+
+    async def _next(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """Never `NEED_DATA`, in spite of the annotation: mypy cannot tell h11's markers apart."""
+        while (event := self._state.next_event()) is h11.NEED_DATA:
+            self._state.receive_data(await self._line.reader.read(PIECE))
+        return event
+
+
+async def _connect(host: str, port: int, trust: ssl.SSLContext | None) -> _Line:
+    async with asyncio.timeout(CONNECT_TIMEOUT_S):
+        # Addresses one after the other, as mitmproxy does: asyncio's race between them breaks on its eager tasks.
+        return _Line(*await asyncio.open_connection(host, port, ssl=trust))
+
+
+async def _connect_to_proxy(proxy: SplitResult, trust: ssl.SSLContext) -> _Line:
+    secure = proxy.scheme == "https"
+    return await _connect(proxy.hostname or "", proxy.port or (443 if secure else 80), trust if secure else None)
+
+
+async def _tunnel(line: _Line, host: str, port: int) -> None:
+    """Have a proxy connect us to `host`."""
+    target = f"{_bracketed(host)}:{port}"
+    async with asyncio.timeout(ANSWER_TIMEOUT_S):
+        head = h11.Request(method="CONNECT", target=target, headers=[("Host", target), ("Accept", "*/*")])
+        answer = await _Exchange(line).ask(head)
+    if not 200 <= answer.status_code < 300:
+        raise _Unfit(f"the upstream proxy answered {answer.status_code}")
+
+
+def _head(request: HttpRequest, url: SplitResult) -> h11.Request:
+    host = _bracketed(url.hostname or "") + (f":{url.port}" if url.port not in (None, 443) else "")
+    fields = [("Host", host)]
+    if all(name.lower() != "accept" for name, _ in request.headers):
+        fields.append(("accept", "*/*"))
+    fields += request.headers
+    if request.body:
+        fields.append(("Content-Length", str(len(request.body))))
+    target = (url.path or "/") + (f"?{url.query}" if url.query else "")
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
+    return h11.Request(method=request.method, target=target, headers=headers)
+
+
+def _bracketed(host: str) -> str:
+    return f"[{host}]" if ":" in host else host

@@ -14,6 +14,8 @@ class Vault:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._held: dict[int, dict[CredentialKind, Credential]] = {}
+        self._unstored: dict[int, dict[CredentialKind, Credential]] = {}
+        """What the store has not got yet, because it was away: newer than what it has."""
         self._reading: dict[int, asyncio.Future[dict[CredentialKind, Credential]]] = {}
 
     async def warm(self) -> None:
@@ -37,7 +39,7 @@ class Vault:
             kept = self._held.get(account_id, {}).get(CredentialKind.COPILOT_SESSION)
             if kept is not None:
                 stored.setdefault(kept.kind, kept)
-            self._held[account_id] = stored
+            self._held[account_id] = stored | self._unstored.get(account_id, {})
         return self._held[account_id]
 
     async def _read(self, account_id: int) -> dict[CredentialKind, Credential]:
@@ -52,6 +54,19 @@ class Vault:
     def put(self, account_id: int, credential: Credential) -> None:
         """Hold a credential that was just obtained."""
         self._held.setdefault(account_id, {})[credential.kind] = credential
+
+    def keep(self, account_id: int, credential: Credential) -> None:
+        """Hold one that the store could not take, until `stored`."""
+        self.put(account_id, credential)
+        self._unstored.setdefault(account_id, {})[credential.kind] = credential
+
+    def stored(self, account_id: int, kind: CredentialKind) -> None:
+        """What the store has counts again."""
+        self._unstored.get(account_id, {}).pop(kind, None)
+
+    def unstored(self, account_id: int, kind: CredentialKind) -> Credential | None:
+        """What the store has not got yet."""
+        return self._unstored.get(account_id, {}).get(kind)
 
     def drop(self, account_id: int, kind: CredentialKind) -> None:
         """Forget one, because upstream would not have it."""
@@ -71,3 +86,4 @@ class Vault:
         """Drop the credentials of every account that is not named."""
         for account_id in self._held.keys() - set(account_ids):
             del self._held[account_id]
+            self._unstored.pop(account_id, None)

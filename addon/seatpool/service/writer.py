@@ -1,19 +1,24 @@
-"""Records that may be late: attempts, choices, observations, affinities, beats, last use go to the database in batches.
+"""Records that may be late: attempts, choices, observations, affinities, carriers, beats go to the database in batches.
 
-One thread owns these writes; the event loop only puts values into a queue. Cooldowns and credentials do not come here:
-they are durable before anything follows from them.
+One thread owns these writes; the event loop only puts values into a queue. Cooldowns and what disables an account come
+here only where the database was away when they were to be durable before anything follows from them.
+
+While it is away the thread goes on trying, every few seconds: it is the one that finds it back.
 """
 
 import logging
 import threading
 from collections import deque
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from datetime import datetime
 
 import msgspec
 
 from seatpool.core.explain import Choice, Glimpse, explain
-from seatpool.core.model import Affinity, Attempt, Cooldown, QuotaWindow, UnderWay
+from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
 from seatpool.core.usage import worth_keeping
-from seatpool.store import Store
+from seatpool.store import Store, StoreUnavailable, UnknownAccount
 
 logger = logging.getLogger(__name__)
 
@@ -23,6 +28,8 @@ GATHER_S = 1.0
 """How long a first row waits for company: waking the thread for every row would cost more than the row."""
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
+AGAIN_S = 1.0
+"""After a failure. An attempt that meets a lock waits for five seconds by itself."""
 
 
 class Lifted(msgspec.Struct, frozen=True):
@@ -31,7 +38,16 @@ class Lifted(msgspec.Struct, frozen=True):
     cooldown: Cooldown
 
 
-Row = Affinity | Attempt | Glimpse | Lifted | UnderWay | tuple[int, QuotaWindow]
+class Disabled(msgspec.Struct, frozen=True):
+    """An account that is out of use until a person acts."""
+
+    account_id: int
+    reason: str
+    at: datetime
+
+
+Stored = Affinity | Attempt | Carried | Choice | Cooldown | Disabled | Lifted | UnderWay | tuple[int, QuotaWindow]
+Row = Stored | Glimpse
 
 
 class Writer:
@@ -47,6 +63,8 @@ class Writer:
         self._busy = False
         self._closing = False
         self._failing = False
+        self.dropped = 0
+        """Rows that were lost since the database went away, being the oldest of too many."""
         self._kept: dict[tuple[int, str], QuotaWindow] = {}
         """The last observation of each window that went into the history."""
         self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
@@ -54,9 +72,20 @@ class Writer:
 
     def put(self, row: Row) -> None:
         """Queue a row; returns at once."""
+        if len(self._rows) >= BACKLOG:
+            self.dropped += 1
         self._rows.append(row)
         if not self._news.is_set():
             self._news.set()
+
+    def look(self) -> None:
+        """Somebody else's write has failed: find out whether the database is still away."""
+        self._news.set()
+
+    @property
+    def waiting(self) -> int:
+        """Rows that are not written yet."""
+        return len(self._rows)
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until everything queued so far was written. Returns whether it was in time."""
@@ -73,54 +102,90 @@ class Writer:
         self._thread.join(timeout=10)
 
     def _run(self) -> None:
-        while not (self._closing and (self._failing or not self._rows)):
-            self._news.wait()
+        while not (self._closing and not self._rows):
+            self._news.wait(AGAIN_S if self._failing else None)
+            last = self._closing  # then this is the last attempt
             self._hurry.wait(GATHER_S)
             self._hurry.clear()
             self._news.clear()
             self._busy = True
+            if not self._rows and self._store.trouble is not None:
+                self._write([])
             while self._rows and self._write([self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]):
                 pass
             with self._idle:
                 self._busy = False
                 self._idle.notify_all()
+            if last and self._failing:
+                logger.error("action=records-lost rows=%d", len(self._rows))
+                return
 
-    def _write(self, rows: list[Row]) -> bool:
+    def _write(self, queued: list[Row]) -> bool:
         """One transaction. False when the rows had to go back to the queue, until there is news again."""
-        attempts = [row for row in rows if isinstance(row, Attempt)]
-        used = {row.account_id: row.started_at for row in attempts}
-        choices = self._explained(rows)
-        lifted = [row.cooldown for row in rows if isinstance(row, Lifted)]
-        affinities = {row.conversation: row for row in rows if isinstance(row, Affinity)}
-        beats = [row for row in rows if isinstance(row, UnderWay)]
-        others = Affinity | Attempt | Glimpse | Lifted | UnderWay
-        windows = {(row[0], row[1].bucket): row[1] for row in rows if not isinstance(row, others)}
-        kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
+        rows = self._explained(queued)
         try:
-            self._store.record(
-                attempts=attempts,
-                windows=[(key[0], seen) for key, seen in windows.items()],
-                used=used,
-                choices=choices,
-                history=[(key[0], seen) for key, seen in kept.items()],
-                lifted=lifted,
-                affinities=list(affinities.values()),
-                under_way=beats[-1] if beats else None,
-            )
-        except Exception as error:  # noqa: BLE001 # a record lost is a log line; the thread must live on
+            self._store_rows(rows)
+        except StoreUnavailable as error:
             if not self._failing:
-                logger.warning("action=record-failed reason=%s: %s", type(error).__name__, error)
+                logger.info("action=record-failed reason=%s", error)
             self._failing = True
-            self._rows.extendleft(reversed(rows[-max(0, BACKLOG - len(self._rows)) :]))
+            self._put_back(rows)
             return False
-        self._kept |= kept
+        except Exception:  # noqa: BLE001 # told of when it is known which row it was
+            self._without_the_bad_one(rows)
         self._failing = False
         return True
 
-    def _explained(self, rows: list[Row]) -> list[Choice]:
+    def _store_rows(self, rows: Sequence[Stored]) -> None:
+        for row in rows:
+            if isinstance(row, Cooldown):
+                with suppress(UnknownAccount):
+                    self._store.cool(row, patient=True)
+            elif isinstance(row, Disabled):
+                with suppress(UnknownAccount):
+                    self._store.disable(row.account_id, row.reason, row.at, patient=True)
+        attempts = [row for row in rows if isinstance(row, Attempt)]
+        beats = [row for row in rows if isinstance(row, UnderWay)]
+        windows = {(row[0], row[1].bucket): row[1] for row in rows if isinstance(row, tuple)}
+        kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
+        self._store.record(
+            attempts=attempts,
+            windows=[(key[0], seen) for key, seen in windows.items()],
+            used={row.account_id: row.started_at for row in attempts},
+            choices=[row for row in rows if isinstance(row, Choice)],
+            history=[(key[0], seen) for key, seen in kept.items()],
+            lifted=[row.cooldown for row in rows if isinstance(row, Lifted)],
+            affinities=list({row.conversation: row for row in rows if isinstance(row, Affinity)}.values()),
+            carriers=[row for row in rows if isinstance(row, Carried)],
+            under_way=beats[-1] if beats else None,
+        )
+        self._kept |= kept
+
+    def _put_back(self, rows: Sequence[Stored]) -> None:
+        room = max(0, BACKLOG - len(self._rows))
+        self.dropped += max(0, len(rows) - room)
+        self._rows.extendleft(reversed(rows[len(rows) - min(room, len(rows)) :]))
+
+    def _without_the_bad_one(self, rows: Sequence[Stored]) -> None:
+        """A row that no database would take is left out; it must not keep the others from being written."""
+        half = len(rows) // 2
+        for part in (rows[:half], rows[half:]):
+            try:
+                self._store_rows(part)
+            except StoreUnavailable:
+                self._put_back(part)
+            except Exception:
+                if len(part) == 1:
+                    logger.exception("action=record-lost kind=%s", type(part[0]).__name__)
+                else:
+                    self._without_the_bad_one(part)
+
+    def _explained(self, rows: Iterable[Row]) -> list[Stored]:
         """What cannot be explained is left out: a fault there must not keep the other rows from being written."""
-        try:
-            return [explain(row) for row in rows if isinstance(row, Glimpse)]
-        except Exception:
-            logger.exception("action=choices-lost")
-            return []
+        found: list[Stored] = []
+        for row in rows:
+            try:
+                found.append(explain(row) if isinstance(row, Glimpse) else row)
+            except Exception:
+                logger.exception("action=choices-lost")
+        return found

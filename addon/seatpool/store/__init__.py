@@ -32,7 +32,7 @@ from seatpool.store.errors import (
 from seatpool.store.feed import Changes
 from seatpool.store.leases import Lease
 from seatpool.store.masterkey import KeyPlace
-from seatpool.store.store import Store, default_url
+from seatpool.store.store import Store, default_url, located
 
 __all__ = [
     "BadName",
@@ -49,4 +49,5 @@ __all__ = [
     "UnknownAccount",
     "WrongKey",
     "default_url",
+    "located",
 ]

@@ -28,6 +28,9 @@ from seatpool.store.errors import StoreUnavailable
 BUSY_TIMEOUT_S = 5.0
 """How long a statement waits for another process's transaction before it gives up."""
 
+HURRIED_S = 1.0
+"""The same where a request waits."""
+
 CACHE_KIB = 512
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
@@ -38,6 +41,7 @@ _SIZES = (64, 16, 4, 1)
 """Rows in one statement; the driver keeps the statements of these few sizes ready."""
 
 _BEGIN = "seatpool_begin"
+_BUSY = "seatpool_busy"
 _KINDS: Mapping[str, tuple[str | None, str | None]] = MappingProxyType(
     {
         "lookup": (None, None),
@@ -118,14 +122,14 @@ def lookup(engine: Engine) -> Engine:
     return engine.execution_options(**{_BEGIN: "lookup"})
 
 
-def writing(engine: Engine) -> Engine:
+def writing(engine: Engine, busy_s: float = BUSY_TIMEOUT_S) -> Engine:
     """For transactions that change something."""
-    return engine.execution_options(**{_BEGIN: "write"})
+    return engine.execution_options(**{_BEGIN: "write", _BUSY: busy_s})
 
 
-def durable(engine: Engine) -> Engine:
+def durable(engine: Engine, busy_s: float = BUSY_TIMEOUT_S) -> Engine:
     """For changes that must survive a power cut as well."""
-    return engine.execution_options(**{_BEGIN: "durable"})
+    return engine.execution_options(**{_BEGIN: "durable", _BUSY: busy_s})
 
 
 def _set_up(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> None:
@@ -139,7 +143,12 @@ def _set_up(connection: sqlite3.Connection, _record: ConnectionPoolEntry) -> Non
 
 
 def _begin(connection: Connection) -> None:
-    level, begin = _KINDS[connection.get_execution_options()[_BEGIN]]
+    options = connection.get_execution_options()
+    level, begin = _KINDS[options[_BEGIN]]
+    busy_s = options.get(_BUSY, BUSY_TIMEOUT_S)
+    if connection.info.get("busy", BUSY_TIMEOUT_S) != busy_s:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_s * 1000:.0f}").close()
+        connection.info["busy"] = busy_s
     if level is not None and connection.info.get("synchronous") != level:
         connection.exec_driver_sql(f"PRAGMA synchronous={level}")
         connection.info["synchronous"] = level

@@ -6,8 +6,8 @@ from types import MappingProxyType
 import msgspec
 from sqlalchemy import Connection
 
-from seatpool.core.model import Account, Affinity, Cooldown, CredentialKind, QuotaWindow, Scope, UnderWay
-from seatpool.store import accounts, affinities, beats, cooldowns, credentials, observations, revisions
+from seatpool.core.model import Account, Affinity, Carried, Cooldown, CredentialKind, QuotaWindow, Scope, UnderWay
+from seatpool.store import accounts, affinities, beats, carriers, cooldowns, credentials, observations, revisions
 
 _NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
@@ -29,6 +29,8 @@ class Changes(msgspec.Struct, frozen=True):
     """Of stored credentials, by account id and kind: for noticing that another process renewed one."""
     affinities: tuple[Affinity, ...] = ()
     """Conversations that were served, the oldest first; the newest ten thousand of more."""
+    carriers: tuple[Carried, ...] = ()
+    """What accounts gave out, the oldest first; of the newest twenty thousand answers."""
     under_way: tuple[UnderWay, ...] | None = ()
     """What every process has under way, all there is each time; None: as it was."""
 
@@ -53,5 +55,6 @@ def read(db: Connection, since: int | None) -> Changes:
         windows=observations.changed_windows(db, after),
         generations=credentials.changed_generations(db, after),
         affinities=affinities.changed(db, after),
+        carriers=carriers.changed(db, after),
         under_way=beats.every(db),
     )

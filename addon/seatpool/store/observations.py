@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from seatpool.core.model import Attempt, QuotaWindow, Tokens
+from seatpool.core.outcome import UNKNOWN
+from seatpool.core.report import Unknown
 from seatpool.store import revisions
 from seatpool.store.engine import Many, upsert
 from seatpool.store.schema import as_text, attempts, windows
@@ -24,6 +26,16 @@ _PUT = Many(
 _ADD = Many(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
 _UNTOLD = (None, None, None)
 _NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
+
+
+_KIND = (attempts.c.account_id, attempts.c.status, attempts.c.outcome)
+_UNKNOWN = (
+    select(*_KIND, func.count().label("requests"), func.max(attempts.c.started_at).label("last_at"))
+    .where(attempts.c.started_at >= bindparam("since"), attempts.c.outcome.startswith(UNKNOWN, autoescape=True))
+    .group_by(*_KIND)
+    .order_by(func.count().desc())
+    .limit(100)
+)
 
 
 def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> None:
@@ -62,6 +74,12 @@ def attempts_of(db: Connection, flow_id: str) -> tuple[Attempt, ...]:
     return tuple(
         map(_attempt, db.execute(select(attempts).where(attempts.c.flow_id == flow_id).order_by(attempts.c.id)))
     )
+
+
+def unknown(db: Connection, since: datetime) -> tuple[Unknown, ...]:
+    """Refusals since then that no table knows, the most frequent kinds of them."""
+    rows = db.execute(_UNKNOWN, {"since": since})
+    return tuple(Unknown(r.account_id, r.status, r.outcome.removeprefix(UNKNOWN), r.requests, r.last_at) for r in rows)
 
 
 def prune(db: Connection, before: datetime) -> int:

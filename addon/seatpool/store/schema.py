@@ -168,6 +168,17 @@ affinities = Table(
     Index(None, "revision"),
 )
 
+carriers = Table(
+    "carriers",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    _of_account(),
+    Column("digests", LargeBinary, nullable=False),  # hashes, eight bytes each
+    Column("learnt_at", Moment, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Index(None, "revision"),
+)
+
 under_way = Table(
     "under_way",
     metadata,

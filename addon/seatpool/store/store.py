@@ -14,6 +14,7 @@ from seatpool.core.model import (
     Account,
     Affinity,
     Attempt,
+    Carried,
     Cooldown,
     Credential,
     CredentialKind,
@@ -22,7 +23,7 @@ from seatpool.core.model import (
     QuotaWindow,
     UnderWay,
 )
-from seatpool.core.report import Substituted
+from seatpool.core.report import Substituted, Unknown
 from seatpool.store import (
     accounts,
     beats,
@@ -37,6 +38,7 @@ from seatpool.store import (
     secrets,
 )
 from seatpool.store import affinities as affinity_rows
+from seatpool.store import carriers as carrier_rows
 from seatpool.store import choices as choice_rows
 from seatpool.store import credentials as credential_rows
 from seatpool.store import engine as engines
@@ -49,7 +51,12 @@ from seatpool.store.secrets import Keychain, Vault
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
-_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows)
+_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
+
+
+def located(url_or_path: str) -> str:
+    """Where the database of that name is, as a person would say it. Raises `StoreUnavailable`."""
+    return engines.place(engines.resolve(url_or_path or default_url()))
 
 
 def default_url() -> str:
@@ -97,6 +104,26 @@ class Store:
 
     def __exit__(self, *_exception: object) -> None:
         self.close()
+
+    def hurry(self) -> None:
+        """From now on requests wait for writes, which give up soon; `record` goes on trying, and must be called for it.
+
+        While it fails, all others fail at once.
+        """
+        self._db.hurried = True
+
+    def unwritable(self) -> str | None:
+        """Why nothing can be written now; None where it can. Waits for a second at most."""
+        try:
+            with self._db.write(soon=True):
+                return None
+        except StoreError as error:
+            return str(error)
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the last write failed, until one succeeds."""
+        return self._db.trouble
 
     # -- the feed
 
@@ -213,9 +240,9 @@ class Store:
             self._db.empty_log()
         return forgotten
 
-    def disable(self, account_id: int, reason: str, now: datetime) -> Account:
+    def disable(self, account_id: int, reason: str, now: datetime, *, patient: bool = False) -> Account:
         """Take it out until a person acts; `reason` is a stable code. Raises `UnknownAccount`."""
-        with self._db.write() as db:
+        with self._db.write(patient=patient) as db:
             return accounts.disable(db, account_id, reason, now)
 
     def set_plan(self, account_id: int, plan: str | None) -> Account:
@@ -241,14 +268,15 @@ class Store:
         now: datetime,
         release: Lease | None = None,
         expected: int | None = None,
+        patient: bool = False,
     ) -> Credential:
         """Replace the one of its kind and give the lease back, both or neither; returned with its new generation.
 
         When this returns, the credential outlives a kill and a power cut. `expected`: the generation of the one to be
         replaced, 0 where there was none; `Superseded` is raised when another is stored by now, which then stays, and
-        the lease is given back. Raises `UnknownAccount`.
+        the lease is given back. Raises `UnknownAccount`. `patient`: no request waits for it.
         """
-        with self._db.write(durable=True, told=True) as db:
+        with self._db.write(durable=True, told=True, patient=patient) as db:
             accounts.numbered(db, account_id)
             if release is not None:
                 leases.release(db, release)
@@ -276,9 +304,9 @@ class Store:
 
     # -- cooldowns
 
-    def cool(self, cooldown: Cooldown) -> Cooldown:
+    def cool(self, cooldown: Cooldown, *, patient: bool = False) -> Cooldown:
         """Never shortens one that runs: returns the one in force, this or a later one. Raises `UnknownAccount`."""
-        with self._db.write(told=True) as db:
+        with self._db.write(told=True, patient=patient) as db:
             return cooldowns.cool(db, cooldown)
 
     def clear_cooldowns(self, account_id: int | None = None) -> int:
@@ -303,19 +331,21 @@ class Store:
         history: Sequence[tuple[int, QuotaWindow]] = (),
         lifted: Sequence[Cooldown] = (),
         affinities: Sequence[Affinity] = (),
+        carriers: Sequence[Carried] = (),
         under_way: UnderWay | None = None,
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
         `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
         their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
-        removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `under_way` and of `affinities`, of
-        which the newest of each conversation stays.
+        removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `carriers`, of `under_way` and of
+        `affinities`, of which the newest of each conversation stays.
         """
-        with self._db.write(told=True) as db:
+        with self._db.write(told=True, patient=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
             named |= {choice.account_id for choice in choices if choice.account_id is not None}
-            known = accounts.existing(db, named | {held.account_id for held in affinities})
+            named |= {held.account_id for held in affinities} | {given.account_id for given in carriers}
+            known = accounts.existing(db, named)
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
@@ -323,6 +353,7 @@ class Store:
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
             affinity_rows.save(db, [held for held in affinities if held.account_id in known])
+            carrier_rows.add(db, [given for given in carriers if given.account_id in known])
             if under_way is not None:
                 beats.save(db, under_way)
 
@@ -361,6 +392,11 @@ class Store:
         """Requests that were served since then with another model than they had asked for."""
         with self._db.read() as db:
             return choice_rows.substituted(db, since)
+
+    def unknown(self, since: datetime) -> tuple[Unknown, ...]:
+        """Refusals since then that no table knows, by account, status and code; of a hundred kinds at most."""
+        with self._db.read() as db:
+            return observations.unknown(db, since)
 
     def held(self, since: datetime) -> tuple[int, datetime | None]:
         """How many requests have waited for an account since then, and when the last of them began to."""

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
 from seatpool.store import engine as engines
 from seatpool.store import revisions
@@ -18,12 +19,22 @@ class Transactions:
         self._where = where
         self._engine = engine
         self._lookup = engines.lookup(engine)
-        self._writing = engines.writing(engine)
-        self._durable = engines.durable(engine)
+        self._engines = {
+            (durable, busy_s): kind(engine, busy_s)
+            for durable, kind in ((False, engines.writing), (True, engines.durable))
+            for busy_s in (engines.BUSY_TIMEOUT_S, engines.HURRIED_S)
+        }
         self._turn = threading.Lock()
         self._closed = False
         self.told = range(0)
         """The last revisions without a gap that were taken by writes with `told`."""
+        self.hurried = False
+        """Requests wait for writes: those that are not `patient` wait for a second, and while none succeeds not at all.
+
+        Somebody has to go on trying patiently, or it stays so.
+        """
+        self.trouble: str | None = None
+        """Why the last write failed, in one line, until one succeeds."""
 
     def close(self) -> None:
         """Waits for a write that is under way. Later calls raise `StoreUnavailable`."""
@@ -31,30 +42,49 @@ class Transactions:
             self._closed = True
             self._engine.pool.dispose()
 
-    def read(self) -> AbstractContextManager[Connection]:
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
         """What is seen does not change meanwhile."""
-        return self._transaction(self._engine)
+        try:
+            with self._transaction(self._engine) as db:
+                yield db
+        except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, InvalidRequestError) as error:
+            # Bytes that were overwritten come as values that nobody has written.
+            said = f"what it holds cannot be read ({type(error).__name__})"
+            raise StoreUnavailable(f"the database {self._where} is damaged: {said}; put a copy back") from error
 
     def lookup(self) -> AbstractContextManager[Connection]:
         """For one lone SELECT."""
         return self._transaction(self._lookup)
 
     @contextmanager
-    def write(self, *, durable: bool = False, told: bool = False) -> Iterator[Connection]:
+    def write(
+        self, *, durable: bool = False, told: bool = False, patient: bool = False, soon: bool = False
+    ) -> Iterator[Connection]:
         """Threads of this process take turns here, at once and in order; other processes are waited for by polling.
 
         `durable`: it survives a power cut as well. `told`: whoever asked for it knows everything that it writes.
+        `patient`: nobody waits for it, also where writes are `hurried`; `soon`: as if they were.
         """
-        if not self._turn.acquire(timeout=engines.BUSY_TIMEOUT_S):
+        hurried = self.hurried and not patient
+        if hurried and self.trouble is not None:
+            raise StoreUnavailable(self.trouble)
+        busy_s = engines.HURRIED_S if hurried or soon else engines.BUSY_TIMEOUT_S
+        if not self._turn.acquire(timeout=busy_s):
             raise StoreUnavailable(f"the database {self._where} is busy with another write; try again")
         try:
-            with self._transaction(self._durable if durable else self._writing) as db:
+            with self._transaction(self._engines[durable, busy_s]) as db:
                 revisions.taken(db)  # forgets those of a transaction on this connection that came to nothing
                 yield db
                 numbers = revisions.taken(db)
+            self.trouble = None
             if told and numbers:
                 first = self.told.start if numbers[0] == self.told.stop else numbers[0]
                 self.told = range(first, numbers[-1] + 1)
+        except StoreUnavailable as error:
+            if not isinstance(error.__cause__, IntegrityError):  # that is about the row alone
+                self.trouble = str(error)
+            raise
         finally:
             self._turn.release()
 

@@ -183,3 +183,14 @@ def test_holds_knows_person_and_workspace(authorization: str | None, account_id:
 def test_the_editor_names_itself_by_user_agent_and_originator() -> None:
     headers = Headers([("User-Agent", "codex_vscode/1"), ("originator", "codex_vscode"), ("cookie", "a=b")])
     assert CODEX.client_headers(headers) == (("user-agent", "codex_vscode/1"), ("originator", "codex_vscode"))
+
+
+@pytest.mark.parametrize("name", ["authorization", "chatgpt-account-id"])
+def test_an_editors_login_that_is_no_text_is_not_learnt(name: str) -> None:
+    """mitmproxy gives bytes that are no UTF-8 as lone surrogates, which neither a database nor a header takes."""
+    fields = {"authorization": f"Bearer {access_token(workspace=None)}", "chatgpt-account-id": "ws-ann"}
+    origin = "https://chatgpt.com"
+    learnt = CODEX.primary(FACTS, Headers(fields.items()), origin, NOW)
+    assert learnt is not None
+    assert learnt.identity == "user-ann/ws-ann"
+    assert CODEX.primary(FACTS, Headers((fields | {name: fields[name] + "\udce5"}).items()), origin, NOW) is None

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow, Tokens
-from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.core.outcome import About, Outcome, OutcomeKind
 from seatpool.providers.base import NO_NEWS, Frame
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.frames import DELTAS
 from tests.providers.codex.codex_material import NOW, NOW_S, SOCKET_FACTS, at
@@ -130,16 +131,16 @@ def test_the_captured_limit_frame() -> None:
         ),
         (
             {"status": 400, "error": {"code": "websocket_connection_limit_reached"}},
-            Outcome(K.CLIENT_ERROR, "websocket_connection_limit_reached"),
+            Outcome(K.CLIENT_ERROR, "websocket_connection_limit_reached", whose=About.CLIENT),
         ),
         (
             {"status": 400, "error": {"code": "previous_response_not_found"}},
-            Outcome(K.CLIENT_ERROR, "previous_response_not_found"),
+            Outcome(K.CLIENT_ERROR, "previous_response_not_found", whose=About.CLIENT),
         ),
         # A status of no sense is none; the code alone still tells.
         ({"status": "x", "error": {"type": "usage_not_included"}}, Outcome(K.NOT_ENTITLED, "usage_not_included")),
-        ({"status": 7, "error": {"message": "?"}}, Outcome(K.CLIENT_ERROR, "refused")),
-        ({}, Outcome(K.CLIENT_ERROR, "refused")),
+        ({"status": 7, "error": {"message": "?"}}, Outcome(K.CLIENT_ERROR, "unknown-refused")),
+        ({}, Outcome(K.CLIENT_ERROR, "unknown-refused")),
     ],
 )
 def test_error_frames(fields: dict[str, Any], outcome: Outcome) -> None:
@@ -157,8 +158,8 @@ def test_error_frames(fields: dict[str, Any], outcome: Outcome) -> None:
         ({"code": "insufficient_quota"}, Outcome(K.QUOTA_SPENT, "insufficient_quota")),
         ({"code": "server_is_overloaded"}, Outcome(K.OVERLOADED, "server_is_overloaded")),
         ({"code": "server_error"}, Outcome(K.SERVER_ERROR, "server-error")),
-        ({"code": "content_filter"}, Outcome(K.CLIENT_ERROR, "refused")),
-        (None, Outcome(K.CLIENT_ERROR, "refused")),
+        ({"code": "content_filter"}, Outcome(K.CLIENT_ERROR, "unknown-content_filter")),
+        (None, Outcome(K.CLIENT_ERROR, "unknown-refused")),
     ],
 )
 def test_failed_responses(error: object, outcome: Outcome) -> None:
@@ -184,8 +185,9 @@ def test_a_turn_state_that_no_header_could_carry_is_none(state: object) -> None:
 
 
 def test_the_reconnect_frame_is_what_the_client_retries_in_silence() -> None:
-    content = CODEX.reconnect_frame()
+    content = CODEX.reconnect_frame(None)
     assert content is not None
+    assert content == CODEX.reconnect_frame(frozenset()) == CODEX.reconnect_frame(frozenset({Carrier.PREVIOUS}))
     assert json.loads(content)["error"]["code"] == "websocket_connection_limit_reached"
     assert "status_code" not in json.loads(content)  # both spellings at once make the frame unreadable
 

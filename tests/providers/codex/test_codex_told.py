@@ -102,3 +102,9 @@ def test_a_message_that_tells_nothing_leaves_what_was_known(content: bytes) -> N
 @given(st.binary(max_size=300) | st.text(max_size=100).map(message))
 def test_no_message_is_too_odd_to_be_read(content: bytes) -> None:
     assert CODEX.turn(SOCKET_FACTS, content).route is SOCKET
+
+
+def test_a_model_that_could_be_none_is_not_believed() -> None:
+    """It comes into the log and the database."""
+    for model in ("gpt\naction=x", "\x00", "g" * 200, ""):
+        assert CODEX.turn(SOCKET_FACTS, json.dumps({"model": model}).encode()).model == SOCKET_FACTS.model

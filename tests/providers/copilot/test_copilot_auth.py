@@ -282,3 +282,14 @@ def test_nothing_that_holds_a_token_shows_it() -> None:
     request = facts(copilot_session_token="FAKESECRET-session-bob")
     edits = COPILOT.edits(request, ACCOUNT, {CT: minted(), SESSION: session()}, None)
     assert "FAKESECRET" not in repr((request, edits, minted(), session()))
+
+
+@pytest.mark.parametrize("token", [ANN_CT, ANN_GHO])
+def test_an_editors_login_that_is_no_text_is_not_learnt(token: str) -> None:
+    """mitmproxy gives bytes that are no UTF-8 as lone surrogates, which neither a database nor a header takes."""
+    for sent, learnt in ((token, True), (f"{token}\udce5", False)):
+        headers = Headers([("authorization", f"Bearer {sent}")])
+        asked = COPILOT.facts(CHAT, "/chat/completions", headers, bytes)
+        assert asked is not None
+        found = COPILOT.primary(asked, headers, "https://api.githubcopilot.com", NOW)
+        assert (found is not None) is learnt

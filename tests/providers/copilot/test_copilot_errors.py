@@ -53,7 +53,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (429, {"code": "rate_limited", "message": "the inner object alone"}, K.RATE_LIMITED, "rate_limited", ALL),
     (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", ALL),
     (429, error("quota_exceeded"), K.QUOTA_SPENT, "quota_exceeded", CHAT),
-    (429, error("never-seen-before"), K.RATE_LIMITED, "rate_limited", ALL),
+    (429, error("never-seen-before"), K.RATE_LIMITED, "unknown-never-seen-before", ALL),
     (429, "Too Many Requests", K.RATE_LIMITED, "rate_limited", ALL),
     (429, "", K.RATE_LIMITED, "rate_limited", ALL),
     # 429 and 503: nobody's here
@@ -99,7 +99,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (402, error("additional_spend_limit_reached"), K.QUOTA_SPENT, "additional_spend_limit_reached", CHAT),
     (402, error("billing_not_configured"), K.QUOTA_SPENT, "billing_not_configured", ALL),
     (402, error("session_quota_exceeded"), K.CLIENT_ERROR, "session_quota_exceeded", ALL),
-    (402, error("something_new"), K.CLIENT_ERROR, "something_new", ALL),
+    (402, error("something_new"), K.CLIENT_ERROR, "unknown-something_new", ALL),
     # 401
     (401, "unauthorized: token expired\n", K.UNAUTHORIZED, "unauthorized", ALL),
     (401, "", K.UNAUTHORIZED, "unauthorized", ALL),
@@ -142,7 +142,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
         MODEL,
     ),
     (403, error("", "The prompt was refused by the content policy"), K.CLIENT_ERROR, "content", ALL),
-    (403, "Forbidden", K.CLIENT_ERROR, "http-403", ALL),
+    (403, "Forbidden", K.CLIENT_ERROR, "unknown-http-403", ALL),
     # 400
     (
         400,
@@ -156,6 +156,8 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (400, "The requested model is not supported.", K.NOT_ENTITLED, "model_not_supported", MODEL),
     (400, error("model_not_available_for_integrator"), K.CLIENT_ERROR, "model_not_available_for_integrator", ALL),
     (400, error("unsupported_api_for_model"), K.CLIENT_ERROR, "unsupported_api_for_model", ALL),
+    (400, error("bad_request"), K.CLIENT_ERROR, "bad_request", ALL),
+    (400, error("content_filter"), K.CLIENT_ERROR, "content_filter", ALL),
     (
         400,
         error("invalid_encrypted_content", "The encrypted content gAAA... could not be verified."),
@@ -179,7 +181,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     ),
     (400, error("previous_response_not_found"), K.CARRIER, "previous_response_not_found", ALL),
     (400, error("vision_attachment_not_accessible"), K.CARRIER, "vision_attachment_not_accessible", ALL),
-    (400, error("invalid_request_body", "messages: at least one"), K.CLIENT_ERROR, "invalid_request_body", ALL),
+    (400, error("invalid_request_body", "messages: at least one"), K.CLIENT_ERROR, "unknown-invalid_request_body", ALL),
     # the rest
     (404, "", K.CLIENT_ERROR, "http-404", ALL),
     (413, error("request_too_large"), K.CLIENT_ERROR, "request_too_large", ALL),
@@ -321,7 +323,7 @@ def test_refusals_that_no_time_mends_have_no_end(status: int) -> None:
 
 def test_a_code_from_upstream_that_could_not_stand_in_a_log_is_left_out() -> None:
     outcome = COPILOT.classify(CHAT_FACTS, reply(418, error("drop\ntable FAKESECRET")), NOW)
-    assert outcome.code == "http-418"
+    assert outcome.code == "unknown-http-418"
 
 
 def test_a_prompt_quoted_deep_in_a_message_is_not_taken_for_a_carrier() -> None:

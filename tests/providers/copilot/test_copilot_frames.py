@@ -135,7 +135,27 @@ def test_no_message_makes_it_raise(content: bytes, beginning: bytes) -> None:
     read(beginning + content)
 
 
-def test_copilot_has_no_turn_state_and_no_silent_reconnect() -> None:
+def test_copilot_has_no_turn_state() -> None:
     message = b'{"type":"response.create"}'
     assert COPILOT.edit_client_frame(message, "state", lambda _: False) is message
-    assert COPILOT.reconnect_frame() is None
+
+
+@pytest.mark.parametrize(
+    ("message", "code"),
+    [
+        ({"input": []}, None),
+        ({"input": [], "previous_response_id": "resp_1"}, "previous_response_not_found"),
+        ({"input": [{"id": "rs_1"}], "previous_response_id": "resp_1"}, "previous_response_not_found"),
+        ({"input": [{"id": "rs_1", "encrypted_content": "x"}]}, "websocket_error"),
+    ],
+)
+def test_what_makes_the_client_repeat_everything_depends_on_what_it_has_sent(
+    message: dict[str, object], code: str | None
+) -> None:
+    carried = COPILOT.carriers(SOCKET_FACTS.route, json.dumps({"type": "response.create", **message}).encode())
+    frame = COPILOT.reconnect_frame(carried)
+    assert (None if frame is None else json.loads(frame)["error"]["code"]) == code
+
+
+def test_behind_something_of_an_answer_nothing_does() -> None:
+    assert COPILOT.reconnect_frame(None) is None

@@ -35,11 +35,13 @@ from seatpool.providers.codex import (
     primary,
     quota,
     renew,
+    repair,
     replies,
     routes,
     told,
     wishes,
 )
+from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish, rewrite_frame
 
 CLIENT_HEADERS = ("user-agent", "originator")
@@ -56,6 +58,7 @@ class Codex:
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = wishes.HASTENED
     names_owner: bool = True
+    handling: Mapping[str, Handling] = repair.HANDLING
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, path, upgrade=upgrade)
@@ -132,7 +135,7 @@ class Codex:
     def elsewhere_frame(self, message: str) -> bytes:
         return replies.RECONNECT
 
-    def reconnect_frame(self) -> bytes | None:
+    def reconnect_frame(self, carried: frozenset[Carrier] | None) -> bytes | None:
         return replies.RECONNECT
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:

@@ -13,7 +13,7 @@ from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
-from seatpool.providers.codex.wire import TURN_STATE, plain, text
+from seatpool.providers.codex.wire import TURN_STATE, plain, slug, text
 from seatpool.providers.jsonparts import members
 from seatpool.providers.tolerant import read_json
 
@@ -24,7 +24,6 @@ CARRIERS = (Carrier.CIPHER, Carrier.PREVIOUS, Carrier.UPLOAD)
 """Ids of items are not bound; upstream keeps nothing by them (`store: false`, codex.md 2.3)."""
 
 _PLAIN_ID = re.compile(r"[A-Za-z0-9._:-]{1,128}")
-_MODEL = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 
 class _Body(msgspec.Struct):
@@ -39,11 +38,11 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
     """What selection needs; None without a ChatGPT login. The body is read only where the headers are silent."""
     if bearer(headers) is None:
         return None
-    model = _model(_hinted_model(headers.get(ROUTING_HINT, "")))
+    model = slug(_hinted_model(headers.get(ROUTING_HINT, "")))
     conversation = next((key for name in CONVERSATION_HEADERS if (key := headers.get(name))), None)
     if not route.websocket and (model is None or conversation is None):
         fields = _read_body(body())
-        model = model or _model(fields.model)
+        model = model or slug(fields.model)
         conversation = conversation or text(fields.prompt_cache_key)
     metadata = headers.get(told.TURN_METADATA)
     return RequestFacts(
@@ -94,10 +93,6 @@ def _hinted_model(hint: str) -> str | None:
     """The slug in `model=<slug>[;tier=<t>]`."""
     fields = (part.strip().partition("=") for part in hint.split(";"))
     return next((value for name, _, value in fields if name == "model"), None)
-
-
-def _model(value: object) -> str | None:
-    return value if isinstance(value, str) and _MODEL.fullmatch(value) else None
 
 
 def _opaque(key: str) -> str:

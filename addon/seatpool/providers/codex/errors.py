@@ -4,15 +4,16 @@ A row's `names` are looked for in `error.code`, `error.type`, `error` itself, `c
 """
 
 import re
-from collections.abc import Callable, Container
+from collections.abc import Callable, Container, Mapping
 from datetime import datetime
 from enum import Enum
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
-from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
 from seatpool.core.silence import silent
 from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
 from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
@@ -24,6 +25,7 @@ MODEL_NOT_SUPPORTED = "model_not_supported"
 _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
 _NO_MODEL = re.compile(r"The '([A-Za-z0-9._:/-]{1,128})' model is not supported when using Codex\b")
 """Of the account's plan; its status is 400, and no code comes with it (openai/codex issues 6603, 17642, 19654)."""
+_REACHED = ("rate_limit_reached", "credits_depleted", "usage_limit_reached")
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
 
 
@@ -68,6 +70,8 @@ class Row(msgspec.Struct, frozen=True):
     """It is about the model that the message names."""
     nameless: bool = False
     """It may be about where we come from (codex.md 3.3), unless something in the answer is the account's own."""
+    whose: About | None = None
+    """Where it is another's than refusals of its kind usually are."""
 
 
 def _edge(refusal: Refusal, now: datetime) -> bool:
@@ -87,11 +91,16 @@ def _spent(refusal: Refusal, now: datetime) -> bool:
     return any(spent(w) and is_main(w) for w in windows_of_headers(refusal.headers, now))
 
 
+def _reached(refusal: Refusal, now: datetime) -> bool:
+    """The header names which limit of the account or of its workspace was reached (codex.md 3.3)."""
+    return refusal.headers.get("x-codex-rate-limit-reached-type", "").endswith(_REACHED)
+
+
 _K = OutcomeKind
 TABLE: tuple[Row, ...] = (
     # The edge. 5xx pages are left to the last row but one: they are outages more often than blocks.
-    Row(_K.OVERLOADED, "edge-blocked", statuses=(403, 429), test=_edge, ends=Ends.RETRY_AFTER),
-    Row(_K.OVERLOADED, "edge-blocked", statuses=(503,), test=_challenged, ends=Ends.RETRY_AFTER),
+    Row(_K.OVERLOADED, "edge-blocked", statuses=(403, 429), test=_edge, ends=Ends.RETRY_AFTER, whose=About.EGRESS),
+    Row(_K.OVERLOADED, "edge-blocked", statuses=(503,), test=_challenged, ends=Ends.RETRY_AFTER, whose=About.EGRESS),
     # The account, by name: these come with several statuses, and inside frames with none.
     Row(_K.REVOKED, names=("deactivated_workspace",)),
     Row(_K.QUOTA_SPENT, names=("usage_limit_reached",), ends=Ends.QUOTA),
@@ -105,17 +114,34 @@ TABLE: tuple[Row, ...] = (
     # The model. Another account may have it.
     Row(_K.NOT_ENTITLED, MODEL_NOT_SUPPORTED, statuses=(400,), test=_lacks_model, of_model=True),
     # The client's own affair: it reconnects by itself and sends everything again (codex.md 5).
-    Row(_K.CLIENT_ERROR, names=("websocket_connection_limit_reached", "previous_response_not_found")),
+    Row(
+        _K.CLIENT_ERROR,
+        names=("websocket_connection_limit_reached", "previous_response_not_found"),
+        whose=About.CLIENT,
+    ),
     # By status.
     Row(_K.UNAUTHORIZED, "unauthorized", statuses=(401,)),
-    Row(_K.CLIENT_ERROR, "upgrade-refused", statuses=(426,)),  # the client goes on over HTTPS by itself
+    Row(
+        _K.CLIENT_ERROR, "upgrade-refused", statuses=(426,), whose=About.CLIENT
+    ),  # the client goes on over HTTPS by itself
     # A 429 without a name whose headers show the window empty (the capture of codex.md 3.1 is one).
     Row(_K.QUOTA_SPENT, "usage_limit_reached", statuses=(429,), test=_spent, ends=Ends.QUOTA),
+    Row(_K.QUOTA_SPENT, "usage_limit_reached", statuses=(429,), test=_reached, ends=Ends.QUOTA),
     Row(_K.RATE_LIMITED, "rate-limited", statuses=(429,), ends=Ends.THROTTLE, nameless=True),
     Row(_K.SERVER_ERROR, "server-error", statuses=range(500, 600), ends=Ends.RETRY_AFTER),
     Row(_K.SERVER_ERROR, "server-error", names=("server_error", "internal_server_error")),
     # 402 and 403 of other kinds may be a refusal of the person: the editor reads them, nobody else is asked.
 )
+
+
+ABOUT: Mapping[str, About] = MappingProxyType(
+    {
+        code: Outcome(row.kind, code, Scope(ScopeKind.MODEL) if row.of_model else WHOLE_ACCOUNT, whose=row.whose).about
+        for row in reversed(TABLE)
+        for code in ((row.code,) if row.code else row.names)
+    }
+)
+"""Whose affair each code is that `classify` gives."""
 
 
 def classify(facts: RequestFacts, reply: HttpReply, now: datetime) -> Outcome:
@@ -150,8 +176,25 @@ def judge(facts: RequestFacts, refusal: Refusal, now: datetime) -> Outcome:
             until = _until(row.ends, refusal, now)
             anonymous = row.nameless and until is None and not _says_whose(refusal, now)
             concurrent = row.kind is _K.RATE_LIMITED and _at_once(refusal)
-            return Outcome(row.kind, code, scope, until, concurrent=concurrent, anonymous=anonymous and not concurrent)
-    return Outcome(OutcomeKind.CLIENT_ERROR, "refused" if refusal.status is None else f"http-{refusal.status}")
+            name = _unknown(refusal) if row.nameless and not concurrent else ""
+            return Outcome(
+                row.kind,
+                f"{UNKNOWN}{name}" if name else code,
+                scope,
+                until,
+                concurrent=concurrent,
+                anonymous=anonymous and not concurrent,
+                whose=row.whose,
+                status=refusal.status if name else None,
+            )
+    bare = "refused" if refusal.status is None else f"http-{refusal.status}"
+    return Outcome(_K.CLIENT_ERROR, f"{UNKNOWN}{_unknown(refusal) or bare}", status=refusal.status)
+
+
+def _unknown(refusal: Refusal) -> str:
+    """What a refusal that no row names calls itself, where that can stand in a log and says more than its status."""
+    codes = (stable_code(name) for name in refusal.names)
+    return next((code for code in codes if code and code not in GENERIC), "")
 
 
 def _fits(row: Row, refusal: Refusal, now: datetime) -> str | None:
@@ -173,8 +216,7 @@ def _at_once(refusal: Refusal) -> bool:
 
 def _says_whose(refusal: Refusal, now: datetime) -> bool:
     """Whether a code that could be an account's, or an account's quota, comes with it."""
-    codes = (stable_code(name) for name in refusal.names)
-    return any(code and code not in GENERIC for code in codes) or bool(windows_of_headers(refusal.headers, now))
+    return bool(_unknown(refusal) or windows_of_headers(refusal.headers, now))
 
 
 def _names(fields: Json) -> tuple[str, ...]:

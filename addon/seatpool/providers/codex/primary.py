@@ -7,7 +7,7 @@ from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import Edits, HeaderView, ImportedLogin, RequestFacts
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_OVERRIDE, ATTR_USER, bearer
 from seatpool.providers.codex.tokens import identity_of, read_claims, suggested_name
-from seatpool.providers.codex.wire import ACCOUNT_ID, FEDRAMP, ISSUER, ROUTING_OVERRIDE, TURN_STATE
+from seatpool.providers.codex.wire import ACCOUNT_ID, FEDRAMP, ISSUER, ROUTING_OVERRIDE, TURN_STATE, plain
 
 IDENTIFYING = ("authorization", ACCOUNT_ID.lower())
 """Two requests that have these in common come from the same login."""
@@ -15,18 +15,18 @@ IDENTIFYING = ("authorization", ACCOUNT_ID.lower())
 
 def primary(headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:
     """The login behind a request, access only; None where the token does not say whose it is, or is over."""
-    token = bearer(headers)
+    token = plain(bearer(headers))
     if token is None:
         return None
     claims = read_claims(token)
-    account_id = headers.get(ACCOUNT_ID) or claims.account_id
+    account_id = plain(headers.get(ACCOUNT_ID)) or claims.account_id
     if account_id is None or claims.user_id is None or (claims.expires_at is not None and claims.expires_at <= now):
         return None
     known = {
         ATTR_ACCOUNT: account_id,
         ATTR_USER: claims.user_id,
-        ATTR_OVERRIDE: headers.get(ROUTING_OVERRIDE),
-        ATTR_FEDRAMP: headers.get(FEDRAMP),
+        ATTR_OVERRIDE: plain(headers.get(ROUTING_OVERRIDE)),
+        ATTR_FEDRAMP: plain(headers.get(FEDRAMP)),
     }
     return ImportedLogin(
         provider=ProviderName.CODEX,

@@ -34,7 +34,7 @@ def read_claims(token: str) -> Claims:
     payload = _payload(token)
     auth = mapping(payload.get(AUTH_CLAIM))
     profile = mapping(payload.get(PROFILE_CLAIM))
-    user = text(auth.get("chatgpt_user_id")) or text(auth.get("user_id")) or text(payload.get("sub"))
+    user = plain(auth.get("chatgpt_user_id")) or plain(auth.get("user_id")) or plain(payload.get("sub"))
     return Claims(
         expires_at=_moment(payload.get("exp")),
         user_id=user,

@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from seatpool.core.repositories import normalised
 from seatpool.providers.base import HeaderView, RequestFacts
+from seatpool.providers.codex.wire import slug
 from seatpool.providers.tolerant import mapping, product
 
 TURN_METADATA = "x-codex-turn-metadata"
@@ -68,7 +69,7 @@ def of_turn(facts: RequestFacts, content: bytes) -> RequestFacts:
         message = _read_message(content)
     except (ValueError, RecursionError):
         return facts
-    model = message.model if isinstance(message.model, str) and message.model else facts.model
+    model = slug(message.model) or facts.model
     remotes = repositories(mapping(message.client_metadata).get(TURN_METADATA)) or facts.repositories
     if (model, remotes) == (facts.model, facts.repositories):
         return facts

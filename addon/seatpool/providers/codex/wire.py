@@ -23,6 +23,7 @@ BEYOND_REASON = timedelta(days=35)
 """No window of any plan is longer than a month; a reset further away is a mistake and is cut to this."""
 
 _PLAIN = re.compile(r"[!-~]+")
+_MODEL = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
 
 
 def read_object(content: bytes | str) -> Json:
@@ -39,6 +40,11 @@ def plain(value: object) -> str | None:
     """The value where it can be put into a header as it is: visible ASCII without blanks."""
     found = text(value)
     return found if found is not None and _PLAIN.fullmatch(found) else None
+
+
+def slug(value: object) -> str | None:
+    """The value where it can be a model's name."""
+    return value if isinstance(value, str) and _MODEL.fullmatch(value) else None
 
 
 def truth(value: object) -> bool:

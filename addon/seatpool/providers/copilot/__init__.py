@@ -36,10 +36,12 @@ from seatpool.providers.copilot import (
     primary,
     quota,
     renew,
+    repair,
     replies,
     routes,
     wishes,
 )
+from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish
 
 
@@ -53,6 +55,7 @@ class Copilot:
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = frozenset()
     names_owner: bool = False
+    handling: Mapping[str, Handling] = repair.HANDLING
 
     def match(self, method: str, host: str, path: str, *, upgrade: bool) -> Route | None:
         return routes.match(method, host, path, upgrade=upgrade)
@@ -129,8 +132,8 @@ class Copilot:
     def elsewhere_frame(self, message: str) -> bytes:
         return replies.elsewhere_frame(message)
 
-    def reconnect_frame(self) -> bytes | None:
-        return None
+    def reconnect_frame(self, carried: frozenset[Carrier] | None) -> bytes | None:
+        return replies.reconnect_frame(carried) if carried else None
 
     def exhausted(self, facts: RequestFacts, soonest: datetime | None, reason: str | None, now: datetime) -> HttpReply:
         return replies.exhausted(facts, soonest, reason, now)

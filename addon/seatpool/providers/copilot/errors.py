@@ -12,7 +12,7 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
-from seatpool.core.outcome import OK, Outcome, OutcomeKind
+from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
 from seatpool.core.silence import silent
 from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
 from seatpool.providers.copilot import quota
@@ -65,6 +65,11 @@ class Refusal(msgspec.Struct, frozen=True):
 
     __repr__ = silent("text")
 
+    @property
+    def code(self) -> str:
+        """What it calls itself, else its status."""
+        return self.name or f"http-{self.status}"
+
 
 class Row(msgspec.Struct, frozen=True):
     """One row: fits when the status is listed (empty: any) and a name, text or mark is (all empty: any)."""
@@ -78,6 +83,10 @@ class Row(msgspec.Struct, frozen=True):
     code: str = ""
     """Outcome's code; empty: the name itself."""
     reach: Reach = Reach.ACCOUNT
+    whose: About | None = None
+    """Where it is another's than refusals of its kind usually are."""
+    brief: bool = False
+    """Worth asking the same account once more after a short pause."""
 
     def fits(self, refusal: Refusal) -> bool:
         if self.statuses and refusal.status not in self.statuses:
@@ -96,7 +105,7 @@ _SPENT, _LIMITED, _OVERLOADED = OutcomeKind.QUOTA_SPENT, OutcomeKind.RATE_LIMITE
 AUTO_MODE = "auto-mode-selector"
 ITEM_ID = "item-id"
 
-_THROTTLE = Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER)
+_THROTTLE = Row(_LIMITED, (429,), code="rate_limited", reach=Reach.LIMITER, brief=True)
 """A 429 that nothing else is known of."""
 
 TABLE: tuple[Row, ...] = (
@@ -118,7 +127,7 @@ TABLE: tuple[Row, ...] = (
     Row(OutcomeKind.UNAUTHORIZED, (401,), code="unauthorized"),
     Row(OutcomeKind.MISDIRECTED, (421,), code="misdirected"),
     # The month's quota. The CLI's own spend cap is not the account's.
-    Row(_CLIENT, (402, 429), names=("session_quota_exceeded",)),
+    Row(_CLIENT, (402, 429), names=("session_quota_exceeded",), whose=About.CLIENT),
     Row(_SPENT, (402, 429), names=("quota_exceeded", "free_quota_exceeded"), reach=Reach.BUCKET),
     Row(_SPENT, (402,), texts=("you have no quota",), code="quota_exceeded", reach=Reach.BUCKET),
     Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.BUCKET),
@@ -148,12 +157,12 @@ TABLE: tuple[Row, ...] = (
         code="model_not_supported",
         reach=Reach.MODEL,
     ),
-    Row(_CLIENT, (400,), names=("model_not_available_for_integrator", "unsupported_api_for_model")),
+    Row(_CLIENT, (400,), names=("model_not_available_for_integrator",), whose=About.INTEGRATOR),
+    Row(_CLIENT, (400,), names=("unsupported_api_for_model",)),
     # Limits that are nobody's on this machine: another account would meet them as well.
-    Row(
-        _OVERLOADED, (429, 503), names=("integration_rate_limited", "model_overloaded", "upstream_provider_rate_limit")
-    ),
-    Row(_OVERLOADED, (429,), names=("extension_blocked",)),
+    Row(_OVERLOADED, (429, 503), names=("integration_rate_limited",), whose=About.INTEGRATOR),
+    Row(_OVERLOADED, (429, 503), names=("model_overloaded", "upstream_provider_rate_limit"), brief=True),
+    Row(_OVERLOADED, (429,), names=("extension_blocked",), whose=About.INTEGRATOR),
     Row(
         _OVERLOADED,
         (429,),
@@ -169,10 +178,23 @@ TABLE: tuple[Row, ...] = (
     Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited"),
     _THROTTLE,
     # The rest is for the editor to read, or the service's own trouble.
-    Row(_CLIENT, (466,), code="client-too-old"),
-    Row(_OVERLOADED, (503,), code="service_unavailable"),
+    Row(_CLIENT, (400,), names=("bad_request", "content_filter")),
+    Row(_CLIENT, (404, 413, 422, 424, 499)),
+    Row(_CLIENT, (466,), code="client-too-old", whose=About.CLIENT),
+    Row(_OVERLOADED, (503,), code="service_unavailable", brief=True),
     Row(OutcomeKind.SERVER_ERROR, tuple(range(500, 600)), code="server-error"),
 )
+
+ABOUT: Mapping[str, About] = MappingProxyType(
+    {
+        code: Outcome(
+            row.kind, code, Scope(ScopeKind.MODEL) if row.reach is Reach.MODEL else WHOLE_ACCOUNT, whose=row.whose
+        ).about
+        for row in reversed(TABLE)
+        for code in ((row.code,) if row.code else row.names)
+    }
+)
+"""Whose affair each code is that `classify` gives."""
 
 _RESETS_WITH: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {"user_global_rate_limited": (quota.SESSION,), "user_weekly_rate_limited": (quota.WEEKLY,)}
@@ -217,6 +239,8 @@ def classify_frame(facts: RequestFacts, document: Json, now: datetime) -> Outcom
     nothing = Headers()
     refusal = _refusal(0, document, "", nothing)
     status = _FRAME_STATUS.get(refusal.name, 500)
+    if any(row.kind is _CARRIER and row.fits(replace(refusal, status=400)) for row in TABLE):
+        status = 400  # known by its text; its code may be empty, or just say that this is a socket (copilot.md 4)
     named = Refusal(status, refusal.name, refusal.text, refusal.marks, notification=refusal.notification)
     return replace(_outcome(named, facts, nothing, now), anonymous=False)
 
@@ -260,15 +284,28 @@ def _name(error: Json) -> str:
 def _outcome(refusal: Refusal, facts: RequestFacts, headers: HeaderView, now: datetime) -> Outcome:
     row = next((row for row in TABLE if row.fits(refusal)), None)
     if row is None:
-        return Outcome(_CLIENT, refusal.name or f"http-{refusal.status}")
-    code = row.code or refusal.name
+        return Outcome(_CLIENT, f"{UNKNOWN}{refusal.code}", status=refusal.status)
+    code = row.code or refusal.code
     if Mark.DETAILS in row.marks:
         code = refusal.notification or code
     until = _until(row, code, facts, headers, now) if row.kind in _TIMED else None
     concurrent = row.kind is _LIMITED and Mark.AT_ONCE in refusal.marks
+    status = None
+    if row is _THROTTLE and refusal.name and refusal.name not in GENERIC and not concurrent:
+        code, status = f"{UNKNOWN}{refusal.name}", refusal.status
     anonymous = row is _THROTTLE and until is None and not concurrent and not _says_whose(refusal, headers, now)
-    without = CredentialKind.COPILOT_SESSION if row.code == AUTO_MODE else None
-    return Outcome(row.kind, code, _scope(row.reach, refusal, facts), until, without, concurrent, anonymous)
+    return Outcome(
+        row.kind,
+        code,
+        _scope(row.reach, refusal, facts),
+        until,
+        CredentialKind.COPILOT_SESSION if row.code == AUTO_MODE else None,
+        concurrent,
+        anonymous,
+        brief=row.brief and (until is not None or row.kind is _OVERLOADED),
+        whose=row.whose,
+        status=status,
+    )
 
 
 def _says_whose(refusal: Refusal, headers: HeaderView, now: datetime) -> bool:

@@ -51,7 +51,7 @@ def _rows(name: str, content: bytes) -> list[tuple[object, ...]] | None:
             if db.execute(_IS_TABLE).fetchone() == (0,):
                 return None
             return db.execute(_ROWS).fetchall()
-        except sqlite3.Error:
+        except (sqlite3.Error, ValueError):  # its own words for what is wrong can be no UTF-8
             raise NotALogin(f"{name}: a database that is damaged or not complete") from None
 
 

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import Edits, HeaderView, ImportedLogin, RequestFacts
 from seatpool.providers.copilot.auth import API, GITHUB, PROXY, tenant_of, tid_of, token_of
+from seatpool.providers.copilot.renew import printable
 from seatpool.providers.copilot.wire import moment
 
 IDENTIFYING = ("authorization",)
@@ -24,7 +25,7 @@ _PROXY_HOST = re.compile(r"proxy\.((?:individual|business|enterprise)\.githubcop
 def primary(facts: RequestFacts, headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:
     """The login behind a request, access only; None where the token does not say whose it is, or is over."""
     token, issuer = token_of(headers), _issuer(origin)
-    if issuer is None:
+    if issuer is None or not printable(token):
         return None
     if facts.needs[0] is CredentialKind.GITHUB_OAUTH:
         identity, expires_at, endpoints = f"token:{sha256(token.encode()).hexdigest()[:16]}", None, {}

@@ -15,6 +15,7 @@ import msgspec
 
 from seatpool.core.selection import LACKING
 from seatpool.providers.base import Headers, HttpReply, RequestFacts
+from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot.wire import REQUEST_ID
 
 _CODES: Mapping[int, str] = MappingProxyType(
@@ -43,6 +44,9 @@ KNOWN = MONTHLY | {"user_global_rate_limited", "user_weekly_rate_limited", "user
 """Codes that editors have words of their own for."""
 NO_MODEL = frozenset({LACKING, "model_not_supported", "model-policy"})
 """Reasons, as `errors` and the choice give them, that mean it (copilot.md 5.4)."""
+PREVIOUS_GONE = (
+    b'{"type":"error","error":{"code":"previous_response_not_found","message":"Previous response not found."}}'
+)
 _EXHAUSTED = "Every Copilot account of the pool is limited at the moment."
 
 
@@ -69,6 +73,14 @@ def unavailable(facts: RequestFacts, status: int, message: str) -> HttpReply:
 def elsewhere_frame(message: str) -> bytes:
     """An error on the socket: the client posts the same at once (copilot-observed.md 4)."""
     return msgspec.json.encode({"type": "error", "error": {"code": "websocket_error", "message": message}})
+
+
+def reconnect_frame(carried: frozenset[Carrier]) -> bytes:
+    """An error after which the client repeats the whole conversation, where it would give up after a limit's.
+
+    The CLI does so on a new socket, at once (seen with 1.0.102); VS Code posts it a second later (copilot.md 4, 7.1).
+    """
+    return PREVIOUS_GONE if Carrier.PREVIOUS in carried else elsewhere_frame("ask again over HTTPS")
 
 
 def wait(status: int, until: datetime, now: datetime) -> str:

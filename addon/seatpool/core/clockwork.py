@@ -1,0 +1,40 @@
+"""When the clock was set: what is remembered by its old time is put right.
+
+A limit is a rest of some length, so it ends as much later or earlier as the clock was set by. One that seems to have
+begun in the future was written before the clock was set back, and lasts from now on as long as it was to last.
+"""
+
+from datetime import datetime, timedelta
+
+from msgspec.structs import replace
+
+from seatpool.core.model import Cooldown
+from seatpool.core.state import PoolState
+
+AHEAD = timedelta(minutes=1)
+"""By so much the clocks of those who write may differ."""
+
+
+def shift(state: PoolState, jump: timedelta, now: datetime) -> list[Cooldown]:
+    """Put the pool's memory right. The cooldowns that end later now, which others should hear of."""
+    later = []
+    for account_id, known in state.cooldowns.items():
+        for cooldown in tuple(known.values()):
+            if cooldown.until + jump <= now:
+                if cooldown.until > now:  # it was over, and is not to come back
+                    state.lift(account_id, cooldown.scope, now)
+                continue
+            shifted = replace(cooldown, until=cooldown.until + jump, created_at=cooldown.created_at + jump)
+            state.lift(account_id, cooldown.scope, now)
+            state.cool(shifted, now)
+            if jump > timedelta():
+                later.append(shifted)
+    state.age(now)
+    return later
+
+
+def sensible(cooldown: Cooldown, now: datetime) -> Cooldown:
+    """One that was stored, as it is to be understood now."""
+    if cooldown.created_at <= now + AHEAD:
+        return cooldown
+    return replace(cooldown, until=now + (cooldown.until - cooldown.created_at), created_at=now)

@@ -1,0 +1,100 @@
+"""Stores credentials that were just obtained; where the database is away, memory serves and goes on trying.
+
+A rotated refresh token is worth all patience: what the store still has is of no use any more.
+"""
+
+import asyncio
+import logging
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from seatpool.clock import utcnow
+from seatpool.core.model import Account, Credential
+from seatpool.service.threads import aside
+from seatpool.service.vault import Vault
+from seatpool.store import Lease, Store, StoreError, StoreUnavailable, Superseded
+
+logger = logging.getLogger(__name__)
+
+AGAIN_S = 0.25
+"""After a failure. An attempt that meets a lock waits for five seconds by itself."""
+AT_THE_END_S = 10.0
+"""How long the end of the process waits for what is not stored."""
+
+
+class Safekeeping:
+    """One per process."""
+
+    def __init__(self, store: Store, vault: Vault) -> None:
+        self._store = store
+        self._vault = vault
+        self._turn = asyncio.Lock()
+        self._storing: set[asyncio.Task[None]] = set()
+
+    async def keep(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:
+        """Hold it and store it, and give the lease back with it.
+
+        `generation` is that of the stored one that it replaces; raises `Superseded` when another one is there by now.
+        """
+        if self._vault.unstored(account.id, credential.kind) is not None:
+            self._vault.keep(account.id, credential)  # whoever is at it stores this one instead
+            return credential
+        try:
+            stored = await aside(
+                self._store.save_credential,
+                account.id,
+                credential,
+                now=utcnow(),
+                release=lease,
+                expected=generation,
+            )
+        except StoreUnavailable as error:
+            logger.warning("account=%s action=credential-not-stored reason=%s", account.name, error)
+            unstored = replace(credential, generation=generation)
+            self._vault.keep(account.id, unstored)  # memory alone knows it, and serves
+            task = asyncio.create_task(self._go_on(account, unstored, generation))
+            self._storing.add(task)
+            task.add_done_callback(self._storing.discard)
+            return unstored
+        self._vault.put(account.id, stored)
+        return stored
+
+    async def drain(self) -> None:
+        """At the end of the process: the last chance for what is not stored."""
+        if not self._storing:
+            return
+        await asyncio.wait(self._storing, timeout=AT_THE_END_S)
+        for task in tuple(self._storing):
+            task.cancel()
+
+    async def _go_on(self, account: Account, credential: Credential, generation: int) -> None:
+        kind = credential.kind
+        while (wanted := self._vault.unstored(account.id, kind)) is not None:
+            await asyncio.sleep(AGAIN_S)
+            try:
+                async with self._turn:  # so that one thread at most waits for the database here
+                    stored = await aside(
+                        self._store.save_credential,
+                        account.id,
+                        wanted,
+                        now=utcnow(),
+                        expected=generation,
+                        patient=True,
+                    )
+            except StoreUnavailable:
+                continue
+            except Superseded:
+                logger.warning("account=%s action=credential-dropped reason=superseded", account.name)
+            except StoreError as error:
+                logger.warning("account=%s action=credential-dropped reason=%s", account.name, error)
+            else:
+                generation = stored.generation
+                if self._vault.unstored(account.id, kind) is not wanted:
+                    continue
+                self._vault.put(account.id, stored)
+                logger.info("account=%s action=credential-stored", account.name)
+            self._vault.stored(account.id, kind)
+            if generation == wanted.generation:  # dropped: what the store has is newer
+                with suppress(StoreError):
+                    await self._vault.held(account.id, again=True)

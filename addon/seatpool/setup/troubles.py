@@ -1,0 +1,73 @@
+"""What is wrong with the proxies that run, as each leaves it for `seatpool status`.
+
+A small file in this person's runtime directory, which is there also when the database's disk is full. It goes with the
+trouble, or with the process.
+"""
+
+import json
+import os
+from collections.abc import Mapping
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+
+class Trouble(msgspec.Struct, frozen=True):
+    """One thing that is wrong with one proxy."""
+
+    pid: int
+    since: datetime
+    what: str
+
+
+def folder() -> Path:
+    """Of all the files: in the runtime directory, or where there is none beside other state."""
+    runtime = os.environ.get("XDG_RUNTIME_DIR", "")
+    if runtime and Path(runtime).is_dir():
+        return Path(runtime) / "seatpool"
+    return platformdirs.user_state_path("seatpool")
+
+
+def leave(database: str, troubles: Mapping[str, datetime]) -> None:
+    """Say what is wrong with this process now, and since when; nothing: all is well. Raises `OSError`."""
+    file = folder() / f"trouble-{os.getpid()}.json"
+    if not troubles:
+        file.unlink(missing_ok=True)
+        return
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_suffix(".new")
+    told = {what: since.isoformat() for what, since in troubles.items()}
+    draft.write_text(json.dumps({"database": database, "troubles": told}))
+    draft.replace(file)
+
+
+def read(database: str) -> tuple[Trouble, ...]:
+    """Of every proxy on this database that is alive, the oldest first; what others left is taken away."""
+    found = []
+    for file in folder().glob("trouble-*.json"):
+        try:
+            pid = int(file.stem.removeprefix("trouble-"))
+            if not _alive(pid):
+                file.unlink()
+                continue
+            left = json.loads(file.read_text())
+            if left["database"] == database:
+                told = left["troubles"].items()
+                found += [Trouble(pid, datetime.fromisoformat(since), what) for what, since in told]
+        except (OSError, ValueError, TypeError, KeyError, AttributeError):
+            continue
+    return tuple(sorted(found, key=lambda trouble: trouble.since))
+
+
+def _alive(pid: int) -> bool:
+    if os.name != "posix":
+        return True  # to ask there would end it
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True

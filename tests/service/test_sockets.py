@@ -1,0 +1,123 @@
+"""What becomes of a socket's messages: who leaves an account, and what is sent again."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from msgspec.structs import replace
+
+from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, ProviderName
+from seatpool.core.policy import Policy
+from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.service.pool import Answered, PoolService
+from seatpool.service.sockets import CLOSE
+from seatpool.service.trail import Trail
+from seatpool.store import Store
+from tests.service.conftest import Issuer, sign_in
+
+CREATE = b'{"type":"response.create","model":"gpt-y","input":[]}'
+DONE = b'{"type":"response.completed","response":{"id":"r"}}'
+DELTA = b'{"type":"response.output_text.delta","delta":"x"}'
+FACTS = RequestFacts(
+    Route(ProviderName.CODEX, "responses-ws", "api", websocket=True), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk"
+)
+
+
+@pytest.fixture
+async def service(store: Store, issuer: Issuer) -> AsyncIterator[PoolService]:
+    for priority, person in enumerate(("alice", "bob")):
+        sign_in(store, issuer, person)
+        store.set_priority(person, priority)
+    service = PoolService(store, issuer, Policy(learn=False, strategy=None))
+    service.load()
+    yield service
+    await service.stop()
+
+
+async def opened(service: PoolService, closed: list[str], name: str = "flow") -> Trail:
+    """A socket on alice, where a first turn is over."""
+    trail = service.open(name, replace(FACTS, conversation=name), Headers())
+    await service.assign(trail)
+    service.served(trail, Answered(101, 1.0), Headers())
+    service.sockets.opened(trail, lambda: closed.append(name))
+    service.sockets.client_frame(trail, CREATE)
+    assert await service.sockets.server_frame(trail, DONE) is None
+    assert trail.current is not None and trail.current.account.name == "alice"
+    return trail
+
+
+async def limit(service: PoolService, name: str) -> None:
+    account = next(a for a in service.knowledge.state.accounts.values() if a.name == name)
+    await service.knowledge.cool(account, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(hours=1))
+
+
+async def test_who_idles_on_a_limited_account_is_closed_at_once_and_who_works_there_is_not(
+    service: PoolService,
+) -> None:
+    closed: list[str] = []
+    await opened(service, closed, "idle")
+    busy = await opened(service, closed, "busy")
+    gone = await opened(service, closed, "gone")
+    service.release(gone)
+    service.sockets.client_frame(busy, CREATE)
+    await limit(service, "alice")
+    assert closed == ["idle"]
+    assert await service.sockets.server_frame(busy, DELTA) is None
+    assert await service.sockets.server_frame(busy, DONE) is CLOSE
+
+
+async def test_a_socket_that_has_not_served_yet_is_left_alone(service: PoolService) -> None:
+    closed: list[str] = []
+    trail = service.open("flow", FACTS, Headers())
+    await service.assign(trail)
+    service.sockets.opened(trail, lambda: closed.append("flow"))
+    await limit(service, "alice")
+    assert closed == []
+
+
+async def test_where_nobody_else_could_serve_a_limit_closes_nothing_but_a_person_does(service: PoolService) -> None:
+    closed: list[str] = []
+    trail = await opened(service, closed)
+    await limit(service, "bob")
+    await limit(service, "alice")
+    assert (closed, service.sockets.leaves(trail)) == ([], False)
+    assert trail.current is not None
+    await service.knowledge.disable(trail.current.account, "no-licence")
+    assert closed == ["flow"]
+
+
+async def test_a_turn_that_begins_on_an_account_that_is_out_is_asked_for_anew(service: PoolService) -> None:
+    """It has crossed our close. What the client closes by itself is not closed again."""
+    closed: list[str] = []
+    trail = await opened(service, closed)
+    await limit(service, "alice")
+    assert closed == ["flow"]
+    answer = await service.sockets.client_turn(trail, CREATE)
+    assert answer is not None and b"websocket_connection_limit_reached" in (answer.content or b"")
+    assert await service.sockets.client_turn(trail, b'{"type":"response.processed"}') is None
+    service.sockets.look()
+    assert closed == ["flow"]
+
+
+async def test_each_turn_has_its_own_attempts(service: PoolService) -> None:
+    trail = await opened(service, [])
+    trail.number, trail.tried = 3, {1}
+    assert trail.attempt > 1
+    service.sockets.client_frame(trail, CREATE)
+    assert (trail.attempt, trail.tried) == (1, set())
+    trail.number, trail.again = 4, True
+    service.sockets.client_frame(trail, CREATE)
+    assert trail.attempt == 2, "the same turn, sent again"
+
+
+async def test_a_turns_message_is_kept_until_something_comes(service: PoolService) -> None:
+    trail = await opened(service, [])
+    service.sockets.client_frame(trail, CREATE)
+    assert trail.turn is not None and trail.turn.message is CREATE
+    await service.sockets.server_frame(trail, DELTA)
+    assert trail.turn.message is None
+
+
+async def test_the_model_that_a_turn_names_is_what_its_socket_asks_for(service: PoolService) -> None:
+    trail = await opened(service, [])
+    assert (trail.facts.model, trail.demand.model) == ("gpt-y", "gpt-y")
