@@ -100,7 +100,6 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
     person.types("account", "import", str(login), "--own", "--yes")
     key = person.session.home / ".local/share/seatpool/pool.db.key"
     hidden = key.rename(tmp_path / "key")
-    assert person.status(code=3)["installed"] is False
 
     # Installed, while what holds the key is locked: it runs, and serves once that is open.
     install = ("service", "install", "--port", str(PORT), "--", "--set", "pool_strategy=drain", "--set", ODD)
@@ -126,31 +125,27 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
 
     # The same again changes nothing; what is in the way is told.
     assert "already" in person.types(*install)
-    assert person.status()["pid"] == told["pid"]
+    assert person.systemctl("show", "seatpool", "--property=MainPID", "--value") == str(told["pid"])
     person.session.wait_log("codex=1")
 
-    # Connections are open and closed on its side: the port is free all the same, and taken again at once.
-    for _ in range(2):
-        assert person.session.run(sys.executable, "-c", _THROUGH, str(PORT)).stdout.startswith("HTTP/1.1 200")
-        person.systemctl("stop", "seatpool")
-        assert person.is_free()
-        assert person.systemctl("show", "seatpool", "--property=Result,ExecMainStatus").split() == [
-            "Result=success",
-            "ExecMainStatus=0",
-        ]
-        person.systemctl("start", "seatpool")
-        wait(lambda: not person.is_free())
+    # It has closed connections that clients left open: the port is free all the same, and taken again at once.
+    assert person.session.run(sys.executable, "-c", _THROUGH, str(PORT)).stdout.startswith("HTTP/1.1 200")
+    person.systemctl("stop", "seatpool")
+    assert person.is_free()
+    ended = person.systemctl("show", "seatpool", "--property=Result,ExecMainStatus").split()
+    assert ended == ["Result=success", "ExecMainStatus=0"]
+    person.systemctl("start", "seatpool")
+    wait(lambda: not person.is_free())
 
     # What kills it does not end it.
-    killed = person.status()["pid"]
-    person.session.run("kill", "-9", str(killed))
-    wait(lambda: person.systemctl("show", "seatpool", "--property=MainPID") not in ("MainPID=0", f"MainPID={killed}"))
+    killed = person.systemctl("show", "seatpool", "--property=MainPID", "--value")
+    person.session.run("kill", "-9", killed)
+    wait(lambda: person.systemctl("show", "seatpool", "--property=MainPID", "--value") not in ("0", killed))
     wait(lambda: not person.is_free())
 
     person.types("service", "remove")
     assert person.is_free()
     assert person.systemctl("list-unit-files", "seatpool.service", "--no-legend") == ""
-    assert "no service" in person.types("service", "remove")
     assert not unit.parent.exists()
 
     # All that seatpool does to a machine, and all of it taken back.
@@ -166,7 +161,6 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
     assert person.is_free(PORT + 1)
     left = {name for name, was in tree(person.session.home).items() if before.get(name) != was}
     assert {Path(name).name for name in left} == {".local", "share", "seatpool", "made.json", "pool.db", "pool.db.key"}
-    assert "alice" in person.types("account", "list")
     person.types("uninstall", "--yes", "--data")
     assert tree(person.session.home) == before
 

@@ -73,6 +73,7 @@ def test_install_refuses_in_one_line_and_leaves_nothing(home: Path) -> None:
     assert (failed.exit_code, "exit code 1 of systemctl --user daemon-reload (no room)" in failed.output) == (1, True)
     assert not (home / ".config").exists()
     assert seatpool("service", "status").exit_code == 3
+    assert "there is no service" in seatpool("service", "remove").output
 
 
 def test_uninstall_asks_and_without_a_terminal_does_nothing(home: Path) -> None:
