@@ -18,3 +18,23 @@ the remote server of a *flow*; an *assignment* joins a flow and an account for o
 removal from selection, *disabled* a durable one; an *outcome* is a classified answer; a *replay* is the same request
 sent again.
 """
+
+from typing import Any
+
+CLONE = "a clone"
+__version__: str
+"""That of the installed package, which its build has from git's tags; `CLONE` where it is not installed."""
+
+
+def __getattr__(name: str) -> Any:
+    """`__version__` is looked for when it is asked, once: that takes some milliseconds, which no start has to pay."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import metadata
+
+    try:
+        found = metadata.version("seatpool")
+    except metadata.PackageNotFoundError:
+        found = CLONE
+    globals()[name] = found
+    return found

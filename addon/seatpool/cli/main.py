@@ -6,6 +6,7 @@ from seatpool.cli import footprint
 from seatpool.cli.accounts import account
 from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
+from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
@@ -34,7 +35,24 @@ def main() -> None:
     footprint.watch()
 
 
-for command in (account, ca, cooldown, forecast, key, login, rules, run, service, setup, status, uninstall, why):
+COMMANDS = (
+    account,
+    ca,
+    cooldown,
+    doctor,
+    forecast,
+    key,
+    login,
+    rules,
+    run,
+    service,
+    setup,
+    status,
+    uninstall,
+    why,
+)
+
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":

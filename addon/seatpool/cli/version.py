@@ -2,19 +2,19 @@
 
 import subprocess
 from collections.abc import Callable
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import click
 
+import seatpool
+
 
 def version() -> str:
-    """As an installed package says it; of a clone its commit, where git tells."""
-    try:
-        return metadata.version("seatpool")
-    except metadata.PackageNotFoundError:
-        return " ".join(filter(None, ("a clone", _described(Path(__file__).parents[3]))))
+    """Of a clone with its commit, where git tells."""
+    if seatpool.__version__ != seatpool.CLONE:
+        return seatpool.__version__
+    return " ".join(filter(None, (seatpool.CLONE, _described(Path(__file__).parents[3]))))
 
 
 def _described(clone: Path) -> str:
