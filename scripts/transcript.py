@@ -105,7 +105,10 @@ def transcript() -> tuple[str, float]:
         furnish(home, lab)
         since = time.monotonic()
         for step in STEPS:
-            lines += [f"$ {step.line}", *said(run(step, home, lab), home)]
+            try:
+                lines += [f"$ {step.line}", *said(run(step, home, lab), home)]
+            except Failed as error:
+                raise Failed("\n".join([*lines, str(error)])) from None
         took = time.monotonic() - since
     lines = [line for line in lines if line]
     told = f"Run by `./scripts/newcomer` with two pretended accounts and a pretended chatgpt.com: {took:.0f} seconds."

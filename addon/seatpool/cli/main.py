@@ -10,11 +10,13 @@ from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.pac import pac
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.service import service
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.transparent import transparent
 from seatpool.cli.uninstall import uninstall
 from seatpool.cli.version import with_version
 from seatpool.cli.why import why
@@ -43,11 +45,13 @@ COMMANDS = (
     forecast,
     key,
     login,
+    pac,
     rules,
     run,
     service,
     setup,
     status,
+    transparent,
     uninstall,
     why,
 )

@@ -21,6 +21,7 @@ from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, AuthorityError, default_folder
 from seatpool.setup.editors.change import Unchangeable, carry_back, undo_all
 from seatpool.setup.editors.journal import Damaged, Journal
+from seatpool.setup.staying.job import program
 from seatpool.setup.trust import Command, Machine, TrustStore
 from seatpool.store import removal
 
@@ -48,6 +49,26 @@ def _service_end() -> None:
     keeper = staying.here()
     if keeper is not None:
         staying.take_back(keeper)
+
+
+# -- transparent mode
+
+
+def _transparent_plan() -> list[str]:
+    if sys.platform == "win32":
+        return []
+    from seatpool.setup.transparent import state
+
+    return [shlex.join(_transparent_off())] if state.read() is not None else []
+
+
+def _transparent_off() -> Command:
+    return (*Machine().sudo, *program(), "transparent", "off")
+
+
+def _transparent_end() -> None:
+    if _transparent_plan():
+        commands.carry_out(_transparent_off(), see="seatpool transparent status")
 
 
 # -- settings of editors and shells
@@ -156,12 +177,15 @@ def _accounts_end() -> None:
 
 STEPS = (
     Step("service", _service_plan, _service_end),
+    Step("transparent", _transparent_plan, _transparent_end),
     Step("settings", _settings_plan, _settings_end),
     Step("trust", _trust_plan, _trust_end),
     Step("files", _files_plan, _files_end),
     Step("accounts", _accounts_plan, _accounts_end, is_data=True),
 )
 """In this order: each needs what a later one deletes."""
+_ENDING = ("service", "transparent")
+"""What ends proxies."""
 
 
 @click.command()
@@ -241,8 +265,8 @@ def _listed(lines: list[str]) -> str:
 
 
 def _nobody_uses_it(step: Step, plans: dict[str, list[str]]) -> None:
-    """A proxy that runs needs its files. One that is kept running is ended by the first step."""
-    if step.name == "service" and plans["service"]:
+    """A proxy that runs needs its files. One that is kept running is ended by the first steps."""
+    if step.name in _ENDING and any(plans[name] for name in _ENDING):
         return
     for url in _databases():
         if removal.in_use(url):
