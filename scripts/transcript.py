@@ -30,6 +30,8 @@ AT_MOST_S = 120
 _LINES = 14
 """Of what one command says that are shown."""
 _WIDTH = 116
+_TYPING_S = 1.0
+"""Nobody types faster, and what came of a request is on the disk by then."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _ACCOUNTS = {"you": {"provider": "codex"}, "alice": {"provider": "codex"}, "bob": {"provider": "codex"}}
 
@@ -105,6 +107,7 @@ def transcript() -> tuple[str, float]:
         furnish(home, lab)
         since = time.monotonic()
         for step in STEPS:
+            time.sleep(_TYPING_S)
             try:
                 lines += [f"$ {step.line}", *said(run(step, home, lab), home)]
             except Failed as error:
