@@ -2,7 +2,8 @@
 
 Every dialect calls it `usage` and puts it into the last event that says anything: `response.completed` (codex.md 9),
 the last chunk of `/chat/completions` (copilot.md 7.2), `message_delta` of `/v1/messages`, whose `message_start` has
-told the prompt's. So nothing is looked at while an answer streams, and of the end no more than that object is parsed.
+told the prompt's. Copilot puts what it charges beside it (`copilot_usage`, copilot.md 5.3). So nothing is looked at while
+an answer streams, and of the end no more than those objects are parsed.
 """
 
 import re
@@ -20,7 +21,12 @@ BEGINNING = 4 * 1024
 """So much of its beginning: `message_start` is the first event."""
 
 _KEY = b'"usage"'
+_CHARGED = b'"copilot_usage"'
+_BESIDE = 4 * 1024
+"""So far from `usage` it stands at most."""
 _MOST = 10**9
+_MOST_NANO = 10**15
+"""A million credits for one request."""
 _OBJECT = re.compile(
     rb"\s*:\s*(\{(?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})*+\})",
 )
@@ -50,11 +56,18 @@ class _Usage(msgspec.Struct, gc=False):
     completion_tokens: Any = None
     input_tokens_details: Any = None
     prompt_tokens_details: Any = None
+    output_tokens_details: Any = None
+    completion_tokens_details: Any = None
     cache_read_input_tokens: Any = None
     cache_creation_input_tokens: Any = None
 
 
+class _Charged(msgspec.Struct, gc=False):
+    total_nano_aiu: Any = None
+
+
 _read = msgspec.json.Decoder(_Usage).decode
+_read_charged = msgspec.json.Decoder(_Charged).decode
 
 
 def counted(end: bytes, beginning: bytes = b"") -> Counted:
@@ -62,13 +75,14 @@ def counted(end: bytes, beginning: bytes = b"") -> Counted:
     found = next(_objects(end), None)
     if found is None:
         begun = _first(beginning)
-        return Counted(_tokens(begun), over=False) if begun is not None else NOTHING
+        return Counted(_tokens(begun, beginning), over=False) if begun is not None else NOTHING
     position, last = found
     event = end.rfind(b"message_", max(0, position - _EVENT), position)
+    beside = end[max(0, position - _BESIDE) : position + _BESIDE]
     if event < 0 or not end.startswith(_ANTHROPIC, event):
-        return Counted(_tokens(last), over=True)
+        return Counted(_tokens(last, beside), over=True)
     first = _first(beginning) or _first(end) or last
-    return Counted(_tokens(_joined(first, last)), over=end.startswith(b"message_delta", event))
+    return Counted(_tokens(_joined(first, last), beside), over=end.startswith(b"message_delta", event))
 
 
 def _objects(content: bytes) -> Iterator[tuple[int, _Usage]]:
@@ -94,26 +108,40 @@ def _parsed(content: bytes, at: int) -> _Usage | None:
         return None
 
 
+def _charged(content: bytes) -> int | None:
+    """What Copilot says that it has charged."""
+    at = content.rfind(_CHARGED)
+    found = _OBJECT.match(content, at + len(_CHARGED)) if at >= 0 else None
+    try:
+        return _count(_read_charged(found[1]).total_nano_aiu, _MOST_NANO) if found is not None else None
+    except (ValueError, RecursionError):
+        return None
+
+
 def _joined(first: _Usage, last: _Usage) -> _Usage:
     """Each count as it was told last."""
     fields = {name: value for name in _Usage.__struct_fields__ if (value := getattr(last, name)) is not None}
     return msgspec.structs.replace(first, **fields)
 
 
-def _tokens(usage: _Usage) -> Tokens | None:
+def _tokens(usage: _Usage, beside: bytes) -> Tokens | None:
+    """`beside`: what stands around it."""
     sent = _either(usage.input_tokens, usage.prompt_tokens)
     details = mapping(usage.input_tokens_details) or mapping(usage.prompt_tokens_details)
-    cached = _count(details.get("cached_tokens"))
+    cached, written = _count(details.get("cached_tokens")), None
     if not details:
         cached, written = _count(usage.cache_read_input_tokens), _count(usage.cache_creation_input_tokens)
         sent = sent + (cached or 0) + (written or 0) if sent is not None else None
     told = _either(usage.output_tokens, usage.completion_tokens)
-    return None if sent is cached is told is None else Tokens(sent, cached, told)
+    if sent is cached is told is None:
+        return None
+    answered = mapping(usage.output_tokens_details) or mapping(usage.completion_tokens_details)
+    return Tokens(sent, cached, told, _count(answered.get("reasoning_tokens")), written, _charged(beside))
 
 
 def _either(one: object, other: object) -> int | None:
     return _count(one if one is not None else other)
 
 
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else None
+def _count(value: object, most: int = _MOST) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None

@@ -116,7 +116,7 @@ def tap(response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, 
     return tap
 
 
-def ending(outcome: str, total_ms: float, seen: Tap | None, response: http.Response | None) -> Ending:
+def ending(outcome: str, total_ms: float | None, seen: Tap | None, response: http.Response | None) -> Ending:
     """How a flow ended: by what was seen of its stream, or by the answer that was read whole."""
     told, refusal = seen.told() if seen is not None else (_whole(response), None)
     issued = seen.issued() if seen is not None else _content(response)[:SET_ASIDE]
