@@ -16,7 +16,11 @@ from tests.harness.incoming import BrokenOff
 pytestmark = pytest.mark.asyncio
 
 COUNTED: dict[str, Any] = {"kind": "ok", "input_tokens": 12_000, "cached_tokens": 11_000, "output_tokens": 77}
-TOLD = Tokens(12_000, 11_000, 77)
+TOLD = {
+    "responses": Tokens(12_000, 11_000, 77, reasoning=38),
+    "chat": Tokens(12_000, 11_000, 77, nano_credits=1_250_000),
+    "messages": Tokens(12_000, 11_000, 77, written=0, nano_credits=1_250_000),
+}
 LONG: dict[str, Any] = {**COUNTED, "deltas": 200, "size": 500}
 SAID = [{"role": "user", "content": "hi"}]
 

@@ -20,7 +20,7 @@ from tests.upstream.dialogue import Usage, responses
 SOCKET = RequestFacts(
     Route(ProviderName.CODEX, "responses-ws", "api", websocket=True), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk"
 )
-TOLD = Tokens(20_000, 18_000, 300)
+TOLD = Tokens(20_000, 18_000, 300, reasoning=150)
 
 
 @pytest.fixture

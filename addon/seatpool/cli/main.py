@@ -13,6 +13,7 @@ from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.usage import usage
 from seatpool.cli.why import why
 
 
@@ -30,7 +31,7 @@ def main() -> None:
     """
 
 
-for command in (account, ca, cooldown, forecast, key, login, rules, run, setup, status, why):
+for command in (account, ca, cooldown, forecast, key, login, rules, run, setup, status, usage, why):
     main.add_command(command)
 
 if __name__ == "__main__":
