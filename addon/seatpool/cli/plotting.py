@@ -2,6 +2,7 @@
 
 import importlib
 import os
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
@@ -16,18 +17,31 @@ WIDTH = 40
 EIGHTHS = " ▏▎▍▌▋▊▉"
 SHOWN = 20
 """Bars in a picture; days are all shown."""
+LONGEST, DATES = 16.0, 50
+"""Of a picture: inches, and days that are named."""
 PARTS = (("input", "#7fb3d5"), ("cached input", "#d4e6f1"), ("output", "#e67e22"))
 MISSING = 'a picture needs matplotlib: pip install "seatpool[plot]" (in a clone: pip install matplotlib); or --plot alone'
 
 
 def bars(report: Report) -> Table:
     """A bar of all tokens for each line."""
-    longest = max(map(size, report.lines)) or 1
+    lines = _lines(report)
+    longest = max(map(size, lines)) or 1
     found = Table(str(report.by), "tokens", box=None)
     found.add_column("", justify="right")
-    for line in report.lines:
+    for line in lines:
         found.add_row(escape(name(line)), _bar(size(line) / longest), f"{size(line):,}")
     return found
+
+
+def _lines(report: Report) -> list[Line]:
+    """Days without any use as well, between the first and the last that have some."""
+    if report.by is not By.DAY:
+        return report.lines
+    known = {date.fromisoformat(line.key or ""): line for line in report.lines}
+    first = min(known)
+    days = (first + timedelta(days=n) for n in range((max(known) - first).days + 1))
+    return [known.get(day) or Line(day.isoformat()) for day in days]
 
 
 def _bar(share: float) -> str:
@@ -42,25 +56,26 @@ def png(path: Path, report: Report) -> None:
     except ImportError as error:
         raise click.ClickException(MISSING) from error
     matplotlib.rcParams["text.parse_math"] = False  # a `$` in a name is one
-    lines = report.lines if report.by is By.DAY else report.lines[:SHOWN]
     upright = report.by is By.DAY
-    long = 1.5 + 0.3 * len(lines)
+    lines = _lines(report) if upright else report.lines[:SHOWN]
+    long = min(1.5 + 0.3 * len(lines), LONGEST)
     figure = figures.Figure(figsize=(max(6.0, long), 4.5) if upright else (9.0, long + 0.6), layout="constrained")
     axes = figure.subplots()
-    names, ends = [name(line) for line in lines], [0.0] * len(lines)
-    for place, (part, colour) in enumerate(PARTS):
-        counts = [_parts(line)[place] for line in lines]
+    places, ends = range(len(lines)), [0.0] * len(lines)
+    for which, (part, colour) in enumerate(PARTS):
+        counts = [_parts(line)[which] for line in lines]
         where = {"bottom": ends} if upright else {"left": ends}
-        (axes.bar if upright else axes.barh)(names, counts, label=part, color=colour, **where)
+        (axes.bar if upright else axes.barh)(places, counts, label=part, color=colour, **where)
         ends = [end + count for end, count in zip(ends, counts, strict=True)]
     if upright:
-        axes.tick_params("x", rotation=90)
+        every = -(-len(lines) // DATES)
+        axes.set_xticks(places[::every], [name(line) for line in lines[::every]], rotation=90)
     else:
+        axes.set_yticks(places, [name(line) for line in lines])
         axes.invert_yaxis()
-    axis = axes.yaxis if upright else axes.xaxis
-    axis.set_major_formatter(lambda count, _: f"{count:,.0f}")
+    (axes.yaxis if upright else axes.xaxis).set_major_formatter(lambda count, _: f"{count:,.0f}")
     axes.set_title(f"tokens by {report.by}, {report.first} to {report.last} (UTC)")
-    axes.legend()
+    figure.legend(loc="outside lower center", ncols=len(PARTS))
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         figure.savefig(partial, format="png")

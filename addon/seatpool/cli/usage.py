@@ -73,7 +73,7 @@ def usage(
     elif not report.lines:
         console().print(telling.NOTHING.format(first=first))
     elif plot is None or plot == TERMINAL:
-        console().print(telling.table(report) if plot is None else plotting.bars(report))
+        console().print(telling.table(report, console().width) if plot is None else plotting.bars(report))
         for note in telling.notes(report):
             console().print(note, soft_wrap=True)
     else:

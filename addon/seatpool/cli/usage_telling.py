@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date
 from typing import Any
 
@@ -14,6 +14,11 @@ from rich.table import Table
 from seatpool.core.ledger import By, Counts, Line
 
 NOTHING = "nothing was used since {first}; requests are counted when they come through the proxy"
+UNTOLD = "-"
+PART = "reasoning"
+"""It is in the output as well, so a small screen does without."""
+ROOMY = 110
+"""Columns of a screen that has room for numbers in full."""
 UNKNOWN = "(not known)"
 COLUMNS = (
     *("requests", "aborted", "failed", "untold", "input_tokens", "cached_tokens", "cache_written_tokens"),
@@ -33,15 +38,18 @@ class Report(msgspec.Struct, frozen=True):
     total: Line
 
 
-def table(report: Report) -> Table:
-    """For a person."""
-    heads = ("requests", "aborted", "failed", "input", "cached", "output", "reasoning", "credits", "would cost")
-    found = Table(str(report.by), box=None, show_footer=True)
-    found.columns[0].footer = "total"
-    for head, footer in zip(heads, _cells(report.total), strict=True):
-        found.add_column(head, footer, justify="right")
+def table(report: Report, width: int) -> Table:
+    """For a person with a screen of so many columns."""
+    show = _number if width >= ROOMY else _short
+    total = _cells(report.total, show)
+    heads = [head for head, cell in total.items() if cell != UNTOLD and (width >= ROOMY or head != PART)]
+    found = Table(box=None, show_footer=True)
+    found.add_column(str(report.by), "total", overflow="fold")
+    for head in heads:
+        found.add_column(head, total[head], justify="right", no_wrap=True)
     for line in report.lines:
-        found.add_row(escape(name(line)), *_cells(line))
+        cells = _cells(line, show)
+        found.add_row(escape(name(line)), *(cells[head] for head in heads))
     return found
 
 
@@ -102,14 +110,31 @@ def _values(line: Line) -> dict[str, Any]:
     return dict(zip(COLUMNS, values, strict=True))
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: Line, show: Callable[[int | None], str]) -> dict[str, str]:
+    """By the column's head."""
     counts, tokens = line.counts, line.counts.tokens
-    numbers = (counts.requests, counts.aborted, counts.failed, tokens.input, tokens.cached, tokens.output)
-    cost = f"${line.cost_usd:,.2f}" if line.cost_usd is not None else "no price" if line.unpriced else "-"
+    cost = f"${line.cost_usd:,.2f}" if line.cost_usd is not None else "no price" if line.unpriced else UNTOLD
     more = "+" if line.cost_usd is not None and line.unpriced else ""
-    charged = f"{counts.credits:,.2f}" if counts.credits is not None else "-"
-    return (*map(_number, (*numbers, tokens.reasoning)), charged, cost + more)
+    return {
+        "requests": show(counts.requests),
+        "aborted": show(counts.aborted),
+        "failed": show(counts.failed),
+        "input": show(tokens.input),
+        "cached": show(tokens.cached),
+        "output": show(tokens.output),
+        "reasoning": show(tokens.reasoning),
+        "credits": f"{counts.credits:,.2f}" if counts.credits is not None else UNTOLD,
+        "cost": cost + more,
+    }
 
 
 def _number(count: int | None) -> str:
-    return f"{count:,}" if count is not None else "-"
+    return f"{count:,}" if count is not None else UNTOLD
+
+
+def _short(count: int | None) -> str:
+    """To two figures or more."""
+    for unit, size in (("G", 10**9), ("M", 10**6)):
+        if count is not None and count >= size:
+            return f"{count / size:,.2f}{unit}"
+    return f"{count / 1000:,.0f}k" if count is not None and count >= 10_000 else _number(count)
