@@ -72,7 +72,7 @@ _read_charged = msgspec.json.Decoder(_Charged).decode
 
 def counted(end: bytes, beginning: bytes = b"") -> Counted:
     """What an answer told, by its end, and its beginning where that is not in it. Never raises."""
-    found = next(_objects(end), None)
+    found = next((each for each in _objects(end) if _tokens(each[1], b"") is not None), None)
     if found is None:
         begun = _first(beginning)
         return Counted(_tokens(begun, beginning), over=False) if begun is not None else NOTHING
