@@ -6,13 +6,16 @@ import seatpool
 from seatpool.cli.accounts import account
 from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
+from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.pac import pac
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.transparent import transparent
 from seatpool.cli.usage import usage
 from seatpool.cli.why import why
 
@@ -31,7 +34,10 @@ def main() -> None:
     """
 
 
-for command in (account, ca, cooldown, forecast, key, login, rules, run, setup, status, usage, why):
+COMMANDS = (
+    *(account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, transparent, usage, why),
+)
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":
