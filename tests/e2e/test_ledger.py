@@ -100,7 +100,9 @@ def counts(row: dict[str, Any]) -> tuple[int, int, int, int]:
 
 async def test_what_was_used_equals_what_upstream_has_said(scene: Scene) -> None:
     scene.pool("alice", "carol")
-    whole = [name for name in of_kind(".sse", ".json") if TOLD[name]["route"] != "engine" and TOLD[name]["outcome"] == "ok"]
+    whole = [
+        name for name in of_kind(".sse", ".json") if TOLD[name]["route"] != "engine" and TOLD[name]["outcome"] == "ok"
+    ]
     for name in whole:
         await play(scene, name)
     await play_turns(scene, "turns.jsonl")

@@ -72,7 +72,10 @@ async def test_an_answer_that_comes_whole_is_read(scene: Scene, route: str) -> N
         assert "usage" in await incoming.json()
     (attempt,) = await recorded(scene)
     told = TOLD[route.partition(" ")[0]]
-    assert (attempt.outcome, attempt.tokens) == ("ok", told._replace(nano_credits=None) if route == "messages" else told)
+    assert (attempt.outcome, attempt.tokens) == (
+        "ok",
+        told._replace(nano_credits=None) if route == "messages" else told,
+    )
 
 
 async def test_each_turn_on_a_socket_is_told_beside_its_handshake(scene: Scene) -> None:

@@ -55,7 +55,9 @@ def test_an_answer_that_does_not_stream_tells_them_as_well(dialect: str) -> None
 CUT = {
     "responses": None,
     "chat": None,
-    "messages": Tokens(20_000, 18_000, 1, written=0),  # the beginning has told of the prompt, and of one token of the answer
+    "messages": Tokens(
+        20_000, 18_000, 1, written=0
+    ),  # the beginning has told of the prompt, and of one token of the answer
 }
 
 

@@ -92,7 +92,8 @@ def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
 
 
 @pytest.mark.parametrize(
-    ("upto", "outcome", "tokens"), [(None, OK, TOLD["messages"]), (4, LEFT, Tokens(20_000, 18_000, 1, written=0)), (0, LEFT, None)]
+    ("upto", "outcome", "tokens"),
+    [(None, OK, TOLD["messages"]), (4, LEFT, Tokens(20_000, 18_000, 1, written=0)), (0, LEFT, None)],
 )
 def test_who_leaves_after_the_last_event_has_missed_nothing(
     upto: int | None, outcome: str, tokens: Tokens | None

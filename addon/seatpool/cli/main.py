@@ -34,10 +34,9 @@ def main() -> None:
     """
 
 
-COMMANDS = (
-    *(account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, transparent, usage, why),
-)
-for command in COMMANDS:
+for command in (account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, transparent):
+    main.add_command(command)
+for command in (usage, why):
     main.add_command(command)
 
 if __name__ == "__main__":

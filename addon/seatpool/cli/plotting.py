@@ -20,7 +20,7 @@ SHOWN = 20
 LONGEST, DATES = 16.0, 50
 """Of a picture: inches, and days that are named."""
 PARTS = (("input", "#7fb3d5"), ("cached input", "#d4e6f1"), ("output", "#e67e22"))
-MISSING = 'a picture needs matplotlib: pip install "seatpool[plot]" (in a clone: pip install matplotlib); or --plot alone'
+MISSING = 'a picture needs matplotlib: pip install "seatpool[plot]" (in a clone: .venv/bin/pip install matplotlib)'
 
 
 def bars(report: Report) -> Table:

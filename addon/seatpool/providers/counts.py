@@ -2,8 +2,8 @@
 
 Every dialect calls it `usage` and puts it into the last event that says anything: `response.completed` (codex.md 9),
 the last chunk of `/chat/completions` (copilot.md 7.2), `message_delta` of `/v1/messages`, whose `message_start` has
-told the prompt's. Copilot puts what it charges beside it (`copilot_usage`, copilot.md 5.3). So nothing is looked at while
-an answer streams, and of the end no more than those objects are parsed.
+told the prompt's. Copilot puts what it charges beside it (`copilot_usage`, copilot.md 5.3). So nothing is looked at
+while an answer streams, and of the end no more than those objects are parsed.
 """
 
 import re

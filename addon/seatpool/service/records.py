@@ -76,11 +76,11 @@ class Records:
     def ended(self, trail: Trail, ending: Ending) -> None:
         """The flow is over, and with it the answer or the turn that was under way, or the wait for an answer."""
         answered, trail.answered = trail.answered, None
+        current = trail.current
         if answered is None and ending.outcome != OK and ending.total_ms is not None:
-            answered = NOT_YET
-        if answered is not None and trail.current is not None:
-            if answered is not NOT_YET or trail.recorded < trail.current.number:
-                self._put(trail, trail.current, answered, ending)
+            answered = NOT_YET if current is not None and trail.recorded < current.number else None
+        if answered is not None and current is not None:
+            self._put(trail, current, answered, ending)
         if trail.turn is not None:
             self.turn_over(trail, ending.outcome)
 
