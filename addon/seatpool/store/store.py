@@ -421,7 +421,8 @@ class Store:
         Attempts as well, or those before another moment; the sums of their days stay.
         """
         with self._db.write() as db:
-            return observations.prune(db, attempts or before) + sum(rows.prune(db, before) for rows in _PRUNED)
+            count = observations.prune(db, attempts or before)
+            return count + sum(rows.prune(db, before) for rows in _PRUNED)
 
     # -- leases
 

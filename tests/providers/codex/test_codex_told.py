@@ -48,8 +48,10 @@ def test_a_message_tells_them_without_being_read_as_a_whole() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b'"x-codex-turn-metadata"', message(None), message(7), message("{}"), message(metadata({}))[:-60]]
-    + [b'"x-codex-turn-metadata":"\xff"', b'"x-codex-turn-metadata":"' + b"\\" * 9_999],
+    [
+        *(b"", b'"x-codex-turn-metadata"', message(None), message(7), message("{}"), message(metadata({}))[:-60]),
+        *(b'"x-codex-turn-metadata":"\xff"', b'"x-codex-turn-metadata":"' + b"\\" * 9_999),
+    ],
 )
 def test_a_message_that_tells_none_has_none(content: bytes) -> None:
     assert CODEX.repositories_in(content) == ()
