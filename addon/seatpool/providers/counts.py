@@ -72,17 +72,20 @@ _read_charged = msgspec.json.Decoder(_Charged).decode
 
 def counted(end: bytes, beginning: bytes = b"") -> Counted:
     """What an answer told, by its end, and its beginning where that is not in it. Never raises."""
-    found = next((each for each in _objects(end) if _tokens(each[1], b"") is not None), None)
-    if found is None:
+    for position, last in _objects(end):
+        tokens = _tokens(last)
+        if tokens is not None:
+            break
+    else:
         begun = _first(beginning)
-        return Counted(_tokens(begun, beginning), over=False) if begun is not None else NOTHING
-    position, last = found
+        return Counted(_tokens(begun), over=False) if begun is not None else NOTHING
+    charged = end.rfind(_CHARGED, max(0, position - _BESIDE), position + _BESIDE)
+    nano = _charged(end, charged) if charged >= 0 else None
     event = end.rfind(b"message_", max(0, position - _EVENT), position)
-    beside = end[max(0, position - _BESIDE) : position + _BESIDE]
     if event < 0 or not end.startswith(_ANTHROPIC, event):
-        return Counted(_tokens(last, beside), over=True)
-    first = _first(beginning) or _first(end) or last
-    return Counted(_tokens(_joined(first, last), beside), over=end.startswith(b"message_delta", event))
+        return Counted(tokens if nano is None else tokens._replace(nano_credits=nano), over=True)
+    joined = _tokens(_joined(_first(beginning) or _first(end) or last, last)) or tokens
+    return Counted(joined._replace(nano_credits=nano), over=end.startswith(b"message_delta", event))
 
 
 def _objects(content: bytes) -> Iterator[tuple[int, _Usage]]:
@@ -108,10 +111,9 @@ def _parsed(content: bytes, at: int) -> _Usage | None:
         return None
 
 
-def _charged(content: bytes) -> int | None:
-    """What Copilot says that it has charged."""
-    at = content.rfind(_CHARGED)
-    found = _OBJECT.match(content, at + len(_CHARGED)) if at >= 0 else None
+def _charged(content: bytes, at: int) -> int | None:
+    """What Copilot says there that it has charged."""
+    found = _OBJECT.match(content, at + len(_CHARGED))
     try:
         return _count(_read_charged(found[1]).total_nano_aiu, _MOST_NANO) if found is not None else None
     except (ValueError, RecursionError):
@@ -124,8 +126,7 @@ def _joined(first: _Usage, last: _Usage) -> _Usage:
     return msgspec.structs.replace(first, **fields)
 
 
-def _tokens(usage: _Usage, beside: bytes) -> Tokens | None:
-    """`beside`: what stands around it."""
+def _tokens(usage: _Usage) -> Tokens | None:
     sent = _either(usage.input_tokens, usage.prompt_tokens)
     details = mapping(usage.input_tokens_details) or mapping(usage.prompt_tokens_details)
     cached, written = _count(details.get("cached_tokens")), None
@@ -136,7 +137,7 @@ def _tokens(usage: _Usage, beside: bytes) -> Tokens | None:
     if sent is cached is told is None:
         return None
     answered = mapping(usage.output_tokens_details) or mapping(usage.completion_tokens_details)
-    return Tokens(sent, cached, told, _count(answered.get("reasoning_tokens")), written, _charged(beside))
+    return Tokens(sent, cached, told, _count(answered.get("reasoning_tokens")), written)
 
 
 def _either(one: object, other: object) -> int | None:

@@ -30,6 +30,8 @@ class _Message(msgspec.Struct):
 
 
 _IN_MESSAGE = b'"x-codex-turn-metadata"'
+_AT_END = 16 * 1024
+"""So far from its end at most: `client_metadata` is its last field (codex.md 2.1)."""
 _STRING = re.compile(rb'\s*:\s*("(?:[^"\\]++|\\.)*+")')
 _NOTHING = _Metadata()
 _read_text = msgspec.json.Decoder(str).decode
@@ -54,7 +56,7 @@ def repositories(metadata: object) -> tuple[str, ...]:
 
 def in_message(content: bytes) -> tuple[str, ...]:
     """The repositories that a socket's message names, found without reading the rest of it."""
-    at = content.find(_IN_MESSAGE)
+    at = content.rfind(_IN_MESSAGE, max(0, len(content) - _AT_END))
     found = _STRING.match(content, at + len(_IN_MESSAGE)) if at >= 0 else None
     try:
         return repositories(_read_text(found[1])) if found is not None else ()
