@@ -92,6 +92,14 @@ SHAPES = {
         ),
         Tokens(9, 8, 3, reasoning=1),
     ),
+    "with what was charged": (
+        usage(prompt_tokens=9)[:-1] + b', "copilot_usage": {"token_details": [{}], "total_nano_aiu": 5}}',
+        Tokens(9, None, None, nano_credits=5),
+    ),
+    "charged as no number": (
+        usage(prompt_tokens=9)[:-1] + b',"copilot_usage":{"total_nano_aiu":"5"},"total_nano_aiu":1.5}',
+        Tokens(9, None, None),
+    ),
     "null details": (usage(prompt_tokens=9, prompt_tokens_details=None, completion_tokens=1), Tokens(9, None, 1)),
     "counts that are none": (usage(input_tokens="9", output_tokens=-1), None),
     "true is no count": (usage(input_tokens=True, output_tokens=2), Tokens(None, None, 2)),

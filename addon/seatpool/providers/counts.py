@@ -22,11 +22,10 @@ BEGINNING = 4 * 1024
 
 _KEY = b'"usage"'
 _CHARGED = b'"copilot_usage"'
+_NANO = re.compile(rb'"total_nano_aiu"\s*:\s*(\d{1,15})(?=\s*[,}])')
 _BESIDE = 4 * 1024
 """So far from `usage` it stands at most."""
 _MOST = 10**9
-_MOST_NANO = 10**15
-"""A million credits for one request."""
 _OBJECT = re.compile(
     rb"\s*:\s*(\{(?:[^{}]++|\{(?:[^{}]++|\{(?:[^{}]++|\{[^{}]*+\})*+\})*+\})*+\})",
 )
@@ -62,12 +61,7 @@ class _Usage(msgspec.Struct, gc=False):
     cache_creation_input_tokens: Any = None
 
 
-class _Charged(msgspec.Struct, gc=False):
-    total_nano_aiu: Any = None
-
-
 _read = msgspec.json.Decoder(_Usage).decode
-_read_charged = msgspec.json.Decoder(_Charged).decode
 
 
 def counted(end: bytes, beginning: bytes = b"") -> Counted:
@@ -112,12 +106,9 @@ def _parsed(content: bytes, at: int) -> _Usage | None:
 
 
 def _charged(content: bytes, at: int) -> int | None:
-    """What Copilot says there that it has charged."""
-    found = _OBJECT.match(content, at + len(_CHARGED))
-    try:
-        return _count(_read_charged(found[1]).total_nano_aiu, _MOST_NANO) if found is not None else None
-    except (ValueError, RecursionError):
-        return None
+    """What Copilot says there that it has charged; no text in that object could look like it."""
+    found = _NANO.search(content, at, at + _BESIDE)
+    return int(found[1]) if found is not None else None
 
 
 def _joined(first: _Usage, last: _Usage) -> _Usage:
@@ -144,5 +135,5 @@ def _either(one: object, other: object) -> int | None:
     return _count(one if one is not None else other)
 
 
-def _count(value: object, most: int = _MOST) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < most else None
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _MOST else None
