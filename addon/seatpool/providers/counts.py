@@ -66,13 +66,11 @@ _read = msgspec.json.Decoder(_Usage).decode
 
 def counted(end: bytes, beginning: bytes = b"") -> Counted:
     """What an answer told, by its end, and its beginning where that is not in it. Never raises."""
-    for position, last in _objects(end):
-        tokens = _tokens(last)
-        if tokens is not None:
-            break
-    else:
+    found = next(((*each, tokens) for each in _objects(end) if (tokens := _tokens(each[1])) is not None), None)
+    if found is None:
         begun = _first(beginning)
         return Counted(_tokens(begun), over=False) if begun is not None else NOTHING
+    position, last, tokens = found
     charged = end.rfind(_CHARGED, max(0, position - _BESIDE), position + _BESIDE)
     nano = _charged(end, charged) if charged >= 0 else None
     event = end.rfind(b"message_", max(0, position - _EVENT), position)
