@@ -421,8 +421,8 @@ class Store:
         Attempts as well, or those before another moment; the sums of their days stay.
         """
         with self._db.write() as db:
-            count = observations.prune(db, attempts or before)
-            return count + sum(rows.prune(db, before) for rows in _PRUNED)
+            others: int = sum(rows.prune(db, before) for rows in _PRUNED)
+            return others + observations.prune(db, attempts or before)
 
     # -- leases
 
