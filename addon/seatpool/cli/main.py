@@ -18,6 +18,7 @@ from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
 from seatpool.cli.transparent import transparent
 from seatpool.cli.uninstall import uninstall
+from seatpool.cli.usage import usage
 from seatpool.cli.version import with_version
 from seatpool.cli.why import why
 
@@ -53,6 +54,7 @@ COMMANDS = (
     status,
     transparent,
     uninstall,
+    usage,
     why,
 )
 

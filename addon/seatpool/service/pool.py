@@ -114,6 +114,7 @@ class PoolService:
         self._wishes.policy = self._lessons.policy = self.sockets.policy = self.bonds.policy = policy
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
+        self.knowledge.ledger_days = policy.ledger_days
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""

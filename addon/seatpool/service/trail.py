@@ -132,6 +132,8 @@ class Trail(msgspec.Struct):
     bond: Bond = msgspec.field(default_factory=Bond)
     repaired: bytes | None = None
     """What the present attempt is to send in the place of the editor's body; decoded, and None once it is taken."""
+    recorded: int = 0
+    """Number of the last attempt of which is recorded what came of it."""
     answered: Answered | None = None
     """Of an answer that has begun and is not over."""
     turn: Turn | None = None
