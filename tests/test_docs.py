@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
+from seatpool.cli.doctor import NAMES
 from seatpool.cli.main import main
 from seatpool.proxy.options import BETTER_DEFAULTS, OPTIONS
+from seatpool.setup.doctor.words import WORDS
 from seatpool.setup.editors import Target, targets
 from seatpool.setup.hints import hints
 
@@ -85,6 +87,16 @@ def test_what_can_be_set_up_is_told_with_its_command_and_by_hand(target: Target)
     for spot in target.spots:
         assert all(setting.key in CERTS for setting in spot.settings), spot.title
         assert all(Path(place.file).name in CERTS for place in spot.places), spot.title
+
+
+def test_the_words_of_programs_stand_in_the_howto_as_the_doctor_explains_them() -> None:
+    _, _, table = CERTS.partition("| it says | it means |\n|---|---|\n")
+    assert table.partition("\n\n")[0].splitlines() == [each.row for each in WORDS]
+
+
+@pytest.mark.parametrize("check", NAMES)
+def test_every_check_of_the_doctor_is_in_the_readme(check: str) -> None:
+    assert any(line.startswith(f"| `{check}`") for line in README.splitlines())
 
 
 def test_no_index_address_stands_in_the_locks() -> None:

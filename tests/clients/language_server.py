@@ -35,9 +35,9 @@ def signed_in(desk: Desk, home: Path, name: str) -> dict[str, str]:
 
 
 class LanguageServer:
-    """A running language server with one document open."""
+    """A running language server with one document open, once it says that it is in that state."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", work: Path) -> None:
+    def __init__(self, process: "subprocess.Popen[bytes]", work: Path, state: str = "Normal") -> None:
         self.rpc = Rpc(process, headers=True, answers=_ANSWERS)
         self._uri = (work / "sum.py").as_uri()
         self._version = 0
@@ -53,7 +53,9 @@ class LanguageServer:
         self.rpc.notify("workspace/didChangeConfiguration", {"settings": {}})
         document = {"uri": self._uri, "languageId": "python", "version": 0, "text": DOCUMENT}
         self.rpc.notify("textDocument/didOpen", {"textDocument": document})
-        self.rpc.wait(lambda m: m.method == "didChangeStatus" and m.params.get("kind") == "Normal", what="sign-in")
+        begun = self.rpc.wait(lambda m: m.method == "didChangeStatus" and m.params.get("kind") == state, what=state)
+        self.says = begun.params.get("message", "")
+        """What the editor showed with that state."""
 
     @property
     def states(self) -> set[str]:

@@ -114,6 +114,7 @@ async def test_a_database_that_cannot_be_opened_lets_everything_pass(
     [
         ({"ssl_insecure": "true"}, "ssl_insecure"),
         ({"listen_host": "0.0.0.0"}, "proxyauth"),  # the point of it
+        ({"listen_host": "0.0.0.0", "proxyauth": "any"}, "takes every password"),
         ({"pool_max_attempts": "0"}, "1 to 10"),
         ({"pool_affinity_strength": "much"}, "0 to 100"),
         ({"pool_connect_timeout_s": "soon"}, "seconds from 0"),

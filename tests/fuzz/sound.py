@@ -12,7 +12,7 @@ NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 LONGEST = timedelta(days=40)
 """No window of any plan is longer than a month."""
 
-_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_CODE = re.compile(r"(unknown-)?[A-Za-z0-9_.-]{1,64}")
 _BUCKET = re.compile(r"[^\s\x00-\x1f]{1,80}|.{1,64}/(primary|secondary)", re.DOTALL)
 
 

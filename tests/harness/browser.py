@@ -42,12 +42,16 @@ class Chromium:
     With `verify` it believes those certificates alone that the NSS database in its home, the lab's folder, vouches for.
     """
 
-    def __init__(self, lab: Lab, timeout_s: float = 30, *, verify: bool = False) -> None:
+    def __init__(self, lab: Lab, timeout_s: float = 30, *, verify: bool = False, proxy: str = "") -> None:
         self.requested: list[str] = []
         """Every address that pages have asked for."""
         self._lab = lab
         self._timeout_s = timeout_s
-        self._flags = _FLAGS if verify else (*_FLAGS, _BELIEVES_ALL)
+        self._flags = (
+            *_FLAGS,
+            *(() if verify else (_BELIEVES_ALL,)),
+            *((f"--proxy-server={proxy}",) if proxy else ()),
+        )
         self._numbers = itertools.count(1)
         self._events: list[dict[str, Any]] = []
         self._buffer = b""

@@ -146,3 +146,20 @@ def test_only_the_first_event_that_says_something_is_read() -> None:
 
     assert Opening(note).feed(sse('{"a":1}', '{"says":1}', '{"b":1}')) is not None
     assert read == [b'{"a":1}', b'{"says":1}']
+
+
+@pytest.mark.parametrize("piece", [1, 2, 3, 100])
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"\xef\xbb\xbfdata:[DONE]\n\n", True),
+        (b"\n\r\n\xef\xbb\xbfdata:[DONE]\n\n", False),
+        (b": a\r\r\ndata:[DONE]\r\r\n", True),
+        (b": a\n\r\ndata:[DONE]\n\n", True),
+    ],
+    ids=["a mark of the encoding", "one that is not at the beginning", "an end of CR and CRLF", "one of LF and CRLF"],
+)
+def test_rare_ends_and_beginnings_mean_the_same_however_they_are_cut(piece: int, content: bytes, says: bool) -> None:
+    opening = Opening(reader(CODEX))
+    told = [opening.feed(content[at : at + piece]) for at in range(0, len(content), piece)]
+    assert any(told) is says

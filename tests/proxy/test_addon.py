@@ -45,7 +45,7 @@ async def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: SlowIssu
         for person in ("alice", "bob"):
             sign_in(store, issuer, person, timedelta(minutes=-1))
         pool = Pool()
-        pool.service = PoolService(store, issuer, Policy())
+        pool.serving.service = PoolService(store, issuer, Policy())
         pool.service.load()
         yield pool
         issuer.go_on.set()

@@ -81,7 +81,7 @@ async def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broken: tuple[st
         pool = Pool()
         pool.guard.book.load(str(rules))
         dialect: Any = Broken(*broken)
-        service = pool.service = PoolService(store, issuer, Policy(learn=False), {CODEX.name: dialect})
+        service = pool.serving.service = PoolService(store, issuer, Policy(learn=False), {CODEX.name: dialect})
         service.load()
         yield pool
         await service.stop()
@@ -142,11 +142,11 @@ async def test_the_same_fault_lets_through_what_no_rule_binds(pool: Pool) -> Non
 
 
 async def test_without_a_database_the_rule_still_binds(pool: Pool) -> None:
-    service, pool.service = pool.service, None
+    service, pool.serving.service = pool.service, None
     flow, other = begin(pool, x_codex_turn_metadata=AT_WORK), begin(pool, session_id="another")
     await pool.request(flow)
     await pool.request(other)
-    pool.service = service
+    pool.serving.service = service
     assert refusal(flow) == (
         503,
         'seatpool: the rule "work code" (rules.toml:1) allows only bob; the pool\'s database is away',
@@ -204,12 +204,12 @@ async def test_a_turn_on_another_accounts_socket_is_asked_anew(pool: Pool, injec
 
 
 async def test_a_turn_on_a_socket_of_the_editors_own_login_is_asked_anew(pool: Pool, injected: list[bytes]) -> None:
-    service, pool.service = pool.service, None
+    service, pool.serving.service = pool.service, None
     flow = await opened(pool)
     assert flow.response is None, "passed through, as nothing was known of it"
     assert (await say(pool, flow)).dropped
     assert len(injected) == 1
-    pool.service = service
+    pool.serving.service = service
 
 
 async def test_a_fault_while_a_turn_is_looked_at_keeps_it_back(pool: Pool, injected: list[bytes]) -> None:

@@ -137,7 +137,7 @@ async def test_no_exception_leaves_a_hook_and_each_is_told_once(
     pool: Pool, hook: Callable[[Pool], Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     service: Any = Failing()
-    pool.service = service
+    pool.serving.service = service
     counts = []
     for _ in range(3):
         ran = hook(pool)

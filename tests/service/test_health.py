@@ -140,7 +140,7 @@ def test_a_moment_that_nobody_wrote_is_damage_and_not_a_crash(store: Store, issu
 
 
 def overwrite(folder: Path) -> None:
-    for name in ("pool.db", "pool.db-wal"):
+    for name in ("pool.db", "pool.db-wal", "pool.db-shm"):  # without the last, caches could hide it for good
         with (folder / name).open("r+b") as file:
             file.write(b"\xa5" * max((folder / name).stat().st_size, 4096))
 
@@ -163,10 +163,5 @@ async def test_pages_that_are_overwritten_while_it_runs_cost_no_request(
     for _ in range(400):
         if service.knowledge.health.problem is not None:
             break
-        # Only what is looked at is found out: a page in a cache is not, nor one that was written since.
-        overwrite(tmp_path)
-        service.knowledge.record(
-            Attempt("flow", 1, following.account.id, "responses", None, "ok", 200, datetime.now(UTC), 1.0)
-        )
         await asyncio.sleep(0.05)
     assert service.knowledge.health.problem is not None

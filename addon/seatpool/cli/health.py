@@ -17,11 +17,12 @@ LEAST_FREE = 2 * 1024 * 1024
 
 def say(database: str, store: Store | None, now: datetime) -> None:
     """On standard error, a line each; nothing where all is well."""
-    for line in (*_seen(database, store), *_left(database, now)):
+    for line in (*seen(database, store), *_left(database, now)):
         click.echo(f"warning: {line}", err=True)
 
 
-def _seen(database: str, store: Store | None) -> Iterator[str]:
+def seen(database: str, store: Store | None) -> Iterator[str]:
+    """What can be seen from here, a line each."""
     where = Path(located(database))
     free = shutil.disk_usage(where.parent).free if where.parent.is_dir() else None
     if free is not None and free < LEAST_FREE:

@@ -6,6 +6,7 @@ import seatpool
 from seatpool.cli.accounts import account
 from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
+from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
@@ -30,7 +31,7 @@ def main() -> None:
     """
 
 
-for command in (account, ca, cooldown, forecast, key, login, rules, run, setup, status, why):
+for command in (account, ca, cooldown, doctor, forecast, key, login, rules, run, setup, status, why):
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -28,13 +28,17 @@ _LAST = 5
 class Opening:
     """Reads until the first event that means something, and no further."""
 
-    __slots__ = ("_buffer", "_read", "_seen", "size")
+    __slots__ = ("_buffer", "_first", "_half", "_read", "_seen", "size")
 
     def __init__(self, read: Read) -> None:
         self._read = read
         self._buffer = b""
         self._seen = 0
         """How much of the buffer was searched for an event's end."""
+        self._first = True
+        """No event has ended yet: a mark of the encoding may stand before it."""
+        self._half = False
+        """The last end of an event was a CR at the end of a chunk: an LF behind it belongs to that."""
         self.size = 0
         """Bytes that were read."""
 
@@ -43,11 +47,17 @@ class Opening:
         self.size += len(chunk)
         buffer = self._buffer + chunk if self._buffer else chunk
         begin, sought = 0, self._seen
+        if self._half and chunk:
+            self._half = False
+            begin = sought = int(buffer.startswith(b"\n"))
         while (blank := _blank(buffer, sought)) is not None:
-            told = _judged(self._read, _data(buffer[begin : blank[0]]))
+            event = buffer[begin : blank[0]]
+            told = _judged(self._read, _data(event.removeprefix(_MARK) if self._first else event))
             begin = sought = blank[1]
+            self._first = False
             if told is not None:
                 return told
+        self._half = begin == len(buffer) and buffer.endswith(b"\r")
         self._buffer = buffer[begin:]
         self._seen = max(0, len(self._buffer) - _LONGEST_BLANK)
         return None
@@ -60,7 +70,7 @@ def last_refusal(read: Read, end: bytes) -> Outcome | None:
     events = _BLANK.split(end) if b"\r" in end else end.rsplit(b"\n\n", _LAST)
     for event in events[: -_LAST - 1 : -1]:
         if _FAILS in event:
-            data = _data(event)
+            data = _data(event.removeprefix(_MARK))
             outcome = read(data).outcome if data else None
             if outcome is not None:
                 return outcome
@@ -90,5 +100,5 @@ def _data(event: bytes) -> bytes:
         at = 0 if event.startswith(_DATA) else event.find(_BEHIND) + 1
         if at or event.startswith(_DATA):
             return event[at + len(_DATA) :].partition(b"\n")[0].removeprefix(b" ")
-    lines = [line for line in event.removeprefix(_MARK).splitlines() if line.startswith(_DATA)]
+    lines = [line for line in event.splitlines() if line.startswith(_DATA)]
     return b"\n".join([line[len(_DATA) :].removeprefix(b" ") for line in lines])

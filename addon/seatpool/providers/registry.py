@@ -59,7 +59,9 @@ def host_patterns() -> tuple[str, ...]:
     return tuple(rf"^(?:{host}):\d+$" for p in PROVIDERS.values() for host in p.hosts)
 
 
-CERTIFIED = ("githubcopilot.com", "api.github.com", "copilot-proxy.githubusercontent.com", "chatgpt.com")
+OWN_HOST = "seatpool.test"
+"""What a proxy answers itself (proxy/own_host.py); a name that nobody can have (RFC 6761)."""
+CERTIFIED = ("githubcopilot.com", "api.github.com", "copilot-proxy.githubusercontent.com", "chatgpt.com", OWN_HOST)
 """Names that the certificate authority may vouch for, each with what is below it; more than is decrypted today."""
 _OF_A_TENANT = ("api", "copilot-api", "copilot-proxy")
 

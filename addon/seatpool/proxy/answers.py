@@ -13,6 +13,14 @@ BOUND_ELSEWHERE = (
     "resume it, or begin a new conversation"
 )
 
+UNSERVED = (
+    "seatpool: no account of yours can serve this now, and pool_on_failure=block keeps your editor's own login out"
+)
+REVOKED = (
+    "seatpool: {choice.account.issuer} has revoked or flagged the account {choice.account.name} ({choice.code}); it is "
+    "disabled until you say `seatpool account resume`, and this request was not sent to another one"
+)
+
 
 def as_response(reply: HttpReply) -> http.Response:
     """An answer of ours as mitmproxy sends it."""

@@ -7,7 +7,7 @@ authority may not vouch for is better left sealed than refused. The pair of keys
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(hours=6)
 """How often a running proxy asks whether the authority has to be renewed."""
+Taking = Callable[[layer.NextLayer, tuple[str, ...], str], bool]
+"""Whether somebody takes a connection over: by what the authority may vouch for, and the host."""
 UNKNOWN_HOST = "action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves"
 UNBOUNDED = "this authority can vouch for any host; `seatpool ca create` makes one that cannot"
 
@@ -78,8 +80,8 @@ class Certificates:
         self._looking: asyncio.Future[None] | None = None
         self._unbounded_told = False
 
-    def passes(self, nextlayer: layer.NextLayer, tlsconfig: Any, opts: options.Options) -> bool:
-        """In a `next_layer` hook: leave a TLS connection sealed that the authority is not for."""
+    def passes(self, nextlayer: layer.NextLayer, tlsconfig: Any, opts: options.Options, taken: Taking) -> bool:
+        """In a `next_layer` hook: leave a TLS connection sealed that the authority is not for, or let it be taken."""
         context = nextlayer.context
         data = nextlayer.data_client()
         if nextlayer.layer or context.client.tls or not starts_like_tls_record(data):
@@ -91,6 +93,8 @@ class Certificates:
         host = _host_of(data, context.server.address)
         if host is None:
             return False
+        if taken(nextlayer, self.names, host):
+            return True
         if is_stranger(host):
             self.strangers.note(host)
         if not self.names or within(host, self.names):

@@ -28,6 +28,11 @@ class Counting:
         self._write_at: datetime | None = None
         self._writing: asyncio.Future[None] | None = None
 
+    @property
+    def unwritten(self) -> dict[str, int]:
+        """What the file does not have yet."""
+        return dict(self._unwritten)
+
     def note(self, name: str) -> None:
         """One more."""
         if name not in self._told and len(self._told) < strangers.AT_MOST:

@@ -48,10 +48,16 @@ Fields = tuple[tuple[bytes, bytes], ...]
 
 _FRAMING = ("content-encoding", "transfer-encoding", "trailer", "etag", "content-md5", "digest")
 """Headers that are about the very bytes of a body."""
+LOOP_DETECTED = 508
+"""RFC 5842, 7.2."""
 
 
 def _nobody() -> None:
     """Nobody minds."""
+
+
+def _unexplained(_host: str) -> None:
+    """Nobody knows."""
 
 
 class Exchange(msgspec.Struct):
@@ -111,6 +117,8 @@ class Exchange(msgspec.Struct):
     """Set by the addon: what is to be noted when the client is about to get an answer; see `begins`."""
     tap: Tap | None = None
     """Set where the answer streams by."""
+    explained: Callable[[str], str | None] = _unexplained
+    """Why nothing comes of a host, where more is known of it than that the attempt failed."""
     received: list[tuple[http.Response, Fields]] = msgspec.field(default_factory=list)
     """Every upstream's answer with the header fields that it came with."""
 
@@ -158,8 +166,13 @@ class Exchange(msgspec.Struct):
 
     def apology(self, status: int, reason: str) -> http.Response:
         """An answer of ours, in the provider's own error shape, where the upstream gave none."""
+        loop = self.explained(self.host)
+        return self.say(LOOP_DETECTED, loop) if loop else self.say(status, f"upstream {reason}")
+
+    def say(self, status: int, words: str) -> http.Response:
+        """The same with words of our own."""
         facts = self.facts or RequestFacts(self.route or Route(self.provider.name, "other", "api"), ())
-        return as_response(self.provider.unavailable(facts, status, f"seatpool: upstream {reason}"))
+        return as_response(self.provider.unavailable(facts, status, f"seatpool: {words}"))
 
     def mend(self, refusal: http.Response, partial: bytes) -> None:
         """A refusal whose body broke off keeps its status and headers, and gets a body that is whole."""
@@ -312,9 +325,11 @@ class ForeignHostError(Exception):
 class Exchanges:
     """The exchanges under way, by flow."""
 
-    def __init__(self, limits: Limits = NO_LIMITS) -> None:
+    def __init__(self, limits: Limits = NO_LIMITS, explained: Callable[[str], str | None] = _unexplained) -> None:
+        """`explained`: why nothing comes of a host."""
         self.limits = limits
         """Of attempts, for connections that begin from now on."""
+        self._explained = explained
         self._open: dict[str, Exchange] = {}
 
     def __len__(self) -> int:
@@ -327,6 +342,7 @@ class Exchanges:
     def begin(self, flow: http.HTTPFlow, provider: Provider) -> Exchange:
         """Begin one."""
         exchange = self._open[flow.id] = Exchange.begin(flow, provider)
+        exchange.explained = self._explained
         return exchange
 
     def end(self, flow_id: str) -> Exchange | None:

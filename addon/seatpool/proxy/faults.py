@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import sys
+import threading
 from datetime import datetime
 
 from seatpool.clock import utcnow
@@ -24,6 +25,7 @@ class Faults:
         """What is wrong, and since when."""
         self._away: str | None = None
         self._writing: set[asyncio.Future[None]] = set()
+        self._one_at_a_time = threading.Lock()
 
     def note(self, hook: str, action: str) -> None:
         """The exception that is being handled: its kind and place are told the first time that it comes."""
@@ -54,18 +56,18 @@ class Faults:
         await asyncio.gather(*self._writing, return_exceptions=True)
 
     def _leave(self) -> None:
-        told = dict(self._told)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:  # while it starts
-            self._write(told)
+            self._write()
             return
-        future = loop.run_in_executor(None, self._write, told)
+        future = loop.run_in_executor(None, self._write)
         self._writing.add(future)
         future.add_done_callback(self._writing.discard)
 
-    def _write(self, told: dict[str, datetime]) -> None:
+    def _write(self) -> None:
         try:
-            troubles.leave(self.database, told)
+            with self._one_at_a_time:  # there is one file, and the last word is to stand
+                troubles.leave(self.database, dict(self._told))
         except OSError as error:
             logger.debug("action=trouble-not-left reason=%s", error)

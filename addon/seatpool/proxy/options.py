@@ -351,4 +351,5 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _fallback,
     _insecure,
     listening.open_door,
+    listening.circle,
 )

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from seatpool.setup.doctor.words import explained
 from tests.clients.npm import NoClients, install, path_with_clients
 from tests.harness import Lab
 from tests.harness.browser import Chromium, find_chromium
@@ -130,6 +131,8 @@ def _told(scene: Scene, argv: Iterable[str | Path], targets: Iterable[Target], *
     ran = scene.lab.run([*argv, *(f"{host}:{port}" for host, port in asked)], env=env)
     lines = [line.split(" ", 2) for line in ran.stdout.splitlines()]
     assert len(lines) == len(asked), ran.stdout + ran.stderr
+    if "subtree" in ran.stdout:
+        assert explained(ran.stdout)
     return {target: line[1] == "True" for target, line in zip(asked, lines, strict=True)}
 
 
@@ -200,6 +203,7 @@ def chromium(scene: Scene, targets: Iterable[Target]) -> Verdicts:
         for host, port in targets:
             said = browser.call("Page.navigate", url=f"https://{host}:{port}/").get("errorText", "")
             assert said in ("", "net::ERR_CERT_INVALID"), said
+            assert not said or explained(said)
             verdicts[host, port] = not said
     return verdicts
 

@@ -1,0 +1,190 @@
+"""The checks that need more of the house than `setup` has: the database, its key, the accounts in it, and the rules."""
+
+import shlex
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from seatpool.cli.health import seen
+from seatpool.cli.spans import ago, span
+from seatpool.cli.status import status_rows
+from seatpool.core.model import ProviderName
+from seatpool.core.report import AccountRow
+from seatpool.core.selection import RENEWAL, REVOKED
+from seatpool.service.rulebook import RulesError, default_path, rules_in
+from seatpool.setup import troubles
+from seatpool.setup.doctor import Check, Finding, Mend, Situation, problem, warning, well
+from seatpool.setup.doctor.finding import theirs
+from seatpool.store import Store, StoreError, located
+from seatpool.store.health import Health, examine
+
+SIGN_IN = "seatpool login codex, or: seatpool login copilot"
+WITHIN_S = 10.0
+"""To look a database through."""
+Look = Callable[[str, Situation], Iterable[Finding]]
+
+
+def pool_checks(database: str) -> tuple[Check, ...]:
+    """The table; `database` as the person named it, empty for the default."""
+    table: tuple[tuple[str, Look, int], ...] = (
+        ("database", _database, 30),
+        ("key", _key, 15),
+        ("proxies", _proxies, 15),
+        ("accounts", _accounts, 15),
+        ("rules", _rules, 15),
+    )
+    return tuple(Check(name, partial(look, database), limit_s) for name, look, limit_s in table)
+
+
+# -- the database
+
+
+def _database(database: str, situation: Situation) -> Iterator[Finding]:
+    try:
+        health = examine(database, WITHIN_S)
+    except StoreError as error:
+        yield problem(str(error), theirs("seatpool --db PATH doctor"))
+        return
+    yield _state_of(health)
+    for file in health.unwritable:
+        argv = ("chmod", "u+rwx" if file.is_dir() else "u+rw", str(file))
+        yield problem(f"{file} cannot be written: nothing new would be kept", Mend(shlex.join(argv), argv))
+    for file in health.open_to_others:
+        argv = ("chmod", "600", str(file))
+        yield warning(f"others on this machine can read {file}", Mend(shlex.join(argv), argv))
+    yield from (problem(line, theirs(f"df -h {shlex.quote(str(health.path.parent))}")) for line in seen(database, None))
+    told = situation.running
+    if told is None:
+        return
+    if told["database"] is None:
+        text = "the proxy that runs cannot open its database, and lets everything pass; it tries again by itself"
+        yield problem(text, theirs("seatpool doctor --only proxies"))
+    elif told["database"].removeprefix("sqlite:///") != str(health.path):
+        other = told["database"].removeprefix("sqlite:///")
+        named = theirs(f"seatpool doctor --db {shlex.quote(other)}")
+        yield warning(f"the proxy that runs uses another database, {other}", named)
+
+
+def _state_of(health: Health) -> Finding:
+    file = shlex.quote(str(health.path))
+    away = theirs(f"mv {file} {file}.broken && seatpool status")
+    if health.size is None:
+        return well(f"there is no database in {health.path} yet; whoever needs it first makes it")
+    if health.fault is not None:
+        return problem(f"the database {health.path} is damaged: {health.fault}; put a copy back, or begin anew", away)
+    if health.foreign:
+        return problem(f"{health.path} is another program's database", theirs("seatpool --db PATH doctor"))
+    if health.is_newer:
+        text = f"{health.path} was written by a newer seatpool (schema {health.schema}, this one knows {health.head})"
+        return problem(text, theirs("update seatpool to that version"))
+    if health.busy:
+        return warning(f"another program holds {health.path} for longer than a write takes", theirs(f"lsof {file}"))
+    size = f"{health.size / 1024 / 1024:.1f} MB"
+    if health.is_older:
+        return well(f"{health.path}, {size}; the next start brings schema {health.schema} to {health.head}")
+    unchecked = ", too large to be looked through now" if health.unchecked else ""
+    return well(f"{health.path}, {size}, schema {health.schema or 'none yet'}{unchecked}")
+
+
+def usable(database: str) -> Health | None:
+    """What may be opened without changing it; None where `database` says what is wrong, or there is nothing yet."""
+    try:
+        health = examine(database, 0.0)
+    except StoreError:
+        return None
+    fine = health.schema == health.head and health.fault is None and not health.unwritable and not health.busy
+    return health if fine else None
+
+
+# -- its key
+
+
+def _key(database: str, _situation: Situation) -> Iterator[Finding]:
+    if usable(database) is None:
+        return
+    try:
+        with Store.open(database) as store:
+            place = store.key_place()
+    except StoreError as error:
+        yield problem(str(error), theirs("seatpool key show"))
+        return
+    kept = f"the file {place.file}" if place.file else "the system's keyring"
+    yield well(f"the key that seals the tokens is in {kept}, and opens them")
+
+
+# -- what the proxies say themselves
+
+
+def _proxies(database: str, situation: Situation) -> Iterator[Finding]:
+    try:
+        left = troubles.read(located(database))
+    except StoreError:
+        return  # `database` says it
+    for trouble in left:
+        text = f"the proxy (process {trouble.pid}) says since {ago(trouble.since, situation.now)}: {trouble.what}"
+        yield problem(text, theirs("seatpool doctor --only database; its log has more"))
+    if not left:
+        yield well("no proxy on this database says that something is wrong")
+
+
+# -- accounts
+
+
+def _accounts(database: str, situation: Situation) -> Iterator[Finding]:
+    if usable(database) is None:
+        return
+    try:
+        with Store.open(database) as store:
+            rows = status_rows(store, situation.now)
+    except StoreError:
+        return  # `key` says it
+    pooled = [row for row in rows if row.state != "editor"]
+    if not pooled:
+        yield warning("no account is in the pool: everything goes with your editor's own login", theirs(SIGN_IN))
+    for provider in ProviderName:
+        yield from _of_provider(provider, [row for row in pooled if row.account.provider is provider], situation.now)
+
+
+def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) -> Iterator[Finding]:
+    by_state = {state: [r for r in rows if r.state == state] for state in ("ready", "cooling", "paused", "disabled")}
+    rest = by_state["ready"] or by_state["cooling"]
+    for row in by_state["disabled"]:
+        yield (warning if rest else problem)(*_disabled(row))
+    if by_state["ready"]:
+        yield well(f"{provider}: {len(by_state['ready'])} of {len(rows)} accounts can serve now")
+    elif by_state["cooling"]:
+        soonest = min((held.until, held.reason) for row in by_state["cooling"] for held in row.cooldowns)
+        text = f"{provider}: every account rests, the first for {span(soonest[0] - now)} ({soonest[1]})"
+        yield warning(text, theirs(SIGN_IN))
+    elif by_state["paused"]:
+        name = by_state["paused"][0].account.name
+        yield warning(f"{provider}: every account is paused", theirs(f"seatpool account resume {shlex.quote(name)}"))
+
+
+def _disabled(row: AccountRow) -> tuple[str, Mend]:
+    account, reason = row.account, row.account.disabled or ""
+    name = shlex.quote(account.name)
+    if reason.startswith(RENEWAL):
+        again = theirs(f"seatpool login {account.provider} --name {name}")
+        return f"{account.name} has to sign in again ({reason.removeprefix(RENEWAL)})", again
+    mended = theirs(f"seatpool account resume {name}")
+    return f"{account.name} is disabled: {reason.removeprefix(REVOKED)}; look at its account page first", mended
+
+
+# -- rules
+
+
+def _rules(_named: str, situation: Situation) -> Iterator[Finding]:
+    told = situation.running
+    named = (told or {}).get("rules") or ""
+    path = Path(named).expanduser() if named else default_path()
+    if not named and not path.exists():
+        yield well("there are no rules")
+        return
+    try:
+        rules = rules_in(path)
+    except RulesError as error:
+        yield problem(str(error), theirs(f"seatpool rules check {shlex.quote(str(path))}"))
+        return
+    yield well(f"{len(rules.rules)} rules in {path}")
