@@ -14,6 +14,7 @@ from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.tail import tail
 from seatpool.cli.why import why
 
 
@@ -31,7 +32,7 @@ def main() -> None:
     """
 
 
-for command in (account, ca, cooldown, doctor, forecast, key, login, rules, run, setup, status, why):
+for command in (account, ca, cooldown, doctor, forecast, key, login, rules, run, setup, status, tail, why):
     main.add_command(command)
 
 if __name__ == "__main__":
