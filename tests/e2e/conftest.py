@@ -181,7 +181,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
             **options: str,
         ) -> Scene:
             folder = tmp_path / f"proxy-{len(proxies)}"
-            more: dict[str, Any] = {"options": {**ALONE, **options}, "arguments": arguments, "env": env, "program": program}
+            more: dict[str, Any] = {
+                "options": {**ALONE, **options},
+                "arguments": arguments,
+                "env": env,
+                "program": program,
+            }
             proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, **more)
             scene = Scene(lab, fakes, proxy, tmp_path)
             proxy.folder.mkdir()
