@@ -42,7 +42,9 @@ class Chromium:
     With `verify` it believes those certificates alone that the NSS database in its home, the lab's folder, vouches for.
     """
 
-    def __init__(self, lab: Lab, timeout_s: float = 30, *, verify: bool = False, proxy: str = "") -> None:
+    def __init__(
+        self, lab: Lab, timeout_s: float = 30, *, verify: bool = False, proxy: str = "", flags: tuple[str, ...] = ()
+    ) -> None:
         self.requested: list[str] = []
         """Every address that pages have asked for."""
         self._lab = lab
@@ -51,6 +53,7 @@ class Chromium:
             *_FLAGS,
             *(() if verify else (_BELIEVES_ALL,)),
             *((f"--proxy-server={proxy}",) if proxy else ()),
+            *flags,
         )
         self._numbers = itertools.count(1)
         self._events: list[dict[str, Any]] = []

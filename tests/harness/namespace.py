@@ -198,7 +198,13 @@ class Lab:
         return socket.socket(fileno=descriptors[0])
 
     def upstream(
-        self, script: Mapping[str, Any], *, port: int = 443, quiet: bool = False, doors: bool = False
+        self,
+        script: Mapping[str, Any],
+        *,
+        port: int = 443,
+        quiet: bool = False,
+        doors: bool = False,
+        address: str = "127.0.0.1",
     ) -> Control:
         """Start the fake upstreams (`World.from_script`) and return their control, CA included."""
         name = f"upstream-{port}"
@@ -206,7 +212,7 @@ class Lab:
         control, journal = self._sockets / name, self.folder / f"{name}-journal.jsonl"
         world.write_text(json.dumps(script))
         argv = [sys.executable, "-m", "tests.upstream", "--script", world, "--port", str(port)]
-        argv += ["--control", control, "--ca-out", ca, "--journal", journal]
+        argv += ["--control", control, "--ca-out", ca, "--journal", journal, "--address", address]
         argv += [*(["--quiet"] if quiet else []), *(["--doors"] if doors else [])]
         process = self.popen(argv, cwd=REPOSITORY, stdout=subprocess.PIPE)
         assert process.stdout is not None

@@ -54,9 +54,14 @@ def stray(method: str, host: str, path: str) -> str | None:
     return f"{method if _WORD.fullmatch(method) else '*'} {host.lower()}/{'/'.join([*shown, *more])}"
 
 
+def pooled_patterns() -> tuple[str, ...]:
+    """Regular expressions for every host that may be decrypted, in lower case."""
+    return tuple(host for p in PROVIDERS.values() for host in p.hosts)
+
+
 def host_patterns() -> tuple[str, ...]:
-    """Regular expressions for `host:port` of everything that may be decrypted (mitmproxy's `allow_hosts`)."""
-    return tuple(rf"^(?:{host}):\d+$" for p in PROVIDERS.values() for host in p.hosts)
+    """The same for `host:port` (mitmproxy's `allow_hosts`)."""
+    return tuple(rf"^(?:{host}):\d+$" for host in pooled_patterns())
 
 
 OWN_HOST = "seatpool.test"
@@ -70,6 +75,22 @@ def certified_names(issuers: Iterable[str]) -> tuple[str, ...]:
     """Those, and the hosts of the GHE.com tenants among the issuers of accounts."""
     tenants = sorted({tenant for issuer in issuers if (tenant := tenant_of(issuer.lower()))})
     return (*CERTIFIED, *(f"{use}.{tenant}" for tenant in tenants for use in _OF_A_TENANT))
+
+
+_PLANS = ("individual", "business", "enterprise")
+NAMED = (
+    "chatgpt.com",
+    "api.githubcopilot.com",
+    *(f"{use}.{plan}.githubcopilot.com" for use in ("api", "proxy") for plan in _PLANS),
+    "copilot-proxy.githubusercontent.com",
+)
+"""The pooled hosts by name, where a pattern will not do: an address has to be known before anybody asks for it."""
+
+
+def pooled_names(issuers: Iterable[str]) -> tuple[str, ...]:
+    """Those, and the pooled hosts of the GHE.com tenants among the issuers of accounts."""
+    certified = certified_names(issuers)
+    return (*NAMED, *(name for name in certified if name not in NAMED and provider_of(name) is not None))
 
 
 _THEIRS = re.compile(

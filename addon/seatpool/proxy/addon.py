@@ -25,6 +25,7 @@ from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import FAULT, Guard
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
+from seatpool.proxy.pac import PacFile
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.wording import say, word_refused_connect
@@ -55,7 +56,12 @@ class Pool:
         self.strays = Counting(paths_file, UNKNOWN_PATH)
         self.own_host = OwnHost()
         self.seen = Seen()
-        self.addons = (self.loops, self.own_host, self.seen)  # mitmproxy asks these for their hooks after this one
+        self.addons = (
+            PacFile(),
+            self.loops,
+            self.own_host,
+            self.seen,
+        )  # mitmproxy asks these for their hooks after this one
         self._database: str | None = None
         self._builtin: Any = None
         self._moving: asyncio.Task[None] | None = None

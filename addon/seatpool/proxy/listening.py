@@ -99,6 +99,11 @@ def is_ours(asked: tuple[Any, ...], listening: Iterable[tuple[Any, ...]]) -> boo
     return False
 
 
+def redirected(opts: options.Options) -> bool:
+    """Whether clients are taken that the system redirects to us: they come from this machine's outer addresses."""
+    return any(isinstance(mode_specs.ProxyMode.parse(text), mode_specs.TransparentMode) for text in opts.mode)
+
+
 def is_loopback(host: str) -> bool:
     """Whether only this machine can come to that address."""
     if host.lower() == "localhost":

@@ -207,6 +207,8 @@ def apply_defaults(opts: options.Options) -> None:
     ours = authority.default_folder()
     if not _was_set(opts, "confdir") and (ours / authority.IN_USE).exists():
         changes["confdir"] = str(ours)
+    if listening.redirected(opts) and not opts.has_changed("block_global"):
+        changes["block_global"] = False  # this machine's own address may be a public one; doors are shut otherwise
     if changes:
         opts.update(**changes)
 
