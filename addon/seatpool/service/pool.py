@@ -310,7 +310,7 @@ class PoolService:
         self._places.hold(trail, account.id)
         self._poller.used(account.id, now)
         trail.number += 1
-        trail.asked_of = account.id
+        trail.asked_of, trail.sent_at = account.id, trail.sent_at or now
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )

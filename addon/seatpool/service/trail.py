@@ -149,6 +149,8 @@ class Trail(msgspec.Struct):
     """Number of the last attempt that belongs to a request which is over, and noted to be."""
     asked_of: int | None = None
     """Id of the account that was asked last."""
+    sent_at: datetime | None = None
+    """When the present request was first sent to anybody; None of a turn on a socket that was open."""
     first_ms: float | None = None
     """From `began` to the first of an answer to the present request."""
     soonest: tuple[datetime, int, str] | None = None

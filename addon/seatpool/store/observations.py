@@ -76,9 +76,9 @@ def attempts_of(db: Connection, flow_id: str) -> tuple[Attempt, ...]:
     )
 
 
-def of_requests(db: Connection, flow_ids: Iterable[str]) -> tuple[Attempt, ...]:
-    """Those of several requests, in the order in which they were recorded."""
-    wanted = attempts.c.flow_id.in_(sorted(flow_ids))
+def of_requests(db: Connection, flow_ids: Iterable[str], since: datetime, until: datetime) -> tuple[Attempt, ...]:
+    """Those of several requests that were sent between two moments, in the order in which they were recorded."""
+    wanted = attempts.c.started_at.between(since, until) & attempts.c.flow_id.in_(sorted(flow_ids))
     return tuple(map(_attempt, db.execute(select(attempts).where(wanted).order_by(attempts.c.id))))
 
 

@@ -208,7 +208,6 @@ attempts = Table(
     Column("output_tokens", Integer),
     Index(None, "started_at"),
     Index(None, "account_id", "started_at"),
-    Index(None, "flow_id"),
 )
 
 endings = Table(
@@ -220,6 +219,7 @@ endings = Table(
     Column("number", Integer, nullable=False),
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nothing was sent
     Column("began_at", Moment, nullable=False),
+    Column("sent_at", Moment, nullable=False),
     Column("first_byte_ms", Float),
     Column("total_ms", Float, nullable=False),
     Index(None, "began_at"),
