@@ -4,7 +4,6 @@ import logging
 from collections import deque
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from statistics import median
 from time import monotonic
 
 import msgspec
@@ -48,7 +47,7 @@ class Seen:
         if self._heard_at is None:
             return None
         return {
-            "ahead_s": round(median(self._skews_s), 1),
+            "ahead_s": round(sorted(self._skews_s)[len(self._skews_s) // 2], 1),
             "answers": len(self._skews_s),
             "heard_at": self._heard_at.isoformat(),
         }
@@ -60,11 +59,11 @@ class Seen:
         now = monotonic()
         if now < self._look_at or flow.response is None or "age" in flow.response.headers:
             return  # what comes out of a cache is older
+        self._look_at = now + LOOK_EVERY_S
         try:
             said = parsedate_to_datetime(flow.response.headers.get("date", ""))
         except ValueError:
             return
-        self._look_at = now + LOOK_EVERY_S
         self._heard_at = utcnow()
         aware = said if said.tzinfo else said.replace(tzinfo=UTC)
         self._skews_s.append((self._heard_at - aware).total_seconds() - HALF_A_SECOND)
