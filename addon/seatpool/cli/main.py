@@ -16,6 +16,7 @@ from seatpool.cli.run import run
 from seatpool.cli.service import service
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.tail import tail
 from seatpool.cli.transparent import transparent
 from seatpool.cli.uninstall import uninstall
 from seatpool.cli.usage import usage
@@ -52,6 +53,7 @@ COMMANDS = (
     service,
     setup,
     status,
+    tail,
     transparent,
     uninstall,
     usage,

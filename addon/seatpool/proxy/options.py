@@ -179,6 +179,12 @@ OPTIONS: tuple[Option, ...] = (
         "repository, what came of it, its tokens; never a word of it. The sums of each day are kept for good.",
     ),
     Option(
+        "pool_account_header",
+        bool,
+        False,
+        "Tell the client in the header x-seatpool-account of each pooled answer which account it is from, or about.",
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",

@@ -238,6 +238,22 @@ usage_days = Table(
     sqlite_with_rowid=False,
 )
 
+endings = Table(
+    "endings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("flow_id", String, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nothing was sent
+    Column("began_at", Moment, nullable=False),
+    Column("sent_at", Moment, nullable=False),
+    Column("first_byte_ms", Float),
+    Column("total_ms", Float, nullable=False),
+    Index(None, "began_at"),
+    sqlite_autoincrement=True,  # a number is never given twice, so who follows them misses none
+)
+
 choices = Table(
     "choices",
     metadata,
