@@ -26,6 +26,7 @@ from seatpool.proxy.guard import FAULT, Guard
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.pac import PacFile
+from seatpool.proxy.recording import Recording
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.wording import say, word_refused_connect
@@ -49,6 +50,7 @@ class Pool:
         self.exchanges = Exchanges(explained=self.loops.explains)
         self.guard = Guard()
         self.serving = Serving(self.exchanges, self.guard)
+        self.recording = Recording(self.exchanges)
         self.certificates = Certificates()
         self.faults = Faults()
         self._door: Door | None = None
@@ -152,6 +154,7 @@ class Pool:
         page = about.About(self.seen, counted, lambda: self._opened.store.url if self._opened else None).page
         self.own_host.pages[about.PATH] = page
         self.guard.book.start()
+        self.recording.start()
         if self.service is not None:
             self.service.start()
         elif self._door is not None:
@@ -160,6 +163,7 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
+        self.recording.stop()
         for counting in (self.certificates.strangers, self.strays):
             await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
