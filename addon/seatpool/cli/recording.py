@@ -1,4 +1,4 @@
-"""`seatpool record`: flows of pooled hosts, with everything of a person's replaced; and what such a file is good for."""
+"""`seatpool record`: flows of pooled hosts with everything of a person's replaced; and what such a file is good for."""
 
 import json
 import os

@@ -217,7 +217,7 @@ def _decoded(pieces: Sequence[tuple[float, bytes]], coding: str) -> list[tuple[f
 
 
 def _brotli() -> Callable[[bytes], bytes]:
-    import brotli
+    import brotli  # type: ignore[import-untyped]
 
     return brotli.Decompressor().process  # type: ignore[no-any-return]
 

@@ -6,13 +6,14 @@ empty line parts. `told.json` names each with provider, route, outcome and token
 
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import msgspec
 
-from seatpool.core.model import CredentialKind, ProviderName
+from seatpool.core.model import CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import OK
-from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.base import Frame, RequestFacts, Route
 from seatpool.providers.counts import BEGINNING, END, counted
 from seatpool.providers.openings import last_refusal
 from seatpool.providers.recording.flows import EVENTS, JSON, Flow, content_of
@@ -54,13 +55,16 @@ def _of(flow: Flow) -> Iterator[Fixture]:
         refused = answer.status >= 400
         last = answer is flow.answers[-1]
         found = counted(content[-END:], content[:BEGINNING])
-        read = PROVIDERS[facts.route.provider].read_event
-        refusal = last_refusal(lambda data: read(facts, data, NOW), content) if answer.body.kind == EVENTS else None
+        refusal = last_refusal(partial(_read, facts), content) if answer.body.kind == EVENTS else None
         whole = found.over or (last and flow.outcome == OK.code)
         outcome = refusal.code if refusal is not None else str(answer.status) if refused else OK.code if whole else CUT
         kind = "sse" if answer.body.kind == EVENTS else "json"
         name = f"{flow.provider}-{flow.route}{'' if outcome == OK.code else '-' + outcome}.{kind}"
         yield Fixture(name, content, {**told, "outcome": outcome, "tokens": _tokens(found.tokens)})
+
+
+def _read(facts: RequestFacts, data: bytes) -> Frame:
+    return PROVIDERS[facts.route.provider].read_event(facts, data, NOW)
 
 
 def _socket(flow: Flow, facts: RequestFacts, told: dict[str, Any]) -> Fixture:
@@ -93,7 +97,7 @@ def _facts(flow: Flow) -> RequestFacts:
     return RequestFacts(route, (CredentialKind.CODEX_OAUTH,), None, None)
 
 
-def _tokens(tokens: Any) -> dict[str, int] | None:
+def _tokens(tokens: Tokens | None) -> dict[str, int] | None:
     if tokens is None:
         return None
-    return {name: value for name, value in msgspec.structs.asdict(tokens).items() if value is not None}
+    return {name: value for name, value in tokens._asdict().items() if value is not None}

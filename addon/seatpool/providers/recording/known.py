@@ -88,7 +88,7 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "responses": names(_RESPONSES + " codex.rate_limits keepalive"),
         "messages": names(
-            "message_start message_delta message_stop content_block_start content_block_delta content_block_stop ping"
+            "message_start message_delta message_stop content_block_start content_block_delta content_block_stop ping message"
             " error"
         ),
     }
@@ -219,6 +219,6 @@ def _inside(document: Mapping[str, Any], depth: int) -> Iterator[tuple[str, str]
             yield from (("member", f"{name}.{member}") for member in value if member not in known)
         if name == "error":
             codes = {value.get("code"), value.get("type")}
-            yield from (("code", c) for c in codes if isinstance(c, str) and c not in CODES)
+            yield from (("code", c) for c in codes if isinstance(c, str) and c.partition(":")[0] not in CODES)
         if name not in _HIDES and depth < 4:
             yield from _inside(value, depth + 1)

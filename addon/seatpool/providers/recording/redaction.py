@@ -22,39 +22,50 @@ HASHED = 16
 """Characters from which a text that is no id has a hash."""
 DEEPEST = 60
 
-ENUMS = names("""
-    type object role status event code reason finish_reason stop_reason outcome kind effort verbosity summary mode
-    service_tier tier phase plan_type plan sku format syntax detail truncation include tool_choice modality
-    quota_id rate_limit_reached_type request_kind category encoding severity stop_sequence_type prompt_cache_retention
-    error_code incomplete_details access_type_sku copilot_plan warmup transport intent strategy alg typ thread_source
-    session_source subagent_kind sandbox sandbox_mode approval_policy
-    """)
+ENUMS = names(
+    """
+    type object role status event code reason finish_reason stop_reason outcome kind effort verbosity summary
+    mode service_tier tier phase plan_type plan sku format syntax detail truncation include tool_choice modality
+    quota_id rate_limit_reached_type request_kind category encoding severity stop_sequence_type
+    prompt_cache_retention error_code incomplete_details access_type_sku copilot_plan warmup transport intent
+    strategy alg typ thread_source session_source subagent_kind sandbox sandbox_mode approval_policy
+    """
+)
 """Members whose text says what something is, where it is made of words that protocols use."""
+VALUES = names("RS256 ES256 HS256 PS256 EdDSA")
 MODELS = frozenset({"model", "models", "model_slug", "slug", "engine", "family", "resolved_model", "model_version"})
-COUNTING = names("""
+COUNTING = names(
+    """
     tokens count counts index number percent minutes seconds ms status size total limit remaining entitlement
-    temperature penalty max min top length version multiplier aiu cost weight retries n width height in units rem
-    ent ov at used budget ratio duration attempts after requests tps credits p exp iat nbf created batch choice
-    """)
+    temperature penalty max min top length version multiplier aiu cost weight retries n width height in units
+    rem ent ov at used budget ratio duration attempts after requests tps credits p exp iat nbf created batch
+    choice
+    """
+)
 """Last words of the names of members that count, measure or date something."""
 BIGGEST = 10**7
+MOST_NANO = 10**12
+"""Of what is counted in billionths."""
 MOMENTS = ((10**9, 5 * 10**9), (10**12, 5 * 10**12))
 """Seconds and milliseconds since the epoch, of this century's first half."""
 CLAIMS = frozenset({"exp", "iat", "nbf"})
-PHRASES = names("""
+PHRASES = names(
+    """
     accept accept-encoding accept-language cache-control connection content-encoding content-type editor-version
     editor-plugin-version openai-beta openai-intent openai-version openai-processing-ms copilot-integration-id
     originator pragma sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions
-    sec-websocket-version server te trailer transfer-encoding upgrade user-agent vary version via x-codex-active-limit
-    x-codex-beta-features x-codex-credits-unlimited x-codex-credits-has-credits x-codex-plan-type
-    x-codex-rate-limit-reached-type x-codex-routing-hint x-github-api-version x-initiator x-interaction-type
-    x-openai-subagent x-openai-memgen-request x-openai-fedramp x-should-retry x-stainless-lang x-stainless-package-version
-    x-vscode-user-agent-library-version x-ratelimit-exceeded x-content-type-options x-frame-options
-    strict-transport-security cf-cache-status cf-mitigated access-control-expose-headers expect keep-alive
-    openai-model x-model x-copilot-client-exp-assignment-kind x-codex-lite x-codex-promo-campaign-kind
-    anthropic-version anthropic-beta x-copilot-subscription-kind copilot-vision-request x-github-media-type
-    x-reasoning-included x-models-kind x-quota-kind x-responsesapi-include-timing-metrics
-    """)
+    sec-websocket-version server te trailer transfer-encoding upgrade user-agent vary version via
+    x-codex-active-limit x-codex-beta-features x-codex-credits-unlimited x-codex-credits-has-credits
+    x-codex-plan-type x-codex-rate-limit-reached-type x-codex-routing-hint x-github-api-version x-initiator
+    x-interaction-type x-openai-subagent x-openai-memgen-request x-openai-fedramp x-should-retry
+    x-stainless-lang x-stainless-package-version x-vscode-user-agent-library-version x-ratelimit-exceeded
+    x-content-type-options x-frame-options strict-transport-security cf-cache-status cf-mitigated
+    access-control-expose-headers expect keep-alive openai-model x-model x-copilot-client-exp-assignment-kind
+    x-codex-lite x-codex-promo-campaign-kind anthropic-version anthropic-beta x-copilot-subscription-kind
+    copilot-vision-request x-github-media-type x-reasoning-included x-models-kind x-quota-kind
+    x-responsesapi-include-timing-metrics
+    """
+)
 """Headers whose values are made of words and versions; each part that is not is replaced."""
 NUMBERS = re.compile(
     r"retry-after|content-length|age|x-codex-(?:[a-z0-9-]+-)?(?:used-percent|window-minutes|reset-after-seconds|reset-at"
@@ -79,6 +90,7 @@ _SCHEME = re.compile(r"(Bearer|Basic|token|GitHub-Bearer) (.*)", re.IGNORECASE |
 _FIELDS = re.compile(r"tid=.*;.*")
 _PREFIX = re.compile(r"([a-z]+(?:_[a-z]+)?)([_-])([^\s]+)")
 _MODEL_PART = re.compile(r"(?:v|o|k|m|r)?\d{1,2}(?:\.\d{1,2})?[a-z]?|20\d{6}|[a-z]{1,2}\d?")
+_OF_DAY = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
 _CHUNK = re.compile(r"\S+")
 _ID_WORDS = frozenset({"id", "key", "token", "session", "secret", "state", "hash", "nonce", "user", "email", "ip"})
 _HOST = re.compile(r"[A-Za-z0-9._:\[\]-]+")
@@ -135,11 +147,13 @@ class Redactor:
             return value
         if name in MODELS:
             return self.model(value)
-        if name in ENUMS:
+        if name in ENUMS or name.endswith("_plan_type"):
+            if value in VALUES:
+                return value
             return self._named(value) if _NAME.fullmatch(value) else self.mark(value)
         if name == "name" and value in TOOLS:
             return value
-        if _counts(name) and (_NUMBER.fullmatch(value) and _small(float(value)) or _ISO.fullmatch(value)):
+        if _counts(name) and ((_NUMBER.fullmatch(value) and _small(float(value))) or _ISO.fullmatch(value)):
             return value
         return self.secret(name, value, depth)
 
@@ -196,14 +210,14 @@ class Redactor:
         """A model's name: words and versions."""
         if not re.fullmatch(r"[A-Za-z0-9._:/-]{1,80}", value):
             return self.mark(value)
-        parts = re.split(r"([-_:/])", value)
+        parts = re.split(r"([-_:/])", _OF_DAY.sub("", value))
         words = [part for part in parts[::2] if part]
         if not words or not any(word.lower().strip("0123456789.") in WORDS for word in words[:1]):
             if re.fullmatch(r"o\d(?:-mini|-pro)?|gpt-x", value):
                 return value
             return self.mark(value)
         fine = [w.lower() in WORDS or _MODEL_PART.fullmatch(w) for w in words]
-        numbers = sum(1 for word in words if not word.lower() in WORDS)
+        numbers = sum(1 for word in words if word.lower() not in WORDS)
         return value if all(fine) and numbers <= 3 else self.mark(value)
 
     def phrase(self, value: str) -> str:
@@ -212,7 +226,7 @@ class Redactor:
 
     def _said(self, chunk: str) -> str:
         bare = chunk.strip("(),;\"'")
-        if "@" in bare or "://" in bare or "\\" in bare or bare.count("/") > 1 or bare[:1] in "/~" and bare != "/":
+        if "@" in bare or "://" in bare or "\\" in bare or bare.count("/") > 1 or (bare[:1] in "/~" and bare != "/"):
             return self.mark(chunk) if bare else chunk
         versions = {found.start(): found.end() for found in re.finditer(_VERSION_SAID, chunk)}
         shown, at = [], 0
@@ -297,7 +311,7 @@ class Redactor:
             return value
         if QUOTAS.fullmatch(name) and "=" in value:
             return "&".join(f"{field}={told}" for field, told in self._quota(value))
-        if name in ("x-codex-routing-hint",):
+        if name == "x-codex-routing-hint":
             return ";".join(self._hint(part) for part in value.split(";"))
         if name in PHRASES:
             return self.phrase(value)
@@ -358,7 +372,7 @@ def _counted(name: str, value: float) -> float:
     """A number as it is where it counts something, else one of as many digits."""
     if isinstance(value, float) and not math.isfinite(value):
         return 0.5
-    if _counts(name) and _small(value):
+    if _counts(name) and (_small(value) or ("nano" in _words_of(name) and abs(value) < MOST_NANO)):
         return value
     if isinstance(value, float):
         return 0.5
