@@ -46,7 +46,7 @@ _CODEX = """
     x-codex-promo-campaign-id x-codex-primary-over-secondary-limit-percent x-oai-request-id x-models-etag openai-model
     openai-version openai-processing-ms openai-organization openai-project x-openai-internal-codex-responses-lite
     x-responsesapi-include-timing-metrics x-reasoning-included x-error-json x-openai-authorization-error
-    x-openai-proxy-wasm x-should-retry
+    x-openai-proxy-wasm x-should-retry oai-product-sku x-openai-product-sku
 """
 _COPILOT = """
     copilot-integration-id copilot-session-token copilot-vision-request editor-device-id editor-plugin-version
@@ -88,8 +88,8 @@ TYPES: Mapping[str, frozenset[str]] = MappingProxyType(
     {
         "responses": names(_RESPONSES + " codex.rate_limits keepalive"),
         "messages": names(
-            "message_start message_delta message_stop content_block_start content_block_delta content_block_stop ping message"
-            " error"
+            "message message_start message_delta message_stop content_block_start content_block_delta"
+            " content_block_stop ping error"
         ),
     }
 )
@@ -141,7 +141,8 @@ MEMBERS: Mapping[str, frozenset[str]] = MappingProxyType(
         "client_metadata": names(
             "x-codex-turn-state x-codex-turn-metadata x-codex-installation-id x-codex-window-id x-openai-subagent"
             " x-codex-parent-thread-id ws_request_header_x_openai_internal_codex_responses_lite"
-            " x-codex-ws-stream-request-start-ms session_id thread_id turn_id ws_request_header_traceparent"
+            " x-codex-ws-stream-request-start-ms session_id thread_id turn_id root_turn_id mcp_attribution"
+            " guardian_credits_requested ws_request_header_traceparent"
             " ws_request_header_tracestate traceparent tracestate"
         ),
     }

@@ -88,7 +88,7 @@ _NUMBER = re.compile(r"-?\d{1,13}(?:\.\d{1,6})?")
 _JWT = re.compile(r"([A-Za-z0-9_-]{8,})\.([A-Za-z0-9_-]{8,})\.([A-Za-z0-9_-]*)")
 _SCHEME = re.compile(r"(Bearer|Basic|token|GitHub-Bearer) (.*)", re.IGNORECASE | re.DOTALL)
 _FIELDS = re.compile(r"tid=.*;.*")
-_PREFIX = re.compile(r"([a-z]+(?:_[a-z]+)?)([_-])([^\s]+)")
+_PREFIX = re.compile(r"(github_pat|ws_call|[a-z]+)([_-])([^\s]+)")
 _MODEL_PART = re.compile(r"(?:v|o|k|m|r)?\d{1,2}(?:\.\d{1,2})?[a-z]?|20\d{6}|[a-z]{1,2}\d?")
 _OF_DAY = re.compile(r"-20\d\d-?[01]\d-?[0-3]\d$")
 _CHUNK = re.compile(r"\S+")
@@ -245,7 +245,7 @@ class Redactor:
         return "".join(shown)
 
     def _word(self, word: str) -> str:
-        if word in ("x86", "x64", "arm64", "aarch64", "i686", "utf8", "h2", "q", "v1", "64", "13"):
+        if word in ("x86", "x64", "arm64", "aarch64", "i686", "utf8", "h2", "q", "64") or re.fullmatch(r"v\d", word):
             return word
         humps = _HUMPS.findall(word)
         return word if "".join(humps) == word and all(hump.lower() in WORDS for hump in humps) else self.mark(word)
@@ -352,7 +352,9 @@ class Redactor:
         return f"{self.key(name)}{sign}{value if plain else self.mark(value)}"
 
 
-_VERSION_SAID = re.compile(r"(?<![\w.:+])(?<![\d]-)v?\d{1,3}(?:\.\d{1,4}){0,2}(?![\w.:+]|-\d)")
+_VERSION_SAID = re.compile(
+    r"(?<![\w.:+])(?<![\d]-)(?:v?\d{1,3}(?:\.\d{1,4}){0,2}|20\d\d-[01]\d-[0-3]\d)(?![\w.:+]|-\d)"
+)
 
 
 def _words_of(name: str) -> frozenset[str]:
