@@ -89,10 +89,7 @@ async def test_flows_of_each_kind_are_recorded_without_a_secret_and_told_and_mad
     folder = tmp_path / "fixtures"
     assert seatpool(scene.proxy, "--fixture", folder, out).returncode == 0
     made = json.loads((folder / "told.json").read_text())
-    assert (
-        set(made) == {"codex-responses-usage_limit_reached.json", "codex-responses.sse", "codex-responses-ws.jsonl"}
-        or made
-    )
+    assert set(made) == {"codex-responses-429.json", "codex-responses.sse", "codex-responses-ws.jsonl"}
     counts = {"input": 20_000, "cached": 18_000, "output": 300}
     assert counts.items() <= made["codex-responses.sse"]["tokens"].items()
     assert all(counts.items() <= tokens.items() for tokens in made["codex-responses-ws.jsonl"]["tokens"])

@@ -22,7 +22,7 @@ KEY_BYTES = 32
 SOMETHING_NEW = 3
 """Exit code of `--check`."""
 EVERY_S = 0.25
-SETTLES_S = 4 * wishes.LOOK_EVERY_S
+SETTLES_S = 3 * wishes.LOOK_EVERY_S
 """Until every proxy has noticed, and written what it had."""
 _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600}
 _LENGTH = re.compile(r"(\d{1,5})\s*(s|min|m|h)")
@@ -80,7 +80,7 @@ def record(
     if source is not None or check or folder is not None:
         if source is None or check is (folder is not None) or out or length_s or hosts or (as_json and not check):
             raise click.UsageError("with a FILE say either --check or --fixture DIR, and nothing of recording")
-        flows = _read(source)
+        flows = _flows(source, source.read_bytes())
         if check:
             _tell_news(flows, as_json=as_json)
         else:
@@ -105,7 +105,7 @@ def _record(out: Path, length_s: float | None, hosts: tuple[str, ...]) -> None:
     except FileExistsError:
         raise click.ClickException(f"{out} is there already; name another with --out") from None
     wish = wishes.Wish(str(out), secrets.token_bytes(KEY_BYTES), hosts, time.time())
-    interrupted, shown = False, 0
+    interrupted, shown = False, Shown(out)
     try:
         wishes.put(file, wish)
         click.echo(f"recording into {out}; Ctrl-C ends it", err=True)
@@ -113,19 +113,39 @@ def _record(out: Path, length_s: float | None, hosts: tuple[str, ...]) -> None:
         while until is None or time.monotonic() < until:
             time.sleep(EVERY_S)
             wishes.freshen(file)
-            shown = _show(out, shown)
+            shown.go_on()
     except KeyboardInterrupt:
         interrupted = True
     finally:
         _settle(file, wish)
-    flows = _show(out, shown)
-    click.echo(f"{flows} flow{'s' if flows != 1 else ''} in {out}", err=True)
-    if not flows:
+    shown.go_on()
+    click.echo(f"{shown.count} flow{'s' if shown.count != 1 else ''} in {out}", err=True)
+    if not shown.count:
         click.echo(
-            "No proxy of yours has carried any: does one run (seatpool run), and do clients go through it?", err=True
+            "No proxy of yours has carried any: does `seatpool run` go on, and do clients go through it?", err=True
         )
     if interrupted:
         click.get_current_context().exit(INTERRUPTED)
+
+
+class Shown:
+    """Tells of each flow once, in a line."""
+
+    def __init__(self, out: Path) -> None:
+        self.count = 0
+        self._out = out
+        self._place = 0
+
+    def go_on(self) -> None:
+        """Of those that were added since."""
+        with self._out.open("rb") as recording:
+            recording.seek(self._place)
+            added = recording.read()
+        whole = added[: added.rfind(b"\n") + 1]
+        self._place += len(whole)
+        for flow in _flows(self._out, whole):
+            self.count += 1
+            click.echo(_line(flow))
 
 
 def _settle(file: Path, wish: wishes.Wish) -> None:
@@ -137,14 +157,6 @@ def _settle(file: Path, wish: wishes.Wish) -> None:
         pass
     finally:
         file.unlink(missing_ok=True)
-
-
-def _show(out: Path, shown: int) -> int:
-    """A line for each flow that was added; returns how many there are."""
-    lines = out.read_bytes().split(b"\n")[:-1]
-    for flow in read(lines[shown:]):
-        click.echo(_line(flow))
-    return len(lines)
 
 
 def _line(flow: Flow) -> str:
@@ -159,9 +171,9 @@ def _line(flow: Flow) -> str:
 # -- what a file is good for
 
 
-def _read(source: Path) -> list[Flow]:
+def _flows(source: Path, content: bytes) -> list[Flow]:
     try:
-        return list(read(source.read_bytes().split(b"\n")))
+        return list(read(content.split(b"\n")))
     except NotARecording as error:
         raise click.ClickException(f"{source}: {error}") from error
 

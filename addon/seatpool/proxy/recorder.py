@@ -129,8 +129,8 @@ class Session:
             taken = _taken(kept, outcome, self.wish.began)
             loop = asyncio.get_running_loop()
             self._last = loop.run_in_executor(None, self._write, taken)
-        except Exception:  # a recording is never worth a flow
-            logger.exception("action=record reason=not-recorded")
+        except Exception as error:  # noqa: BLE001 # a recording is never worth a flow, and the text might tell of it
+            logger.warning("action=record reason=%s: a flow is not recorded", type(error).__name__)
 
     def _write(self, taken: Taken) -> None:
         try:

@@ -29,6 +29,8 @@ class Recording:
         self._exchanges = exchanges
         self._path = file()
         self._session: Session | None = None
+        self._refused = ""
+        """What could not be begun: it is not tried again and again."""
         self._next: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -45,16 +47,18 @@ class Recording:
         self._next = asyncio.get_running_loop().call_later(LOOK_EVERY_S, self._look)
         if self._session is None and not wishes.fresh(self._path):
             return
+        wish = wishes.read(self._path)
         try:
-            self._follow(wishes.read(self._path))
+            self._follow(wish)
         except Exception:
+            self._refused = wish.file if wish is not None else ""
             logger.exception("action=record reason=failed")
 
     def _follow(self, wish: Wish | None) -> None:
         session = self._session
         if session is not None and (wish is None or wish.ending or wish.file != session.wish.file):
             self._end()
-        if self._session is None and wish is not None and not wish.ending:
+        if self._session is None and wish is not None and not wish.ending and wish.file != self._refused:
             from seatpool.proxy.recorder import Session
 
             session = self._session = Session(wish, self._exchanges)
