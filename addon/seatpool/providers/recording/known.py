@@ -59,7 +59,9 @@ _COPILOT = """
     code-quote-enabled snippy request-hmac x-should-retry x-stainless-retry-count x-stainless-lang
     x-stainless-package-version x-stainless-os x-stainless-arch x-stainless-runtime x-stainless-runtime-version
     x-stainless-helper-method x-stainless-timeout anthropic-version anthropic-beta openai-processing-ms openai-version
-    openai-model azureml-model-session x-parent-agent-id x-agent-id
+    openai-model azureml-model-session x-parent-agent-id x-agent-id copilot-harness-id copilot-language-server-version
+    mcp-method mcp-protocol-version mcp-session-id x-mcp-host x-mcp-tools x-mcp-toolsets x-mcp-readonly sdk-context
+    x-client-application x-client-feature x-client-source x-copilot-async x-copilot-speculative
 """
 HEADERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {"codex": names(_GENERAL + _CODEX), "copilot": names(_GENERAL + _COPILOT)}

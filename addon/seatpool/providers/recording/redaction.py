@@ -52,18 +52,18 @@ CLAIMS = frozenset({"exp", "iat", "nbf"})
 PHRASES = names(
     """
     accept accept-encoding accept-language cache-control connection content-encoding content-type editor-version
-    editor-plugin-version openai-beta openai-intent openai-version openai-processing-ms copilot-integration-id
-    originator pragma sec-fetch-dest sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions
-    sec-websocket-version server te trailer transfer-encoding upgrade user-agent vary version via
-    x-codex-active-limit x-codex-beta-features x-codex-credits-unlimited x-codex-credits-has-credits
-    x-codex-plan-type x-codex-rate-limit-reached-type x-codex-routing-hint x-github-api-version x-initiator
-    x-interaction-type x-openai-subagent x-openai-memgen-request x-openai-fedramp x-should-retry
-    x-stainless-lang x-stainless-package-version x-vscode-user-agent-library-version x-ratelimit-exceeded
-    x-content-type-options x-frame-options strict-transport-security cf-cache-status cf-mitigated
-    access-control-expose-headers expect keep-alive openai-model x-model x-copilot-client-exp-assignment-kind
-    x-codex-lite x-codex-promo-campaign-kind anthropic-version anthropic-beta x-copilot-subscription-kind
-    copilot-vision-request x-github-media-type x-reasoning-included x-models-kind x-quota-kind
-    x-responsesapi-include-timing-metrics
+    editor-plugin-version copilot-language-server-version mcp-method mcp-protocol-version openai-beta
+    openai-intent openai-version openai-processing-ms copilot-integration-id originator pragma sec-fetch-dest
+    sec-fetch-mode sec-fetch-site sec-fetch-user sec-websocket-extensions sec-websocket-version server te
+    trailer transfer-encoding upgrade user-agent vary version via x-codex-active-limit x-codex-beta-features
+    x-codex-credits-unlimited x-codex-credits-has-credits x-codex-plan-type x-codex-rate-limit-reached-type
+    x-codex-routing-hint x-github-api-version x-initiator x-interaction-type x-openai-subagent
+    x-openai-memgen-request x-openai-fedramp x-should-retry x-stainless-lang x-stainless-package-version
+    x-vscode-user-agent-library-version x-ratelimit-exceeded x-content-type-options x-frame-options
+    strict-transport-security cf-cache-status cf-mitigated access-control-expose-headers expect keep-alive
+    openai-model x-model x-copilot-client-exp-assignment-kind x-codex-lite x-codex-promo-campaign-kind
+    anthropic-version anthropic-beta x-copilot-subscription-kind copilot-vision-request x-github-media-type
+    x-reasoning-included x-models-kind x-quota-kind x-responsesapi-include-timing-metrics
     """
 )
 """Headers whose values are made of words and versions; each part that is not is replaced."""
