@@ -3,6 +3,7 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from datetime import datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 
 import msgspec
 from msgspec.structs import replace
@@ -30,6 +31,8 @@ class Shown(msgspec.Struct, frozen=True):
     now: datetime
     plan: str | None = None
     """Of the account that the editor is signed in with; None where that is not known."""
+    sizes: Mapping[str, float] = MappingProxyType({})
+    """How much a bucket holds, where the person's own account has said so."""
 
 
 Member = tuple[str | None, Iterable[QuotaWindow]]

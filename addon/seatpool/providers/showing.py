@@ -20,6 +20,12 @@ class Dialect(Protocol):
     def head(self, came: Sequence[tuple[str, str]], shown: Shown) -> list[tuple[str, str]]:
         """The header fields of an answer that is no refusal; of what nothing is known there is none."""
 
+    def sizes(self, came: Sequence[tuple[str, str]]) -> dict[str, float]:
+        """How much the account has in all that gave this answer, by bucket; where the head tells it."""
+
+    def message_sizes(self, content: bytes) -> dict[str, float]:
+        """The same of an upstream's message."""
+
     def message(self, content: bytes, shown: Shown) -> bytes | None:
         """An upstream's message: the very same object where it tells nothing, None where it is better not sent."""
 

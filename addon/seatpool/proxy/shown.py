@@ -27,18 +27,24 @@ class ClientQuota:
 
     def head(self, trail: Trail, status: int, fields: Fields) -> Fields:
         """The head of an answer, as the client is to read it."""
-        shown = self._shown.of(trail) if status < FIRST_REFUSAL else None
-        if shown is None:
+        if status >= FIRST_REFUSAL:
             return fields
+        shown, dialect = self._shown.of(trail), DIALECTS[trail.facts.route.provider]
         came = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
-        told = DIALECTS[trail.facts.route.provider].head(came, shown)
-        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in told]
+        if shown is None:
+            self._shown.note(trail, dialect.sizes(came))
+            return fields
+        return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in dialect.head(came, shown)]
 
     def message(self, trail: Trail, message: WebSocketMessage) -> None:
         """An upstream's message that is about to be passed on."""
-        if message.dropped or (shown := self._shown.of(trail)) is None:
+        if message.dropped:
             return
-        told = DIALECTS[trail.facts.route.provider].message(message.content, shown)
+        shown, dialect = self._shown.of(trail), DIALECTS[trail.facts.route.provider]
+        if shown is None:
+            self._shown.note(trail, dialect.message_sizes(message.content))
+            return
+        told = dialect.message(message.content, shown)
         if told is None:
             message.drop()
         elif told is not message.content:

@@ -1,5 +1,7 @@
 """Whose numbers an editor is shown as its quota (`pool_client_quota`)."""
 
+from collections.abc import Mapping
+
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.shown import Showing, Shown, as_known
@@ -9,11 +11,18 @@ from seatpool.service.trail import Trail
 
 
 class ShownQuota:
-    """What to show in the place of the serving account's numbers. It reads what is known, and changes nothing."""
+    """What to show in the place of the serving account's numbers."""
 
     def __init__(self, state: PoolState, showing: Showing) -> None:
         self._state = state
         self._showing = showing
+        self._sizes: dict[int, dict[str, float]] = {}
+        """By account id."""
+
+    def note(self, trail: Trail, sizes: Mapping[str, float]) -> None:
+        """An answer of the account that serves, which goes out as it came, has told how much there is in all."""
+        if sizes and trail.current is not None:
+            self._sizes.setdefault(trail.current.account.id, {}).update(sizes)
 
     def of(self, trail: Trail) -> Shown | None:
         """For an answer that came from an account; None: what came.
@@ -27,8 +36,10 @@ class ShownQuota:
         if self._showing is Showing.POOL:
             return self.pool(trail.facts.route.provider, account)
         now = utcnow()
-        windows = self._state.windows.get(account.id, {}) if account is not None else {}
-        return Shown(as_known(windows.values(), now), now, account.plan if account is not None else None)
+        if account is None:
+            return Shown({}, now)
+        windows = self._state.windows.get(account.id, {})
+        return Shown(as_known(windows.values(), now), now, account.plan, self._sizes.get(account.id, {}))
 
     def pool(self, provider: ProviderName, own: Account | None = None) -> Shown | None:
         """What all accounts have left that may be asked; None where there are none, or this is not wished."""

@@ -61,6 +61,20 @@ def test_a_value_has_the_names_that_came_and_is_of_a_hundred() -> None:
     assert found["x-usage-ratelimit-session"].startswith("ent=0&ov=0.0&ovPerm=false&rem=5.7&rst=2026-11-")
 
 
+def test_how_much_there_is_in_all_is_what_the_persons_own_account_has_told() -> None:
+    told = shown.sizes([("X-Quota-Snapshot-Premium_interactions", "ent=1500&rem=1"), *CAME[2:]])
+    assert told == {PREMIUM: 1500.0, "completions": 2000.0}
+    mine = Shown(MINE.windows, NOW, sizes=told)
+    found = dict(shown.head(CAME, mine))
+    assert "ent=1500&" in found["X-Quota-Snapshot-Premium_interactions"]
+    assert found["X-Quota-Snapshot-Premium_interactions"].endswith("totRem=630.0")  # 1500 * 0.42
+    assert found["x-quota-snapshot-chat"].startswith("ent=-1&")
+    event = json.dumps({"type": "response.completed", "copilot_quota_snapshots": SNAPSHOTS}).encode()
+    assert shown.message_sizes(event) == {PREMIUM: 300.0, "completions": 2000.0}
+    after = json.loads(shown.message(event, mine) or b"")["copilot_quota_snapshots"]
+    assert after[PREMIUM]["entitlement"] == "1500"
+
+
 def test_of_what_nothing_is_known_the_head_is_silent() -> None:
     assert shown.head(CAME, show()) == KEPT
     assert shown.head(KEPT, MINE) == KEPT

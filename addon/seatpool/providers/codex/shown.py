@@ -75,6 +75,16 @@ def head(came: Pairs, shown: Shown) -> list[tuple[str, Any]]:
     return told
 
 
+def sizes(came: Pairs) -> dict[str, float]:
+    """Upstream tells shares alone."""
+    return {}
+
+
+def message_sizes(content: bytes) -> dict[str, float]:
+    """As above."""
+    return {}
+
+
 def message(content: bytes, shown: Shown) -> bytes | None:
     """An upstream's message on a socket: the very same object where it tells nothing, None where nothing is known.
 

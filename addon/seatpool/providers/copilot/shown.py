@@ -1,8 +1,8 @@
 """Other numbers in the place of those that an answer tells of quota (copilot.md 5.1, 5.3): headers and messages.
 
-Nobody remembers how much an account is entitled to, only which share is left: so the numbers are of 100, always, and do
-not jump. Whether more may be bought stays as it came. The look-up (`/copilot_internal/user`) is not here: its host is
-not decrypted.
+What is remembered of a window is the share that is left. How much there is in all is that of the person's own account,
+where its own answers have told it; else all numbers are of 100, so that they do not jump. Whether more may be bought
+stays as it came. The look-up (`/copilot_internal/user`) is not here: its host is not decrypted.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,11 +16,11 @@ from seatpool.core.model import QuotaWindow
 from seatpool.core.shown import Member, Shown, together
 from seatpool.providers.copilot.quota import RATELIMIT, SNAPSHOT
 from seatpool.providers.jsonparts import Change, Part, changed, fields
-from seatpool.providers.tolerant import Json, mapping, read_json
+from seatpool.providers.tolerant import Json, mapping, number, read_json
 
-WHOLE = 100
-"""What an account counts as entitled to."""
-UNLIMITED = -1
+WHOLE = 100.0
+"""What an account counts as entitled to whose entitlement nobody knows."""
+UNLIMITED = -1.0
 
 _SNAPSHOTS = "copilot_quota_snapshots"
 _MARK = f'"{_SNAPSHOTS}"'.encode()
@@ -42,8 +42,21 @@ def head(came: Sequence[tuple[str, str]], shown: Shown) -> list[tuple[str, str]]
         if prefix is None:
             told.append((name, value))
         elif window is not None:
-            told.append((name, _pairs(value, window, counted=prefix == SNAPSHOT)))
+            told.append((name, _pairs(value, window, _size(shown, window) if prefix == SNAPSHOT else None)))
     return told
+
+
+def sizes(came: Sequence[tuple[str, str]]) -> dict[str, float]:
+    """How much the account has in all that gave this answer, by bucket."""
+    stated = ((n.lower().removeprefix(SNAPSHOT), v) for n, v in came if n.lower().startswith(SNAPSHOT))
+    return _sizes((bucket, dict(parse_qsl(value)).get("ent")) for bucket, value in stated)
+
+
+def message_sizes(content: bytes) -> dict[str, float]:
+    """The same of a message."""
+    found = _found(content)
+    told = {bucket: s for part in found for bucket, s in _object(content, part).items()}
+    return _sizes((bucket, mapping(snapshot).get("entitlement")) for bucket, snapshot in told.items())
 
 
 def message(content: bytes, shown: Shown) -> bytes | None:
@@ -51,13 +64,7 @@ def message(content: bytes, shown: Shown) -> bytes | None:
 
     A refusal tells why it is one, so it stays.
     """
-    found = fields(content) if _MARK in content else None
-    if found is None or _value(content, found.get("type")) in _REFUSALS:
-        return content
-    response = found.get("response")
-    inside = fields(content, response.value, response.end) if response is not None else None
-    places = [place[_SNAPSHOTS] for place in (found, inside or {}) if _SNAPSHOTS in place]
-    return changed(content, [_snapshots(content, part, shown) for part in places])
+    return changed(content, [_snapshots(content, part, shown) for part in _found(content)])
 
 
 def looks_up(method: str, path: str) -> bool:
@@ -70,13 +77,32 @@ def look_up(content: bytes, shown: Shown) -> bytes:
     return content
 
 
-def _pairs(value: str, window: QuotaWindow, *, counted: bool) -> str:
-    """A header's value, with its names in the order in which they came. `counted`: it is of an entitlement."""
+def _sizes(stated: Iterable[tuple[str, object]]) -> dict[str, float]:
+    read = ((bucket, number(size)) for bucket, size in stated)
+    return {bucket: size for bucket, size in read if size is not None and size > 0}
+
+
+def _size(shown: Shown, window: QuotaWindow) -> float:
+    return UNLIMITED if window.unlimited else shown.sizes.get(window.bucket, WHOLE)
+
+
+def _found(content: bytes) -> list[Part]:
+    """Where the snapshots stand in a message that is no refusal."""
+    found = fields(content) if _MARK in content else None
+    if found is None or _value(content, found.get("type")) in _REFUSALS:
+        return []
+    response = found.get("response")
+    inside = fields(content, response.value, response.end) if response is not None else None
+    return [place[_SNAPSHOTS] for place in (found, inside or {}) if _SNAPSHOTS in place]
+
+
+def _pairs(value: str, window: QuotaWindow, size: float | None) -> str:
+    """A header's value, with its names in the order in which they came; `size` None: it is of no entitlement."""
     percent = f"{100 * window.left:.1f}"
     told = {"rem": percent, "ov": "0.0"}
     told["rst"] = _date(window.resets_at) if window.resets_at is not None else ""
-    if counted:
-        told |= {"ent": str(UNLIMITED if window.unlimited else WHOLE), "totRem": percent}
+    if size is not None:
+        told |= {"ent": f"{size:.0f}", "totRem": f"{max(size, 0.0) * window.left:.1f}"}
     came = parse_qsl(value, keep_blank_values=True)
     pairs = [(name, told.get(name, stated)) for name, stated in came]
     if "rem" not in dict(came):
@@ -86,22 +112,23 @@ def _pairs(value: str, window: QuotaWindow, *, counted: bool) -> str:
 
 def _snapshots(content: bytes, part: Part, shown: Shown) -> Change:
     known = ((bucket, mapping(s), shown.windows.get(bucket)) for bucket, s in _object(content, part).items())
-    told = {bucket: _snapshot(came, window) for bucket, came, window in known if window is not None}
+    told = {b: _snapshot(came, window, _size(shown, window)) for b, came, window in known if window is not None}
     return part.value, part.end, msgspec.json.encode(told)
 
 
-def _snapshot(came: Json, window: QuotaWindow) -> dict[str, Any]:
+def _snapshot(came: Json, window: QuotaWindow, size: float) -> dict[str, Any]:
     """Members keep their kinds: the entitlement is a text here (copilot.md 5.3)."""
     percent = round(100 * window.left, 1)
-    whole: Any = UNLIMITED if window.unlimited else WHOLE
+    remaining = round(max(size, 0.0) * window.left, 1)
+    whole = int(size)
     told: dict[str, Any] = {
         "entitlement": str(whole) if isinstance(came.get("entitlement"), str) else whole,
         "percent_remaining": str(percent) if isinstance(came.get("percent_remaining"), str) else percent,
         "overage_count": 0,
         "has_quota": window.unlimited or window.left > 0.0,
         "unlimited": window.unlimited,
-        "remaining": percent,
-        "quota_remaining": percent,
+        "remaining": int(remaining),
+        "quota_remaining": remaining,
     }
     kept = {name: told.get(name, value) for name, value in came.items() if name != "reset_date"}
     must = {name: told[name] for name in ("entitlement", "percent_remaining")}
