@@ -1,28 +1,5 @@
 """Lengths of time as a person says them."""
 
-from datetime import datetime, timedelta
+from seatpool.core.spans import ago, closely, span
 
-
-def ago(moment: datetime | None, now: datetime) -> str:
-    """How long ago; None: never."""
-    return "never" if moment is None else f"{span(now - moment)} ago"
-
-
-def span(length: timedelta) -> str:
-    """In the largest unit that says enough."""
-    seconds = max(0, round(length.total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (seconds >= size and unit != "min"):
-            return f"{seconds // size} {unit}"
-    return f"{seconds} s"
-
-
-def closely(length: timedelta) -> str:
-    """In two units: what is planned by."""
-    minutes = max(0, round(length.total_seconds() / 60))
-    days, hours = minutes // 1440, minutes % 1440 // 60
-    if days:
-        hours = round(minutes % 1440 / 60)
-        days, hours = (days + 1, 0) if hours == 24 else (days, hours)
-    parts = ((days, "d"), (hours, "h"), (minutes % 60 if not days else 0, "min"))
-    return " ".join(f"{count} {unit}" for count, unit in parts if count) or "0 min"
+__all__ = ["ago", "closely", "span"]

@@ -7,8 +7,8 @@ import click
 
 from seatpool.cli import why_telling as telling
 from seatpool.cli.common import console, open_store, with_database
-from seatpool.cli.why_telling import SHORT, Story
 from seatpool.clock import utcnow
+from seatpool.core.story import SHORT, Story
 from seatpool.store import Store
 
 NONE_YET = "no request was recorded yet; one is when it comes through the proxy"

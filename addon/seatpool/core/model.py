@@ -217,3 +217,7 @@ class Attempt(msgspec.Struct, frozen=True):
     total_ms: float | None = None
     """To the end of its answer; None in old records."""
     tokens: Tokens | None = None
+    client: str | None = None
+    """The program that asked, as it names itself."""
+    repository: str | None = None
+    """The first that the request named; none where it did not tell."""

@@ -1,13 +1,20 @@
-"""Status rows out of the pool's values: one source for the command line, the addon and whatever shows the pool."""
+"""How the pool stands: one source of rows for the command line, mitmproxy's commands, the page and the metrics.
 
+`report` makes a `Report` of plain values that `msgspec.json.encode` writes as it is; its JSON Schema is in
+`report.schema.json` beside this file. Words for a person are in `telling`.
+"""
+
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
-from msgspec.structs import replace
+from msgspec import Meta
 
-from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
+from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, ScopeKind, UnderWay
 from seatpool.core.scoring import STALE_AFTER_S
+from seatpool.core.slots import EXPIRES
 
 
 class Substituted(msgspec.Struct, frozen=True):
@@ -32,113 +39,172 @@ class Unknown(msgspec.Struct, frozen=True):
     last_at: datetime
 
 
-class AccountRow(msgspec.Struct, frozen=True):
-    """One account as a person wants to see it."""
+class Seen(msgspec.Struct, frozen=True):
+    """What a report is made of, as it is stored."""
 
-    account: Account
-    state: str
-    """`ready`, `cooling`, `paused`, `disabled`, or `editor`: an editor's own, which serves while that is in use."""
-    windows: tuple[QuotaWindow, ...]
-    cooldowns: tuple[Cooldown, ...]
-    """The live ones, soonest end first."""
-    stale: frozenset[str] = frozenset()
-    """Buckets of the windows that were last seen too long ago to go by."""
+    accounts: tuple[Account, ...]
+    windows: tuple[tuple[int, QuotaWindow], ...] = ()
+    """With their accounts' ids."""
+    cooldowns: tuple[Cooldown, ...] = ()
+    under_way: tuple[UnderWay, ...] = ()
+    """Of every process."""
+    today: Mapping[int | None, int] = msgspec.field(default_factory=dict)
+    """How many requests have ended since midnight, by the account that served them; None: by none."""
     substituted: tuple[Substituted, ...] = ()
-    """The latest first."""
     unknown: tuple[Unknown, ...] = ()
-    """The latest first."""
+    waited: tuple[int, datetime | None] = (0, None)
+    """How many requests had to wait for an account in 24 hours, and when the last of them began to."""
 
 
-def rows(
-    accounts: Iterable[Account],
-    windows: Mapping[int, Iterable[QuotaWindow]],
-    cooldowns: Iterable[Cooldown],
-    now: datetime,
-    substituted: Iterable[Substituted] = (),
-    unknown: Iterable[Unknown] = (),
-) -> tuple[AccountRow, ...]:
-    """Rows by provider, then priority, then name."""
-    instead, strange = _latest_first(substituted), _latest_first(unknown)
-    live: dict[int, list[Cooldown]] = {}
-    for cooldown in sorted(cooldowns, key=lambda c: c.until):
-        if cooldown.until > now:
-            live.setdefault(cooldown.account_id, []).append(cooldown)
-    ordered = sorted(accounts, key=lambda a: (a.provider, a.priority, a.name))
-    found = (_row(a, tuple(windows.get(a.id, ())), tuple(live.get(a.id, ())), now) for a in ordered)
-    return tuple(
-        replace(row, substituted=tuple(instead.get(row.account.id, ())), unknown=tuple(strange.get(row.account.id, ())))
-        for row in found
+class WindowRow(msgspec.Struct, frozen=True):
+    """One limit of an account, as it was last seen."""
+
+    bucket: Annotated[str, Meta(description="The upstream's name for it, such as `primary` or `chat`.")]
+    left: Annotated[float, Meta(description="Share that is left, 0.0 to 1.0; 1.0 where there is no limit.")]
+    unlimited: Annotated[bool, Meta(description="There is no limit.")]
+    length_s: Annotated[int | None, Meta(description="Its length in seconds, where it is known.")]
+    resets_at: Annotated[datetime | None, Meta(description="When it is whole again; may be over.")]
+    observed_at: Annotated[datetime, Meta(description="When it was seen so.")]
+    source: Annotated[str, Meta(description="Where it was read: `header`, `frame`, `body` or `usage`.")]
+    stale: Annotated[bool, Meta(description="It was seen too long ago to go by: more than an hour.")]
+
+
+class CooldownRow(msgspec.Struct, frozen=True):
+    """A timed removal from the choice that is not over."""
+
+    scope: Annotated[ScopeKind, Meta(description="How much of the account rests.")]
+    of: Annotated[str | None, Meta(description="The model or bucket that rests; null: the whole account.")]
+    reason: Annotated[str, Meta(description="A stable code, such as `usage_limit_reached`.")]
+    until: Annotated[datetime, Meta(description="When it ends.")]
+
+
+class SubstitutedRow(msgspec.Struct, frozen=True):
+    """What was served with another model than was asked for, within 24 hours."""
+
+    asked: str
+    model: Annotated[str, Meta(description="The one that was sent.")]
+    requests: int
+    last_at: datetime
+
+
+class UnknownRow(msgspec.Struct, frozen=True):
+    """Refusals that seatpool does not know, within seven days."""
+
+    status: Annotated[int | None, Meta(description="HTTP status; null in a message of a WebSocket.")]
+    code: str
+    requests: int
+    last_at: datetime
+
+
+class AccountRow(msgspec.Struct, frozen=True):
+    """One account."""
+
+    id: Annotated[int, Meta(description="Its number: it stays, and is never given again.")]
+    name: Annotated[str, Meta(description="What a person calls it.")]
+    provider: ProviderName
+    plan: Annotated[str | None, Meta(description="As its issuer names it.")]
+    state: Annotated[
+        str,
+        Meta(
+            description="`ready`, `cooling` (the whole account), `paused`, `disabled`, or `editor`: an editor's own, "
+            "which serves while that is in use.",
+            extra_json_schema={"enum": ["ready", "cooling", "paused", "disabled", "editor"]},
+        ),
+    ]
+    disabled_reason: Annotated[str | None, Meta(description="Why it is out of use until a person acts.")]
+    priority: Annotated[int, Meta(description="Lower is asked first.")]
+    weight: Annotated[float, Meta(description="Its share beside the others', with `pool_strategy=weighted`.")]
+    policy: Annotated[str, Meta(description="`normal`, `expendable` or `preserved`.")]
+    last_used_at: datetime | None
+    in_flight: Annotated[int, Meta(description="Requests under way, of all proxies on this database.")]
+    requests_today: Annotated[int, Meta(description="Requests that ended on it since `today_since`.")]
+    share_today: Annotated[float | None, Meta(description="Their share of all accounts'; null where there are none.")]
+    windows: Annotated[tuple[WindowRow, ...], Meta(description="By bucket.")]
+    cooldowns: Annotated[tuple[CooldownRow, ...], Meta(description="The soonest end first.")]
+    substituted: Annotated[tuple[SubstitutedRow, ...], Meta(description="The latest first.")] = ()
+    unknown_refusals: Annotated[tuple[UnknownRow, ...], Meta(description="The latest first.")] = ()
+
+
+class Report(msgspec.Struct, frozen=True):
+    """How the pool stands. Times are ISO 8601 in UTC, shares 0.0 to 1.0."""
+
+    at: Annotated[datetime, Meta(description="The moment that it tells of.")]
+    today_since: Annotated[datetime, Meta(description="Midnight where it was asked for.")]
+    requests_today: Annotated[int, Meta(description="Requests that ended since then on any account.")]
+    unserved_today: Annotated[int, Meta(description="Requests for which nobody could be asked.")]
+    waited: Annotated[int, Meta(description="Requests that had to wait for an account within 24 hours.")]
+    last_waited_at: Annotated[datetime | None, Meta(description="When the last of them began to.")]
+    accounts: Annotated[tuple[AccountRow, ...], Meta(description="By provider, then priority, then name.")]
+
+
+def report(seen: Seen, now: datetime, midnight: datetime) -> Report:
+    """The report of a moment; `midnight` is when the day began for whoever asks."""
+    windows = _by_account(seen.windows)
+    cooldowns = _by_account((c.account_id, c) for c in sorted(seen.cooldowns, key=lambda c: c.until) if c.until > now)
+    instead = _by_account((s.account_id, s) for s in sorted(seen.substituted, key=lambda s: s.last_at, reverse=True))
+    strange = _by_account((u.account_id, u) for u in sorted(seen.unknown, key=lambda u: u.last_at, reverse=True))
+    under_way: Counter[int] = Counter()
+    for each in seen.under_way:
+        if now - each.beat_at < EXPIRES:
+            under_way.update(each.counts)
+    served = sum(count for account_id, count in seen.today.items() if account_id is not None)
+    return Report(
+        at=now,
+        today_since=midnight,
+        requests_today=served,
+        unserved_today=seen.today.get(None, 0),
+        waited=seen.waited[0],
+        last_waited_at=seen.waited[1],
+        accounts=tuple(
+            AccountRow(
+                id=a.id,
+                name=a.name,
+                provider=a.provider,
+                plan=a.plan,
+                state=_state(a, cooldowns.get(a.id, ())),
+                disabled_reason=a.disabled,
+                priority=a.priority,
+                weight=a.weight,
+                policy=a.keeping.value,
+                last_used_at=a.last_used_at,
+                in_flight=under_way[a.id],
+                requests_today=seen.today.get(a.id, 0),
+                share_today=seen.today.get(a.id, 0) / served if served else None,
+                windows=tuple(_window(w, now) for w in sorted(windows.get(a.id, ()), key=lambda w: w.bucket)),
+                cooldowns=tuple(map(_cooldown, cooldowns.get(a.id, ()))),
+                substituted=tuple(
+                    SubstitutedRow(s.asked, s.model, s.requests, s.last_at) for s in instead.get(a.id, ())
+                ),
+                unknown_refusals=tuple(
+                    UnknownRow(u.status, u.code, u.requests, u.last_at) for u in strange.get(a.id, ())
+                ),
+            )
+            for a in sorted(seen.accounts, key=lambda a: (a.provider, a.priority, a.name))
+        ),
     )
 
 
-def _latest_first[T: (Substituted, Unknown)](told: Iterable[T]) -> dict[int, list[T]]:
-    """By account."""
+def _by_account[T](each: Iterable[tuple[int, T]]) -> dict[int, list[T]]:
     found: dict[int, list[T]] = {}
-    for each in sorted(told, key=lambda t: t.last_at, reverse=True):
-        found.setdefault(each.account_id, []).append(each)
+    for account_id, value in each:
+        found.setdefault(account_id, []).append(value)
     return found
 
 
-def _row(
-    account: Account, windows: tuple[QuotaWindow, ...], cooldowns: tuple[Cooldown, ...], now: datetime
-) -> AccountRow:
-    whole = any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns)
+def _state(account: Account, cooldowns: Iterable[Cooldown]) -> str:
     states = (
         ("disabled", account.disabled is not None),
         ("paused", account.paused),
-        ("cooling", whole),
+        ("cooling", any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns)),
         ("editor", account.learnt),
     )
-    state = next((name for name, holds in states if holds), "ready")
-    stale = frozenset(w.bucket for w in windows if (now - w.observed_at).total_seconds() > STALE_AFTER_S)
-    return AccountRow(account, state, tuple(sorted(windows, key=lambda w: w.bucket)), cooldowns, stale)
+    return next((name for name, holds in states if holds), "ready")
 
 
-def as_json(row: AccountRow) -> dict[str, object]:
-    """The row as plain values; times are ISO 8601 in UTC, shares are 0.0 to 1.0."""
-    account = row.account
-    return {
-        "name": account.name,
-        "provider": str(account.provider),
-        "plan": account.plan,
-        "state": row.state,
-        "disabled_reason": account.disabled,
-        "priority": account.priority,
-        "weight": account.weight,
-        "policy": str(account.keeping),
-        "last_used_at": _iso(account.last_used_at),
-        "windows": [
-            {
-                "bucket": w.bucket,
-                "left": w.left,
-                "unlimited": w.unlimited,
-                "length_s": w.length_s,
-                "resets_at": _iso(w.resets_at),
-                "observed_at": _iso(w.observed_at),
-                "source": w.source,
-                "stale": w.bucket in row.stale,
-            }
-            for w in row.windows
-        ],
-        "cooldowns": [
-            {
-                "scope": str(c.scope.kind),
-                "of": c.scope.value or None,
-                "reason": c.reason,
-                "until": _iso(c.until),
-            }
-            for c in row.cooldowns
-        ],
-        "substituted": [
-            {"asked": s.asked, "model": s.model, "requests": s.requests, "last_at": _iso(s.last_at)}
-            for s in row.substituted
-        ],
-        "unknown_refusals": [
-            {"status": u.status, "code": u.code, "requests": u.requests, "last_at": _iso(u.last_at)}
-            for u in row.unknown
-        ],
-    }
+def _window(w: QuotaWindow, now: datetime) -> WindowRow:
+    stale = (now - w.observed_at).total_seconds() > STALE_AFTER_S
+    return WindowRow(w.bucket, w.left, w.unlimited, w.length_s, w.resets_at, w.observed_at, w.source, stale)
 
 
-def _iso(moment: datetime | None) -> str | None:
-    return moment.isoformat() if moment is not None else None
+def _cooldown(c: Cooldown) -> CooldownRow:
+    return CooldownRow(c.scope.kind, c.scope.value or None, c.reason, c.until)
