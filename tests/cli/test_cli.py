@@ -92,7 +92,8 @@ def test_accounts_get_a_weight_and_a_policy_that_are_shown(login: Path, store: S
     assert table[0].split() == ["account", "provider", "plan", "priority", "weight", "policy", "state"]
     assert table[1].split()[3:6] == ["100", "2.5", "preserved"]
     for command in (("status", "--json"), ("account", "list", "--json")):
-        row = json.loads(good(*command))[0]
+        told = json.loads(good(*command))
+        row = (told["accounts"] if command[0] == "status" else told)[0]
         assert (row["weight"], row["policy"]) == (2.5, "preserved")
 
 
@@ -139,11 +140,11 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(login: Path, 
     assert "work" in table
     assert "usage_limit_reached" in table
     assert "primary 25%" in table
-    row = json.loads(good("status", "--json"))[0]
+    row = json.loads(good("status", "--json"))["accounts"][0]
     assert (row["name"], row["state"], row["windows"][0]["left"]) == ("work", "cooling", 0.25)
     assert row["cooldowns"][0]["reason"] == "usage_limit_reached"
     assert good("cooldown", "clear", "work") == "cleared 1 cooldown\n"
-    assert json.loads(good("status", "--json"))[0]["state"] == "ready"
+    assert json.loads(good("status", "--json"))["accounts"][0]["state"] == "ready"
 
 
 def test_status_tells_of_requests_that_had_to_wait(login: Path, store: Store) -> None:
@@ -181,7 +182,7 @@ def test_status_marks_quota_that_was_seen_long_ago(login: Path, store: Store) ->
     table = good("status")
     assert "(seen 2 h ago, stale)" in table
     assert "(seen 30 min ago)" in table
-    windows = json.loads(good("status", "--json"))[0]["windows"]
+    windows = json.loads(good("status", "--json"))["accounts"][0]["windows"]
     assert {w["bucket"]: w["stale"] for w in windows} == {"primary": True, "secondary": False}
 
 

@@ -298,7 +298,7 @@ def test_status_counts_what_was_served_with_a_substitute(pool: Pool) -> None:
         pool.answer(flow, 1, served, outcome, 200, "gpt-y")
     pool.switch("ab12eeee-aaaa-4aaa-8aaa-000000000004")  # with the model that was asked for
     assert lines(good("status"), "gpt-y for gpt-x: 2 in 24 h, last")
-    rows = {row["name"]: row["substituted"] for row in json.loads(good("status", "--json"))}
+    rows = {row["name"]: row["substituted"] for row in json.loads(good("status", "--json"))["accounts"]}
     (told,) = rows.pop("bob")
     assert datetime.fromisoformat(told.pop("last_at")).tzinfo is not None
     assert told == {"asked": "gpt-x", "model": "gpt-y", "requests": 2}

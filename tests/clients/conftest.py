@@ -52,7 +52,7 @@ class Desk(Scene):
     def _status(self) -> str:
         environment = {"PYTHONPATH": str(REPOSITORY / "addon"), "SEATPOOL_DB": str(self.proxy.database)}
         ran = self.lab.run([sys.executable, "-m", "seatpool.cli", "status", "--json"], env=environment)
-        assert ran.returncode == 0 and ran.stdout.startswith("["), ran.stderr
+        assert ran.returncode == 0 and ran.stdout.startswith("{"), ran.stderr
         return ran.stdout + ran.stderr
 
     def strays(self) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from seatpool.core.catalogue import MODELS_LIMIT, Catalogue, Draws
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow
-from seatpool.core.report import as_json, rows
+from seatpool.core.report import Seen, report
 from seatpool.core.selection import LACKING, RENEWAL, SPENT, Demand, Exhausted, Selection, select
 from seatpool.core.state import FRESH, PoolState
 
@@ -195,5 +195,5 @@ def test_what_was_seen_more_than_an_hour_ago_is_shown_and_marked() -> None:
     account = Account(1, CODEX, "work", "i", "chatgpt.com")
     old = window("primary", 0.5)
     new = QuotaWindow("secondary", 0.5, NOW + HOUR, "header")
-    (row,) = rows([account], {1: [old, new]}, [], NOW + HOUR + timedelta(seconds=1))
-    assert [(w["bucket"], w["stale"]) for w in as_json(row)["windows"]] == [("primary", True), ("secondary", False)]  # type: ignore[attr-defined]
+    (row,) = report(Seen((account,), ((1, old), (1, new))), NOW + HOUR + timedelta(seconds=1), NOW).accounts
+    assert [(w.bucket, w.stale) for w in row.windows] == [("primary", True), ("secondary", False)]

@@ -59,7 +59,7 @@ class Pair:
         command = [sys.executable, "-m", "seatpool.cli", "--db", str(self.one.proxy.database), "status", "--json"]
         path = {"PYTHONPATH": str(REPOSITORY / "addon")}
         told = subprocess.run(command, env={**os.environ, **path}, capture_output=True, text=True, check=True)
-        assert {row["name"] for row in json.loads(told.stdout)}
+        assert {row["name"] for row in json.loads(told.stdout)["accounts"]}
         spoken = {"status": [told.stdout, told.stderr], "log": self.one.proxy.log + self.two.proxy.log}
         return leaks(self.one.folder) + [
             name for name, lines in spoken.items() if any(MARKER in line for line in lines)

@@ -273,7 +273,7 @@ def test_refusals_that_no_table_knows_are_counted_by_account_status_and_code(sto
 
     store.record(
         attempts=[
-            refused(1, "unknown-teapot", 418, 30),
+            refused(1, "unknown-teapot", 418, 169),
             refused(2, "unknown-teapot", 418, 2),
             refused(3, "unknown-teapot", 418, 1),
             refused(4, "unknown-teapot", None, 1),
@@ -281,7 +281,7 @@ def test_refusals_that_no_table_knows_are_counted_by_account_status_and_code(sto
             refused(6, "ok", 200, 1),
         ]
     )
-    found = sorted(store.unknown(NOW - timedelta(hours=24)), key=lambda u: u.requests)
+    found = sorted(store.seen(NOW, NOW).unknown, key=lambda u: u.requests)
     assert [(u.account_id, u.status, u.code, u.requests) for u in found] == [
         (account.id, None, "teapot", 1),
         (account.id, 418, "teapot", 2),

@@ -1,8 +1,7 @@
 """`seatpool account ...`: who is in the pool."""
 
-import json
-
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
 
@@ -10,8 +9,8 @@ from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, wit
 from seatpool.cli.importing import import_
 from seatpool.cli.transfer import export_
 from seatpool.clock import utcnow
-from seatpool.core import report
 from seatpool.core.model import Keeping
+from seatpool.service import reporting
 
 
 @click.group(cls=PlainGroup)
@@ -31,18 +30,16 @@ def account() -> None:
 @with_database
 def list_(as_json: bool) -> None:
     """Show the accounts in the order in which they are asked."""
-    now = utcnow()
     with open_store() as store:
-        rows = report.rows(store.accounts(), {}, store.cooldowns(now), now)
+        rows = reporting.read(store, utcnow()).accounts
     if as_json:
-        click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
         return
     table = Table("account", "provider", "plan", "priority", "weight", "policy", "state", box=None)
     for row in rows:
-        held = row.account
-        state = f"disabled: {held.disabled}" if held.disabled else row.state
-        how = (str(held.priority), f"{held.weight:g}", held.keeping)
-        table.add_row(escape(held.name), held.provider, held.plan or "-", *how, escape(state))
+        state = f"disabled: {row.disabled_reason}" if row.disabled_reason is not None else row.state
+        how = (str(row.priority), f"{row.weight:g}", row.policy)
+        table.add_row(escape(row.name), row.provider, row.plan or "-", *how, escape(state))
     console().print(table if rows else EMPTY_POOL)
 
 

@@ -80,6 +80,8 @@ class PlainGroup(click.Group):
             return super().invoke(ctx)
         except (StoreError, NotALogin) as error:
             raise click.ClickException(str(error)) from error
+        except BrokenPipeError:
+            raise  # whoever reads has read enough
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}") from error

@@ -143,7 +143,7 @@ def _accounts(database: str, situation: Situation) -> Iterator[Finding]:
     if not pooled:
         yield warning("no account is in the pool: everything goes with your editor's own login", theirs(SIGN_IN))
     for provider in ProviderName:
-        yield from _of_provider(provider, [row for row in pooled if row.account.provider is provider], situation.now)
+        yield from _of_provider(provider, [row for row in pooled if row.provider is provider], situation.now)
 
 
 def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) -> Iterator[Finding]:
@@ -158,18 +158,18 @@ def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) 
         text = f"{provider}: every account rests, the first for {span(soonest[0] - now)} ({soonest[1]})"
         yield warning(text, theirs(SIGN_IN))
     elif by_state["paused"]:
-        name = by_state["paused"][0].account.name
+        name = by_state["paused"][0].name
         yield warning(f"{provider}: every account is paused", theirs(f"seatpool account resume {shlex.quote(name)}"))
 
 
 def _disabled(row: AccountRow) -> tuple[str, Mend]:
-    account, reason = row.account, row.account.disabled or ""
-    name = shlex.quote(account.name)
+    reason = row.disabled_reason or ""
+    name = shlex.quote(row.name)
     if reason.startswith(RENEWAL):
-        again = theirs(f"seatpool login {account.provider} --name {name}")
-        return f"{account.name} has to sign in again ({reason.removeprefix(RENEWAL)})", again
+        again = theirs(f"seatpool login {row.provider} --name {name}")
+        return f"{row.name} has to sign in again ({reason.removeprefix(RENEWAL)})", again
     mended = theirs(f"seatpool account resume {name}")
-    return f"{account.name} is disabled: {reason.removeprefix(REVOKED)}; look at its account page first", mended
+    return f"{row.name} is disabled: {reason.removeprefix(REVOKED)}; look at its account page first", mended
 
 
 # -- rules

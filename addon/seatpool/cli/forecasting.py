@@ -12,7 +12,6 @@ from rich.table import Table
 
 from seatpool.cli.common import EMPTY_POOL, console, open_store, with_database
 from seatpool.cli.spans import closely
-from seatpool.cli.status import status_rows
 from seatpool.clock import utcnow
 from seatpool.core.backtest import Horizon, Result, backtest
 from seatpool.core.forecast import Forecast, Forecaster
@@ -64,14 +63,14 @@ def forecast(names: tuple[str, ...], tested: bool, as_json: bool) -> None:
 
 def _outlooks(store: Store, names: Sequence[str], now: datetime) -> Iterator[Outlook]:
     wanted = {store.account(name).id for name in names}
-    rows = [row for row in status_rows(store, now) if not wanted or row.account.id in wanted]
-    history = store.window_history([row.account.id for row in rows])
-    for row in rows:
-        for window in row.windows:
+    accounts = [account for account in store.accounts() if not wanted or account.id in wanted]
+    history = store.window_history([account.id for account in accounts])
+    for account in sorted(accounts, key=lambda a: (a.provider, a.priority, a.name)):
+        for window in store.windows(account.id):
             if not window.unlimited:
-                past = history.get((row.account.id, window.bucket), [])
+                past = history.get((account.id, window.bucket), [])
                 seen = [*(w for w in past if w.observed_at < window.observed_at), window]
-                yield Outlook(row.account, window, Forecaster(seen, max(now, window.observed_at)))
+                yield Outlook(account, window, Forecaster(seen, max(now, window.observed_at)))
 
 
 def _table(outlooks: Sequence[Outlook], now: datetime) -> Table:

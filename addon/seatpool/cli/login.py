@@ -1,11 +1,11 @@
 """`seatpool login ...`: what a person may ask for, and what they get to see in the end."""
 
 import asyncio
-import json
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import click
+import msgspec
 from rich.console import Console
 
 from seatpool.cli.common import INTERRUPTED, PlainGroup, console, open_store, with_database
@@ -14,7 +14,6 @@ from seatpool.cli.login_screen import LoginScreen
 from seatpool.cli.network import with_network
 from seatpool.cli.status import status_rows, status_table
 from seatpool.clock import utcnow
-from seatpool.core import report
 from seatpool.core.model import ProviderName
 from seatpool.providers.codex import signin as codex_signin
 from seatpool.providers.copilot import signin as copilot_signin
@@ -53,7 +52,7 @@ def _common[F: Callable[..., Any]](command: F) -> F:
     for option in reversed(
         (
             click.option("--name", callback=_name, help="What to call the account. [default: from the login]"),
-            click.option("--json", "as_json", is_flag=True, help="Print the account as `status --json` shows it."),
+            click.option("--json", "as_json", is_flag=True, help="Print its row of `account list --json`."),
         )
     ):
         command = option(command)
@@ -134,7 +133,7 @@ def _run(
                 session = Login(store, screen, settings, name)
                 asyncio.run(begin(session))
             now = utcnow()
-            rows = [row for row in status_rows(store, now) if row.account.id == session.account.id]
+            rows = [row for row in status_rows(store, now) if row.id == session.account.id]
     except KeyboardInterrupt:
         if session is not None and session.saved is not None:
             ended = f"Ended, but {session.account.name} was signed in and stored already."
@@ -146,6 +145,6 @@ def _run(
     plan = f", {held.plan}" if held.plan else ""
     click.echo(f"{'added' if session.added else 'renewed'} {held.name} ({held.provider}{plan})", err=as_json)
     if as_json:
-        click.echo(json.dumps(report.as_json(rows[0]), indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(rows[0]), indent=2))
     else:
         console().print(status_table(rows, now))

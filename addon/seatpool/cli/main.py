@@ -15,6 +15,7 @@ from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
+from seatpool.cli.tail import tail
 from seatpool.cli.transparent import transparent
 from seatpool.cli.why import why
 
@@ -33,7 +34,8 @@ def main() -> None:
     """
 
 
-for command in (account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, transparent, why):
+COMMANDS = (account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, tail, transparent, why)
+for command in COMMANDS:
     main.add_command(command)
 
 if __name__ == "__main__":

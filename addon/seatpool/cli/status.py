@@ -1,86 +1,114 @@
 """`seatpool status` and `seatpool cooldown`: how the pool stands, with or without a running proxy."""
 
-import json
 from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import click
+import msgspec
 from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
-from seatpool.cli import health, strays
+from seatpool.cli import health, schemas, strays, watching
 from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, open_store, with_database
-from seatpool.cli.spans import ago, span
+from seatpool.cli.spans import ago
 from seatpool.clock import utcnow
-from seatpool.core import report
-from seatpool.core.model import QuotaWindow
+from seatpool.core import telling
+from seatpool.core.report import AccountRow, Report
+from seatpool.service import reporting
 from seatpool.store import Store, StoreError
 
-SUBSTITUTED_WITHIN = timedelta(days=1)
-"""For so long is said what was served with another model than was asked for, and what had to wait."""
-UNKNOWN_WITHIN = timedelta(days=7)
-"""For so long is said what upstream refused in a way that no table knows."""
+LOW, SOME = 0.1, 0.3
+"""Shares of a window below which its bar is red, and yellow."""
+MOVES = ("quota left", "in flight", "today")
+"""Columns that nothing is cut from."""
 
 
 @click.command()
+@click.option("--watch", "watched", is_flag=True, help="Go on until Ctrl-C; piped: a line for each change.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC, shares from 0.0 to 1.0.")
+@click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of --json.")
 @click.option("--strays", "only_strays", is_flag=True, help="Show what came by that seatpool does not know, instead.")
 @with_database
-def status(as_json: bool, only_strays: bool) -> None:
-    """Show every account: state, quota left, cooldowns, last use.
+def status(watched: bool, as_json: bool, as_schema: bool, only_strays: bool) -> None:
+    """Show every account: state, quota left, cooldowns, requests under way and today, last use.
 
     \b
     seatpool status
-    seatpool status --json | jq '.[] | select(.state == "ready") | .name'
+    seatpool status --watch
+    seatpool status --json | jq '.accounts[] | select(.state == "ready") | .name'
     seatpool status --strays
     """
+    if watched and (only_strays or as_schema):
+        raise click.UsageError("--watch goes with --json alone")
+    if as_schema:
+        click.echo(schemas.STATUS.read_text(), nl=False)
+        return
     if only_strays:
         strays.show(as_json=as_json)
         return
     now = utcnow()
     try:
         with open_store() as store:
-            rows = status_rows(store, now)
-            waited, last = store.held(now - SUBSTITUTED_WITHIN)
+            told = reporting.read(store, now)
             health.say(database(), store, now)
+            if watched:
+                watching.watch(lambda: reporting.read(store, utcnow()), view, as_json=as_json)
     except StoreError:
         health.say(database(), None, now)
         raise
     if as_json:
-        click.echo(json.dumps([report.as_json(row) for row in rows], indent=2))
+        click.echo(msgspec.json.format(msgspec.json.encode(told), indent=2))
         return
-    console().print(status_table(rows, now) if rows else EMPTY_POOL)
-    if waited and last is not None:
-        some = f"{waited} request{'s' if waited != 1 else ''}"
-        console().print(f"{some} waited for an account in 24 h, the last {ago(last, now)}: seatpool why --list 20")
+    console().print(view(told))
     hint = strays.hint()
     if hint is not None:
         console().print(hint)
 
 
-def status_rows(store: Store, now: datetime) -> tuple[report.AccountRow, ...]:
+def view(told: Report) -> Table | Text:
+    """For a person."""
+    if not told.accounts:
+        return Text(EMPTY_POOL)
+    whole = Table.grid()
+    whole.add_row(status_table(told.accounts, told.at))
+    if told.waited and told.last_waited_at is not None:
+        some = f"{told.waited} request{'s' if told.waited != 1 else ''}"
+        last = ago(told.last_waited_at, told.at)
+        whole.add_row(Text(f"{some} waited for an account in 24 h, the last {last}: seatpool why --list 20"))
+    return whole
+
+
+def status_rows(store: Store, now: datetime) -> tuple[AccountRow, ...]:
     """Every account as it stands in the database."""
-    changes = store.changes(None)
-    windows: dict[int, list[QuotaWindow]] = {}
-    for account_id, window in changes.windows:
-        windows.setdefault(account_id, []).append(window)
-    instead, unknown = store.substituted(now - SUBSTITUTED_WITHIN), store.unknown(now - UNKNOWN_WITHIN)
-    return report.rows(changes.accounts, windows, changes.cooldowns, now, instead, unknown)
+    return reporting.read(store, now).accounts
 
 
-def status_table(rows: Iterable[report.AccountRow], now: datetime) -> Table:
+def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
     """The rows for a person."""
-    table = Table("account", "provider", "plan", "state", "quota left", "last used", box=None)
+    table = Table(*telling.COLUMNS, box=None)
+    for column in table.columns:
+        column.no_wrap = column.header in MOVES
+    plain = console().encoding not in ("utf-8", "utf8")
     for row in rows:
-        table.add_row(
-            escape(row.account.name),
-            row.account.provider,
-            row.account.plan or "-",
-            escape(_state(row, now)),
-            escape("\n".join(_window(w, now, stale=w.bucket in row.stale) for w in row.windows) or "not seen yet"),
-            ago(row.account.last_used_at, now),
-        )
+        cells = telling.cells(row, now, plain=plain)
+        shown: list[str | Text] = list(map(escape, cells))
+        if row.windows:
+            shown[telling.COLUMNS.index("quota left")] = _quota(row, cells, now)
+        table.add_row(*shown)
     return table
+
+
+def _quota(row: AccountRow, cells: tuple[str, ...], now: datetime) -> Text:
+    """The same words, with the bars in colour where there are colours."""
+    text = Text(cells[telling.COLUMNS.index("quota left")])
+    start = 0
+    for w, line in zip(row.windows, text.plain.splitlines(), strict=True):
+        left = 1.0 if w.unlimited or telling.is_over(w, now) else w.left
+        style = "dim" if w.stale else "red" if left < LOW else "yellow" if left < SOME else "green"
+        text.stylize(style, start, start + telling.WIDE)
+        start += len(line) + 1
+    return text
 
 
 @click.group(cls=PlainGroup)
@@ -99,28 +127,3 @@ def clear(name: str | None) -> None:
     with open_store() as store:
         count = store.clear_cooldowns(store.account(name).id if name is not None else None)
     click.echo(f"cleared {count} cooldown{'s' if count != 1 else ''}")
-
-
-def _state(row: report.AccountRow, now: datetime) -> str:
-    if row.account.disabled:
-        return f"disabled: {row.account.disabled}"
-    parts = [row.state] if row.state != "cooling" else []
-    for held in row.cooldowns:
-        part = f"{held.scope.value} " if held.scope.value else ""
-        parts.append(f"{part}cooling {span(held.until - now)}: {held.reason}")
-    instead = (f"{s.model} for {s.asked}: {s.requests} in 24 h, last {ago(s.last_at, now)}" for s in row.substituted)
-    unknown = (
-        f"unknown refusal {u.status or 'in a message'} {u.code}: {u.requests} in 7 days, last {ago(u.last_at, now)}"
-        for u in row.unknown
-    )
-    return "\n".join((*parts, *instead, *unknown))
-
-
-def _window(window: QuotaWindow, now: datetime, *, stale: bool) -> str:
-    if window.unlimited:
-        return f"{window.bucket} unlimited"
-    if window.resets_at is not None and window.resets_at <= now:
-        return f"{window.bucket} reset since"
-    resets = f", resets in {span(window.resets_at - now)}" if window.resets_at is not None else ""
-    seen = f"seen {ago(window.observed_at, now)}{', stale' if stale else ''}"
-    return f"{window.bucket} {window.left:.0%}{resets} ({seen})"

@@ -16,6 +16,9 @@ from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, Sc
 from seatpool.core.scoring import STALE_AFTER_S
 from seatpool.core.slots import EXPIRES
 
+Moment = Annotated[datetime, Meta(tz=True)]
+"""Aware of its time zone, which is UTC."""
+
 
 class Substituted(msgspec.Struct, frozen=True):
     """Requests that an account served with another model than was asked for."""
@@ -63,8 +66,8 @@ class WindowRow(msgspec.Struct, frozen=True):
     left: Annotated[float, Meta(description="Share that is left, 0.0 to 1.0; 1.0 where there is no limit.")]
     unlimited: Annotated[bool, Meta(description="There is no limit.")]
     length_s: Annotated[int | None, Meta(description="Its length in seconds, where it is known.")]
-    resets_at: Annotated[datetime | None, Meta(description="When it is whole again; may be over.")]
-    observed_at: Annotated[datetime, Meta(description="When it was seen so.")]
+    resets_at: Annotated[Moment | None, Meta(description="When it is whole again; may be over.")]
+    observed_at: Annotated[Moment, Meta(description="When it was seen so.")]
     source: Annotated[str, Meta(description="Where it was read: `header`, `frame`, `body` or `usage`.")]
     stale: Annotated[bool, Meta(description="It was seen too long ago to go by: more than an hour.")]
 
@@ -75,7 +78,7 @@ class CooldownRow(msgspec.Struct, frozen=True):
     scope: Annotated[ScopeKind, Meta(description="How much of the account rests.")]
     of: Annotated[str | None, Meta(description="The model or bucket that rests; null: the whole account.")]
     reason: Annotated[str, Meta(description="A stable code, such as `usage_limit_reached`.")]
-    until: Annotated[datetime, Meta(description="When it ends.")]
+    until: Annotated[Moment, Meta(description="When it ends.")]
 
 
 class SubstitutedRow(msgspec.Struct, frozen=True):
@@ -84,7 +87,7 @@ class SubstitutedRow(msgspec.Struct, frozen=True):
     asked: str
     model: Annotated[str, Meta(description="The one that was sent.")]
     requests: int
-    last_at: datetime
+    last_at: Moment
 
 
 class UnknownRow(msgspec.Struct, frozen=True):
@@ -93,7 +96,7 @@ class UnknownRow(msgspec.Struct, frozen=True):
     status: Annotated[int | None, Meta(description="HTTP status; null in a message of a WebSocket.")]
     code: str
     requests: int
-    last_at: datetime
+    last_at: Moment
 
 
 class AccountRow(msgspec.Struct, frozen=True):
@@ -115,7 +118,7 @@ class AccountRow(msgspec.Struct, frozen=True):
     priority: Annotated[int, Meta(description="Lower is asked first.")]
     weight: Annotated[float, Meta(description="Its share beside the others', with `pool_strategy=weighted`.")]
     policy: Annotated[str, Meta(description="`normal`, `expendable` or `preserved`.")]
-    last_used_at: datetime | None
+    last_used_at: Moment | None
     in_flight: Annotated[int, Meta(description="Requests under way, of all proxies on this database.")]
     requests_today: Annotated[int, Meta(description="Requests that ended on it since `today_since`.")]
     share_today: Annotated[float | None, Meta(description="Their share of all accounts'; null where there are none.")]
@@ -128,12 +131,12 @@ class AccountRow(msgspec.Struct, frozen=True):
 class Report(msgspec.Struct, frozen=True):
     """How the pool stands. Times are ISO 8601 in UTC, shares 0.0 to 1.0."""
 
-    at: Annotated[datetime, Meta(description="The moment that it tells of.")]
-    today_since: Annotated[datetime, Meta(description="Midnight where it was asked for.")]
+    at: Annotated[Moment, Meta(description="The moment that it tells of.")]
+    today_since: Annotated[Moment, Meta(description="Midnight where it was asked for.")]
     requests_today: Annotated[int, Meta(description="Requests that ended since then on any account.")]
     unserved_today: Annotated[int, Meta(description="Requests for which nobody could be asked.")]
     waited: Annotated[int, Meta(description="Requests that had to wait for an account within 24 hours.")]
-    last_waited_at: Annotated[datetime | None, Meta(description="When the last of them began to.")]
+    last_waited_at: Annotated[Moment | None, Meta(description="When the last of them began to.")]
     accounts: Annotated[tuple[AccountRow, ...], Meta(description="By provider, then priority, then name.")]
 
 

@@ -10,8 +10,11 @@ from msgspec import Meta
 from seatpool.core.explain import EXHAUSTED, WAITING, Choice
 from seatpool.core.model import Account, Attempt, ProviderName
 from seatpool.core.reasons import REASONS, barred
+from seatpool.core.report import Moment
 from seatpool.core.story import in_place_of
 
+UNANSWERED = "unanswered"
+"""Of a request whose client left before what came of it could be told."""
 NAMED = 3
 """Accounts that are named where nobody could be asked."""
 
@@ -55,12 +58,12 @@ class Line(msgspec.Struct, frozen=True):
     """One request that is over. Times are ISO 8601 in UTC."""
 
     request: Annotated[str, Meta(description="Its id, for `seatpool why`.")]
-    began_at: datetime
+    began_at: Moment
     account: Annotated[str | None, Meta(description="Who was asked last; null: nobody was.")]
     why: Annotated[str, Meta(description="Why that one, in few words.")]
     reason: Annotated[str | None, Meta(description="The same as a code.")]
     rule: Annotated[str | None, Meta(description="Name of the rule that decided who may serve.")]
-    outcome: Annotated[str, Meta(description="Of the last attempt; `exhausted` where nobody could be asked.")]
+    outcome: Annotated[str, Meta(description="Of the last attempt; `exhausted`: nobody could be asked.")]
     status: int | None
     attempts: Annotated[tuple[Sent, ...], Meta(description="In order.")]
     first_byte_ms: Annotated[float | None, Meta(description="From the request to the first byte for the client.")]
@@ -88,7 +91,7 @@ def line(recorded: Recorded, accounts: Mapping[int, Account]) -> Line:
         why=", ".join(_why(recorded, accounts)),
         reason=last.reason if last is not None else choice.reason if choice is not None else None,
         rule=choice.rule if choice is not None else None,
-        outcome=last.outcome if last is not None else EXHAUSTED if account is None else "not-sent",
+        outcome=last.outcome if last is not None else UNANSWERED if was_sent(ended) else EXHAUSTED,
         status=last.status if last is not None else None,
         attempts=tuple(Sent(_name(a.account_id, accounts), a.reason, a.outcome, a.status) for a in attempts),
         first_byte_ms=ended.first_byte_ms,
@@ -103,6 +106,11 @@ def line(recorded: Recorded, accounts: Mapping[int, Account]) -> Line:
     )
 
 
+def was_sent(ended: Ended) -> bool:
+    """Whether anybody was asked."""
+    return ended.number >= ended.first
+
+
 def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:
     attempts, choices = recorded.attempts, recorded.choices
     mine = [c for c in choices if c.flow_id == recorded.ended.flow_id]
@@ -110,6 +118,8 @@ def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:
         asked = mine[0].model if mine else attempts[0].model
         reason = REASONS.get(attempts[-1].reason or "", attempts[-1].reason or "not recorded")
         yield reason + in_place_of(attempts[-1].model, asked)
+    elif was_sent(recorded.ended):
+        yield REASONS.get(choices[-1].reason, choices[-1].reason) if choices else "not recorded"
     elif recorded.ended.account_id is not None:
         yield "it may not be asked, and nobody else must be"
     else:
@@ -119,7 +129,9 @@ def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:
         yield f"rule {choices[-1].rule}"
     if any(c.reason == WAITING for c in mine):
         yield "after a wait"
-    before = [f"{_name(a.account_id, accounts) or 'a removed one'} {a.outcome}" for a in attempts[:-1] if not _opened(a)]
+    before = [
+        f"{_name(a.account_id, accounts) or 'a removed one'} {a.outcome}" for a in attempts[:-1] if not _opened(a)
+    ]
     if before:
         yield f"after {', '.join(before)}"
 

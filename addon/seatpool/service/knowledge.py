@@ -20,6 +20,7 @@ from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderNam
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
+from seatpool.core.tail import Ended
 from seatpool.service.affinities import Affinities
 from seatpool.service.beats import Beats
 from seatpool.service.health import Health
@@ -117,6 +118,10 @@ class Knowledge:
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
         self._writer.put(attempt)
+
+    def ended(self, over: Ended) -> None:
+        """Note a request that is over; returns at once."""
+        self._writer.put(over)
 
     def note(self, seen: Glimpse) -> None:
         """Note a choice, for `seatpool why`; returns at once."""

@@ -22,6 +22,7 @@ from seatpool.providers.registry import PROVIDERS
 from seatpool.service.bonds import Bonds, Fate
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
+from seatpool.service.endings import Endings
 from seatpool.service.errands import ModelsErrand, UsageErrand
 from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
@@ -75,6 +76,7 @@ class PoolService:
             lambda facts: providers[facts.route.provider].patience(facts),
         )
         self._records = Records(self.knowledge.record)
+        self._endings = Endings(self.knowledge.ended)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
         errands = (self._usage, self._models)
@@ -93,6 +95,7 @@ class PoolService:
             judge=self._judge,
             places=self._places,
             records=self._records,
+            endings=self._endings,
             turns=self._turns,
             ruling=self.ruling,
             wishes=self._wishes,
@@ -189,6 +192,7 @@ class PoolService:
                 self._choices.note(trail, choice, utcnow())
                 if self._wishes.substitute(self._provider(trail), trail, choice):
                     continue
+                self._endings.unsent(trail)
                 return trail.exhausted or choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
@@ -197,6 +201,7 @@ class PoolService:
                 return self._begin(trail, choice.account, credentials, choice.reason)
             self._places.free(trail)
             if trail.halted is not None:
+                self._endings.unsent(trail)
                 return trail.halted
             trail.tried.add(choice.account.id)
 
@@ -235,6 +240,7 @@ class PoolService:
         if token is not None:
             self._turns.learn(trail.facts.conversation, account_id, token)
         self._records.served(trail, answered)
+        self._endings.begins(trail)
         if answered.status == SWITCHING_PROTOCOLS:  # a handshake draws on nothing yet
             self._places.rest(trail)
             self._places.answered(trail, account_id)
@@ -247,6 +253,7 @@ class PoolService:
         self._lessons.told(trail, ending.tokens)
         self.bonds.gave(trail, ending.issued)
         self._records.ended(trail, ending)
+        self._endings.over(trail)
         if ending.refusal is not None and trail.current is not None:
             # Too late for this answer; but the editor asks again, and is to find another account.
             account, refusal = trail.current.account, ending.refusal
@@ -303,6 +310,7 @@ class PoolService:
         self._places.hold(trail, account.id)
         self._poller.used(account.id, now)
         trail.number += 1
+        trail.asked_of = account.id
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )

@@ -18,6 +18,7 @@ from seatpool.core.selection import Demand, Exhausted, Selection, able, select
 from seatpool.providers.base import Frame, Provider
 from seatpool.service.bonds import Bonds
 from seatpool.service.credentials import Credentials
+from seatpool.service.endings import Endings
 from seatpool.service.judging import Judge, log_recovery
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.lessons import Lessons
@@ -67,6 +68,7 @@ class Sockets:
         judge: Judge,
         places: Places,
         records: Records,
+        endings: Endings,
         turns: TurnStates,
         ruling: Ruling,
         wishes: Wishes,
@@ -86,6 +88,7 @@ class Sockets:
         self._judge = judge
         self._places = places
         self._records = records
+        self._endings = endings
         self._turns = turns
         self._ruling = ruling
         self._wishes = wishes
@@ -178,6 +181,7 @@ class Sockets:
         message = None
         if turn is not None:
             message, turn.message = turn.message, None
+            self._endings.begins(trail)
         frame = provider.read_frame(trail.facts, content, utcnow())
         if frame.windows:
             self._knowledge.observe(assignment.account.id, frame.windows)
@@ -187,13 +191,17 @@ class Sockets:
             self._poller.used(assignment.account.id, utcnow())
         self._lessons.drew_on(trail, frame.draws)
         if frame.outcome is not None:
-            return await self._refused(trail, assignment, frame, frame.outcome, content, message)
+            answer = await self._refused(trail, assignment, frame, frame.outcome, content, message)
+            if answer is None or answer.again is None:
+                self._endings.over(trail)
+            return answer
         if not frame.terminal:
             return None
         self._lessons.succeeded(trail, assignment.account.id)
         self._lessons.stays_with(trail, assignment.account.id, utcnow())
         self._lessons.told(trail, frame.tokens)
         self._records.turn_over(trail, OK, frame.tokens)
+        self._endings.over(trail)
         self._places.rest(trail)
         if not self.leaves(trail):
             return None
@@ -309,6 +317,8 @@ class Sockets:
         assert turn is not None
         turn.message = message
         if not trail.again:
+            if trail.turns:
+                self._endings.over(trail)  # of a turn that its client has given up
             trail.next_turn()
         trail.again = False
         if turn.model != trail.facts.model and trail.asked is None:  # the handshake of Copilot's is silent about it

@@ -145,6 +145,12 @@ class Trail(msgspec.Struct):
     """Substitutes that it has had."""
     exhausted: Exhausted | None = None
     """What the editor is told should nobody be found: of what was looked for, that which ends soonest."""
+    told: int = 0
+    """Number of the last attempt that belongs to a request which is over, and noted to be."""
+    asked_of: int | None = None
+    """Id of the account that was asked last."""
+    first_ms: float | None = None
+    """From `began` to the first of an answer to the present request."""
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
 
@@ -166,6 +172,7 @@ class Trail(msgspec.Struct):
         """A request of its own begins, on the socket of those before."""
         self.first, self.began, self.waited_s = self.number, monotonic(), 0.0
         self.held = self.last = False
+        self.first_ms = None
         self.soonest = None
         self.limited.clear()
         self.tried.clear()

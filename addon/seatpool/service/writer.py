@@ -17,6 +17,7 @@ import msgspec
 
 from seatpool.core.explain import Choice, Glimpse, explain
 from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
+from seatpool.core.tail import Ended
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store, StoreUnavailable, UnknownAccount
 
@@ -46,7 +47,9 @@ class Disabled(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Stored = Affinity | Attempt | Carried | Choice | Cooldown | Disabled | Lifted | UnderWay | tuple[int, QuotaWindow]
+Stored = (
+    Affinity | Attempt | Carried | Choice | Cooldown | Disabled | Ended | Lifted | UnderWay | tuple[int, QuotaWindow]
+)
 Row = Stored | Glimpse
 
 
@@ -158,6 +161,7 @@ class Writer:
             affinities=list({row.conversation: row for row in rows if isinstance(row, Affinity)}.values()),
             carriers=[row for row in rows if isinstance(row, Carried)],
             under_way=beats[-1] if beats else None,
+            ended=[row for row in rows if isinstance(row, Ended)],
         )
         self._kept |= kept
 

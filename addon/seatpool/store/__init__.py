@@ -13,11 +13,13 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     revisions   the number of the last change; rows are stamped with it
     feed        what has changed since a reader last looked
     accounts    credentials    cooldowns    observations    leases    affinities    beats     one kind of row each
+    endings     requests that are over, to be followed; overview  what a report is made of
     transactions  turns of the threads of one process
     store       the class that joins them
     export      accounts with their logins as one encrypted file
 """
 
+from seatpool.store.endings import Wanted
 from seatpool.store.errors import (
     BadName,
     BadWeight,
@@ -47,6 +49,7 @@ __all__ = [
     "StoreUnavailable",
     "Superseded",
     "UnknownAccount",
+    "Wanted",
     "WrongKey",
     "default_url",
     "located",

@@ -1,6 +1,6 @@
 """Choices as they were recorded: which account a request went to, and of whom it was chosen. On an open transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -112,6 +112,12 @@ def of_request(db: Connection, flow_id: str) -> tuple[Choice, ...]:
     """In the order in which they were made."""
     rows = db.execute(select(choices).where(choices.c.flow_id == flow_id).order_by(choices.c.id))
     return tuple(map(_choice, rows))
+
+
+def of_requests(db: Connection, flow_ids: Iterable[str]) -> tuple[Choice, ...]:
+    """Those of several requests, in the order in which they were made."""
+    wanted = choices.c.flow_id.in_(sorted(flow_ids))
+    return tuple(map(_choice, db.execute(select(choices).where(wanted).order_by(choices.c.id))))
 
 
 def substituted(db: Connection, since: datetime) -> tuple[Substituted, ...]:

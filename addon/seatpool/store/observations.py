@@ -1,6 +1,6 @@
 """What was seen: quota windows and attempts. On an open transaction."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -74,6 +74,17 @@ def attempts_of(db: Connection, flow_id: str) -> tuple[Attempt, ...]:
     return tuple(
         map(_attempt, db.execute(select(attempts).where(attempts.c.flow_id == flow_id).order_by(attempts.c.id)))
     )
+
+
+def of_requests(db: Connection, flow_ids: Iterable[str]) -> tuple[Attempt, ...]:
+    """Those of several requests, in the order in which they were recorded."""
+    wanted = attempts.c.flow_id.in_(sorted(flow_ids))
+    return tuple(map(_attempt, db.execute(select(attempts).where(wanted).order_by(attempts.c.id))))
+
+
+def every_window(db: Connection) -> tuple[tuple[int, QuotaWindow], ...]:
+    """As they were seen last, with their accounts' ids."""
+    return changed_windows(db, -1)
 
 
 def unknown(db: Connection, since: datetime) -> tuple[Unknown, ...]:

@@ -208,6 +208,22 @@ attempts = Table(
     Column("output_tokens", Integer),
     Index(None, "started_at"),
     Index(None, "account_id", "started_at"),
+    Index(None, "flow_id"),
+)
+
+endings = Table(
+    "endings",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("flow_id", String, nullable=False),
+    Column("first", Integer, nullable=False),
+    Column("number", Integer, nullable=False),
+    Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nothing was sent
+    Column("began_at", Moment, nullable=False),
+    Column("first_byte_ms", Float),
+    Column("total_ms", Float, nullable=False),
+    Index(None, "began_at"),
+    sqlite_autoincrement=True,  # a number is never given twice, so who follows them misses none
 )
 
 choices = Table(

@@ -23,7 +23,8 @@ from seatpool.core.model import (
     QuotaWindow,
     UnderWay,
 )
-from seatpool.core.report import Substituted, Unknown
+from seatpool.core.report import Seen
+from seatpool.core.tail import Ended, Recorded
 from seatpool.store import (
     accounts,
     beats,
@@ -33,6 +34,7 @@ from seatpool.store import (
     masterkey,
     migrate,
     observations,
+    overview,
     revisions,
     rotation,
     secrets,
@@ -41,8 +43,10 @@ from seatpool.store import affinities as affinity_rows
 from seatpool.store import carriers as carrier_rows
 from seatpool.store import choices as choice_rows
 from seatpool.store import credentials as credential_rows
+from seatpool.store import endings as ending_rows
 from seatpool.store import engine as engines
 from seatpool.store import history as history_rows
+from seatpool.store.endings import Wanted
 from seatpool.store.errors import StoreError, Superseded, WrongKey
 from seatpool.store.feed import Changes
 from seatpool.store.leases import Lease
@@ -51,7 +55,7 @@ from seatpool.store.secrets import Keychain, Vault
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
-_PRUNED = (observations, choice_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
+_PRUNED = (observations, choice_rows, ending_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
 
 
 def located(url_or_path: str) -> str:
@@ -333,6 +337,7 @@ class Store:
         affinities: Sequence[Affinity] = (),
         carriers: Sequence[Carried] = (),
         under_way: UnderWay | None = None,
+        ended: Sequence[Ended] = (),
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
@@ -345,11 +350,13 @@ class Store:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
             named |= {choice.account_id for choice in choices if choice.account_id is not None}
             named |= {held.account_id for held in affinities} | {given.account_id for given in carriers}
+            named |= {over.account_id for over in ended if over.account_id is not None}
             known = accounts.existing(db, named)
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
             observations.record_attempts(db, [attempt for attempt in attempts if attempt.account_id in known])
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
+            ending_rows.record(db, [over for over in ended if over.account_id is None or over.account_id in known])
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
             affinity_rows.save(db, [held for held in affinities if held.account_id in known])
@@ -388,20 +395,20 @@ class Store:
             earlier = choice_rows.of_request(db, told_in) if told_in is not None else ()
             return tuple(c for c in earlier if c.account_id == attempts[0].account_id)[-1:] + choices, attempts
 
-    def substituted(self, since: datetime) -> tuple[Substituted, ...]:
-        """Requests that were served since then with another model than they had asked for."""
+    def seen(self, now: datetime, midnight: datetime) -> Seen:
+        """What a report of this moment is made of; `midnight` is when the day began."""
         with self._db.read() as db:
-            return choice_rows.substituted(db, since)
+            return overview.read(db, now, midnight)
 
-    def unknown(self, since: datetime) -> tuple[Unknown, ...]:
-        """Refusals since then that no table knows, by account, status and code; of a hundred kinds at most."""
+    def newest_ended(self, wanted: Wanted, limit: int) -> tuple[int, tuple[Recorded, ...]]:
+        """The newest requests that are over, the oldest of them first; and from where to go on with `ended_after`."""
         with self._db.read() as db:
-            return observations.unknown(db, since)
+            return ending_rows.newest(db, wanted, limit)
 
-    def held(self, since: datetime) -> tuple[int, datetime | None]:
-        """How many requests have waited for an account since then, and when the last of them began to."""
+    def ended_after(self, place: int, wanted: Wanted, limit: int) -> tuple[int, tuple[Recorded, ...]]:
+        """Requests that have ended after that place, and the next place. Cheap where there is none."""
         with self._db.read() as db:
-            return choice_rows.held(db, since)
+            return ending_rows.after(db, wanted, place, limit)
 
     def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
         """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""
