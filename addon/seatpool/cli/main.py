@@ -11,6 +11,7 @@ from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
 from seatpool.cli.pac import pac
+from seatpool.cli.page import page
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.setup import setup
@@ -34,7 +35,24 @@ def main() -> None:
     """
 
 
-COMMANDS = (account, ca, cooldown, doctor, forecast, key, login, pac, rules, run, setup, status, tail, transparent, why)
+COMMANDS = (
+    account,
+    ca,
+    cooldown,
+    doctor,
+    forecast,
+    key,
+    login,
+    pac,
+    page,
+    rules,
+    run,
+    setup,
+    status,
+    tail,
+    transparent,
+    why,
+)
 for command in COMMANDS:
     main.add_command(command)
 

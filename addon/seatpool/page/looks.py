@@ -63,9 +63,7 @@ class Looks:
                 place, recorded = store.ended_after(after, Wanted(), SHOWN)
             self._forecast(store, report)
             requests = msgspec.json.encode(_lines(store, recorded))
-            return Look(
-                report=msgspec.json.encode(report), requests=requests, place=place, forecasts=self._forecasts
-            )
+            return Look(report=msgspec.json.encode(report), requests=requests, place=place, forecasts=self._forecasts)
         except StoreError as error:
             return Look(problem=str(error))
 

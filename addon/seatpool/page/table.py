@@ -35,7 +35,9 @@ def summary(told: Report) -> str:
     """The pool in one line."""
     ready = sum(row.state in ("ready", "editor") for row in told.accounts)
     in_flight = sum(row.in_flight for row in told.accounts)
-    return f"{ready} of {len(told.accounts)} accounts ready, {in_flight} in flight, {told.requests_today} requests today"
+    return (
+        f"{ready} of {len(told.accounts)} accounts ready, {in_flight} in flight, {told.requests_today} requests today"
+    )
 
 
 def row(each: AccountRow, now: datetime) -> str:
