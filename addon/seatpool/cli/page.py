@@ -1,7 +1,6 @@
 """`seatpool page`: where the page is, and the token for acting on it."""
 
 import json
-import os
 
 import click
 
@@ -12,18 +11,21 @@ from seatpool.setup.doctor.asking import Proxy, Told
 THROUGH = f"http://{OWN_HOST}/"
 
 
-def _proxy(_ctx: click.Context, _param: click.Parameter, value: str | None) -> address.Address:
+def _proxy(_ctx: click.Context, _param: click.Parameter, value: str) -> address.Address:
     try:
-        return address.parse(value or os.environ.get("HTTPS_PROXY") or address.proxy_url())
+        return address.parse(value)
     except address.NoProxy as error:
-        if value is None:
-            return address.parse(address.proxy_url())
         raise click.BadParameter(str(error)) from None
 
 
 @click.command()
 @click.option(
-    "--proxy", metavar="URL", callback=_proxy, help=f"Where the proxy listens. [default: {address.proxy_url()}]"
+    "--proxy",
+    metavar="URL",
+    default=address.proxy_url(),
+    show_default=True,
+    callback=_proxy,
+    help="Where the proxy listens.",
 )
 @click.option("--new-token", is_flag=True, help="Make another token: the former counts no longer.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -111,10 +111,12 @@ class _Talk:
 
     async def _request(self) -> h11.Request | None:
         """A whole one; None where there is none any more. Nothing here reads a body."""
-        request, length = None, 0
+        request: h11.Request | None = None
+        length = 0
         while True:
             match await self._event():
-                case h11.Request() as request:
+                case h11.Request() as head:
+                    request = head
                     if self._http.they_are_waiting_for_100_continue:
                         await self._send(h11.InformationalResponse(status_code=100, headers=[]))
                 case h11.Data(data=body):

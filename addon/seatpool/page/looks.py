@@ -50,6 +50,8 @@ class Looks:
         self._revision = self._place = -1
         self._settled = self._forecast_due = 0.0
         self._forecasts: bytes | None = None
+        self._foreseen = -1
+        """Windows that these are of."""
 
     def first(self, after: int | None) -> Look:
         """All there is, for somebody who has seen the requests up to the place `after`, or none."""
@@ -101,8 +103,10 @@ class Looks:
 
     def _forecast(self, store: Store, report: Report) -> bool:
         """Make forecasts where it is time to."""
-        if self._forecasts is not None and time.monotonic() < self._forecast_due:
+        windows = sum(not window.unlimited for row in report.accounts for window in row.windows)
+        if windows == self._foreseen and time.monotonic() < self._forecast_due:
             return False
+        self._foreseen = windows
         before = time.thread_time()
         self._forecasts = forecasts_of(store, report)
         self._forecast_due = time.monotonic() + OUTLOOK_S + (time.thread_time() - before) / AT_MOST * 2

@@ -10,18 +10,9 @@ from seatpool.core.silence import silent
 
 TOKEN_HEADER = "x-seatpool-token"  # noqa: S105 # a name
 EVENT_STREAM = "text/event-stream; charset=utf-8"
-POLICY = "; ".join(
-    (
-        "default-src 'none'",
-        "script-src 'self'",
-        "style-src 'self'",
-        "img-src 'self'",
-        "connect-src 'self'",
-        "base-uri 'none'",
-        "form-action 'none'",
-        "frame-ancestors 'none'",
-    )
-)
+_SOURCES = dict.fromkeys(("script-src", "style-src", "img-src", "connect-src"), "'self'")
+_NONE = dict.fromkeys(("default-src", "base-uri", "form-action", "frame-ancestors"), "'none'")
+POLICY = "; ".join(f"{name} {source}" for name, source in (_NONE | _SOURCES).items())
 HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "cache-control": "no-store",

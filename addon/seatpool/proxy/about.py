@@ -51,6 +51,7 @@ class About:
             "modes": list(ctx.options.mode),
             "listening": [f"{host}:{port}" for host, port, *_ in servers.listen_addrs()],
             "page": self._shown.addresses,
+            "viewers": self._shown.viewers,
             "on_failure": ctx.options.pool_on_failure,
             "rules": ctx.options.pool_rules,
             "clock": self._seen.clock(),

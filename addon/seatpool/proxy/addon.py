@@ -176,9 +176,9 @@ class Pool:
                 self._builtin = ctx.master.addons.get("nextlayer")
             if self.loops.stops(nextlayer) or self.own_host.serves(nextlayer):
                 return
-            self.page.attends(nextlayer, self._builtin)
             tlsconfig = ctx.master.addons.get("tlsconfig")
             if not self.certificates.passes(nextlayer, tlsconfig, ctx.options, self.own_host.takes):
+                self.page.attends(nextlayer, self._builtin)
                 replay.install(nextlayer, self._builtin, self.exchanges)
         except Exception:  # what comes of it then is looked at again in `request`
             self.faults.note("next_layer", ctx.options.pool_on_failure)

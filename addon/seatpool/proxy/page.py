@@ -143,6 +143,11 @@ class Page:
         """Where the page is reached without the proxy."""
         return [f"http://127.0.0.1:{self._listener.port}/"] if self._listener is not None else []
 
+    @property
+    def viewers(self) -> int:
+        """How many are looking."""
+        return len(self._site.board) if self._site is not None else 0
+
     def attends(self, nextlayer: layer.NextLayer, builtin: Any) -> None:
         """In a `next_layer` hook: let the built-in addon choose, and be there where it chose HTTP without TLS."""
         context = nextlayer.context
