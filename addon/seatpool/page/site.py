@@ -25,8 +25,10 @@ READING = frozenset({"GET", "HEAD"})
 DONE = Answer(204)
 
 Handler = Callable[[Visit], Awaitable[Answer]]
-Change = Callable[[Store, str], Account | None]
-"""Blocking. The account as it is then, where that is known; raises `UnknownAccount`."""
+Change = Callable[[Store, str], Account]
+"""Blocking. The account as it is then; raises `UnknownAccount`."""
+Changed = Callable[[Account, bool], None]
+"""To be told of an account that is another one now, and whether it rests no longer."""
 
 
 def _pause(store: Store, name: str) -> Account:
@@ -37,11 +39,14 @@ def _resume(store: Store, name: str) -> Account:
     return store.set_paused(name, False, utcnow())
 
 
-def _clear(store: Store, name: str) -> None:
-    store.clear_cooldowns(store.account(name).id)
+def _clear(store: Store, name: str) -> Account:
+    account = store.account(name)
+    store.clear_cooldowns(account.id)
+    return account
 
 
-CHANGES: dict[str, Change] = {"pause": _pause, "resume": _resume, "clear-cooldowns": _clear}
+CLEAR = "clear-cooldowns"
+CHANGES: dict[str, Change] = {"pause": _pause, "resume": _resume, CLEAR: _clear}
 """What may be done with an account."""
 
 
@@ -51,10 +56,10 @@ class Site:
     def __init__(
         self,
         store: Callable[[], Store | None],
-        changed: Callable[[Account], None],
+        changed: Changed,
         token_file: Callable[[], Path] = page_token.default_file,
     ) -> None:
-        """`store`: None while the database is away; `changed` is told of an account that is another one now."""
+        """`store`: None while the database is away."""
         self._store = store
         self._changed = changed
         self._token_file = token_file
@@ -143,9 +148,9 @@ class Site:
         if refused is not None or change is None:
             return refused or DONE
         account = await aside(change, self._there(), name)
-        if account is not None:
-            self._changed(account)
-        logger.info("account=%s action=%s reason=page", name, visit.path.rpartition("/")[2])
+        what = visit.path.rpartition("/")[2]
+        self._changed(account, what == CLEAR)
+        logger.info("account=%s action=%s reason=page", account.name, what)
         return DONE
 
 

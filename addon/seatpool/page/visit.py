@@ -17,7 +17,6 @@ HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "cache-control": "no-store",
         "content-security-policy": POLICY,
-        "cross-origin-opener-policy": "same-origin",
         "cross-origin-resource-policy": "same-origin",
         "referrer-policy": "no-referrer",
         "x-content-type-options": "nosniff",

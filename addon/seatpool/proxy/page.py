@@ -258,11 +258,14 @@ class Page:
         self._listener = listener
         logger.info("action=page address=%s", self.addresses[0])
 
-    def _changed(self, account: Account) -> None:
-        """So that not even the next request goes to an account that was just paused."""
+    def _changed(self, account: Account, rested: bool) -> None:
+        """So that the very next request is served as was just said; others hear of it from the store."""
         service = self._service()
         if service is not None:
-            service.knowledge.state.put(account, utcnow())
+            now, state = utcnow(), service.knowledge.state
+            state.put(account, now)
+            for scope in tuple(state.cooldowns.get(account.id, ())) if rested else ():
+                state.lift(account.id, scope, now)
             service.knowledge.changed()
 
 
