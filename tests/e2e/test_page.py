@@ -2,6 +2,8 @@
 
 import json
 import os
+import re
+import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -148,7 +150,13 @@ async def test_it_shows_a_429_within_a_second_and_pauses_by_keyboard_and_obeys_n
             grounds.add(browser.evaluate("getComputedStyle(document.body).backgroundColor"))
         assert grounds == {"rgb(255, 255, 255)", "rgb(13, 17, 23)"}
         told = accessible(browser)
-        assert {("main", ""), ("banner", ""), ("contentinfo", ""), ("rowheader", "alice"), ("columnheader", "state")} <= told
+        assert {
+            ("main", ""),
+            ("banner", ""),
+            ("contentinfo", ""),
+            ("rowheader", "alice"),
+            ("columnheader", "state"),
+        } <= told
         assert {("button", "pause bob"), ("button", "clear cooldowns alice"), ("heading", "Forecasts")} <= told
         assert any(role in ("image", "img") and "1 switches" in name for role, name in told)
         assert {url.split("/")[2] for url in browser.requested} == {"seatpool.test"}
@@ -169,7 +177,9 @@ async def test_it_shows_a_429_within_a_second_and_pauses_by_keyboard_and_obeys_n
         for address in (THROUGH, OWN):
             came = awaited(browser, ELSEWHERE % (json.dumps(f"{address}/api/accounts/bob/pause"), json.dumps(token)))
             assert set(came.values()) == {"refused"}, came
-        posted = [i for i, line in enumerate(scene.proxy.log) if line.endswith(f"POST {THROUGH}/api/accounts/bob/pause")]
+        posted = [
+            i for i, line in enumerate(scene.proxy.log) if line.endswith(f"POST {THROUGH}/api/accounts/bob/pause")
+        ]
         assert "403" in scene.proxy.log[posted[-1] + 1], "it came, and was not obeyed"
         states = json.loads(ask_page(scene, f"{OWN}/api/report")[1])["accounts"]
         assert [row["state"] for row in states] == ["cooling", "ready"]
@@ -198,8 +208,28 @@ async def test_it_shows_a_429_within_a_second_and_pauses_by_keyboard_and_obeys_n
     assert scene.asked("responses")[-1] == "alice"
     assert not [line for line in scene.proxy.log if token in line or "Traceback" in line]
     assert (scene.proxy.folder / "data" / "seatpool" / "page-token").stat().st_mode & 0o777 == 0o600
-    for version in ("--http1.1", "--http2"):
-        assert ask_page(scene, "https://seatpool.test/api/events", version, "-N", "-m", "2")[1].count("event: report") > 1
+    events = [
+        scene.lab.popen(
+            curl(
+                f"{THROUGH.replace('http', scheme)}/api/events",
+                *more,
+                "-m",
+                "2",
+                ca=scene.proxy.ca,
+                proxy=scene.proxy.url,
+            ),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        for scheme, *more in (("http",), ("https", "--http1.1"), ("https", "--http2"))
+    ]
+    until(lambda: json.loads(ask_page(scene, f"{THROUGH}/about")[1])["viewers"] == len(events))
+    assert ask_page(scene, pause.replace("pause", "resume"), *right)[0] == 204
+    for each in events:
+        first, *later = re.findall(r"event: report\ndata: (.*)\n", each.communicate()[0])
+        assert [row["state"] for row in json.loads(first)["accounts"]] == ["ready", "paused"]
+        assert [row["state"] for row in json.loads(later[-1])["accounts"]] == ["ready", "ready"]
 
 
 def made_for(scene: Scene) -> str:
