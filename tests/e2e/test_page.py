@@ -7,11 +7,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import msgspec
 import pytest
 
+from seatpool.core import telling
+from seatpool.core.report import Report
+from seatpool.core.spans import closely, span
 from tests.e2e.conftest import CODEX_BODY, CODEX_PATH, Scene, codex_headers
 from tests.harness import REPOSITORY
 from tests.harness.browser import Chromium, find_chromium
@@ -34,6 +38,18 @@ new Promise((done, fail) => {
   if (look()) return
   new MutationObserver(look).observe(document.body, {subtree: true, childList: true, characterData: true})
   setTimeout(() => fail(new Error(document.body.innerText)), 8000)
+})
+"""
+LENGTHS_S = [0, 0.6, 59, 60, 119, 120, 3599, 3600, 7199, 7200, 86_399, 86_400, 90_000, 171_000, 172_800, 300_000]
+WORDS = """
+Promise.all([import("/words.js"), fetch("/api/report").then(answer => answer.json())]).then(([words, report]) => {
+  const now = Date.parse(report.at)
+  return [
+    report,
+    %s.map(length => [words.span(length), words.closely(length)]),
+    report.accounts.map(row => words.state(row, now).join("\\n")),
+    report.accounts.flatMap(row => row.windows.map(w => words.quota(w, now))),
+  ]
 })
 """
 ELSEWHERE = """
@@ -161,6 +177,11 @@ async def test_it_shows_a_429_within_a_second_and_pauses_by_keyboard_and_obeys_n
         assert any(role in ("image", "img") and "1 switches" in name for role, name in told)
         assert {url.split("/")[2] for url in browser.requested} == {"seatpool.test"}
         assert browser.complaints == [], "nothing failed, and the policy forbade nothing"
+        report, lengths, states, windows = awaited(browser, WORDS % json.dumps(LENGTHS_S))
+        assert lengths == [[span(timedelta(seconds=s)), closely(timedelta(seconds=s))] for s in LENGTHS_S]
+        report = msgspec.convert(report, Report)
+        assert states == ["\n".join(telling.state(row, report.at).splitlines()) for row in report.accounts]
+        assert windows == [telling.window(w, report.at) for row in report.accounts for w in row.windows]
         seen = browser.evaluate("document.querySelector('tr[data-name=alice] th').innerText")
         browser.call("Emulation.setScriptExecutionDisabled", value=True)
         browser.open(f"{THROUGH}/")
