@@ -20,4 +20,22 @@ removal from selection, *disabled* a durable one; an *outcome* is a classified a
 sent again.
 """
 
-__version__ = "0.1.0"
+from typing import Any
+
+CLONE = "a clone"
+__version__: str
+"""That of the installed package, which its build has from git's tags; `CLONE` where it is not installed."""
+
+
+def __getattr__(name: str) -> Any:
+    """`__version__` is looked for when it is asked, once: that takes some milliseconds, which no start has to pay."""
+    if name != "__version__":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import metadata
+
+    try:
+        found = metadata.version("seatpool")
+    except metadata.PackageNotFoundError:
+        found = CLONE
+    globals()[name] = found
+    return found

@@ -12,6 +12,7 @@ from mitmproxy.proxy.layers.http._hooks import HttpRequestHook, HttpResponseHook
 from mitmproxy.test import tflow
 
 from seatpool.proxy import dispatch
+from seatpool.proxy.addon import Pool
 
 
 class Noting:
@@ -78,17 +79,39 @@ async def test_order_faults_halts_updates_and_scripts_are_as_before(
 
 
 def test_built_in_addons_without_the_hook_are_not_asked() -> None:
-    assert dispatch._never_has(anticache.AntiCache(), "response")
-    assert not dispatch._never_has(anticache.AntiCache(), "request")
-    assert not dispatch._never_has(script.ScriptLoader(), "response"), "it has addons of its own"
-    assert not dispatch._never_has(Noting("mine", []), "response"), "somebody's own is asked every time"
+    built_in, loader, mine = anticache.AntiCache(), script.ScriptLoader(), Noting("mine", [])
+    assert dispatch._concerned([built_in], "response") == []
+    assert dispatch._concerned([built_in], "request") == [(built_in, (built_in.request,))]
+    assert dispatch._concerned([loader], "response") == [(loader, None)], "it has addons of its own"
+    assert dispatch._concerned([mine], "response") == [(mine, None)], "somebody's own is asked every time"
 
 
-def test_it_stands_aside_where_the_method_is_another(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def trigger_event(self: object, event: hooks.Hook) -> None:
+def test_our_own_addons_are_asked_once_with_those_inside_of_them() -> None:
+    pool, entry = Pool(), ModuleType("pool")
+    entry.addons = [pool]  # type: ignore[attr-defined] # as mitmdump loads it
+    settled = dispatch.Settled()
+    expected = [pool.requestheaders, *(a.requestheaders for a in pool.addons if hasattr(a, "requestheaders"))]
+    assert list(settled.hooks_of(entry, "requestheaders")) == expected
+    assert len(expected) > 1
+    pool.addons = ()
+    assert list(settled.hooks_of(entry, "requestheaders")) == expected
+
+
+def test_a_hook_that_cannot_be_called_is_an_error_and_a_module_of_its_name_is_none() -> None:
+    entry = ModuleType("script")
+    entry.log = logging  # type: ignore[attr-defined]
+    assert list(dispatch.Settled().hooks_of(entry, "log")) == []
+    entry.log = "a text"  # type: ignore[attr-defined]
+    with pytest.raises(exceptions.AddonManagerError, match="not callable"):
+        list(dispatch.Settled().hooks_of(entry, "log"))
+
+
+@pytest.mark.parametrize("method", dispatch.KNOWN_NAMES)
+def test_it_stands_aside_where_the_method_is_another(method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def other(self: object, event: hooks.Hook) -> None:
         return None
 
-    monkeypatch.setattr(addonmanager.AddonManager, "trigger_event", trigger_event)
+    monkeypatch.setattr(addonmanager.AddonManager, method, other)
     manager = addonmanager.AddonManager.__new__(addonmanager.AddonManager)
     assert not dispatch.install(manager)
     assert "trigger_event" not in vars(manager)

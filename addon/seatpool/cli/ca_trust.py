@@ -1,12 +1,12 @@
 """`seatpool ca trust` and `untrust`: the commands that change a machine's stores are shown, agreed to, and run."""
 
 import shlex
-import subprocess
 import sys
 from collections.abc import Sequence
 
 import click
 
+from seatpool.cli import commands
 from seatpool.cli.common import INTERRUPTED
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, default_folder
@@ -46,7 +46,7 @@ def trust(kinds: tuple[str, ...], yes: bool, only_print: bool) -> None:
         plan[store] = list(store.commands(put=put, take=take))
     _carry_out(plan, yes=yes, only_print=only_print, done="trusted by", nothing="trusted already by")
     if not only_print:
-        _forget(authority, roots)
+        forget(authority, roots)
 
 
 @click.command()
@@ -65,7 +65,7 @@ def untrust(kinds: tuple[str, ...], yes: bool, only_print: bool) -> None:
     plan = {store: list(store.commands(take=[root for root in roots if store.holds(root)])) for store in _stores(kinds)}
     _carry_out(plan, yes=yes, only_print=only_print, done="no longer trusted by", nothing="not trusted by")
     if not only_print:
-        _forget(authority, roots)
+        forget(authority, roots)
 
 
 def roots_of(authority: Authority) -> tuple[Root, ...]:
@@ -86,20 +86,19 @@ def _stores(kinds: Sequence[str]) -> tuple[TrustStore, ...]:
 
 
 def _carry_out(plan: dict[TrustStore, list[Command]], *, yes: bool, only_print: bool, done: str, nothing: str) -> None:
-    for store, commands in plan.items():
-        if not commands:
+    for store, each in plan.items():
+        if not each:
             click.echo(f"{nothing} {store.title}", err=only_print)
             continue
         if not only_print:
             click.echo(f"for {store.title}:")
-        for command in commands:
+        for command in each:
             click.echo(shlex.join(command) if only_print else f"  {shlex.join(command)}")
-    commands = [command for each in plan.values() for command in each]
-    if only_print or not commands or not _agreed(yes=yes):
+    if only_print or not any(plan.values()) or not _agreed(yes=yes):
         return
     for store, each in plan.items():
         for command in each:
-            _run(command)
+            commands.carry_out(command, see="seatpool ca show")
         if each:
             click.echo(f"{done} {store.title}")
 
@@ -120,20 +119,7 @@ def _agreed(*, yes: bool) -> bool:
     return agreed
 
 
-def _run(command: Command) -> None:
-    shown = shlex.join(command)
-    try:
-        code = subprocess.run(command, check=False).returncode  # noqa: S603 # shown before, and agreed to
-    except FileNotFoundError:
-        raise click.ClickException(f"there is no {command[0]} here; run this as an administrator: {shown}") from None
-    except KeyboardInterrupt:
-        click.echo("\nEnded; what was done before that stays: seatpool ca show", err=True)
-        click.get_current_context().exit(INTERRUPTED)
-    if code != 0:
-        raise click.ClickException(f"exit code {code} of {shown}; what was done before it stays: seatpool ca show")
-
-
-def _forget(authority: Authority, roots: Sequence[Root]) -> None:
+def forget(authority: Authority, roots: Sequence[Root]) -> None:
     """Files of roots that were, once nobody trusts them."""
     everywhere = trusting.stores(Machine())
     for root in roots:

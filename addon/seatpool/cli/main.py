@@ -2,7 +2,7 @@
 
 import click
 
-import seatpool
+from seatpool.cli import footprint
 from seatpool.cli.accounts import account
 from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
@@ -14,15 +14,18 @@ from seatpool.cli.pac import pac
 from seatpool.cli.page import page
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
+from seatpool.cli.service import service
 from seatpool.cli.setup import setup
 from seatpool.cli.status import cooldown, status
 from seatpool.cli.tail import tail
 from seatpool.cli.transparent import transparent
+from seatpool.cli.uninstall import uninstall
+from seatpool.cli.version import with_version
 from seatpool.cli.why import why
 
 
 @click.group(cls=PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(seatpool.__version__, prog_name="seatpool")
+@with_version
 @with_database
 def main() -> None:
     """One editor, several Copilot or Codex accounts of yours.
@@ -33,6 +36,7 @@ def main() -> None:
     seatpool run
     seatpool status
     """
+    footprint.watch()
 
 
 COMMANDS = (
@@ -47,12 +51,15 @@ COMMANDS = (
     page,
     rules,
     run,
+    service,
     setup,
     status,
     tail,
     transparent,
+    uninstall,
     why,
 )
+
 for command in COMMANDS:
     main.add_command(command)
 

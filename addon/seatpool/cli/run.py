@@ -2,19 +2,27 @@
 
 import os
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
+from typing import TextIO
 
 import click
+import platformdirs
 
 import seatpool
+from seatpool.cli import footprint
 from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
 from seatpool.setup.address import HOST, PORT
 from seatpool.setup.hints import hints
 
+PORT_OPTION = click.option(
+    "--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback."
+)
+
 
 @click.command(context_settings={"ignore_unknown_options": True})
-@click.option("--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback.")
+@PORT_OPTION
 @click.argument("mitmdump_arguments", nargs=-1, type=click.UNPROCESSED)
 @with_database
 def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
@@ -25,9 +33,12 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     seatpool run --port 8081 -- --set pool_websocket=refuse
     """
     program = Path(sys.executable).with_name("mitmdump")
-    if not program.exists():
+    if not program.exists() and os.name != "nt":
         raise click.ClickException(f"mitmdump is not beside {sys.executable}; install seatpool with its dependencies")
+    if sys.stdout is None:
+        sys.stdout = sys.stderr = _log()
     authority = certified(mitmdump_arguments)
+    footprint.settle()
     click.echo(hints(port, authority.trusted))
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
@@ -43,7 +54,18 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         *authority.arguments,
         *mitmdump_arguments,
     ]
+    if os.name == "nt":  # there, what is executed is another process, which whoever ends this one does not end
+        (mitmdump,) = entry_points(group="console_scripts", name="mitmdump")
+        sys.argv = arguments
+        sys.exit(mitmdump.load()())
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell
+
+
+def _log() -> TextIO:
+    """Where a process without a window writes: pythonw, as Windows' Task Scheduler starts it."""
+    file = platformdirs.user_data_path("seatpool") / "service.log"
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return file.open("w", encoding="utf-8", buffering=1)
 
 
 def _addon() -> Path:

@@ -1,11 +1,11 @@
 """What an answer tells at its end, without holding it up: chunks pass as they come, and the last of them are kept.
 
-On the way nothing is parsed and no byte is copied; that would be paid for with every chunk. Where an answer may give
-out what only its account can read, each chunk is searched for one or two marks, a tenth of a microsecond each, and what
-has one is set aside. A compressed answer is let through unseen.
+On the way nothing is parsed; that would be paid for with every chunk. Where an answer may give out what only its
+account can read, what is kept no longer is searched for one or two marks, many chunks at once, and the events that
+have one are set aside. A compressed answer is let through unseen.
 """
 
-from collections import deque
+from typing import NamedTuple
 
 from mitmproxy import http
 
@@ -15,27 +15,38 @@ from seatpool.providers.openings import Read, last_refusal
 from seatpool.service.records import OK, Ending
 
 PLAIN = ("", "identity")
+KEPT = 2 * END
+"""Bytes of an answer's end; when there are more, the older half goes."""
 SET_ASIDE = 256 * 1024
 """So much of an answer at most; a cipher is some kilobytes long."""
 _EVENTS_END = (b"\n\n", b"\n\r\n")
-_NEVER = b"\xff"  # no part of any text
+
+
+class Told(NamedTuple):
+    """What a streamed answer has told."""
+
+    counted: Counted
+    refusal: Outcome | None = None
+    """In which it ended."""
+    issued: bytes = b""
+    """Its events with a mark."""
 
 
 class Tap:
     """What a streamed answer goes through: mitmproxy calls it with every chunk, and with nothing at the end."""
 
-    __slots__ = ("_beginning", "_chunks", "_read", "_response", "_size", "_space", "_unkept")
+    __slots__ = ("_beginning", "_chunks", "_read", "_response", "_sieve", "_size", "_unkept")
 
-    def __init__(self, response: http.Response, read: Read, *, kept: bool) -> None:
+    def __init__(self, response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...] = ()) -> None:
         """`read` says what an event means; `kept`: mitmproxy stores what it streams."""
         self._read = read
         self._response = response
         self._unkept = not kept
-        self._chunks: deque[bytes] = deque()
+        self._chunks: list[bytes] = []
         self._size = 0
-        self._beginning: list[bytes] = []
-        """Chunks that are not among the last any more, the first of them."""
-        self._space = BEGINNING
+        self._beginning = b""
+        """Of what is not among the last chunks any more."""
+        self._sieve = Sieve(marks) if marks else None
 
     @property
     def alone(self) -> bool:
@@ -46,86 +57,96 @@ class Tap:
         """The very chunk."""
         self._chunks.append(chunk)
         self._size += len(chunk)
-        if self._size > END:
-            self._drop()
+        if self._size > KEPT:
+            self._let_go()
         return chunk
 
-    def told(self) -> tuple[Counted, Outcome | None]:
-        """What the answer told, and the refusal in which it ended, if any. Nothing is kept from then on."""
+    def told(self) -> Told:
+        """What the answer told. Nothing is kept from then on."""
         end = b"".join(self._chunks)
-        told = counted(end, b"".join(self._beginning)), last_refusal(self._read, end)
+        issued = self._sieve.rest(end) if self._sieve is not None else b""
+        told = Told(counted(end, self._beginning), last_refusal(self._read, end), issued)
         self._chunks.clear()
-        self._beginning.clear()
+        self._beginning = b""
         return told
 
-    def issued(self) -> bytes:
-        """What was set aside. Nothing is kept of it from then on."""
-        return b""
+    def _let_go(self) -> None:
+        chunks, kept = self._chunks, 0
+        first = len(chunks)
+        while kept < END:
+            first -= 1
+            kept += len(chunks[first])
+        gone = b"".join(chunks[:first])
+        del chunks[:first]
+        self._size = kept
+        self._beginning += gone[: BEGINNING - len(self._beginning)]
+        if self._sieve is not None:
+            self._sieve.pass_on(gone)
 
-    def _drop(self) -> None:
-        chunks = self._chunks
-        while self._size - len(chunks[0]) >= END:
-            oldest = chunks.popleft()
-            self._size -= len(oldest)
-            if self._space > 0:
-                self._space -= len(oldest)
-                self._beginning.append(oldest)
 
+class Sieve:
+    """Sets aside the events in which a mark stands."""
 
-class Sieve(Tap):
-    """One that sets aside the events in which a mark stands."""
+    __slots__ = ("_aside", "_marks", "_open", "_room")
 
-    __slots__ = ("_aside", "_one", "_open", "_other", "_room")
-
-    def __init__(self, response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...]) -> None:
-        super().__init__(response, read, kept=kept)
-        self._one, self._other = (*marks, _NEVER)[:2]
-        self._open = False
-        """The last chunk had a mark, and its event goes on."""
+    def __init__(self, marks: tuple[bytes, ...]) -> None:
+        self._marks = marks
+        self._open = b""
+        """The beginning of an event whose end is still to come."""
         self._aside: list[bytes] = []
         self._room = SET_ASIDE
 
-    def __call__(self, chunk: bytes) -> bytes:
-        """The very chunk."""
-        if self._one in chunk or self._open or self._other in chunk:
-            self._set_aside(chunk)
-        self._chunks.append(chunk)
-        self._size += len(chunk)
-        if self._size > END:
-            self._drop()
-        return chunk
+    def pass_on(self, data: bytes) -> None:
+        """So much more of the stream."""
+        data = self._open + data
+        whole = _behind(data, 0, len(data)) if len(data) < SET_ASIDE else len(data)
+        self._search(data, whole)
+        self._open = data[whole:]
 
-    def issued(self) -> bytes:
-        """What was set aside. Nothing is kept of it from then on."""
-        aside, self._aside = b"".join(self._aside), []
+    def rest(self, data: bytes) -> bytes:
+        """The rest of the stream; returns what was set aside of all of it, and keeps nothing."""
+        data = self._open + data
+        self._search(data, len(data))
+        aside, self._aside, self._open = b"".join(self._aside), [], b""
         return aside
 
-    def _set_aside(self, chunk: bytes) -> None:
-        marked = max(chunk.rfind(self._one), chunk.rfind(self._other), 0)
-        self._open = not any(chunk.find(end, marked) >= 0 for end in _EVENTS_END)
-        self._room -= len(chunk)
-        if self._room >= 0:
-            self._aside.append(chunk)
+    def _search(self, data: bytes, stop: int) -> None:
+        end = 0
+        while (at := min((p for m in self._marks if (p := data.find(m, end, stop)) >= 0), default=-1)) >= 0:
+            begin, end = _behind(data, end, at), _ahead(data, at, stop)
+            event = data[begin:end][: self._room]
+            self._room -= len(event)
+            self._aside.append(event)
+
+
+def _behind(data: bytes, start: int, stop: int) -> int:
+    """Where the event begins that goes on at `stop`."""
+    return max((at + len(e) for e in _EVENTS_END if (at := data.rfind(e, start, stop)) >= 0), default=start)
+
+
+def _ahead(data: bytes, start: int, stop: int) -> int:
+    """Where the event is over that goes on at `start`."""
+    return min((at + len(e) for e in _EVENTS_END if (at := data.find(e, start, stop)) >= 0), default=stop)
 
 
 def tap(response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...] = ()) -> Tap | None:
-    """Put one into a streamed answer; None where there is nothing to see. The arguments are `Tap`'s and `Sieve`'s."""
+    """Put one into a streamed answer; None where there is nothing to see. The arguments are `Tap`'s."""
     if response.stream is not True or not _plain(response):
         return None
-    response.stream = tap = Sieve(response, read, kept=kept, marks=marks) if marks else Tap(response, read, kept=kept)
+    response.stream = tap = Tap(response, read, kept=kept, marks=marks)
     return tap
 
 
 def ending(outcome: str, total_ms: float, seen: Tap | None, response: http.Response | None) -> Ending:
     """How a flow ended: by what was seen of its stream, or by the answer that was read whole."""
-    told, refusal = seen.told() if seen is not None else (_whole(response), None)
-    issued = seen.issued() if seen is not None else _content(response)[:SET_ASIDE]
-    return Ending(OK if told.over else outcome, total_ms, told.tokens, refusal, issued)
+    told = seen.told() if seen is not None else _whole(response)
+    return Ending(OK if told.counted.over else outcome, total_ms, told.counted.tokens, told.refusal, told.issued)
 
 
-def _whole(response: http.Response | None) -> Counted:
+def _whole(response: http.Response | None) -> Told:
     content = _content(response)
-    return counted(content[-END:], content[:BEGINNING]) if content else NOTHING
+    found = counted(content[-END:], content[:BEGINNING]) if content else NOTHING
+    return Told(found, issued=content[:SET_ASIDE])
 
 
 def _content(response: http.Response | None) -> bytes:

@@ -64,7 +64,7 @@ def tidy(db: Connection, keys: Keychain, where: str, key_id: str) -> None:
     if masterkey.place(where, key_id).file is not None:
         masterkey.keep_only(where, vault.key)
     else:
-        masterkey.forget(_former(key_id))
+        masterkey.forget(former_keys(key_id))
 
 
 def _resealed(db: Connection, old: Vault, new: Vault) -> Iterator[tuple[bytes, int, str]]:
@@ -79,13 +79,13 @@ def _resealed(db: Connection, old: Vault, new: Vault) -> Iterator[tuple[bytes, i
 def _next(key_id: str) -> str:
     """Counted, because a keyring cannot be asked what it holds: so what a kill left there is known all the same.
 
-    A key of this id that was never used is written over; of those before, see `_former`.
+    A key of this id that was never used is written over; of those before, see `former_keys`.
     """
     first, _, number = key_id.partition("-")
     return f"{first}-{int(number or 0) + 1}"
 
 
-def _former(key_id: str) -> Iterator[str]:
+def former_keys(key_id: str) -> Iterator[str]:
     """The ids of the keys before, the last one first: kills may have left several."""
     first, _, number = key_id.partition("-")
     for former in reversed(range(int(number or 0))):

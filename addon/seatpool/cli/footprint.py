@@ -1,0 +1,44 @@
+"""Folders above the data directory that were made for it: `uninstall` removes them, as far as they are empty then."""
+
+import json
+from pathlib import Path
+
+import click
+import platformdirs
+
+_KEY = "seatpool.footprint"
+_FILE = "made.json"
+
+
+def watch() -> None:
+    """Before a command: remember what is not there yet."""
+    data = platformdirs.user_data_path("seatpool")
+    missing = [str(folder) for folder in reversed(data.parents) if not folder.exists()]
+    if missing and not data.exists():
+        context = click.get_current_context()
+        context.meta[_KEY] = missing
+        context.call_on_close(lambda: _write(missing))
+
+
+def settle() -> None:
+    """Before this process becomes another program: write it down now."""
+    _write(click.get_current_context().meta.get(_KEY, []))
+
+
+def file() -> Path:
+    """Where it is written down."""
+    return platformdirs.user_data_path("seatpool") / _FILE
+
+
+def made() -> tuple[Path, ...]:
+    """The innermost first."""
+    try:
+        names = json.loads(file().read_text())
+    except (OSError, ValueError):
+        return ()
+    return tuple(Path(name) for name in reversed(names) if isinstance(name, str))
+
+
+def _write(missing: list[str]) -> None:
+    if missing and file().parent.is_dir() and not file().exists():
+        file().write_text(json.dumps(missing))

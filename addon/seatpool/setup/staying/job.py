@@ -1,0 +1,96 @@
+"""What is kept running: the installed `seatpool run`, with what it takes from the shell that installed it.
+
+No secret is among it, since a unit can be read by others and is shown by tools. The key of the database stays where it
+is: a file beside it, which this person's own processes may read, or the keyring, which they reach through the session
+that starts them.
+"""
+
+import re
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+
+from seatpool.setup import address
+
+KEPT = ("SEATPOOL_KEYRING", "PYTHON_KEYRING_BACKEND", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
+"""Variables that say where things are; a session that starts programs may not have those of a shell."""
+UNBUFFERED = "PYTHONUNBUFFERED"
+_QUIET = ("--set", "flow_detail=0")
+"""Nobody reads a line for each request; the pool's own stay."""
+_SECRET = ("proxyauth", "upstream_auth")
+_HARMLESS = re.compile(r"any$|@")
+_NAMED = re.compile(r"^(?:--set=)?(?:--)?(\w+)(?:=(.*))?$", re.DOTALL)
+
+
+class Unfit(Exception):
+    """It cannot be kept running like this; the text is one line that says why, and what to do."""
+
+
+class Job(msgspec.Struct, frozen=True):
+    """One program with its arguments."""
+
+    command: tuple[str, ...]
+    environ: tuple[tuple[str, str], ...]
+    proxy: str
+    """Where it listens, as clients are told of it."""
+    privileged: bool = False
+    """Whether it asks for an administrator's rights by itself: mitmproxy's `--mode local`."""
+
+
+def make(
+    proxy: address.Address,
+    database: str,
+    arguments: Sequence[str],
+    environ: Mapping[str, str],
+    interpreter: Path | None = None,
+) -> Job:
+    """`database` is what the person has named, if anything. Raises `Unfit`."""
+    if proxy.has_login:
+        raise Unfit("a login in --proxy would stand in a file that others can read; leave it out")
+    for former, argument in zip(("", *arguments), arguments, strict=False):
+        _refuse_secrets(former, argument)
+    elsewhere = () if proxy.host == address.HOST else ("--listen-host", proxy.host)
+    quiet = () if any("flow_detail" in argument for argument in arguments) else _QUIET
+    named = ("--db", _absolute(database)) if database else ()
+    return Job(
+        (*program(interpreter), "run", *named, "--port", str(proxy.port), "--", *elsewhere, *quiet, *arguments),
+        ((UNBUFFERED, "1"), *((name, environ[name]) for name in KEPT if environ.get(name))),
+        proxy.url,
+        privileged=any(argument.split("=")[-1].split(":")[0] == "local" for argument in arguments),
+    )
+
+
+def program(interpreter: Path | None = None) -> tuple[str, ...]:
+    """How `seatpool` is started here: the command that was installed beside the interpreter, else its module.
+
+    On Windows without a window: a console's program would open one at each start.
+    """
+    python = interpreter or Path(sys.executable)
+    windowless = python.with_name("pythonw.exe")
+    if windowless.exists():
+        return str(windowless), "-m", "seatpool.cli"
+    installed = python.with_name("seatpool")
+    return (str(installed),) if installed.exists() else (str(python), "-m", "seatpool.cli")
+
+
+def _absolute(database: str) -> str:
+    return database if "://" in database else str(Path(database).expanduser().absolute())
+
+
+def _refuse_secrets(former: str, argument: str) -> None:
+    if address.hidden(argument) != argument:
+        raise Unfit(f"{address.hidden(argument)!r} has a password in it, which would stand in a file; {_ELSEWHERE}")
+    named = _NAMED.match(argument)
+    if former in ("--proxyauth", "--upstream-auth"):
+        name, value = former.strip("-").replace("-", "_"), argument
+    elif named and named[2] is not None:
+        name, value = named[1], named[2]
+    else:
+        return
+    if name in _SECRET and not _HARMLESS.match(value):
+        raise Unfit(f"{name} is a secret, which would stand in a file that others can read; {_ELSEWHERE}")
+
+
+_ELSEWHERE = "write it into config.yaml in the folder of the certificate authority (seatpool ca show), with mode 600"
