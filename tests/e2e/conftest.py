@@ -174,10 +174,19 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Scene]]:
         proxies: list[Mitmdump] = []
 
         def start(
-            *pooled: str, arguments: tuple[str, ...] = (), env: Mapping[str, str] | None = None, **options: str
+            *pooled: str,
+            arguments: tuple[str, ...] = (),
+            env: Mapping[str, str] | None = None,
+            program: str = "mitmdump",
+            **options: str,
         ) -> Scene:
             folder = tmp_path / f"proxy-{len(proxies)}"
-            more: dict[str, Any] = {"options": {**ALONE, **options}, "arguments": arguments, "env": env}
+            more: dict[str, Any] = {
+                "options": {**ALONE, **options},
+                "arguments": arguments,
+                "env": env,
+                "program": program,
+            }
             proxy = Mitmdump(folder, lab=lab, upstream_ca=fakes.ca, **more)
             scene = Scene(lab, fakes, proxy, tmp_path)
             proxy.folder.mkdir()

@@ -31,7 +31,7 @@ class Mitmdump:
     """`with Mitmdump(tmp_path, lab=lab, upstream_ca=fake.ca) as proxy:` listens when the block begins.
 
     With a `lab` on its port 8080, else on a free port. Its home, configuration and database are in `folder`, so that a
-    second start after `kill` finds what the first one left. `bare`: no pool, only streaming.
+    second start after `kill` finds what the first one left. `bare`: no pool, only streaming. `program`: or mitmweb.
     """
 
     def __init__(
@@ -45,7 +45,9 @@ class Mitmdump:
         options: Mapping[str, str] | None = None,
         arguments: tuple[str, ...] = (),
         env: Mapping[str, str] | None = None,
+        program: str = "mitmdump",
     ) -> None:
+        self._program = program
         self.folder = folder
         self.port = 8080 if lab else 0
         self.database = folder / "pool.db"
@@ -158,7 +160,7 @@ class Mitmdump:
                 raise AssertionError(f"no {pattern!r} in {last()!r}")
 
     def _command(self) -> list[str]:
-        mitmdump = Path(sys.executable).with_name("mitmdump")
+        mitmdump = Path(sys.executable).with_name(self._program)
         options = [part for name, value in self._options.items() for part in ("--set", f"{name}={value}")]
         return [
             str(mitmdump),

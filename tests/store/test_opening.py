@@ -49,7 +49,8 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, pa
         assert compare_metadata(context, metadata) == []
         keys = db.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql LIKE '%ON DELETE CASCADE%'").all()
     engine.dispose()
-    assert len(keys) == 8  # credentials, cooldowns, windows, affinities, carriers, attempts, choices, window_history
+    # credentials, cooldowns, windows, affinities, carriers, attempts, choices, endings, window_history
+    assert len(keys) == 9
     assert store.revision() == 0
 
 

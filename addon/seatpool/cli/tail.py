@@ -27,6 +27,7 @@ _UNITS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
 _SPAN = re.compile(r"(\d{1,6})\s*(s|min|m|h|d)")
 _CLOCK = re.compile(r"(\d{1,2}):(\d{2})")
 _LEFT = {"left", "cut", UNANSWERED}
+NOBODY = "nobody"
 WIDEST = 16
 """Characters up to which names of accounts are aligned."""
 
@@ -102,7 +103,7 @@ def _print(lines: Sequence[Line], accounts: Iterable[Account], *, as_json: bool)
         for each in lines:
             click.echo(msgspec.json.encode(each))
         return
-    here, wide = console(), max((len(account.name) for account in accounts), default=0)
+    here, wide = console(), max(map(len, (NOBODY, *(account.name for account in accounts))))
     for each in lines:
         here.print(as_text(each, min(wide, WIDEST)), soft_wrap=True)
     sys.stdout.flush()
@@ -115,7 +116,7 @@ def as_text(each: Line, wide: int) -> Text:
     text = Text()
     text.append(_when(each.began_at), "dim")
     text.append(f" {each.request[:SHORT]} ", "dim")
-    text.append((each.account or "nobody").ljust(wide), "bold")
+    text.append((each.account or NOBODY).ljust(wide), "bold")
     text.append(f" {outcome:<6}", "green" if each.outcome == OK.code else "yellow" if each.outcome in _LEFT else "red")
     text.append(f" x{sent}" if sent > 1 else "   ", "yellow")
     text.append(f" {_seconds(each.first_byte_ms):>6} {_seconds(each.total_ms):>6}")

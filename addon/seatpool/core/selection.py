@@ -114,6 +114,15 @@ def owners_limit(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
     return Exhausted(limited=True, soonest=limit[0], reason=limit[1])
 
 
+def whose_limit(state: PoolState, demand: Demand, told: Exhausted) -> Account | None:
+    """Whom it is about that nobody can serve: the one who alone could, or whose limit ends soonest."""
+    if demand.bound or told.reason == BOUND:
+        return state.accounts.get(demand.owner) if demand.owner is not None else None
+    limited = (i for i, held in state.cooldowns.items() if any(c.until == told.soonest for c in held.values()))
+    accounts = (state.accounts.get(i) for i in limited)
+    return next((a for a in accounts if a is not None and a.provider is demand.provider), None)
+
+
 def _owner(
     state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
 ) -> Account | None:

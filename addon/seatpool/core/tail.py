@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from seatpool.core.explain import EXHAUSTED, WAITING, Choice
+from seatpool.core.explain import EXHAUSTED, WAITING, BarKind, Choice
 from seatpool.core.model import Account, Attempt, ProviderName
 from seatpool.core.reasons import REASONS, barred
 from seatpool.core.report import Moment
@@ -137,7 +137,7 @@ def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:
 
 
 def _barred(choices: Sequence[Choice], accounts: Mapping[int, Account]) -> Iterator[str]:
-    contenders = [c for c in choices[-1].contenders if c.bars] if choices else []
+    contenders = [c for c in choices[-1].contenders if c.bars and c.bars[0].kind is not BarKind.RULE] if choices else []
     for contender in contenders[:NAMED]:
         yield f"{_name(contender.candidate.account.id, accounts) or 'a removed one'} {barred(choices[-1], contender)}"
     if len(contenders) > NAMED:

@@ -17,6 +17,7 @@ from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
+from seatpool.proxy.commands import Commands
 from seatpool.proxy.counting import Counting
 from seatpool.proxy.door import Door, Opened
 from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
@@ -74,6 +75,7 @@ class Pool:
         """Declare the options."""
         gc.freeze()  # as in this package's beginning
         options.add_options(loader)
+        Commands(lambda: self._opened).add(loader)
 
     def configure(self, updated: set[str]) -> None:
         """Check the options; the first time, open the database and read the pool."""
@@ -86,19 +88,23 @@ class Pool:
                 )
             options.apply_defaults(ctx.options)
             options.check(ctx.options)
-            self.exchanges.limits = options.limits_of(ctx.options)
+            self._set_up_exchanges()
             self._read_rules()
             dispatch.install(ctx.master.addons)
             self._open(self._database)
             return
         options.check(ctx.options)
-        self.exchanges.limits = options.limits_of(ctx.options)
+        self._set_up_exchanges()
         if "pool_db" in updated and options.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
         if "pool_rules" in updated:
             self._read_rules()
         if self.service is not None:
             self.service.set_policy(options.policy_of(ctx.options))
+
+    def _set_up_exchanges(self) -> None:
+        self.exchanges.limits = options.limits_of(ctx.options)
+        self.exchanges.named = ctx.options.pool_account_header
 
     def _read_rules(self) -> None:
         try:

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable
 from copy import copy
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 import msgspec
 from mitmproxy import http
@@ -43,6 +43,11 @@ SECRETS = frozenset(
     }
 )
 """Headers, of requests and answers, whose values are moved out of the flow (codex.md 2.1, 2.2, copilot.md 3)."""
+
+ACCOUNT_HEADER = b"x-seatpool-account"
+"""Of answers, where the person wants it (`pool_account_header`)."""
+PLAIN = " !#$&'()*+,/:;=?@[]"
+"""Characters of a name that stand in it as they are, beside letters and digits; others are percent-encoded UTF-8."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
 
@@ -119,8 +124,12 @@ class Exchange(msgspec.Struct):
     """Set where the answer streams by."""
     explained: Callable[[str], str | None] = _unexplained
     """Why nothing comes of a host, where more is known of it than that the attempt failed."""
-    received: list[tuple[http.Response, Fields]] = msgspec.field(default_factory=list)
-    """Every upstream's answer with the header fields that it came with."""
+    received: list[tuple[http.Response, Fields, str | None]] = msgspec.field(default_factory=list)
+    """Every upstream's answer with the header fields that it came with, and the name of the account that it is for."""
+    about: str | None = None
+    """Name of the account that an answer of ours is about."""
+    named: bool = False
+    """The client is to be told whose its answer is."""
 
     @classmethod
     def begin(cls, flow: http.HTTPFlow, provider: Provider) -> "Exchange":
@@ -134,7 +143,9 @@ class Exchange(msgspec.Struct):
     def receive(self, response: http.Response) -> None:
         """An upstream's answer has begun: take the secrets out of it."""
         self.partial = None
-        self.received.append((response, response.headers.fields))
+        assignment = self.assignment
+        name = assignment.account.name if assignment is not None else None
+        self.received.append((response, response.headers.fields, name))
         _hide(response)
 
     def begins(self) -> None:
@@ -155,14 +166,23 @@ class Exchange(msgspec.Struct):
 
     def answer_headers(self, response: http.Response) -> Headers:
         """An answer's headers as they came."""
-        return headers_of(next((f for r, f in self.received if r is response), response.headers.fields))
+        return headers_of(next((f for r, f, _ in self.received if r is response), response.headers.fields))
 
     def deliver(self, response: http.Response) -> http.Response:
-        """The answer as the client gets it: with the secrets that it came with."""
-        hidden = _secrets(next((f for r, f in self.received if r is response), ()))
-        if not hidden:
+        """The answer as the client gets it: with the secrets that it came with, and its account if that is wanted."""
+        came, name = next(((f, n) for r, f, n in self.received if r is response), ((), self.about))
+        hidden, told = _secrets(came), name if self.named else None
+        if not hidden and told is None:
             return response
-        return _with_fields(response, _restored(response.headers.fields, hidden))
+        fields = _restored(response.headers.fields, hidden)
+        if told is not None:
+            fields = [field for field in fields if field[0].lower() != ACCOUNT_HEADER]
+            fields.append((ACCOUNT_HEADER, quote(told, safe=PLAIN).encode()))
+        return _with_fields(response, fields)
+
+    def account_of(self, response: http.Response | None) -> str | None:
+        """Name of the account that an upstream's answer is for."""
+        return next((name for r, _, name in self.received if r is response), None)
 
     def apology(self, status: int, reason: str) -> http.Response:
         """An answer of ours, in the provider's own error shape, where the upstream gave none."""
@@ -205,6 +225,7 @@ class Exchange(msgspec.Struct):
         self.aim(flow.request)
         wish = assignment.edits.wish
         substitute = f" model={wish.model}" if wish is not None and wish.model is not None else ""
+        self.about = assignment.account.name
         flow.comment = f"account={assignment.account.name}{substitute}"
 
     def aim(self, request: http.Request) -> None:
@@ -329,6 +350,8 @@ class Exchanges:
         """`explained`: why nothing comes of a host."""
         self.limits = limits
         """Of attempts, for connections that begin from now on."""
+        self.named = False
+        """Clients are told whose their answers are."""
         self._explained = explained
         self._open: dict[str, Exchange] = {}
 
@@ -342,7 +365,7 @@ class Exchanges:
     def begin(self, flow: http.HTTPFlow, provider: Provider) -> Exchange:
         """Begin one."""
         exchange = self._open[flow.id] = Exchange.begin(flow, provider)
-        exchange.explained = self._explained
+        exchange.explained, exchange.named = self._explained, self.named
         return exchange
 
     def end(self, flow_id: str) -> Exchange | None:

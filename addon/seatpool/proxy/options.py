@@ -172,6 +172,12 @@ OPTIONS: tuple[Option, ...] = (
         tuple(FastMode),
     ),
     Option(
+        "pool_account_header",
+        bool,
+        False,
+        "Tell the client in the header x-seatpool-account of each pooled answer which account it is from, or about.",
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",

@@ -11,7 +11,7 @@ from mitmproxy import ctx, http
 
 from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
-from seatpool.core.selection import BOUND
+from seatpool.core.selection import BOUND, Exhausted, whose_limit
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, exhausted, reply_of
@@ -21,7 +21,7 @@ from seatpool.proxy.tap import tap
 from seatpool.proxy.wording import no_such_surface
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK
-from seatpool.service.trail import Assignment, Halted
+from seatpool.service.trail import Assignment, Halted, Trail
 
 logger = logging.getLogger(__name__)
 
@@ -72,8 +72,11 @@ class Serving:
             exchange.trail = trail
             exchange.follow(flow, choice)
         elif isinstance(choice, Halted):
+            exchange.about = choice.account.name
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
         elif choice.reason == BOUND or (choice.limited and (pooled or exchange.bound)):
+            exchange.about = _concerned(service, trail, choice) if exchange.named else None
+            flow.comment = f"account=none reason={choice.reason}"
             flow.response = exhausted(exchange.provider, facts, choice, utcnow())
             names = (facts.route.provider, facts.route.name, trail.short_id)
             logger.info("action=exhausted provider=%s route=%s request=%s", *names)
@@ -162,9 +165,11 @@ class Serving:
         assert trail is not None
         facts, verdict = trail.facts, trail.bond.verdict
         if verdict is not None and (trail.soonest is None or trail.soonest[0] != verdict.soonest):
+            exchange.about = _concerned(self.service, trail, verdict) if exchange.named else None
             flow.response = exchange.answer = exhausted(exchange.provider, facts, verdict, utcnow())
         elif facts.route.websocket and trail.soonest is not None:
             reply = exchange.provider.exhausted(facts, trail.soonest[0], trail.soonest[2], utcnow())
+            exchange.about = exchange.account_of(exchange.refusals.get(trail.soonest[1]))
             flow.response = exchange.answer = as_response(reply)
         elif trail.soonest is not None and trail.soonest[1] in exchange.refusals:
             flow.response = exchange.answer = exchange.refusals[trail.soonest[1]]
@@ -197,3 +202,9 @@ class Serving:
         """Its account has a place again; doing it again does nothing."""
         if exchange.trail is not None and self.service is not None:
             self.service.release(exchange.trail)
+
+
+def _concerned(service: PoolService | None, trail: Trail, told: Exhausted) -> str | None:
+    """Name of the account that such an answer of ours is about."""
+    account = whose_limit(service.knowledge.state, trail.demand, told) if service is not None else None
+    return account.name if account is not None else None

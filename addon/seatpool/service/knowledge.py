@@ -119,6 +119,10 @@ class Knowledge:
         """Note an attempt and its outcome; returns at once."""
         self._writer.put(attempt)
 
+    def flush(self, timeout_s: float) -> bool:
+        """Blocking: have written what was noted so far. Whether it was in time."""
+        return self._writer.flush(timeout_s)
+
     def ended(self, over: Ended) -> None:
         """Note a request that is over; returns at once."""
         self._writer.put(over)
