@@ -77,7 +77,10 @@ async def test_it_is_there_on_both_loopbacks_and_nowhere_else(at: Listener) -> N
         ("NONSENSE\r\n\r\n",),
         ("GET / HTTP/1.1\r\n\r\n",),
         (get("/", "x: " + "y" * 3 * listener.LONGEST_HEAD),),
-        (get("/api/token", f"Content-Length: {listener.LONGEST_BODY + 1}", method="POST"), "z" * (listener.LONGEST_BODY + 1)),
+        (
+            get("/api/token", f"Content-Length: {listener.LONGEST_BODY + 1}", method="POST"),
+            "z" * (listener.LONGEST_BODY + 1),
+        ),
         (get("/", "Transfer-Encoding: chunked", method="POST"), "not a length\r\n"),
     ],
 )
