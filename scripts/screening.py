@@ -6,6 +6,7 @@ written into the database first.
 
 import argparse
 import base64
+import io
 import os
 import re
 import subprocess
@@ -29,22 +30,30 @@ from tests.harness.browser import Chromium, find_chromium
 
 SCREENS = ROOT / "scripts" / "screens"
 NAMES = ("alice", "bob", "carol")
-WORLD = {
-    "accounts": {
-        "editor": {"provider": "codex"},
-        "alice": {
-            "provider": "codex",
-            "behaviours": [{"deltas": 6, "gap_ms": 250, "first": 5}, {"kind": "usage_limit", "resets_in_s": 7200}],
-        },
-        "bob": {"provider": "codex", "behaviours": [{"deltas": 8, "gap_ms": 200}]},
-        "carol": {"provider": "codex"},
-    }
-}
 CONVERSATIONS = (("one",), ("one", "two"), ("three", "one"), ("two", "four", "one"), ("one", "three"))
 """Asked one group after the other, those of a group at the same time."""
-WIDE, HIGH = 1120, 1010
+WINDOWS = (
+    ("primary", timedelta(hours=5), timedelta(hours=2)),
+    ("secondary", timedelta(days=7), timedelta(days=3)),
+)
+"""Length, and how long until they reset: as the fakes tell it."""
+WIDE, HIGH = 1200, 840
 COLUMNS = 150
 _FONTS = re.compile(r"\s*@font-face \{[^}]*\}")
+
+
+def world(served: int) -> dict[str, object]:
+    """The fakes' script: alice serves so many requests before she has used up her plan."""
+    fine = {"deltas": 6, "gap_ms": 250, "first": served}
+    limited = {"kind": "usage_limit", "resets_in_s": 7200}
+    return {
+        "accounts": {
+            "editor": {"provider": "codex"},
+            "alice": {"provider": "codex", "behaviours": [fine, limited]},
+            "bob": {"provider": "codex", "behaviours": [{"deltas": 8, "gap_ms": 200}]},
+            "carol": {"provider": "codex"},
+        }
+    }
 
 
 class Outside:
@@ -69,7 +78,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Take them; 1 where they cannot be."""
     parser = argparse.ArgumentParser(prog="./scripts/screenshots", description="Take the README's pictures anew.")
     parser.add_argument("--into", type=Path, default=SCREENS, metavar="FOLDER", help="default: scripts/screens")
-    into = parser.parse_args(argv).into
+    parser.add_argument("--quick", action="store_true", help="with fewer requests")
+    arguments = parser.parse_args(argv)
+    into: Path = arguments.into
+    groups, served = (CONVERSATIONS[:2], 1) if arguments.quick else (CONVERSATIONS, 5)
     if find_chromium() is None:
         print("there is no Chromium on the path", file=sys.stderr)
         return 1
@@ -77,11 +89,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="seatpool-screens-")))
         os.environ |= {"SEATPOOL_KEYRING": "off", "XDG_DATA_HOME": str(folder / "data")}
-        port = stack.enter_context(fakes(folder, WORLD))
+        port = stack.enter_context(fakes(folder, world(served)))
         fill_pool(folder / "pool.db", NAMES)
         live_on(folder / "pool.db", datetime.now(UTC))
         port = stack.enter_context(proxy(folder, port, print))
-        for conversations in CONVERSATIONS:
+        for conversations in groups:
             together([threading.Thread(target=ask, args=(folder, port, str, each)) for each in conversations])
         for name, picture in look(folder, port):
             (into / f"page-{name}.png").write_bytes(picture)
@@ -104,12 +116,10 @@ def live_on(database: Path, now: datetime) -> None:
     with Store.open(str(database)) as store:
         for place, name in enumerate(NAMES):
             account = store.account(name)
-            seen = [
-                (account.id, window)
-                for bucket, length, ends in (("primary", 18_000, 7_200), ("secondary", 604_800, 260_000))
-                for window in used(bucket, timedelta(seconds=length), now + timedelta(seconds=ends), now, 1.0 - place * 0.3)
-            ]
-            store.record(history=seen, windows=[seen[-1]] if name == "carol" else [])
+            for bucket, length, ends in WINDOWS:
+                pace = 1.0 - place * 0.3
+                seen = [(account.id, each) for each in used(bucket, length, now + ends, now, pace)]
+                store.record(history=seen, windows=seen[-1:])
         store.set_paused("carol", True, now)
 
 
@@ -122,9 +132,7 @@ def used(bucket: str, length: timedelta, ends: datetime, now: datetime, pace: fl
             left, end = 1.0, end + length
         busy = 1.0 if 8 <= at.hour < 19 else 0.15
         left = max(0.0, left - busy * pace * 0.05 * (18_000 / length.total_seconds()) ** 0.8)
-        yield QuotaWindow(
-            bucket, round(left, 2), at, "header", length_s=round(length.total_seconds()), resets_at=end
-        )
+        yield QuotaWindow(bucket, round(left, 2), at, "header", length_s=round(length.total_seconds()), resets_at=end)
         at += timedelta(minutes=30)
 
 
@@ -132,9 +140,10 @@ def look(folder: Path, port: int) -> Iterator[tuple[str, bytes]]:
     """The page, once it has everything."""
     with Chromium(Outside(folder), proxy=f"http://127.0.0.1:{port}") as browser:  # type: ignore[arg-type]
         browser.call("Emulation.setDeviceMetricsOverride", width=WIDE, height=HIGH, deviceScaleFactor=1, mobile=False)
+        browser.call("Emulation.setScrollbarsHidden", hidden=True)
         browser.open("http://seatpool.test/")
         drawn = "document.querySelectorAll('#outlooks figure').length && document.querySelectorAll('#latest tr').length"
-        while not browser.evaluate(drawn) or browser.evaluate("document.querySelector('#rows').innerText.includes('\\t1\\t')"):
+        while not browser.evaluate(drawn) or " 0 in flight" not in browser.text():
             threading.Event().wait(0.2)
         for scheme in ("light", "dark"):
             browser.call("Emulation.setEmulatedMedia", features=[{"name": "prefers-color-scheme", "value": scheme}])
@@ -143,7 +152,7 @@ def look(folder: Path, port: int) -> Iterator[tuple[str, bytes]]:
 
 def terminal(database: Path) -> str:
     """`seatpool status`, as a picture that needs nothing from elsewhere."""
-    console = Console(record=True, width=COLUMNS, file=Path(os.devnull).open("w"), force_terminal=True, highlight=False)
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, highlight=False)
     with Store.open(str(database)) as store:
         console.print(view(reporting.read(store, datetime.now(UTC))))
     drawn = console.export_svg(title="seatpool status", unique_id="seatpool")

@@ -3,7 +3,7 @@
 import { bar, element, isRefusal, outlook, timeline } from "./draw.js";
 import { ago, clock, isOver, quota, state, summary, today, tokens, took } from "./words.js";
 
-const LOW = 0.1, SOME = 0.3, KEPT = 200, LATEST = 25, TOKEN = "seatpool-token";
+const LOW = 0.1, SOME = 0.3, KEPT = 200, LATEST = 15, TOKEN = "seatpool-token";
 const $ = (id) => document.getElementById(id);
 let report = null, forecasts = [], ahead = 0;
 const lines = new Map();
@@ -24,15 +24,15 @@ function quotaOf(row) {
   }))];
 }
 
-function button(row, what, words) {
-  return element("button", { type: "button", "data-account": row.name, "data-do": what, "aria-label": `${words} ${row.name}` }, words);
+function button(row, what, words, more = "") {
+  return element("button", { type: "button", "data-account": row.name, "data-do": what, "aria-label": `${words}${more} ${row.name}` }, words);
 }
 
 function actionsOf(row) {
   const out = row.state === "paused" || row.state === "disabled";
   return element("div", { class: "actions" },
     out ? button(row, "resume", "resume") : button(row, "pause", "pause"),
-    row.cooldowns.length ? button(row, "clear-cooldowns", "clear cooldowns") : null);
+    row.cooldowns.length ? button(row, "clear-cooldowns", "clear", " cooldowns") : null);
 }
 
 function rowOf(row) {
@@ -44,8 +44,8 @@ function rowOf(row) {
     element("td", { class: `state ${row.state}` }, ...states),
     element("td", { class: "quota" }, ...quotaOf(row)),
     element("td", {}, row.in_flight ? String(row.in_flight) : "-"),
-    element("td", {}, today(row)),
-    element("td", {}, ago(row.last_used_at, now())),
+    element("td", { class: "whole" }, today(row)),
+    element("td", { class: "whole" }, ago(row.last_used_at, now())),
     element("td", {}, actionsOf(row)));
 }
 
@@ -72,7 +72,7 @@ function lineRow(line) {
     element("td", {}, outcome),
     element("td", { class: "number" }, took(line.first_byte_ms)),
     element("td", { class: "number" }, took(line.total_ms)),
-    element("td", {}, tokens(line)),
+    element("td", { class: "whole" }, tokens(line)),
     element("td", {}, line.model ?? "-"));
 }
 
@@ -81,7 +81,7 @@ function show() {
   write($("summary"), summary(report));
   replace($("rows"), report.accounts.map(rowOf));
   const told = [...lines.values()];
-  $("requests").hidden = !told.length;
+  $("requests").hidden = $("requests-told").hidden = !told.length;
   if (told.length) {
     $("timeline").replaceChildren(timeline(told, report, now()));
     replace($("latest"), told.slice(-LATEST).reverse().map(lineRow));
