@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-
 from scripts.demonstration import ROOT, ask, fakes, fill_pool, proxy
+
 from seatpool.cli.status import view
 from seatpool.core.model import QuotaWindow
 from seatpool.service import reporting

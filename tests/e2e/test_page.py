@@ -6,8 +6,9 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -72,10 +73,10 @@ ELSEWHERE = """
 
 
 @pytest.fixture
-def scene(start: Callable[..., Scene]) -> Iterator[Scene]:
+def scene(start: Callable[..., Scene], tmp_path: Path) -> Scene:
     if find_chromium() is None:
         pytest.skip("no Chromium on this machine")
-    yield start("alice", "bob", pool_page_port="8099")
+    return start("alice", "bob", pool_page_port="8099", arguments=("-w", str(tmp_path / "flows")))
 
 
 async def ask(scene: Scene, conversation: str) -> None:
@@ -228,6 +229,8 @@ async def test_it_shows_a_429_within_a_second_and_pauses_by_keyboard_and_obeys_n
     await ask(scene, "fourth")
     assert scene.asked("responses")[-1] == "alice"
     assert not [line for line in scene.proxy.log if token in line or "Traceback" in line]
+    kept = (scene.folder / "flows").read_bytes()
+    assert token.encode() not in kept and b"/api/accounts/bob/pause" in kept
     assert (scene.proxy.folder / "data" / "seatpool" / "page-token").stat().st_mode & 0o777 == 0o600
     events = [
         scene.lab.popen(

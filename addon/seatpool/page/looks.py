@@ -6,9 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from seatpool.clock import utcnow
-from seatpool.core.outlook import outlooks
-from seatpool.core.report import Report
 from seatpool.core.tail import Line, Recorded, line
+from seatpool.page.foresight import Foresight
 from seatpool.service import reporting
 from seatpool.store import Store, StoreError, Wanted
 
@@ -19,10 +18,8 @@ AT_A_TIME = 40
 EVERY_S = 0.25
 SETTLED_S = 5.0
 """A report is made anew after so long even where nothing was written: time passes."""
-OUTLOOK_S = 30.0
-"""Forecasts are made anew so often."""
 AT_MOST = 0.012
-"""Share of a processor that looking may take, and forecasts as much as half of that again: what is costly is rare."""
+"""Share of a processor that looking may take: what is costly is rare. Forecasts see to themselves."""
 AWAY = "the pool's database is away"
 
 
@@ -48,10 +45,8 @@ class Looks:
         """`store`: None while the database is away."""
         self._store = store
         self._revision = self._place = -1
-        self._settled = self._forecast_due = 0.0
-        self._forecasts: bytes | None = None
-        self._foreseen = -1
-        """Windows that these are of."""
+        self._settled = 0.0
+        self._foresight = Foresight()
 
     def first(self, after: int | None) -> Look:
         """All there is, for somebody who has seen the requests up to the place `after`, or none."""
@@ -63,9 +58,8 @@ class Looks:
             place, recorded = store.newest_ended(Wanted(), SHOWN)
             if after is not None and 0 <= place - after <= SHOWN:
                 place, recorded = store.ended_after(after, Wanted(), SHOWN)
-            self._forecast(store, report)
             requests = msgspec.json.encode(_lines(store, recorded))
-            return Look(report=msgspec.json.encode(report), requests=requests, place=place, forecasts=self._forecasts)
+            return Look(EVERY_S, msgspec.json.encode(report), requests, place, self._foresight.told)
         except StoreError as error:
             return Look(problem=str(error))
 
@@ -85,8 +79,7 @@ class Looks:
             report = reporting.read(store, utcnow())
             encoded = msgspec.json.encode(report)
             rest_s = max(EVERY_S, (time.thread_time() - before) / AT_MOST)
-            forecasts = self._forecasts if self._forecast(store, report) else None
-            return Look(rest_s, encoded, requests, self._place, forecasts)
+            return Look(rest_s, encoded, requests, self._place, self._foresight.look(store, report))
         except StoreError as error:
             self._settled = 0.0
             return Look(problem=str(error))
@@ -100,23 +93,6 @@ class Looks:
             place, recorded = store.newest_ended(Wanted(), AT_A_TIME)
         self._place = place
         return msgspec.json.encode(_lines(store, recorded)) if recorded else None
-
-    def _forecast(self, store: Store, report: Report) -> bool:
-        """Make forecasts where it is time to."""
-        windows = sum(not window.unlimited for row in report.accounts for window in row.windows)
-        if windows == self._foreseen and time.monotonic() < self._forecast_due:
-            return False
-        self._foreseen = windows
-        before = time.thread_time()
-        self._forecasts = forecasts_of(store, report)
-        self._forecast_due = time.monotonic() + OUTLOOK_S + (time.thread_time() - before) / AT_MOST * 2
-        return True
-
-
-def forecasts_of(store: Store, report: Report) -> bytes:
-    """Of every limited window, as JSON."""
-    history = store.window_history([row.id for row in report.accounts])
-    return msgspec.json.encode(outlooks(report.accounts, history, report.at))
 
 
 def _lines(store: Store, recorded: tuple[Recorded, ...]) -> tuple[Line, ...]:

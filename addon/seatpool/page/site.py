@@ -9,9 +9,10 @@ import msgspec
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account
+from seatpool.core.outlook import outlooks
 from seatpool.page import files, manners, table
 from seatpool.page.board import Board
-from seatpool.page.looks import AWAY, Looks, forecasts_of
+from seatpool.page.looks import AWAY, Looks
 from seatpool.page.visit import EVENT_STREAM, Answer, Visit, data, words
 from seatpool.service import reporting
 from seatpool.service.threads import aside
@@ -115,7 +116,9 @@ class Site:
     async def _forecasts(self, _visit: Visit) -> Answer:
         def read() -> bytes:
             store = self._there()
-            return forecasts_of(store, reporting.read(store, utcnow()))
+            rows = reporting.read(store, utcnow())
+            history = store.window_history([row.id for row in rows.accounts])
+            return msgspec.json.encode(outlooks(rows.accounts, history, rows.at))
 
         return data(await aside(read))
 

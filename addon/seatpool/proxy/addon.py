@@ -196,6 +196,8 @@ class Pool:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
             route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
             if route is None:
+                if exchange is None:
+                    self.own_host.hide(flow)
                 kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
                 if kind is not None:
                     self.strays.note(kind)

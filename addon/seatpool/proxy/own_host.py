@@ -107,12 +107,12 @@ class OwnHost:
         nextlayer.layer = server_side
         return True
 
-    # -- hooks
-
-    def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """What must not be seen in a list of flows is taken out before there is one."""
+    def hide(self, flow: http.HTTPFlow) -> None:
+        """In a `requestheaders` hook: what must not be seen in a list of flows is taken out before there is one."""
         if _is_ours(flow):
             self._page.hide(flow)
+
+    # -- hooks
 
     def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Somebody asks us."""

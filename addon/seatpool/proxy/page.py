@@ -12,16 +12,16 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from mitmproxy import connection, ctx, http
 from mitmproxy.connection import ConnectionState, Server
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import GetHttpConnection, GetHttpConnectionCompleted, HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http import GetHttpConnection, GetHttpConnectionCompleted, HttpLayer, HTTPMode, HttpStream
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     RequestEndOfMessage,
-    RequestHeaders,
     RequestProtocolError,
     ResponseData,
     ResponseEndOfMessage,
@@ -68,26 +68,25 @@ Streams = dict[int, tuple[http.Response, "Stream"]]
 class Desk(layer.Layer):
     """In the place of an upstream connection: gives out one answer that goes on."""
 
-    def __init__(self, context: Context, streams: Streams) -> None:
+    def __init__(self, context: Context, response: http.Response, stream: "Stream") -> None:
         super().__init__(context)
-        self._streams = streams
-        self._told: tuple[http.Response, Stream] | None = None
+        self._response, self._stream = response, stream
+        self.over = False
 
     def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
-        if isinstance(event, RequestHeaders):
-            self._told = self._streams.pop(id(event.request), None)
-        elif isinstance(event, RequestEndOfMessage) and self._told is not None:
-            yield from self._give(event.stream_id, *self._told)
-        elif isinstance(event, RequestProtocolError) and self._told is not None:
-            self._told[1].close()
+        if isinstance(event, RequestEndOfMessage):
+            yield from self._give(event.stream_id)
+        elif isinstance(event, RequestProtocolError):
+            self._stream.close()
 
-    def _give(self, stream_id: int, response: http.Response, stream: "Stream") -> layer.CommandGenerator[None]:
-        piece = Piece(stream)
+    def _give(self, stream_id: int) -> layer.CommandGenerator[None]:
+        piece = Piece(self._stream)
         yield PoolPageHook(piece)
-        yield ReceiveHttp(ResponseHeaders(stream_id, response, end_stream=False))
+        yield ReceiveHttp(ResponseHeaders(stream_id, self._response, end_stream=False))
         while piece.data is not None:
             yield ReceiveHttp(ResponseData(stream_id, piece.data))
             yield PoolPageHook(piece)
+        self.over = True
         yield ReceiveHttp(ResponseEndOfMessage(stream_id))
 
 
@@ -99,18 +98,19 @@ class OwnHttpLayer(HttpLayer):
         self._streams = streams
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        """Get a connection; for ourselves a desk, one for each request that comes so far."""
-        if event.address[0] != OWN_HOST or not self._streams:
+        """Get a connection; for a request that was answered with what goes on, a desk: by whatever name it came."""
+        asking = self.command_sources.get(event) if self._streams else None
+        told = self._streams.pop(id(asking.flow.request), None) if isinstance(asking, HttpStream) else None
+        if asking is None or told is None:
             yield from super().get_connection(event, reuse=reuse)
             return
+        for former in [each for each, desk in self.connections.items() if isinstance(desk, Desk) and desk.over]:
+            del self.connections[former]
         server = Server(address=event.address)
         server.state = ConnectionState.OPEN
-        for former in [each for each, desk in self.connections.items() if isinstance(desk, Desk)]:
-            if self.context.client.alpn != b"h2":
-                del self.connections[former]
-        self.connections[server] = Desk(self.context.fork(), self._streams)
-        stream = self.command_sources.pop(event)
-        yield from self.event_to_child(stream, GetHttpConnectionCompleted(event, (server, None)))
+        self.connections[server] = Desk(self.context.fork(), *told)
+        del self.command_sources[event]
+        yield from self.event_to_child(asking, GetHttpConnectionCompleted(event, (server, None)))
 
 
 class Page:
@@ -123,10 +123,10 @@ class Page:
         self._site: Site | None = None
         self._listener: Listener | None = None
         self._opening: asyncio.Task[None] | None = None
-        self._tokens: dict[str, str] = {}
-        """By flow, from its head until it is answered."""
-        self._open: dict[str, tuple[str, Stream]] = {}
-        """Answers that go on, by flow, with their client."""
+        self._tokens: dict[str, tuple[str, str]] = {}
+        """By flow, from its head until it is answered; with their client."""
+        self._open: WeakKeyDictionary[Stream, str] = WeakKeyDictionary()
+        """Answers that go on, with their client."""
         self.streams: Streams = {}
 
     @property
@@ -165,7 +165,7 @@ class Page:
         """Take the token out of a flow, which others can see and which may be kept."""
         token = flow.request.headers.pop(TOKEN_HEADER, None)
         if token is not None and flow.response is None:
-            self._tokens[flow.id] = token
+            self._tokens[flow.id] = (flow.client_conn.id, token)
 
     async def answer(self, flow: http.HTTPFlow) -> None:
         """Whatever is asked for."""
@@ -175,7 +175,7 @@ class Page:
         hosts = request.headers.get_all("host") or [request.authority or f"{request.host}:{request.port}"]
         headers = {name.lower(): value for name, value in request.headers.items()}
         scheme = "https" if flow.client_conn.tls else "http"
-        token = self._tokens.pop(flow.id, "")
+        _, token = self._tokens.pop(flow.id, ("", ""))
         visit = Visit(request.method, request.path, scheme, tuple(hosts), headers, token)
         given = await self.site.answer(visit, HOSTS)
         response = _response(given, request)
@@ -184,7 +184,7 @@ class Page:
         elif not flow.live or flow.error is not None:
             given.stream.close()  # it left meanwhile
         else:
-            self._open[flow.id] = (flow.client_conn.id, given.stream)
+            self._open[given.stream] = flow.client_conn.id
             self.streams[id(request)] = (response, given.stream)
 
     # -- hooks
@@ -198,27 +198,18 @@ class Page:
         """Listen, if that is wanted."""
         self._opening = asyncio.create_task(self._move(None))
 
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """An answer that goes on is passed on as it comes."""
-        if flow.id in self._open and flow.response is not None:
-            flow.response.stream = True
-
     async def pool_page(self, piece: Piece) -> None:
         """A desk waits."""
         piece.data = await piece.stream.next()
 
-    def response(self, flow: http.HTTPFlow) -> None:
-        """It was answered."""
-        self._close(flow)
-
-    def error(self, flow: http.HTTPFlow) -> None:
-        """Its client has left."""
-        self._close(flow)
-
     def client_disconnected(self, client: connection.Client) -> None:
         """Nobody is there any more."""
-        for flow_id in [flow_id for flow_id, (client_id, _) in self._open.items() if client_id == client.id]:
-            self._open.pop(flow_id)[1].close()
+        if self._site is None:
+            return
+        for stream in [stream for stream, client_id in self._open.items() if client_id == client.id]:
+            stream.close()
+        for flow_id in [flow_id for flow_id, (client_id, _) in self._tokens.items() if client_id == client.id]:
+            del self._tokens[flow_id]
 
     async def done(self) -> None:
         """End what goes on."""
@@ -230,13 +221,6 @@ class Page:
             await self._listener.close()
 
     # -- inside
-
-    def _close(self, flow: http.HTTPFlow) -> None:
-        if self._tokens:
-            self._tokens.pop(flow.id, None)
-        if self._open and flow.id in self._open:
-            self.streams.pop(id(flow.request), None)
-            self._open.pop(flow.id)[1].close()
 
     async def _move(self, before: asyncio.Task[None] | None) -> None:
         if before is not None:
@@ -277,4 +261,5 @@ def _response(given: "Answer", request: http.Request) -> http.Response:
         response.raw_content = b""
     if given.stream is not None and request.is_http11:
         response.headers["transfer-encoding"] = "chunked"
+    response.stream = given.stream is not None
     return response

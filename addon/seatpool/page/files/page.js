@@ -92,7 +92,6 @@ function show() {
 
 // -- hearing
 
-const source = new EventSource("/api/events");
 let due = false;
 
 function soon() { // many events make one picture
@@ -106,21 +105,33 @@ function live(on) {
   write($("live"), on ? "live" : "not connected; trying again");
 }
 
-source.addEventListener("open", () => live(true));
-source.addEventListener("error", () => setTimeout(() => live(source.readyState === EventSource.OPEN), 3000));
-source.addEventListener("report", (event) => {
-  report = JSON.parse(event.data);
-  ahead = Date.parse(report.at) - Date.now();
-  write($("problem"), "");
-  soon();
-});
-source.addEventListener("requests", (event) => {
-  for (const line of JSON.parse(event.data)) lines.set(`${line.request} ${line.began_at}`, line);
-  for (const key of [...lines.keys()].slice(0, Math.max(0, lines.size - KEPT))) lines.delete(key);
-  soon();
-});
-source.addEventListener("forecasts", (event) => { forecasts = JSON.parse(event.data); soon(); });
-source.addEventListener("trouble", (event) => write($("problem"), JSON.parse(event.data).problem));
+const TOLD = {
+  report(told) {
+    report = told;
+    ahead = Date.parse(report.at) - Date.now();
+    write($("problem"), "");
+  },
+  requests(told) {
+    for (const line of told) lines.set(`${line.request} ${line.began_at}`, line);
+    for (const key of [...lines.keys()].slice(0, Math.max(0, lines.size - KEPT))) lines.delete(key);
+  },
+  forecasts(told) { forecasts = told; },
+  trouble(told) { write($("problem"), told.problem); },
+};
+
+function listen() {
+  const source = new EventSource("/api/events");
+  source.addEventListener("open", () => live(true));
+  source.addEventListener("error", () => setTimeout(() => { // most are over within a second
+    live(source.readyState === EventSource.OPEN);
+    if (source.readyState === EventSource.CLOSED) listen(); // it was refused, and tries no more by itself
+  }, 3000));
+  for (const [kind, hear] of Object.entries(TOLD)) {
+    source.addEventListener(kind, (event) => { hear(JSON.parse(event.data)); soon(); });
+  }
+}
+
+listen();
 setInterval(show, 1000);
 
 // -- acting
