@@ -1,6 +1,7 @@
 """What is drawn of a window: its past as it fell and jumped, and what is ahead."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 from seatpool.core.model import ProviderName, QuotaWindow
 from seatpool.core.outlook import outlooks
@@ -37,9 +38,7 @@ def test_what_is_ahead_begins_with_what_is_left_and_ends_at_the_reset() -> None:
     (told,) = outlooks([row(shown(0.5))], history, NOW)
     assert (told.account, told.bucket, told.resets_at) == ("work", "primary", NOW + timedelta(hours=1))
     assert (told.ahead[0].at, told.ahead[0].likely, told.ahead[-1].at) == (NOW, 0.5, told.resets_at)
-    assert all(
-        a.likely >= b.likely and b.least <= b.likely <= b.most for a, b in zip(told.ahead, told.ahead[1:], strict=False)
-    )
+    assert all(a.likely >= b.likely and b.least <= b.likely <= b.most for a, b in pairwise(told.ahead))
 
 
 def test_a_window_that_was_seen_once_lasts_and_one_without_a_limit_is_not_told() -> None:

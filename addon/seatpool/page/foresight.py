@@ -40,9 +40,9 @@ class Foresight:
         seen = {row.id: _limited(row) for row in report.accounts}
         first = not self._made
         if seen != self._seen or (not self._due and now >= self._round):
-            self._due.extend(
-                i for i in rows if i not in self._due and (seen[i] != self._seen.get(i) or seen == self._seen)
-            )
+            again = seen == self._seen
+            new = [i for i, count in seen.items() if count and (again or count != self._seen.get(i))]
+            self._due.extend(i for i in new if i not in self._due)
             self._made = {i: self._made[i] for i in rows if i in self._made}
             self._seen, self._round = seen, now + EVERY_S
         if not self._due or now < self._next:
