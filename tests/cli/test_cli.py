@@ -128,7 +128,9 @@ def test_resume_takes_back_a_disabling(login: Path, store: Store) -> None:
     assert store.account("work").usable
 
 
-def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(login: Path, store: Store) -> None:
+def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(
+    login: Path, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
     good("account", "import", str(login), "--name", "work")
     now = datetime.now(UTC)
     id_ = store.account("work").id
@@ -140,6 +142,8 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(login: Path, 
     assert "work" in table
     assert "usage_limit_reached" in table
     assert "primary 25%" in table
+    monkeypatch.setenv("COLUMNS", "80")
+    assert "…" not in good("status"), "nothing is cut off on a narrow terminal"
     row = json.loads(good("status", "--json"))["accounts"][0]
     assert (row["name"], row["state"], row["windows"][0]["left"]) == ("work", "cooling", 0.25)
     assert row["cooldowns"][0]["reason"] == "usage_limit_reached"

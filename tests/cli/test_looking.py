@@ -43,7 +43,7 @@ def pool(tmp_path: Path) -> Iterator[Pool]:
 def over(pool: Pool, flow_id: str, name: str | None, number: int, total_ms: float = 3210.0) -> None:
     """A request is over."""
     account_id = pool.accounts[name].id if name is not None else None
-    pool.store.record(ended=[Ended(flow_id, 1, number, account_id, pool.now, 412.0, total_ms)])
+    pool.store.record(ended=[Ended(flow_id, 1, number, account_id, pool.now, 412.0, total_ms, pool.now - HOUR)])
 
 
 def served(pool: Pool) -> None:

@@ -142,14 +142,17 @@ def test_what_an_answer_took_and_cost_is_told(pool: Pool) -> None:
     account = pool.choose(FLOW, 1)
     assert account is not None
     first = Attempt(FLOW, 1, account.id, "responses-ws", "gpt-x", "ok", 101, pool.now, 12.0, "best", total_ms=12.0)
+    first = replace(first, client="codex_vscode")
     turns = [
         replace(first, number=number, status=None, reason="socket", total_ms=2345.6, tokens=tokens)
-        for number, tokens in enumerate((Tokens(21_000, 18_500, 300), Tokens(700, 0, 7), Tokens(None, None, 7)), 2)
+        for number, tokens in enumerate(
+            (Tokens(21_000, 18_500, 300, 64, 9, 10**9), Tokens(700, 0, 7), Tokens(None, None, 7)), 2
+        )
     ]
     pool.store.record(attempts=[first, *turns])
     told = good("why")
     assert lines(told, "1", "first in the order", "101", "12 ms", " -")
-    assert lines(told, "2", "a turn on its open socket", "2346 ms", "21,000 in (18,500 cached), 300 out")
+    assert lines(told, "2", "a turn on its open socket", "2346 ms", "21,000 in (18,500 cached), 300 out (64 reasoning)")
     assert lines(told, "3", "700 in, 7 out")
     assert lines(told, "4", "2346 ms", " 7 out")
     assert lines(good("why", "--list", "1"), f"{account.name} ok x4")
@@ -160,6 +163,8 @@ def test_what_an_answer_took_and_cost_is_told(pool: Pool) -> None:
         (2345.6, 700, 0, 7),
         (2345.6, None, None, 7),
     ]
+    more = ("reasoning_tokens", "cache_written_tokens", "ai_credits", "client", "repository")
+    assert [attempts[1][name] for name in more] == [64, 9, 1.0, "codex_vscode", None]
 
 
 def test_a_conversation_that_its_owner_alone_can_read_is_told_so(pool: Pool) -> None:

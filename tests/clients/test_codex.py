@@ -1,6 +1,7 @@
 """The real Codex, signed in with an account that is not in the pool, on the accounts that are."""
 
 import json
+import subprocess
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
@@ -245,7 +246,7 @@ def test_when_all_are_limited_for_a_moment_nothing_is_seen_of_it(desk: Desk, ser
 
 # -- what its owner alone can read
 
-TOLD = Tokens(30_000, 25_000, 111)
+TOLD = Tokens(30_000, 25_000, 111, reasoning=55)
 THINKS = {"kind": "ok", "reasoning": True, "input_tokens": 30_000, "cached_tokens": 25_000, "output_tokens": 111}
 
 
@@ -357,3 +358,17 @@ def test_a_thread_goes_on_where_its_thoughts_cannot_be_read(
     assert all("alice" not in each["ciphers"] for each in sent[1:])
     for name in ("alice", "bob"):
         loose.fakes.change(name, strict=False)
+
+
+def test_what_it_used_is_told_with_its_program_and_repository(desk: Desk, home: Path) -> None:
+    """The handshake that warms its socket up tells no repository; the turn's own message does."""
+    for command in (("init", "--quiet"), ("remote", "add", "origin", "git@github.com:Acme/Widgets.git")):
+        subprocess.run(["git", "-C", str(home / "work"), *command], check=True)
+    desk.pool("alice")
+    assert codex.execute(desk, home)[0] == 0
+    deadline, turns = time.monotonic() + 10, []
+    while not turns and time.monotonic() < deadline:
+        with desk.store as store:
+            turns = [a for a in store.attempts(limit=9) if a.reason == "socket" and a.repository is not None]
+    assert {(a.client, a.repository, a.outcome) for a in turns} == {("codex_exec", "github.com/acme/widgets", "ok")}
+    assert turns[0].tokens is not None and turns[0].tokens.input == 20_000

@@ -40,7 +40,7 @@ async def test_after_a_429_both_attempts_and_the_limited_account_are_named(scene
     said = told(scene, "why", request)
     assert re.search(r"^attempt 1: alice", said, re.MULTILINE)
     assert re.search(r"alice .*cooling for (2 h|1 h 59 min): usage_limit_reached; tried already", said)
-    assert re.search(r"^ *1 +alice .*usage_limit_reached +429", said, re.MULTILINE)
+    assert re.search(r"^ *1 +alice .*usage_limit_reached \(account\) +429", said, re.MULTILINE)
     assert re.search(r"^ *2 +bob .*ok +200", said, re.MULTILINE)
     assert "other strategies: quota -> " in said
     assert "FAKESECRET" not in said and "switches" not in said

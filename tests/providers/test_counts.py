@@ -14,7 +14,11 @@ from tests.upstream import dialogue
 from tests.upstream.dialogue import Script, Usage, sse
 
 USAGE = Usage(20_000, 18_000, 300)
-TOLD = Tokens(20_000, 18_000, 300)
+TOLD = {
+    "responses": Tokens(20_000, 18_000, 300, reasoning=150),
+    "chat": Tokens(20_000, 18_000, 300, nano_credits=1_250_000),
+    "messages": Tokens(20_000, 18_000, 300, written=0, nano_credits=1_250_000),
+}
 Build = Callable[[str, str, int, Usage], Script]
 DIALECTS: dict[str, Build] = {
     "responses": dialogue.responses,
@@ -37,20 +41,23 @@ def ends(content: bytes) -> tuple[bytes, bytes]:
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 @pytest.mark.parametrize("deltas", [3, 3_000])
-def test_the_end_of_a_stream_tells_all_three(dialect: str, deltas: int) -> None:
-    assert counted(*ends(stream(DIALECTS[dialect], deltas=deltas))) == Counted(TOLD, over=True)
+def test_the_end_of_a_stream_tells_all_of_it(dialect: str, deltas: int) -> None:
+    assert counted(*ends(stream(DIALECTS[dialect], deltas=deltas))) == Counted(TOLD[dialect], over=True)
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
 def test_an_answer_that_does_not_stream_tells_them_as_well(dialect: str) -> None:
     body = json.dumps(DIALECTS[dialect]("alice", "gpt-x", 1, USAGE).whole("word " * 9_000)).encode()
-    assert counted(*ends(body)) == Counted(TOLD, over=True)
+    told = TOLD[dialect] if dialect != "messages" else TOLD[dialect]._replace(nano_credits=None)
+    assert counted(*ends(body)) == Counted(told, over=True)
 
 
 CUT = {
     "responses": None,
     "chat": None,
-    "messages": Tokens(20_000, 18_000, 1),  # the beginning has told of the prompt, and of one token of the answer
+    "messages": Tokens(
+        20_000, 18_000, 1, written=0
+    ),  # the beginning has told of the prompt, and of one token of the answer
 }
 
 
@@ -70,7 +77,7 @@ SHAPES = {
     "Anthropic without a cache": (usage(input_tokens=10, output_tokens=1), Tokens(10, None, 1)),
     "Anthropic that writes its cache": (
         usage(input_tokens=5, cache_creation_input_tokens=1_000, cache_read_input_tokens=0, output_tokens=9),
-        Tokens(1_005, 0, 9),
+        Tokens(1_005, 0, 9, written=1_000),
     ),
     "Anthropic's repeated looks at itself": (
         usage(input_tokens=5, output_tokens=9, iterations=[{"input_tokens": 1, "cache_creation": {"ephemeral": 0}}]),
@@ -83,7 +90,15 @@ SHAPES = {
             output_tokens=3,
             output_tokens_details={"reasoning_tokens": 1},
         ),
-        Tokens(9, 8, 3),
+        Tokens(9, 8, 3, reasoning=1),
+    ),
+    "with what was charged": (
+        usage(prompt_tokens=9)[:-1] + b', "copilot_usage": {"token_details": [{}], "total_nano_aiu": 5}}',
+        Tokens(9, None, None, nano_credits=5),
+    ),
+    "charged as no number": (
+        usage(prompt_tokens=9)[:-1] + b',"copilot_usage":{"total_nano_aiu":"5"},"total_nano_aiu":1.5}',
+        Tokens(9, None, None),
     ),
     "null details": (usage(prompt_tokens=9, prompt_tokens_details=None, completion_tokens=1), Tokens(9, None, 1)),
     "counts that are none": (usage(input_tokens="9", output_tokens=-1), None),
@@ -120,7 +135,7 @@ def test_what_is_not_one_tells_nothing(content: bytes) -> None:
 
 def test_what_stands_behind_does_not_hide_it() -> None:
     content = stream(dialogue.responses) + b'data: {"usage":null}\n\n: ping\n\ndata: [DONE]\n\n'
-    assert counted(content).tokens == TOLD
+    assert counted(content).tokens == TOLD["responses"]
 
 
 @given(st.binary(max_size=300), st.integers(0, 400), st.sampled_from(list(DIALECTS)))

@@ -39,7 +39,7 @@ def test_every_chunk_passes_as_it_is_and_the_ends_are_known(seed: int, deltas: i
     came = chunks(stream(dialogue.messages, deltas=deltas), seed)
     assert all(seen(chunk) is chunk for chunk in came)
     assert seen(b"") == b""
-    assert seen.told() == ((TOLD, True), None, b"")
+    assert seen.told() == ((TOLD["messages"], True), None, b"")
 
 
 def test_of_a_long_answer_only_both_ends_are_kept() -> None:
@@ -54,7 +54,7 @@ def test_when_it_was_read_nothing_is_kept() -> None:
     seen = Tap(answer(), unread, kept=False)
     for chunk in chunks(stream(dialogue.chat), 1):
         seen(chunk)
-    assert seen.told().counted.tokens == TOLD
+    assert seen.told().counted.tokens == TOLD["chat"]
     assert seen.told() == ((None, False), None, b"")
 
 
@@ -86,13 +86,14 @@ def test_it_is_alone_unless_the_chunks_are_stored_or_somebody_else_wants_them() 
 
 def test_an_answer_that_was_read_whole_is_looked_at_in_its_place() -> None:
     body = json.dumps(dialogue.chat("alice", "gpt-x", 1, USAGE).whole("hi")).encode()
-    assert ending(OK, 5.0, None, answer(body)) == Ending(OK, 5.0, TOLD, issued=body)
+    assert ending(OK, 5.0, None, answer(body)) == Ending(OK, 5.0, TOLD["chat"], issued=body)
     assert ending(OK, 5.0, None, answer(body, content_encoding="br")) == Ending(OK, 5.0)
     assert ending(CUT, 5.0, None, None) == Ending(CUT, 5.0)
 
 
 @pytest.mark.parametrize(
-    ("upto", "outcome", "tokens"), [(None, OK, TOLD), (4, LEFT, Tokens(20_000, 18_000, 1)), (0, LEFT, None)]
+    ("upto", "outcome", "tokens"),
+    [(None, OK, TOLD["messages"]), (4, LEFT, Tokens(20_000, 18_000, 1, written=0)), (0, LEFT, None)],
 )
 def test_who_leaves_after_the_last_event_has_missed_nothing(
     upto: int | None, outcome: str, tokens: Tokens | None

@@ -71,9 +71,17 @@ def test_the_lock_has_what_the_wheel_asks_for(wheel: Path) -> None:
         told = HeaderParser().parsestr(files.read(name).decode())
     lock = (REPOSITORY / "scripts" / "requirements.lock").read_text()
     locked = {found[1]: Version(found[2]) for found in re.finditer(r"^([a-z0-9-]+)==([^ ;]+)", lock, re.MULTILINE)}
-    for wanted in map(Requirement, told.get_all("Requires-Dist") or ()):
+    every = list(map(Requirement, told.get_all("Requires-Dist") or ()))
+    always = [wanted for wanted in every if wanted.marker is None or wanted.marker.evaluate({"extra": ""})]
+    assert {wanted.name for wanted in every if wanted not in always} == {"matplotlib"}, "extras are nobody's by default"
+    for wanted in always:
         assert locked[wanted.name] in wanted.specifier, wanted
     assert told["Description-Content-Type"] == "text/markdown"
+
+
+def test_the_prices_come_with_the_release(wheel: Path) -> None:
+    with ZipFile(wheel) as files:
+        assert b"[models]" in files.read("seatpool/cli/prices.toml")
 
 
 def installed(wheel: Path, folder: Path) -> Path:

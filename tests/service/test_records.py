@@ -1,13 +1,16 @@
 """What is recorded of an attempt and when: refusals at once, what was served once and at its end, turns one by one."""
 
+import asyncio
 import json
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.model import Account, Attempt, CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
+from seatpool.core.policy import Policy
 from seatpool.providers.base import Headers, RequestFacts, Route
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK, Ending
@@ -20,7 +23,7 @@ from tests.upstream.dialogue import Usage, responses
 SOCKET = RequestFacts(
     Route(ProviderName.CODEX, "responses-ws", "api", websocket=True), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk"
 )
-TOLD = Tokens(20_000, 18_000, 300)
+TOLD = Tokens(20_000, 18_000, 300, reasoning=150)
 
 
 @pytest.fixture
@@ -77,6 +80,40 @@ async def test_a_flow_that_ends_after_a_refusal_adds_nothing(
     assert await service.recover(trail, refused, Answered(429, 9.0)) is None
     service.ended(trail, Ending(OK, 99.0, TOLD))
     assert [(a.outcome, a.total_ms) for a in await recorded(service, store)] == [("usage_limit_reached", 9.0)]
+
+
+@pytest.mark.parametrize(("outcome", "total_ms"), [(LEFT, 30.0), (CUT, 30.0), (LEFT, None), (OK, 30.0)])
+async def test_who_leaves_before_the_answer_has_left_what_was_sent(
+    store: Store, service: PoolService, alice: Account, outcome: str, total_ms: float | None
+) -> None:
+    """Not what was never sent, and of what ended well without an answer there is nothing to tell."""
+    trail = service.open("flow", FACTS, Headers())
+    await service.assign(trail)
+    for _ in range(2):
+        service.ended(trail, Ending(outcome, total_ms))
+    told = [(a.outcome, a.status, a.first_byte_ms, a.total_ms) for a in await recorded(service, store)]
+    assert told == ([] if total_ms is None or outcome == OK else [(outcome, None, None, total_ms)])
+
+
+async def test_who_asked_and_about_what_is_recorded(store: Store, service: PoolService, alice: Account) -> None:
+    service.ended(await begin(service, replace(FACTS, client="vscode", repositories=("h/o/n", "h/o/m"))), Ending(OK))
+    (attempt,) = await recorded(service, store)
+    assert (attempt.client, attempt.repository) == ("vscode", "h/o/n")
+
+
+@pytest.mark.parametrize(("days", "left"), [(400, 2), (50, 1), (1, 0)])
+async def test_requests_are_kept_as_long_as_their_person_says_and_their_sums_for_good(
+    store: Store, service: PoolService, alice: Account, days: int, left: int
+) -> None:
+    now = datetime.now(UTC)
+    made = [Attempt("f", 1, alice.id, "r", "m", OK, 200, now - timedelta(days=d), 1.0) for d in (399, 49, 401)]
+    store.record(attempts=made)
+    service.set_policy(Policy(ledger_days=days))
+    service.start()
+    async with asyncio.timeout(10):
+        while len(store.attempts(limit=9)) != left:
+            await asyncio.sleep(0.01)
+    assert sum(used.counts.requests for used in store.usage(date(2000, 1, 1))) == 3
 
 
 # -- a socket
@@ -140,6 +177,17 @@ async def test_a_turn_that_the_socket_ends_amid_is_recorded_so(
     service.release(trail)
     service.ended(trail, Ending(outcome))
     assert [row[2] for row in summary(await recorded(service, store))] == [OK, OK, outcome]
+
+
+async def test_a_turn_may_tell_first_what_it_is_about(store: Store, service: PoolService, alice: Account) -> None:
+    trail = await begin(service, replace(SOCKET, client="codex_vscode"), 101)
+    remotes = {"workspaces": {"/w": {"associated_remote_urls": {"origin": "git@github.com:Acme/Widgets.git"}}}}
+    for message in (create(), create(client_metadata={"x-codex-turn-metadata": json.dumps(remotes)}), create()):
+        service.sockets.client_frame(trail, message)
+        for content in frames():
+            await service.sockets.server_frame(trail, content)
+    told = [(a.client, a.repository) for a in await recorded(service, store)]
+    assert told == [("codex_vscode", None)] * 2 + [("codex_vscode", "github.com/acme/widgets")] * 2
 
 
 async def test_what_the_client_says_besides_begins_no_turn(store: Store, service: PoolService, alice: Account) -> None:

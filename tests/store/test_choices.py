@@ -95,6 +95,14 @@ def test_history_is_told_by_window_the_oldest_first_of_those_accounts_alone(stor
     assert other.window_history([]) == {}
 
 
+def test_an_attempt_that_outlives_the_choice_which_explains_it_is_no_request_to_be_told(store: Store) -> None:
+    account = sign_in(store)
+    store.record(choices=[choice("first", account.id)], attempts=[replace(attempt(account, 1), chosen_in="first")])
+    assert set(store.requests(limit=9)) == {"first", "flow-1"}
+    store.prune(before=at(9), attempts=at(0))
+    assert store.requests(limit=9) == () and len(store.attempts(limit=9)) == 1
+
+
 def test_what_is_of_a_removed_account_goes_with_it_and_is_not_recorded_any_more(store: Store) -> None:
     account = sign_in(store)
     gone = choice("gone", account.id), [(account.id, window(0, 0.5))]

@@ -1,7 +1,6 @@
 """Requests that are over, as who follows them sees them: each once, in order, with what is known of it."""
 
 import threading
-from datetime import timedelta
 
 from msgspec.structs import replace
 
@@ -13,7 +12,7 @@ ANY = Wanted()
 
 
 def over(flow_id: str, account_id: int | None, number: int = 1, first: int = 1, after_s: float = 0) -> Ended:
-    return Ended(flow_id, first, number, account_id, NOW + timedelta(seconds=after_s), 10.0, 250.0)
+    return Ended(flow_id, first, number, account_id, at(after_s), 10.0, 2500.0, at(after_s))
 
 
 def test_the_newest_come_the_oldest_first_and_then_what_follows(store: Store, other: Store) -> None:

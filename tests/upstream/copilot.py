@@ -189,7 +189,8 @@ async def _responses(exchange: Exchange) -> None:
 async def _embeddings(exchange: Exchange) -> None:
     await exchange.answer(
         200,
-        {
+        exchange.behaviour.body
+        or {
             "object": "list",
             "model": exchange.entry.model,
             "data": [{"object": "embedding", "index": 0, "embedding": [0.25, 0.5]}],

@@ -13,8 +13,8 @@ _FILE = "made.json"
 def watch() -> None:
     """Before a command: remember what is not there yet."""
     data = platformdirs.user_data_path("seatpool")
-    missing = [str(folder) for folder in reversed(data.parents) if not folder.exists()]
-    if missing and not data.exists():
+    missing = [str(folder) for folder in reversed(data.parents) if _is_missing(folder)]
+    if missing and _is_missing(data):
         context = click.get_current_context()
         context.meta[_KEY] = missing
         context.call_on_close(lambda: _write(missing))
@@ -37,6 +37,13 @@ def made() -> tuple[Path, ...]:
     except (OSError, ValueError):
         return ()
     return tuple(Path(name) for name in reversed(names) if isinstance(name, str))
+
+
+def _is_missing(folder: Path) -> bool:
+    try:
+        return not folder.exists()
+    except OSError:  # somebody else's, as root's home is for whoever has its HOME in the environment
+        return False
 
 
 def _write(missing: list[str]) -> None:

@@ -20,6 +20,7 @@ from seatpool.cli.status import cooldown, status
 from seatpool.cli.tail import tail
 from seatpool.cli.transparent import transparent
 from seatpool.cli.uninstall import uninstall
+from seatpool.cli.usage import usage
 from seatpool.cli.version import with_version
 from seatpool.cli.why import why
 
@@ -57,6 +58,7 @@ COMMANDS = (
     tail,
     transparent,
     uninstall,
+    usage,
     why,
 )
 

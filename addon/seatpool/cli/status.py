@@ -20,8 +20,9 @@ from seatpool.store import Store, StoreError
 
 LOW, SOME = 0.1, 0.3
 """Shares of a window below which its bar is red, and yellow."""
-MOVES = ("quota left", "in flight", "today")
-"""Columns that nothing is cut from."""
+WHOLE = ("quota left", "in flight", "today")
+"""Columns whose lines are not broken where there is room."""
+ROOMY = 110
 
 
 @click.command()
@@ -87,9 +88,11 @@ def status_rows(store: Store, now: datetime) -> tuple[AccountRow, ...]:
 def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
     """The rows for a person."""
     table = Table(*telling.COLUMNS, box=None)
+    here = console()
     for column in table.columns:
-        column.no_wrap = column.header in MOVES
-    plain = console().encoding not in ("utf-8", "utf8")
+        column.overflow = "fold"  # nothing is cut off: a reason is to be read whole
+        column.no_wrap = column.header in WHOLE and here.width >= ROOMY
+    plain = here.encoding not in ("utf-8", "utf8")
     for row in rows:
         cells = telling.cells(row, now, plain=plain)
         shown: list[str | Text] = list(map(escape, cells))

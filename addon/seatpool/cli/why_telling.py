@@ -12,6 +12,7 @@ from rich.table import Table
 
 from seatpool.cli.spans import ago
 from seatpool.core.explain import STAYED, WAITING, Bar, BarKind, Choice, Contender, would_choose
+from seatpool.core.ledger import NANO
 from seatpool.core.model import Attempt, ProviderName, Tokens
 from seatpool.core.outcome import UNKNOWN, About
 from seatpool.core.reasons import REASONS, judgements
@@ -123,7 +124,8 @@ def _tokens(tokens: Tokens | None) -> str:
         return "-"
     cached = f" ({tokens.cached:,} cached)" if tokens.cached else ""
     sent = f"{tokens.input:,} in{cached}" if tokens.input is not None else ""
-    return ", ".join(filter(None, (sent, f"{tokens.output:,} out" if tokens.output is not None else "")))
+    thought = f" ({tokens.reasoning:,} reasoning)" if tokens.reasoning else ""
+    return ", ".join(filter(None, (sent, f"{tokens.output:,} out{thought}" if tokens.output is not None else "")))
 
 
 def as_json(story: Story, names: Mapping[int, str]) -> dict[str, Any]:
@@ -200,4 +202,9 @@ def _attempt_json(attempt: Attempt, names: Mapping[int, str], story: Story) -> d
         "input_tokens": tokens.input,
         "cached_tokens": tokens.cached,
         "output_tokens": tokens.output,
+        "reasoning_tokens": tokens.reasoning,
+        "cache_written_tokens": tokens.written,
+        "ai_credits": tokens.nano_credits / NANO if tokens.nano_credits is not None else None,
+        "client": attempt.client,
+        "repository": attempt.repository,
     }

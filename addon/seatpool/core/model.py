@@ -191,6 +191,12 @@ class Tokens(NamedTuple):
     cached: int | None
     """Those of them that were read from a prompt cache."""
     output: int | None
+    reasoning: int | None = None
+    """Those of the output that are not shown."""
+    written: int | None = None
+    """Those of the input that were put into a prompt cache, where that has a price of its own."""
+    nano_credits: int | None = None
+    """What a plan that bills by use was charged: billionths of an AI credit (copilot.md 5.3)."""
 
 
 class Attempt(msgspec.Struct, frozen=True):

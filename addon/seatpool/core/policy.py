@@ -76,6 +76,8 @@ class Policy(msgspec.Struct, frozen=True):
 
     People take conversations up again after a weekend, and after a holiday.
     """
+    ledger_days: int = 400
+    """For so long each request is kept in the record; the sums of its day stay."""
     affinity_limit: int = 10_000
     """Conversations remembered; the oldest are forgotten first."""
 

@@ -33,6 +33,8 @@ class Ended(msgspec.Struct, frozen=True):
     first_byte_ms: float | None
     """From then to the first byte for the client; None where there was no answer, or a refusal."""
     total_ms: float
+    sent_at: datetime
+    """When its first attempt was sent: of a socket's first turn that may be earlier. Finds the attempts."""
 
 
 class Recorded(msgspec.Struct, frozen=True):

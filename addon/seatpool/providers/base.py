@@ -371,6 +371,9 @@ class Provider(Protocol):
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""
 
+    def repositories_in(self, content: bytes) -> tuple[str, ...]:
+        """What a socket's message alone tells of `RequestFacts.repositories`; may look at the rest of it no closer."""
+
     def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
         """What a request's body, or a client's message, holds that only the account which gave it out can read."""
 

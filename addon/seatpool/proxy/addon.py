@@ -33,6 +33,7 @@ from seatpool.proxy.wording import say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
+from seatpool.service.threads import share_heap
 from seatpool.setup.strangers import paths_file
 
 logger = logging.getLogger(__name__)
@@ -73,6 +74,7 @@ class Pool:
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
+        share_heap()
         gc.freeze()  # as in this package's beginning
         options.add_options(loader)
         Commands(lambda: self._opened).add(loader)

@@ -38,11 +38,16 @@ Trigger = Callable[[hooks.Hook], Coroutine[Any, Any, None]]
 
 def install(manager: AddonManager) -> bool:
     """Replace the manager's `trigger_event`. False, with nothing done, where it is not as expected."""
-    if not all(_is_known(name, known) for name, known in KNOWN_NAMES.items()) or "trigger_event" in vars(manager):
+    if not fits() or "trigger_event" in vars(manager):
         logger.info("action=plain-dispatch reason=unknown-addon-manager")
         return False
     manager.trigger_event = _trigger(manager)  # type: ignore[assignment, method-assign] # the point of this module
     return True
+
+
+def fits() -> bool:
+    """Whether mitmproxy's methods are as they are known."""
+    return all(_is_known(name, known) for name, known in KNOWN_NAMES.items())
 
 
 def _is_known(name: str, known: tuple[str, ...]) -> bool:

@@ -277,7 +277,8 @@ class Exchange(msgspec.Struct):
         if self.broke_off:
             outcome, response = CUT, None  # what the client got instead is not the account's
         cut = LEFT if self.gone and outcome == CUT else outcome
-        return ending(cut, (time.monotonic() - self.sent_at) * 1000, self.tap, response)
+        took_ms = (time.monotonic() - self.sent_at) * 1000 if self.sent_at else None
+        return ending(cut, took_ms, self.tap, response)
 
     def forget_answer(self) -> None:
         """What has begun is not what the client will get."""

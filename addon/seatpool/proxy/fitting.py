@@ -6,20 +6,17 @@ A program for `seatpool doctor`, which loads no mitmproxy itself.
 import json
 
 from mitmproxy import version
-from mitmproxy.addonmanager import AddonManager
 
 from seatpool.proxy import dispatch, seams
 
 
 def told() -> dict[str, object]:
     """As JSON has it. `missing` keeps a proxy from starting; what is named in `aside` leaves things to mitmproxy."""
-    code = getattr(AddonManager.trigger_event, "__code__", None)
-    known = code is not None and code.co_names == dispatch.KNOWN_NAMES
     return {
         "mitmproxy": version.VERSION,
         "seams": len(seams.SEAMS) + 1,
         "missing": seams.missing_seams(),
-        "aside": [] if known else ["the dispatch of hooks"],
+        "aside": [] if dispatch.fits() else ["the dispatch of hooks"],
     }
 
 

@@ -172,6 +172,13 @@ OPTIONS: tuple[Option, ...] = (
         tuple(FastMode),
     ),
     Option(
+        "pool_ledger_days",
+        int,
+        400,
+        "Days for which each request is kept in the record (1 to 3650): when, which account, model, client and "
+        "repository, what came of it, its tokens; never a word of it. The sums of each day are kept for good.",
+    ),
+    Option(
         "pool_account_header",
         bool,
         False,
@@ -243,6 +250,7 @@ def policy_of(opts: options.Options) -> Policy:
         fallback=fallback.read(opts.pool_model_fallback),
         fast_mode=FastMode(opts.pool_fast_mode),
         moving=Moving(opts.pool_move_conversations),
+        ledger_days=opts.pool_ledger_days,
     )
 
 
@@ -296,6 +304,12 @@ def _in_flight(opts: options.Options) -> str | None:
     if opts.pool_max_in_flight >= 0:
         return None
     return f"pool_max_in_flight={opts.pool_max_in_flight}: say how many, or 0 for no bound of yours"
+
+
+def _ledger(opts: options.Options) -> str | None:
+    if 1 <= opts.pool_ledger_days <= 3650:
+        return None
+    return f"pool_ledger_days={opts.pool_ledger_days}: say days from 1 to 3650, such as 90"
 
 
 def _strength(opts: options.Options) -> str | None:
@@ -364,6 +378,7 @@ def _insecure(opts: options.Options) -> str | None:
 CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _attempts,
     _in_flight,
+    _ledger,
     _strength,
     _timeouts,
     _wait,

@@ -4,7 +4,6 @@ import logging
 from collections import deque
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from statistics import median
 from time import monotonic
 
 import msgspec
@@ -48,7 +47,7 @@ class Seen:
         if self._heard_at is None:
             return None
         return {
-            "ahead_s": round(median(self._skews_s), 1),
+            "ahead_s": round(sorted(self._skews_s)[len(self._skews_s) // 2], 1),
             "answers": len(self._skews_s),
             "heard_at": self._heard_at.isoformat(),
         }

@@ -137,7 +137,7 @@ def tap(response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, 
     return tap
 
 
-def ending(outcome: str, total_ms: float, seen: Tap | None, response: http.Response | None) -> Ending:
+def ending(outcome: str, total_ms: float | None, seen: Tap | None, response: http.Response | None) -> Ending:
     """How a flow ended: by what was seen of its stream, or by the answer that was read whole."""
     told = seen.told() if seen is not None else _whole(response)
     return Ending(OK if told.counted.over else outcome, total_ms, told.counted.tokens, told.refusal, told.issued)

@@ -40,5 +40,6 @@ class Endings:
         total_ms = (time.monotonic() - trail.began) * 1000
         began_at = utcnow() - timedelta(milliseconds=total_ms)
         account_id = trail.asked_of if number >= first else halted
-        self._note(Ended(trail.flow_id, first, number, account_id, began_at, trail.first_ms, total_ms))
-        trail.told, trail.first_ms = number, None
+        sent_at = trail.sent_at or began_at
+        self._note(Ended(trail.flow_id, first, number, account_id, began_at, trail.first_ms, total_ms, sent_at))
+        trail.told, trail.first_ms, trail.sent_at = number, None, None

@@ -35,7 +35,7 @@ logger = logging.getLogger(__name__)
 FOLLOW_EVERY_S = 0.25
 """How often the store is asked whether another process has written: the promise is 250 ms."""
 KEPT = timedelta(days=30)
-"""How long attempts, choices, observations and ended cooldowns are kept."""
+"""How long choices, observations and ended cooldowns are kept; attempts as their person says."""
 PRUNE_EVERY = timedelta(days=1)
 YOUNG_COLLECTIONS = 3
 """Of garbage, until the older objects are looked through as well; Python's own is 10."""
@@ -72,6 +72,7 @@ class Knowledge:
         self.provenance = Provenance()
         self._beats = Beats(self.state, self._writer.put, owner)
         self._policy = policy
+        self.ledger_days = policy.ledger_days
         self._clock = Watch()
         self.health = Health()
         self._revision = -1
@@ -259,7 +260,8 @@ class Knowledge:
 
     async def _prune(self) -> None:
         self._pruned_at = utcnow()
-        await aside(self._store.prune, before=self._pruned_at - KEPT)
+        made = self._pruned_at - timedelta(days=self.ledger_days)
+        await aside(self._store.prune, before=self._pruned_at - KEPT, attempts=made)
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()

@@ -117,6 +117,7 @@ class PoolService:
         self._wishes.policy = self._lessons.policy = self.sockets.policy = self.bonds.policy = policy
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
+        self.knowledge.ledger_days = policy.ledger_days
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""
@@ -310,7 +311,7 @@ class PoolService:
         self._places.hold(trail, account.id)
         self._poller.used(account.id, now)
         trail.number += 1
-        trail.asked_of = account.id
+        trail.asked_of, trail.sent_at = account.id, trail.sent_at or now
         trail.current = Assignment(
             account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
         )

@@ -13,6 +13,7 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
 from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
+from seatpool.providers.base import RequestFacts
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
 
 OK = "ok"
@@ -25,6 +26,8 @@ SOCKET = "socket"
 
 SWITCHING_PROTOCOLS = 101
 """Status of a WebSocket handshake that went well."""
+NOT_YET = Answered(None, None)
+"""Of an attempt that was sent when its flow ended."""
 _CREATE = b'"response.create"'
 _MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@+-]{1,128})"')
 """It stands near the beginning of the message."""
@@ -36,7 +39,7 @@ class Ending(msgspec.Struct, frozen=True):
     outcome: str = OK
     """`OK`, `LEFT` or `CUT`."""
     total_ms: float | None = None
-    """From the sending of the last attempt."""
+    """From the sending of the last attempt; None where it was not sent."""
     tokens: Tokens | None = None
     refusal: Outcome | None = None
     """In which a streamed answer ended."""
@@ -71,10 +74,13 @@ class Records:
             trail.answered = answered
 
     def ended(self, trail: Trail, ending: Ending) -> None:
-        """The flow is over, and with it the answer or the turn that was under way."""
+        """The flow is over, and with it the answer or the turn that was under way, or the wait for an answer."""
         answered, trail.answered = trail.answered, None
-        if answered is not None and trail.current is not None:
-            self._put(trail, trail.current, answered, ending)
+        current = trail.current
+        if answered is None and ending.outcome != OK and ending.total_ms is not None:
+            answered = NOT_YET if current is not None and trail.recorded < current.number else None
+        if answered is not None and current is not None:
+            self._put(trail, current, answered, ending)
         if trail.turn is not None:
             self.turn_over(trail, ending.outcome)
 
@@ -118,11 +124,13 @@ class Records:
                 None,
                 _since(turn),
                 tokens,
+                *_where(trail.facts),
             )
         )
 
     def _put(self, trail: Trail, assignment: Assignment, answered: Answered, ending: Ending) -> None:
         facts = trail.facts
+        trail.recorded = assignment.number
         self._record(
             Attempt(
                 trail.flow_id,
@@ -138,6 +146,7 @@ class Records:
                 trail.chosen_in if assignment.number == 1 else None,
                 ending.total_ms,
                 ending.tokens,
+                *_where(facts),
             )
         )
 
@@ -145,6 +154,10 @@ class Records:
 def begins_turn(content: bytes) -> bool:
     """Whether a client's message asks for an answer."""
     return _CREATE in content
+
+
+def _where(facts: RequestFacts) -> tuple[str | None, str | None]:
+    return facts.client, facts.repositories[0] if facts.repositories else None
 
 
 def _since(turn: Turn) -> float:

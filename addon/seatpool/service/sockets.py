@@ -321,6 +321,9 @@ class Sockets:
                 self._endings.over(trail)  # of a turn that its client has given up
             trail.next_turn()
         trail.again = False
+        named = self._provider(trail).repositories_in(message) if not trail.facts.repositories else ()
+        if named:
+            trail.facts = replace(trail.facts, repositories=named)
         if turn.model != trail.facts.model and trail.asked is None:  # the handshake of Copilot's is silent about it
             trail.facts, before = replace(trail.facts, model=turn.model), trail.demand
             demand = self._ruling.demand(trail.facts, trail.rule)

@@ -132,6 +132,8 @@ class Trail(msgspec.Struct):
     bond: Bond = msgspec.field(default_factory=Bond)
     repaired: bytes | None = None
     """What the present attempt is to send in the place of the editor's body; decoded, and None once it is taken."""
+    recorded: int = 0
+    """Number of the last attempt of which is recorded what came of it."""
     answered: Answered | None = None
     """Of an answer that has begun and is not over."""
     turn: Turn | None = None
@@ -149,6 +151,8 @@ class Trail(msgspec.Struct):
     """Number of the last attempt that belongs to a request which is over, and noted to be."""
     asked_of: int | None = None
     """Id of the account that was asked last."""
+    sent_at: datetime | None = None
+    """When the present request was first sent to anybody; None of a turn on a socket that was open."""
     first_ms: float | None = None
     """From `began` to the first of an answer to the present request."""
     soonest: tuple[datetime, int, str] | None = None

@@ -32,7 +32,8 @@ def _beginning(flow_id: Column[Any], at: Column[Any]) -> Select[Any]:
 
 _RECORDED = union_all(
     _beginning(choices.c.flow_id, choices.c.decided_at),
-    _beginning(attempts.c.flow_id, attempts.c.started_at).where(attempts.c.chosen_in.is_not(None)),
+    # Attempts may be kept longer than the choices that explain them.
+    _beginning(attempts.c.flow_id, attempts.c.started_at).where(attempts.c.chosen_in.in_(select(choices.c.flow_id))),
 ).subquery()
 _BEGINNING = (
     select(_RECORDED.c.flow_id)

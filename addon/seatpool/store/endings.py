@@ -1,7 +1,7 @@
 """Requests that are over, in the order in which they ended. On an open transaction."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -15,6 +15,9 @@ from seatpool.store.schema import as_text, endings
 
 _ADD = Many(insert(endings), [column.name for column in endings.c if column.name != "id"])
 _LAST = select(func.coalesce(func.max(endings.c.id), 0))
+
+SLACK = timedelta(seconds=2)
+"""By which the moments of a request and of its attempts can differ, being taken in two ways."""
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -69,9 +72,13 @@ def _wanted(wanted: Wanted) -> Select[Any]:
 
 
 def _recorded(db: Connection, rows: Sequence[Row[Any]]) -> tuple[Recorded, ...]:
+    if not rows:
+        return ()
     flows = {row.flow_id for row in rows}
+    since = min(row.sent_at for row in rows) - SLACK
+    until = max(row.began_at + timedelta(milliseconds=row.total_ms) for row in rows) + SLACK
     sent: dict[str, list[Any]] = {}
-    for attempt in observations.of_requests(db, flows):
+    for attempt in observations.of_requests(db, flows, since, until):
         sent.setdefault(attempt.flow_id, []).append(attempt)
     told_in = {a.chosen_in for made in sent.values() for a in made if a.chosen_in is not None}
     chosen: dict[str, list[Any]] = {}
@@ -88,8 +95,10 @@ def _recorded(db: Connection, rows: Sequence[Row[Any]]) -> tuple[Recorded, ...]:
 
 def _row(e: Ended) -> tuple[object, ...]:
     """In the order of the table's columns."""
-    return e.flow_id, e.first, e.number, e.account_id, as_text(e.began_at), e.first_byte_ms, e.total_ms
+    moments = as_text(e.began_at), as_text(e.sent_at)
+    return e.flow_id, e.first, e.number, e.account_id, *moments, e.first_byte_ms, e.total_ms
 
 
 def _ended(row: Row[Any]) -> Ended:
-    return Ended(row.flow_id, row.first, row.number, row.account_id, row.began_at, row.first_byte_ms, row.total_ms)
+    took = row.first_byte_ms, row.total_ms
+    return Ended(row.flow_id, row.first, row.number, row.account_id, row.began_at, *took, row.sent_at)

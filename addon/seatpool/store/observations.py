@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 from seatpool.core.model import Attempt, QuotaWindow, Tokens
 from seatpool.core.outcome import UNKNOWN
 from seatpool.core.report import Unknown
-from seatpool.store import revisions
+from seatpool.store import ledger, revisions
 from seatpool.store.engine import Many, upsert
 from seatpool.store.schema import as_text, attempts, windows
 
@@ -24,7 +24,7 @@ _PUT = Many(
     [column.name for column in windows.c],
 )
 _ADD = Many(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
-_UNTOLD = (None, None, None)
+_UNTOLD = Tokens(None, None, None)
 _NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
 
 
@@ -58,9 +58,10 @@ def windows_of(db: Connection, account_id: int) -> tuple[QuotaWindow, ...]:
 
 
 def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
-    """Add to the record; no revision, nobody follows it. The accounts must exist."""
+    """Add to the record and to the days' sums; no revision, nobody follows it. The accounts must exist."""
     if made:
         _ADD.run(db, map(_attempt_row, made))
+        ledger.add(db, made)
 
 
 def newest_attempts(db: Connection, limit: int, account_id: int | None) -> tuple[Attempt, ...]:
@@ -76,9 +77,9 @@ def attempts_of(db: Connection, flow_id: str) -> tuple[Attempt, ...]:
     )
 
 
-def of_requests(db: Connection, flow_ids: Iterable[str]) -> tuple[Attempt, ...]:
-    """Those of several requests, in the order in which they were recorded."""
-    wanted = attempts.c.flow_id.in_(sorted(flow_ids))
+def of_requests(db: Connection, flow_ids: Iterable[str], since: datetime, until: datetime) -> tuple[Attempt, ...]:
+    """Those of several requests that were sent between two moments, in the order in which they were recorded."""
+    wanted = attempts.c.started_at.between(since, until) & attempts.c.flow_id.in_(sorted(flow_ids))
     return tuple(map(_attempt, db.execute(select(attempts).where(wanted).order_by(attempts.c.id))))
 
 
@@ -120,7 +121,9 @@ def _attempt_row(a: Attempt) -> tuple[object, ...]:
         a.reason,
         a.chosen_in,
         a.total_ms,
-        *((told.input, told.cached, told.output) if told is not None else _UNTOLD),
+        *(told or _UNTOLD),
+        a.client,
+        a.repository,
     )
 
 
@@ -137,7 +140,7 @@ def _window(row: Row[Any]) -> QuotaWindow:
 
 
 def _attempt(row: Row[Any]) -> Attempt:
-    told = (row.input_tokens, row.cached_tokens, row.output_tokens)
+    told = Tokens(*(getattr(row, name) for name in ledger.COUNTS))
     return Attempt(
         flow_id=row.flow_id,
         number=row.number,
@@ -151,5 +154,7 @@ def _attempt(row: Row[Any]) -> Attempt:
         reason=row.reason,
         chosen_in=row.chosen_in,
         total_ms=row.total_ms,
-        tokens=Tokens(*told) if told != _UNTOLD else None,
+        tokens=told if told != _UNTOLD else None,
+        client=row.client,
+        repository=row.repository,
     )

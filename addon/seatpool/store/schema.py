@@ -206,9 +206,36 @@ attempts = Table(
     Column("input_tokens", Integer),
     Column("cached_tokens", Integer),
     Column("output_tokens", Integer),
+    Column("reasoning_tokens", Integer),
+    Column("written_tokens", Integer),
+    Column("nano_credits", Integer),
+    Column("client", String),
+    Column("repository", String),
     Index(None, "started_at"),
     Index(None, "account_id", "started_at"),
-    Index(None, "flow_id"),
+)
+
+usage_days = Table(
+    "usage_days",
+    metadata,
+    Column("day", String, primary_key=True),  # of UTC: 2026-11-21
+    Column("account_id", Integer, primary_key=True),  # outlives its account
+    Column("model", String, primary_key=True),  # this one and the next two: empty where it is not known
+    Column("repository", String, primary_key=True),
+    Column("client", String, primary_key=True),
+    Column("account", String, nullable=False),  # its name at the last writing
+    Column("provider", String, nullable=False),
+    Column("requests", Integer, nullable=False),  # that were answered, or sent until somebody broke off
+    Column("aborted", Integer, nullable=False),  # those of them that were broken off
+    Column("failed", Integer, nullable=False),  # beside them
+    Column("told", Integer, nullable=False),  # those of the requests of which anything was counted
+    Column("input_tokens", Integer),  # from here on: none where it was never told
+    Column("cached_tokens", Integer),
+    Column("output_tokens", Integer),
+    Column("reasoning_tokens", Integer),
+    Column("written_tokens", Integer),
+    Column("nano_credits", Integer),
+    sqlite_with_rowid=False,
 )
 
 endings = Table(
@@ -220,6 +247,7 @@ endings = Table(
     Column("number", Integer, nullable=False),
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nothing was sent
     Column("began_at", Moment, nullable=False),
+    Column("sent_at", Moment, nullable=False),
     Column("first_byte_ms", Float),
     Column("total_ms", Float, nullable=False),
     Index(None, "began_at"),

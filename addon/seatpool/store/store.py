@@ -1,7 +1,7 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -10,6 +10,7 @@ import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
 from seatpool.core.explain import Choice
+from seatpool.core.ledger import Used
 from seatpool.core.model import (
     Account,
     Affinity,
@@ -31,6 +32,7 @@ from seatpool.store import (
     cooldowns,
     feed,
     leases,
+    ledger,
     masterkey,
     migrate,
     observations,
@@ -55,7 +57,7 @@ from seatpool.store.secrets import Keychain, Vault
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
-_PRUNED = (observations, choice_rows, ending_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
+_PRUNED = (choice_rows, ending_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
 
 
 def located(url_or_path: str) -> str:
@@ -415,10 +417,19 @@ class Store:
         with self._db.read() as db:
             return history_rows.of_accounts(db, account_ids)
 
-    def prune(self, *, before: datetime) -> int:
-        """Drop what was attempted, chosen and observed, and cooldowns and leases that ended, before then; how many."""
+    def usage(self, first: date) -> tuple[Used, ...]:
+        """What was used on that day of UTC and later, day by day; of accounts that are gone as well."""
+        with self._db.read() as db:
+            return ledger.since(db, first)
+
+    def prune(self, *, before: datetime, attempts: datetime | None = None) -> int:
+        """Drop what was chosen and observed, and cooldowns and leases that ended, before then; how many.
+
+        Attempts as well, or those before another moment; the sums of their days stay.
+        """
         with self._db.write() as db:
-            return sum(rows.prune(db, before) for rows in _PRUNED)
+            others: int = sum(rows.prune(db, before) for rows in _PRUNED)
+            return others + observations.prune(db, attempts or before)
 
     # -- leases
 

@@ -75,7 +75,7 @@ def test_the_turn_is_over(type_: str) -> None:
 def test_its_last_message_tells_what_was_counted(type_: str, separators: tuple[str, str]) -> None:
     response = {"output": ["x" * 50_000], "usage": Usage(900, 800, 70).responses(), "metadata": {}}
     event = json.dumps({"type": type_, "response": response}, separators=separators)
-    assert read(event.encode()) == Frame(terminal=True, tokens=Tokens(900, 800, 70))
+    assert read(event.encode()) == Frame(terminal=True, tokens=Tokens(900, 800, 70, reasoning=35))
 
 
 def test_the_captured_limit_frame() -> None:

@@ -36,6 +36,27 @@ def test_the_remotes_of_all_folders_are_the_repositories_each_once() -> None:
     assert "FAKESECRET" not in repr(facts(told))
 
 
+def message(told: Any, **more: Any) -> bytes:
+    return json.dumps({"input": ["x" * 9_000], **more, "client_metadata": {"x-codex-turn-metadata": told}}).encode()
+
+
+def test_a_message_tells_them_without_being_read_as_a_whole() -> None:
+    told = metadata({"associated_remote_urls": REMOTES}, quoted='" \\')
+    assert CODEX.repositories_in(message(told)) == NAMES
+    assert CODEX.repositories_in(message(told)[:-1]) == NAMES, "whatever comes of the rest"
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        *(b"", b'"x-codex-turn-metadata"', message(None), message(7), message("{}"), message(metadata({}))[:-60]),
+        *(b'"x-codex-turn-metadata":"\xff"', b'"x-codex-turn-metadata":"' + b"\\" * 9_999),
+    ],
+)
+def test_a_message_that_tells_none_has_none(content: bytes) -> None:
+    assert CODEX.repositories_in(content) == ()
+
+
 @pytest.mark.parametrize(
     "told",
     [

@@ -79,7 +79,7 @@ def test_a_refusal_is_known_in_every_form(event: object) -> None:
 def test_its_last_message_tells_what_was_counted() -> None:
     response = {"output": ["x" * 50_000], "usage": Usage(900, 800, 70).responses()}
     told = read({"type": "response.completed", "response": response, "copilot_usage": Usage().credits()})
-    assert (told.terminal, told.tokens) == (True, Tokens(900, 800, 70))
+    assert (told.terminal, told.tokens) == (True, Tokens(900, 800, 70, reasoning=35, nano_credits=1_250_000))
 
 
 @pytest.mark.parametrize("kind", ["completed", "failed", "incomplete", "cancelled"])

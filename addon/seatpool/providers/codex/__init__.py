@@ -129,6 +129,9 @@ class Codex:
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return told.of_turn(facts, content)
 
+    def repositories_in(self, content: bytes) -> tuple[str, ...]:
+        return told.in_message(content)
+
     def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
         return carriers.found(content, continuity.CARRIERS)
 

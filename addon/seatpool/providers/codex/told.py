@@ -5,6 +5,7 @@ The remotes stand in `x-codex-turn-metadata`, as a header of a request and in `c
 remotes, where git takes too long, and in the handshake of the pre-warming ahead of the first turn (seen with 0.169).
 """
 
+import re
 from typing import Any
 
 import msgspec
@@ -28,7 +29,12 @@ class _Message(msgspec.Struct):
     client_metadata: Any = None
 
 
+_IN_MESSAGE = b'"x-codex-turn-metadata"'
+_AT_END = 16 * 1024
+"""So far from its end at most: `client_metadata` is its last field (codex.md 2.1)."""
+_STRING = re.compile(rb'\s*:\s*("(?:[^"\\]++|\\.)*+")')
 _NOTHING = _Metadata()
+_read_text = msgspec.json.Decoder(str).decode
 _read_metadata = msgspec.json.Decoder(_Metadata).decode
 _read_message = msgspec.json.Decoder(_Message).decode
 
@@ -46,6 +52,16 @@ def repositories(metadata: object) -> tuple[str, ...]:
     urls = (u for w in workspaces.values() for u in mapping(mapping(w).get("associated_remote_urls")).values())
     names = [normalised(url) for url in urls if isinstance(url, str)]
     return tuple(dict.fromkeys(name for name in names if name is not None))
+
+
+def in_message(content: bytes) -> tuple[str, ...]:
+    """The repositories that a socket's message names, found without reading the rest of it."""
+    at = content.rfind(_IN_MESSAGE, max(0, len(content) - _AT_END))
+    found = _STRING.match(content, at + len(_IN_MESSAGE)) if at >= 0 else None
+    try:
+        return repositories(_read_text(found[1])) if found is not None else ()
+    except (ValueError, RecursionError):
+        return ()
 
 
 def early(metadata: str | None) -> bool:

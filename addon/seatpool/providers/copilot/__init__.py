@@ -126,6 +126,9 @@ class Copilot:
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return continuity.of_turn(facts, content)
 
+    def repositories_in(self, content: bytes) -> tuple[str, ...]:
+        return ()  # the handshake tells them
+
     def carriers(self, route: Route, content: bytes) -> frozenset[Carrier]:
         return carriers.found(content, continuity.CARRIERS.get(route.name, ()))
 

@@ -1,10 +1,10 @@
-"""Requests that are over, in the order in which they ended; and attempts can be found by their request."""
+"""Requests that are over, in the order in which they ended."""
 
 import sqlalchemy as sa
 from alembic import op
 
-revision = "0012"
-down_revision = "0011"
+revision = "0013"
+down_revision = "0012"
 
 
 def upgrade() -> None:
@@ -17,6 +17,7 @@ def upgrade() -> None:
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("account_id", sa.Integer),
         sa.Column("began_at", sa.DateTime, nullable=False),
+        sa.Column("sent_at", sa.DateTime, nullable=False),
         sa.Column("first_byte_ms", sa.Float),
         sa.Column("total_ms", sa.Float, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_endings"),
@@ -24,4 +25,3 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_endings_began_at", "endings", ["began_at"])
-    op.create_index("ix_attempts_flow_id", "attempts", ["flow_id"])

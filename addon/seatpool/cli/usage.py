@@ -1,0 +1,104 @@
+"""`seatpool usage`: what was used, by whom and for what, and what it would have cost."""
+
+import tomllib
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import click
+
+from seatpool.cli import plotting
+from seatpool.cli import usage_telling as telling
+from seatpool.cli.common import console, open_store, with_database
+from seatpool.cli.usage_telling import Report
+from seatpool.clock import utcnow
+from seatpool.core import prices
+from seatpool.core.ledger import By, summed
+
+OURS = Path(__file__).with_name("prices.toml")
+DAYS = 30
+TERMINAL = "-"
+"""`--plot` without a file."""
+
+
+@click.command()
+@click.option("--by", type=click.Choice([each.value for each in By]), default=By.ACCOUNT.value, show_default=True)
+@click.option("--days", type=click.IntRange(1), metavar="N", help=f"The last N days, today included. [default: {DAYS}]")
+@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From that day on: 2026-11-01.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print CSV, without the total.")
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@click.option(
+    "--plot",
+    is_flag=False,
+    flag_value=TERMINAL,
+    metavar="[FILE.png]",
+    help="Draw bars: in the terminal, or into a file (which needs seatpool[plot]).",
+)
+@click.option(
+    "--prices",
+    "priced",
+    type=click.Path(exists=True, dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Prices of yours, in the place of those of this release.",
+)
+@with_database
+def usage(
+    by: str,
+    days: int | None,
+    since: datetime | None,
+    as_csv: bool,
+    as_json: bool,
+    plot: str | None,
+    priced: Path | None,
+) -> None:
+    """Sum up requests and tokens as upstream has counted them, and what an API would have charged for them.
+
+    Days are those of UTC. What upstream has not told of is not guessed.
+
+    \b
+    seatpool usage
+    seatpool usage --by model --days 7
+    seatpool usage --by day --since 2026-11-01 --csv > usage.csv
+    seatpool usage --by repository --plot usage.png
+    """
+    _check(days, since, plot, [as_csv, as_json, plot is not None])
+    first = _first(days, since)
+    known = _prices(priced or OURS)
+    with open_store() as store:
+        used = store.usage(first)
+    report = Report(By(by), first, utcnow().date(), known.date, *summed(used, By(by), known))
+    if as_json:
+        click.echo(telling.as_json(report))
+    elif as_csv:
+        click.echo(telling.as_csv(report), nl=False)
+    elif not report.lines:
+        console().print(telling.NOTHING.format(first=first))
+    elif plot is None or plot == TERMINAL:
+        console().print(telling.table(report, console().width) if plot is None else plotting.bars(report))
+        for note in telling.notes(report):
+            console().print(note, soft_wrap=True)
+    else:
+        plotting.png(Path(plot), report)
+        click.echo(f"drawn into {plot}")
+
+
+def _check(days: int | None, since: datetime | None, plot: str | None, forms: list[bool]) -> None:
+    if days is not None and since is not None:
+        raise click.UsageError("give --days or --since, not both")
+    if sum(forms) > 1:
+        raise click.UsageError("give one of --csv, --json and --plot")
+    if plot not in (None, TERMINAL) and Path(str(plot)).suffix.lower() != ".png":
+        raise click.UsageError(f"--plot {plot}: name a file that ends in .png, or none for bars in the terminal")
+
+
+def _first(days: int | None, since: datetime | None) -> date:
+    try:
+        return since.date() if since is not None else utcnow().date() - timedelta(days=(days or DAYS) - 1)
+    except OverflowError:
+        return date.min
+
+
+def _prices(path: Path) -> prices.Prices:
+    try:
+        return prices.read(tomllib.loads(path.read_text("utf-8")))
+    except ValueError as error:
+        raise click.ClickException(f"{path}: these are no prices: {error}") from error

@@ -1,0 +1,94 @@
+"""The days' sums of what was used, on an open transaction. They stay when requests and accounts are forgotten."""
+
+from collections.abc import Iterable, Sequence
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection, Row, select
+
+from seatpool.core.ledger import NO_TOKENS, Counts, Used
+from seatpool.core.model import Attempt, ProviderName, Tokens
+from seatpool.store.engine import Many
+from seatpool.store.schema import accounts, as_text, usage_days
+
+COUNTS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "written_tokens", "nano_credits")
+"""The columns of `Tokens`, in its order."""
+SERVED, ABORTED = "ok", ("left", "cut")
+HANDSHAKE = 101
+"""Status of one that opens a socket, on which each turn is a request."""
+
+_KEY = ("day", "account_id", "model", "repository", "client")
+_REQUESTS = ("requests", "aborted", "failed", "told")
+_LENGTH = len("2026-11-21")
+
+Key = tuple[str, int, str, str, str]
+
+
+def _add() -> Many:
+    """No SQLAlchemy: it knows no such INSERT ... SELECT."""
+    names = (*_KEY, *_REQUESTS, *COUNTS)
+    more = [f"{name} = usage_days.{name} + excluded.{name}" for name in _REQUESTS]
+    more += [
+        f"{name} = CASE WHEN excluded.{name} IS NULL THEN usage_days.{name}"
+        f" ELSE coalesce(usage_days.{name}, 0) + excluded.{name} END"
+        for name in COUNTS
+    ]
+    return Many(
+        f"INSERT INTO usage_days ({', '.join(names)}, account, provider)"  # noqa: S608 # names of ours alone
+        f" SELECT {', '.join('?' * len(names))}, name, provider FROM accounts WHERE id = ?"
+        f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET account = excluded.account, {', '.join(more)}",
+        [*names, "id"],
+    )
+
+
+_ADD = _add()
+_SINCE = (
+    select(usage_days, accounts.c.name)
+    .select_from(usage_days.outerjoin(accounts, accounts.c.id == usage_days.c.account_id))
+    .order_by(usage_days.c.day)
+)
+
+
+def add(db: Connection, made: Sequence[Attempt]) -> None:
+    """Count these in. Of an account that is gone nothing is."""
+    sums: dict[Key, Counts] = {}
+    for attempt in made:
+        if attempt.status != HANDSHAKE:
+            key, counts = _key(attempt), _counts(attempt)
+            sums[key] = sums[key] + counts if key in sums else counts
+    _ADD.run(db, _rows(sums.items()))
+
+
+def since(db: Connection, first: date) -> tuple[Used, ...]:
+    """What was used on that day of UTC and later, day by day."""
+    return tuple(map(_used, db.execute(_SINCE.where(usage_days.c.day >= first.isoformat()))))
+
+
+def _key(a: Attempt) -> Key:
+    day = (as_text(a.started_at) or "")[:_LENGTH]
+    return day, a.account_id, a.model or "", a.repository or "", a.client or ""
+
+
+def _counts(a: Attempt) -> Counts:
+    aborted, tokens = a.outcome in ABORTED, a.tokens or NO_TOKENS
+    if not aborted and a.outcome != SERVED:
+        return Counts(failed=1, tokens=tokens)
+    return Counts(1, int(aborted), told=int(tokens != NO_TOKENS), tokens=tokens)
+
+
+def _rows(sums: Iterable[tuple[Key, Counts]]) -> list[tuple[object, ...]]:
+    """In the order of the statement's parameters."""
+    return [(*key, c.requests, c.aborted, c.failed, c.told, *c.tokens, key[1]) for key, c in sums]
+
+
+def _used(row: Row[Any]) -> Used:
+    return Used(
+        row.day,
+        row.account_id,
+        row.name or row.account,
+        ProviderName(row.provider),
+        row.model or None,
+        row.repository or None,
+        row.client or None,
+        Counts(row.requests, row.aborted, row.failed, row.told, Tokens(*(getattr(row, name) for name in COUNTS))),
+    )
