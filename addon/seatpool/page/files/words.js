@@ -1,6 +1,7 @@
 // Lengths of time and the state of an account as a person says them: as core/spans.py and core/telling.py do.
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
+const JUST_NOW_MS = 600000;
 
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
@@ -28,7 +29,9 @@ export function quota(w, now) {
   if (w.unlimited) return `${w.bucket} unlimited`;
   if (isOver(w, now)) return `${w.bucket} reset since`;
   const resets = w.resets_at ? `, resets in ${span(-since(w.resets_at, now))}` : "";
-  return `${w.bucket} ${percent(w.left)}${resets} (seen ${ago(w.observed_at, now)}${w.stale ? ", stale" : ""})`;
+  const old = w.stale || now - Date.parse(w.observed_at) > JUST_NOW_MS;
+  const seen = old ? ` (seen ${ago(w.observed_at, now)}${w.stale ? ", stale" : ""})` : "";
+  return `${w.bucket} ${percent(w.left)}${resets}${seen}`;
 }
 
 export function state(row, now) {
