@@ -30,6 +30,8 @@ _NUMBER = re.compile(
 _PLAN = "x-codex-plan-type"
 _CREDITS = frozenset({"x-codex-credits-has-credits", "x-codex-credits-unlimited", "x-codex-credits-balance"})
 _REACHED = "x-codex-rate-limit-reached-type"
+_USUAL_S = dict(zip(SLOTS, (5 * 3600, 7 * 24 * 3600), strict=True))
+"""What a window is long that does not tell; a look-up always does."""
 _HEADERS = re.compile(rb'"x-[^"]{1,64}-used-percent"', re.IGNORECASE)
 _LONGEST = timedelta.max.total_seconds()
 
@@ -137,7 +139,7 @@ def _head_of(limit: str, shown: Shown) -> Iterable[tuple[str, str]]:
         stem = f"x-{limit}-{slot}-"
         yield stem + "used-percent", str(_used(window))
         if window.length_s is not None:
-            yield stem + "window-minutes", str(window.length_s // 60)
+            yield stem + "window-minutes", str(_minutes(window.length_s))
         if window.resets_at is not None:
             yield stem + "reset-at", str(_epoch(window.resets_at))
 
@@ -164,7 +166,7 @@ def _metadata(content: bytes, found: Mapping[str, Part], shown: Shown) -> bytes:
 
 
 def _event_window(window: QuotaWindow) -> dict[str, Any]:
-    length = {"window_minutes": window.length_s // 60} if window.length_s is not None else {}
+    length = {"window_minutes": _minutes(window.length_s)} if window.length_s is not None else {}
     ends = {"reset_at": _epoch(window.resets_at)} if window.resets_at is not None else {}
     return {"used_percent": _used(window), **length, **ends}
 
@@ -176,15 +178,17 @@ def _status_change(content: bytes, part: Part | None, limit: str, shown: Shown) 
     if part is None or not status or not windows:
         return []
     reached = _is_reached(windows)
-    instead: dict[str, Any] = {f"{slot}_window": _usage_window(windows.get(slot), shown.now) for slot in SLOTS}
+    instead: dict[str, Any] = {
+        f"{slot}_window": _usage_window(windows.get(slot), usual_s, shown.now) for slot, usual_s in _USUAL_S.items()
+    }
     instead |= {name: value for name, value in (("allowed", not reached), ("limit_reached", reached)) if name in status}
     return [_put(part, {**status, **instead})]
 
 
-def _usage_window(window: QuotaWindow | None, now: datetime) -> dict[str, Any] | None:
+def _usage_window(window: QuotaWindow | None, usual_s: int, now: datetime) -> dict[str, Any] | None:
     if window is None:
         return None
-    length_s = window.length_s or 0
+    length_s = window.length_s or usual_s
     left_s = int((window.resets_at - now).total_seconds()) if window.resets_at is not None else length_s
     ends = _epoch(window.resets_at or now + timedelta(seconds=length_s))
     told = {"used_percent": _used(window), "limit_window_seconds": length_s}
@@ -198,6 +202,10 @@ def _is_reached(windows: Mapping[str, QuotaWindow]) -> bool:
 def _used(window: QuotaWindow) -> int:
     used = round(100 * (1.0 - window.left))
     return min(used, 99) if window.left > 0.0 else used
+
+
+def _minutes(length_s: int) -> int:
+    return max(1, length_s // 60)  # none at all would mean that there is no window (codex.md 3.1)
 
 
 def _epoch(moment: datetime) -> int:

@@ -107,7 +107,7 @@ def _pairs(value: str, window: QuotaWindow, size: float | None) -> str:
     pairs = [(name, told.get(name, stated)) for name, stated in came]
     if "rem" not in dict(came):
         pairs.append(("rem", percent))
-    return urlencode([(name, stated) for name, stated in pairs if stated or name != "rst"])
+    return urlencode([(name, stated) for name, stated in pairs if stated or name != "rst"], errors="surrogateescape")
 
 
 def _snapshots(content: bytes, part: Part, shown: Shown) -> Change:
