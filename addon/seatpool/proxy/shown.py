@@ -1,4 +1,4 @@
-"""What clients are told of quota: put into what goes out to them, when everything in here has read what came."""
+"""What clients are told of quota: put into what goes out to them, once the pool has read what came."""
 
 import logging
 
