@@ -1,4 +1,4 @@
-"""What the real Codex and Copilot CLI say, recorded: nothing of a person's, and nothing that this version does not know."""
+"""What the real Codex and Copilot CLI say, recorded: nothing of a person's, and nothing that is new to this version."""
 
 import json
 from pathlib import Path

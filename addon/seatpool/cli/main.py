@@ -11,6 +11,7 @@ from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
 from seatpool.cli.pac import pac
+from seatpool.cli.page import page
 from seatpool.cli.recording import record
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
@@ -49,6 +50,7 @@ COMMANDS = (
     key,
     login,
     pac,
+    page,
     record,
     rules,
     run,

@@ -26,9 +26,11 @@ from seatpool.proxy.guard import FAULT, Guard
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.pac import PacFile
+from seatpool.proxy.page import Page
 from seatpool.proxy.recording import Recording
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
+from seatpool.proxy.shown import client_quota
 from seatpool.proxy.wording import say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
@@ -57,14 +59,11 @@ class Pool:
         self._waiting: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
         self.strays = Counting(paths_file, UNKNOWN_PATH)
-        self.own_host = OwnHost()
+        self.page = Page(lambda: self._opened.store if self._opened else None, lambda: self.service)
+        self.own_host = OwnHost(self.page)
         self.seen = Seen()
-        self.addons = (
-            PacFile(),
-            self.loops,
-            self.own_host,
-            self.seen,
-        )  # mitmproxy asks these for their hooks after this one
+        # mitmproxy asks these for their hooks after this one
+        self.addons = (PacFile(), self.loops, self.own_host, self.page, self.seen)
         self._database: str | None = None
         self._builtin: Any = None
         self._moving: asyncio.Task[None] | None = None
@@ -111,6 +110,7 @@ class Pool:
     def _set_up_exchanges(self) -> None:
         self.exchanges.limits = options.limits_of(ctx.options)
         self.exchanges.named = ctx.options.pool_account_header
+        self.exchanges.quota = client_quota(ctx.options.pool_client_quota, self.service)
 
     def _read_rules(self) -> None:
         try:
@@ -134,6 +134,7 @@ class Pool:
         self._opened = opened
         self.serving.service = opened.service
         service = opened.service
+        self.exchanges.quota = client_quota(ctx.options.pool_client_quota, service)
         service.ruling.rule_of = self.guard.book.of_turn
         service.knowledge.health.tell = self.faults.database_is
         roster = service.knowledge.roster
@@ -151,8 +152,8 @@ class Pool:
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
-        page = about.About(self.seen, counted, lambda: self._opened.store.url if self._opened else None).page
-        self.own_host.pages[about.PATH] = page
+        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731
+        self.own_host.pages[about.PATH] = about.About(self.seen, counted, database, self.page).page
         self.guard.book.start()
         self.recording.start()
         if self.service is not None:
@@ -192,6 +193,7 @@ class Pool:
                 return
             tlsconfig = ctx.master.addons.get("tlsconfig")
             if not self.certificates.passes(nextlayer, tlsconfig, ctx.options, self.own_host.takes):
+                self.page.attends(nextlayer, self._builtin)
                 replay.install(nextlayer, self._builtin, self.exchanges)
         except Exception:  # what comes of it then is looked at again in `request`
             self.faults.note("next_layer", ctx.options.pool_on_failure)
@@ -203,6 +205,8 @@ class Pool:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
             route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
             if route is None:
+                if exchange is None:
+                    self.own_host.hide(flow)
                 kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
                 if kind is not None:
                     self.strays.note(kind)
@@ -299,6 +303,8 @@ class Pool:
                 exchange = self.exchanges.get(flow)
                 if exchange is not None:
                     self.serving.add_models(flow, exchange)
+                    if exchange.quota is not None and exchange.route is None:
+                        exchange.quota.look_up(exchange.provider, flow)
             except Exception:
                 self.faults.note("response", "passthrough")
             self._end(flow.id, OK, flow.response)

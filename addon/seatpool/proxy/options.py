@@ -14,6 +14,7 @@ from seatpool.core.affinity import Sticking
 from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Moving
+from seatpool.core.shown import Showing
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
@@ -185,11 +186,25 @@ OPTIONS: tuple[Option, ...] = (
         "Tell the client in the header x-seatpool-account of each pooled answer which account it is from, or about.",
     ),
     Option(
+        "pool_client_quota",
+        str,
+        Showing.UPSTREAM.value,
+        "What your editor reads as its quota: the numbers of whatever account has served (upstream), those of the one "
+        "that it is signed in with (primary), or what all accounts have left (pool). A refusal's stay.",
+        tuple(Showing),
+    ),
+    Option(
         "pool_websocket",
         str,
         "proxy",
         "Carry WebSockets, or refuse the upgrade (426) so that clients use plain HTTPS.",
         ("proxy", "refuse"),
+    ),
+    Option(
+        "pool_page_port",
+        int,
+        0,
+        "Port on loopback where the page is served as well that the proxy serves at http://seatpool.test/; 0: none.",
     ),
 )
 
@@ -338,6 +353,12 @@ def _hold(opts: options.Options) -> str | None:
     return None
 
 
+def _page_port(opts: options.Options) -> str | None:
+    if 0 <= opts.pool_page_port <= 65535:
+        return None
+    return f"pool_page_port={opts.pool_page_port}: say a port from 1 to 65535, or 0 for none"
+
+
 def _fallback(opts: options.Options) -> str | None:
     try:
         fallback.read(opts.pool_model_fallback)
@@ -371,6 +392,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _timeouts,
     _wait,
     _hold,
+    _page_port,
     _fallback,
     _insecure,
     listening.open_door,
