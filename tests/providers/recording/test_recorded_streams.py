@@ -7,6 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from seatpool.providers.recording.fixtures import fixtures
 from seatpool.providers.recording.flows import (
@@ -133,3 +135,30 @@ def test_a_line_that_is_none_is_named() -> None:
         list(read([msgspec.json.encode(new_flow()), b"{}"]))
     with pytest.raises(NotARecording, match="line 1 is of format 9, not 1"):
         list(read([msgspec.json.encode(msgspec.structs.replace(new_flow(), seatpool_recording=9))]))
+
+
+NAMES = st.one_of(st.text(max_size=9), st.sampled_from(["usage", "error", "type", "id", "model", "code"]))
+LEAVES = st.one_of(st.none(), st.floats(), st.integers(), st.text(max_size=9))
+DOCUMENTS = st.recursive(LEAVES, lambda inner: st.dictionaries(NAMES, inner, max_size=3))
+BITS = st.one_of(
+    st.binary(max_size=60),
+    st.sampled_from([b"data: ", b"\n\n", b"\r\n\r\n", b"event: x\n", b": \n", b"[DONE]", b'{"error":{', b"}}", b"[[["]),
+    DOCUMENTS.map(lambda value: json.dumps(value).encode()),
+)
+KINDS = ["text/event-stream", "application/json", "application/x-www-form-urlencoded", "text/html", "x"]
+
+
+@settings(max_examples=150, deadline=None)
+@given(bits=st.lists(BITS, max_size=6), kind=st.sampled_from(KINDS), route=st.sampled_from([*PATHS, None]))
+def test_whatever_comes_can_be_recorded_and_looked_at(bits: list[bytes], kind: str, route: str | None) -> None:
+    head, body = (("content-type", kind), ("x", b"".join(bits).decode("latin-1"))), b"".join(bits)
+    answer = TakenAnswer(500, "HTTP/1.1", head, tuple(Piece(1.0, bit) for bit in bits), 1.0)
+    messages = tuple(TakenMessage(1.0, i % 2 == 1, True, bit) for i, bit in enumerate(bits))
+    path = "/" + body.decode("latin-1")
+    taken = Taken(1.0, "copilot", route, "POST", "h", path, "HTTP/1.1", head, body, (answer,), messages)
+    flows = list(read([msgspec.json.encode(recorded(taken, REDACTOR))]))
+    news(flows)
+    fixtures(flows)
+    again = flows[0].answers[0].body
+    if again is not None and again.kind == "events":
+        assert b"".join(pieces_of(again)) == content_of(again)

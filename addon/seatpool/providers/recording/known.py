@@ -221,7 +221,7 @@ def _inside(document: Mapping[str, Any], depth: int) -> Iterator[tuple[str, str]
         if known is not None:
             yield from (("member", f"{name}.{member}") for member in value if member not in known)
         if name == "error":
-            codes = {value.get("code"), value.get("type")}
+            codes = (value.get("code"), value.get("type"))
             yield from (("code", c) for c in codes if isinstance(c, str) and c.partition(":")[0] not in CODES)
         if name not in _HIDES and depth < 4:
             yield from _inside(value, depth + 1)
