@@ -42,8 +42,8 @@ def test_turns_are_recorded_checked_and_read_back(desk: Desk, home: Path, tmp_pa
     (socket,) = [flow for flow in flows if flow.route == "responses-ws"]
     assert all(n in ("input", "tools") or not n.startswith("redacted") for n in socket.messages[0].body.value)
     checked = seatpool(desk.proxy, "--check", out)
-    assert (checked.returncode, checked.stdout) == (0, f"nothing new in {len(flows)} flows\n")
-    assert seatpool(desk.proxy, "--fixture", tmp_path / "made", out).returncode == 0
+    assert (checked.exit_code, checked.stdout) == (0, f"nothing new in {len(flows)} flows\n")
+    assert seatpool(desk.proxy, "--fixture", tmp_path / "made", out).exit_code == 0
     made = json.loads((tmp_path / "made" / "told.json").read_text())
     told, answered = made["codex-responses-ws.jsonl"], made["copilot-messages.sse"]
     usage = [event["usage"] for event in events if event["type"] == "turn.completed"]

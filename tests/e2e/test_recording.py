@@ -63,7 +63,7 @@ async def test_flows_of_each_kind_are_recorded_without_a_secret_and_told_and_mad
                 assert spoken(await turn(socket, message)).startswith("bob0 ")
             still = await later.enter_async_context(open_socket(scene))
             await turn(still, message)
-            assert seatpool(scene.proxy, "--out", tmp_path / "other").returncode == 1, "one at a time"
+            assert seatpool(scene.proxy, "--out", tmp_path / "other").exit_code == 1, "one at a time"
             assert await turn(before), "one that was open before is none of it"
     assert said(events).startswith("bob0 ")
     assert told.code == 130 and f"in {out}" in told.err and "Traceback" not in told.err
@@ -84,10 +84,10 @@ async def test_flows_of_each_kind_are_recorded_without_a_secret_and_told_and_mad
     assert sockets[0].messages[-1].body.value["type"] == "response.completed"
     assert unknown.request.path.startswith("/backend-api/")
     checked = seatpool(scene.proxy, "--check", out)
-    assert checked.returncode == 3, checked
+    assert checked.exit_code == 3, checked
     assert f"new path: GET chatgpt.com{unknown.request.path} (codex; 1 of {len(flows)} flows)" in checked.stdout
     folder = tmp_path / "fixtures"
-    assert seatpool(scene.proxy, "--fixture", folder, out).returncode == 0
+    assert seatpool(scene.proxy, "--fixture", folder, out).exit_code == 0
     made = json.loads((folder / "told.json").read_text())
     assert set(made) == {"codex-responses-429.json", "codex-responses.sse", "codex-responses-ws.jsonl"}
     counts = {"input": 20_000, "cached": 18_000, "output": 300}

@@ -4,10 +4,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from click.testing import CliRunner, Result
+
+from seatpool.cli.main import main
 from tests.harness.mitmdump import Mitmdump
 from tests.harness.namespace import REPOSITORY
 
@@ -52,7 +55,6 @@ def recording(proxy: Mitmdump, out: Path, *arguments: str) -> Iterator[Recorded]
         process.communicate()
 
 
-def seatpool(proxy: Mitmdump, *arguments: str | Path) -> "subprocess.CompletedProcess[str]":
-    """One command to its end."""
-    command: Sequence[str | Path] = [sys.executable, "-m", "seatpool.cli", "record", *arguments]
-    return subprocess.run(command, env=environment(proxy), capture_output=True, text=True, timeout=30, check=False)
+def seatpool(proxy: Mitmdump, *arguments: str | Path) -> Result:
+    """One command to its end, in this process."""
+    return CliRunner().invoke(main, ["record", *map(str, arguments)], env=environment(proxy))
