@@ -15,6 +15,7 @@ from seatpool.providers.copilot import frames as copilot_frames
 from seatpool.providers.recording import known
 from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer, TakenMessage, read, recorded
 from seatpool.providers.recording.redaction import COUNTING, ENUMS, PHRASES, Redactor
+from seatpool.providers.registry import provider_of
 
 KEY = bytes(range(32))
 LETTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
@@ -243,3 +244,12 @@ def test_whatever_the_providers_tables_name_is_known() -> None:
     silent = {kind.decode() for kind in copilot_frames._SILENT}
     tables = {*codex_frames.SILENT, *codex_frames.OVER, *codex_frames.READERS, *copilot_frames._TERMINAL, *silent}
     assert tables <= known.TYPES["responses"]
+
+
+def test_a_companys_own_host_is_told_by_its_kind_alone() -> None:
+    redactor = Redactor(KEY)
+    for host in ("chatgpt.com", "api.business.githubcopilot.com:443", "copilot-proxy.githubusercontent.com"):
+        assert redactor.host(host) == host
+    shown = redactor.host("copilot-api.acme-rockets.ghe.com")
+    assert shown == f"copilot-api.{redactor.mark('acme-rockets')}.ghe.com"
+    assert provider_of(shown) is not None

@@ -283,7 +283,9 @@ class Redactor:
         """A host's name; of a company's own the part that is its."""
         if not _HOST.fullmatch(host):
             return self.mark(host)
-        return ".".join(self._label(label) for label in host.lower().split("."))
+        name, colon, port = host.lower().partition(":")
+        shown = ".".join(self._label(label) for label in name.split("."))
+        return shown + colon + (port if port == "443" else self.mark(port))
 
     def _label(self, label: str) -> str:
         parts = label.split("-")
