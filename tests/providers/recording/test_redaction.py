@@ -41,7 +41,7 @@ SECRETS = st.one_of(
     st.text(min_size=8, max_size=60).filter(lambda t: len(set(t)) > 5).map(lambda t: f"{t.strip()}Qzx"),
     st.uuids().map(str),
     st.ip_addresses().map(str).filter(lambda t: len(t) > 8),
-    st.integers(10**8, 10**9 - 1).map(str),
+    st.integers(10**8 + 1, 10**9 - 1).map(str),  # 10**8 stands for every number of nine digits
 )
 NAMES = st.one_of(
     st.sampled_from(sorted({*ENUMS, "name", "id", "text", "content", "used_percent", "model", "arguments"})),
