@@ -76,3 +76,12 @@ def test_no_database_at_all(tmp_path: Path) -> None:
     path = tmp_path / "x.db"
     path.write_bytes(b"nothing like it, but long enough to be one" * 100)
     assert examine(str(path), 5).fault == "file is not a database"
+
+
+def test_a_value_that_nobody_has_written_is_damage_while_something_is_written_too(store: Store) -> None:
+    with (
+        pytest.raises(StoreUnavailable, match=r"is damaged: what it holds cannot be read \(KeyError\)"),
+        store._db.write(),
+    ):
+        raise KeyError("a kind of limit that there never was")
+    assert store.trouble is not None and "is damaged" in store.trouble

@@ -173,7 +173,7 @@ class Writer:
     def _without_the_bad_one(self, rows: Sequence[Stored]) -> None:
         """A row that no database would take is left out; it must not keep the others from being written."""
         half = len(rows) // 2
-        for part in (rows[:half], rows[half:]):
+        for part in filter(None, (rows[:half], rows[half:])):
             try:
                 self._store_rows(part)
             except StoreUnavailable:

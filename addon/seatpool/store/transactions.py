@@ -49,9 +49,7 @@ class Transactions:
             with self._transaction(self._engine) as db:
                 yield db
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, InvalidRequestError) as error:
-            # Bytes that were overwritten come as values that nobody has written.
-            said = f"what it holds cannot be read ({type(error).__name__})"
-            raise StoreUnavailable(f"the database {self._where} is damaged: {said}; put a copy back") from error
+            raise self._damaged(error) from error
 
     def lookup(self) -> AbstractContextManager[Connection]:
         """For one lone SELECT."""
@@ -81,6 +79,10 @@ class Transactions:
             if told and numbers:
                 first = self.told.start if numbers[0] == self.told.stop else numbers[0]
                 self.told = range(first, numbers[-1] + 1)
+        except LookupError as error:  # others may be about what was to be written
+            damaged = self._damaged(error)
+            self.trouble = str(damaged)
+            raise damaged from error
         except StoreUnavailable as error:
             if not isinstance(error.__cause__, IntegrityError):  # that is about the row alone
                 self.trouble = str(error)
@@ -95,6 +97,11 @@ class Transactions:
                 engines.empty_log(db)
         except StoreUnavailable:
             pass  # the log is overwritten in time, and what is secret in it is sealed
+
+    def _damaged(self, error: Exception) -> StoreUnavailable:
+        """Bytes that were overwritten come as values that nobody has written."""
+        said = f"what it holds cannot be read ({type(error).__name__})"
+        return StoreUnavailable(f"the database {self._where} is damaged: {said}; put a copy back")
 
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
