@@ -14,7 +14,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets
+from seatpool.proxy import about, dispatch, listening, messages, metrics, options, replay, seams, sockets
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -151,6 +151,7 @@ class Pool:
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
         page = about.About(self.seen, counted, lambda: self._opened.store.url if self._opened else None).page
         self.own_host.pages[about.PATH] = page
+        self.own_host.pages[metrics.PATH] = metrics.Metrics(lambda: self.service).page
         self.guard.book.start()
         if self.service is not None:
             self.service.start()

@@ -63,6 +63,7 @@ class PoolService:
         self.knowledge = Knowledge(store, vault, policy, owner)
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
+        self._refresher.counted = self.knowledge.meters.renewed
         self._primaries = Primaries(store, vault, self.knowledge)
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
@@ -216,6 +217,12 @@ class PoolService:
     def waiting(self) -> int:
         """How many requests wait for a place at an account, or for the end of a limit."""
         return len(self._places)
+
+    def metrics(self) -> str:
+        """How it stands and what was counted, as Prometheus reads it."""
+        from seatpool.service.readings import render  # nobody else needs it
+
+        return render(self.knowledge.meters, self.knowledge.state, self.waiting, utcnow())
 
     def abandon(self, flow_id: str) -> None:
         """The client of a flow has left: should it wait for a place, it does no longer."""
