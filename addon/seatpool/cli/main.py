@@ -10,6 +10,7 @@ from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.notify import notify
 from seatpool.cli.pac import pac
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
@@ -47,6 +48,7 @@ COMMANDS = (
     forecast,
     key,
     login,
+    notify,
     pac,
     rules,
     run,

@@ -133,6 +133,7 @@ class Pool:
         self.serving.service = opened.service
         service = opened.service
         service.ruling.rule_of = self.guard.book.of_turn
+        service.notices.expiry = lambda: self.certificates.expiry
         service.knowledge.health.tell = self.faults.database_is
         roster = service.knowledge.roster
         logger.info("action=start database=%s codex=%d copilot=%d", opened.store.url, *roster.values())
