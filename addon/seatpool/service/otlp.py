@@ -17,7 +17,7 @@ from seatpool.core.tracing import Request, Value
 
 def encode(requests: Iterable[Request]) -> bytes:
     """What a collector gets."""
-    told = {"service.name": "seatpool", "service.version": __version__, "process.pid": os.getpid()}
+    told: dict[str, Value] = {"service.name": "seatpool", "service.version": __version__, "process.pid": os.getpid()}
     spans = [span for request in requests for span in _spans(tracing.trace(request))]
     scope = ScopeSpans(scope=InstrumentationScope(name="seatpool", version=__version__), spans=spans)
     resource = ResourceSpans(resource=Resource(attributes=list(_attributes(told))), scope_spans=[scope])

@@ -1,7 +1,7 @@
 """OpenTelemetry traces of pooled requests, sent in the background: whoever is not there to get them misses them.
 
 Only the messages of OTLP are another's (`opentelemetry-proto`); they are loaded with the first trace. The usual SDK
-would bring an HTTP client of its own, which heeds proxy variables and so may come to ourselves, and a thread of its own.
+would bring a thread and an HTTP client of its own, which heeds proxy variables and so may come to ourselves.
 """
 
 import asyncio
@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from urllib.parse import urlsplit
 
 from seatpool.core.model import Attempt
-from seatpool.core.tracing import Request
 from seatpool.core.state import PoolState
 from seatpool.core.tail import Ended
+from seatpool.core.tracing import Request
 from seatpool.providers.base import HttpRequest
 from seatpool.service.meters import Meters
 from seatpool.service.refresher import Sender
@@ -116,7 +116,9 @@ class Traces:
         now = time.monotonic()
         if self._said_at is None or now - self._said_at >= SAID_EVERY_S:
             self._said_at = now
-            logger.warning("action=traces-dropped spans=%d reason=%s; later ones are counted in /metrics", count, problem)
+            logger.warning(
+                "action=traces-dropped spans=%d reason=%s; later ones are counted in /metrics", count, problem
+            )
 
 
 def _encoded(batch: Sequence[Request]) -> bytes:
