@@ -12,7 +12,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -85,18 +85,18 @@ def running(argv: list[str], **more: object) -> Iterator[subprocess.Popen[str]]:
 
 
 @contextmanager
-def fakes(folder: Path) -> Iterator[int]:
+def fakes(folder: Path, world: Mapping[str, object] = WORLD) -> Iterator[int]:
     """The pretended chatgpt.com, on a free port."""
-    (folder / "world.json").write_text(json.dumps(WORLD))
+    (folder / "world.json").write_text(json.dumps(world))
     argv = [sys.executable, "-m", "tests.upstream", "--script", str(folder / "world.json"), "--port", "0"]
     with running([*argv, "--ca-out", str(folder / "upstream-ca.pem")]) as process:
         yield json.loads(process.stdout.readline())["port"]
 
 
-def fill_pool(database: Path) -> None:
-    """Both accounts, with where they are served already known, so that no side call has to find the fakes."""
+def fill_pool(database: Path, names: Sequence[str] = ("alice", "bob")) -> None:
+    """The accounts, with where they are served already known, so that no side call has to find the fakes."""
     with Store.open(str(database)) as store:
-        for priority, name in enumerate(("alice", "bob")):
+        for priority, name in enumerate(names):
             login = (CODEX.read_login("auth.json", json.dumps(codex_auth(name)).encode()) or ())[0]
             placed = replace(login.credentials[0], endpoints={"api": "https://chatgpt.com"})
             store.save_login(
@@ -147,7 +147,7 @@ def proxy(folder: Path, upstream_port: int, tell: Callable[[str], None]) -> Iter
         reader.join(10)
 
 
-def ask(folder: Path, port: int, tell: Callable[[str], None]) -> str:
+def ask(folder: Path, port: int, tell: Callable[[str], None], conversation: str | None = None) -> str:
     """A streamed request as the editor's own Codex would send it; returns everything that the model said."""
     tokens = codex_auth("editor")["tokens"]
     headers = {
@@ -155,6 +155,7 @@ def ask(folder: Path, port: int, tell: Callable[[str], None]) -> str:
         "chatgpt-account-id": tokens["account_id"],
         "content-type": "application/json",
         "accept": "text/event-stream",
+        **({"session-id": conversation} if conversation is not None else {}),
     }
     argv = ["curl", "-sSN", "--max-time", str(PATIENCE_S), "-x", f"http://127.0.0.1:{port}"]
     argv += ["--cacert", str(folder / "mitmproxy" / "mitmproxy-ca-cert.pem")]

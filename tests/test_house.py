@@ -15,7 +15,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "store": {"core"},
     "service": {"store", "providers", "core", "clock"},
     # The store only to compose, in the addon; of setup the certificate authority, which lasts shorter than a proxy.
-    "proxy": {"service", "providers", "core", "store", "setup", "clock"},
+    "page": {"service", "store", "setup", "core", "clock"},
+    "proxy": {"page", "service", "providers", "core", "store", "setup", "clock"},
     "setup": {"core"},
     "cli": {"setup", "service", "store", "providers", "core", "clock"},
 }

@@ -6,9 +6,10 @@ The house, and who may import whom (a test holds this table as data and walks th
     providers/  pure wire dialects: headers and bytes in, values out                   -> core
     store/      the only importer of SQLAlchemy; returns core values, never rows       -> core
     service/    the only orchestrator: assigns, recovers, refreshes                    -> store, providers, core
+    page/       what a browser is shown of the pool, loaded when one asks              -> service, store, setup, core
     proxy/      the only importer of mitmproxy: hooks and the replay layer             -> service, providers, core;
-                                                                                       the store to compose, and
-                                                                                       setup's authority to renew
+                                                                                       the page; the store to compose,
+                                                                                       and setup's authority to renew
     setup/      what a person's machine needs before the first request                 -> core
     cli/        `seatpool ...`: arguments in, tables out; the only place that prints   -> all but proxy
     clock.py    the one place that asks the time; free to all but core and providers

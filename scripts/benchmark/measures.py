@@ -10,6 +10,7 @@ from scripts.benchmark.choosing import CHOICES_US, choice_us
 from scripts.benchmark.client import Broken, Connection, Group, Target
 from scripts.benchmark.field import Field, Proxy, forgive
 from scripts.benchmark.plan import Plan
+from scripts.benchmark.watching import watching
 from scripts.benchmark.wire import CONVERSATION, JSON_END, Kind, Requests
 
 LOADED = (Kind.JSON, Kind.SHORT, Kind.LONG)
@@ -19,6 +20,8 @@ HEARD_S = 0.6
 """Until a proxy knows that its cooldowns were ended, with room to spare."""
 BATCH = 30
 """Failovers between two endings of cooldowns; each takes an account out."""
+WATCHED = 2
+"""Times the requests of a round, where somebody looks: what is compared differs by little."""
 FEW = 10
 """Accounts of the pool that the large one is compared with."""
 
@@ -60,6 +63,8 @@ class Measured:
     """One choice of an account, by how many there are."""
     crowd: dict[str, list[Round]] = field(default_factory=dict)
     """Of small answers: `few` and `crowd`."""
+    watched: dict[str, list[Round]] = field(default_factory=dict)
+    """Of small answers, with nobody (`alone`) and with somebody (`watched`) looking at the page."""
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -83,6 +88,7 @@ class Bench:
         await self.warm(bare, pool)
         await self.load(bare, pool)
         await self.latency(bare, pool)
+        await self.watched(pool)
         await self.failover(bare, pool)
         await self.memory(bare, pool)
         for proxy in (bare, pool):
@@ -132,6 +138,19 @@ class Bench:
                     target, proxy = ((self._field.direct, None), (bare.target, bare), (pool.target, pool))[place]
                     rounds[target.name].append(await self._round(target, proxy, kind, count))
             self._served += self.plan.rounds * count
+
+    async def watched(self, pool: Proxy) -> None:
+        """The same load, in turns with somebody at the page and with nobody."""
+        count = self.plan.small * WATCHED
+        self._say(f"page: {self.plan.rounds} rounds of {count} x json, watched and not")
+        rounds = self.seen.watched = {"alone": [], "watched": []}
+        for number in range(self.plan.rounds):
+            for place in _order(2, number):
+                if place:
+                    async with watching(pool.target):
+                        rounds["watched"].append(await self._round(pool.target, pool, Kind.JSON, count))
+                else:
+                    rounds["alone"].append(await self._round(pool.target, pool, Kind.JSON, count))
 
     async def latency(self, bare: Proxy, pool: Proxy) -> None:
         """One request at a time, in turns: time to the first byte."""

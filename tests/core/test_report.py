@@ -85,10 +85,10 @@ def test_without_requests_nobody_has_a_share() -> None:
 @pytest.mark.parametrize(
     ("seen", "drawn", "plain", "words"),
     [
-        (window(1.0), "██████████", "##########", "primary 100% (seen 0 s ago)"),
-        (window(0.0), "░░░░░░░░░░", "----------", "primary 0% (seen 0 s ago)"),
-        (window(0.25), "██▌░░░░░░░", "##--------", "primary 25% (seen 0 s ago)"),
-        (window(0.99), "█████████▉", "##########", "primary 99% (seen 0 s ago)"),
+        (window(1.0), "██████████", "##########", "primary 100%"),
+        (window(0.0), "░░░░░░░░░░", "----------", "primary 0%"),
+        (window(0.25), "██▌░░░░░░░", "##--------", "primary 25%"),
+        (window(0.99), "█████████▉", "##########", "primary 99%"),
         (
             window(0.5, resets_at=NOW + 3 * HOUR, stale=True),
             "█████░░░░░",
@@ -97,7 +97,7 @@ def test_without_requests_nobody_has_a_share() -> None:
         ),
         (window(0.0, resets_at=NOW), "██████████", "##########", "primary reset since"),
         (window(1.0, unlimited=True), "██████████", "##########", "primary unlimited"),
-        (window(-0.1), "░░░░░░░░░░", "----------", "primary -10% (seen 0 s ago)"),
+        (window(-0.1), "░░░░░░░░░░", "----------", "primary -10%"),
     ],
 )
 def test_a_window_is_a_bar_and_words(seen: WindowRow, drawn: str, plain: str, words: str) -> None:

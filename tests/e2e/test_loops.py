@@ -3,6 +3,7 @@
 import re
 import shutil
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -51,6 +52,13 @@ class Place:
         """A mark in the log."""
         return len(self.proxy.log)
 
+    def comes(self, since: int, words: str, times: int = 1) -> None:
+        """Wait until so many lines of the log from there on have these words: a client may have its answer before."""
+        until = time.monotonic() + 10
+        while sum(words in line for line in self.proxy.log[since:]) < times:
+            assert time.monotonic() < until, self.proxy.log[since:]
+            time.sleep(0.02)
+
     def connections(self, since: int) -> int:
         """Of clients, in the log from there on."""
         return sum(line.endswith("client connect") for line in self.proxy.log[since:])
@@ -87,6 +95,7 @@ def test_a_client_that_asks_the_proxy_for_itself_is_told_so(place: Place, host: 
     assert said.startswith("seatpool: the way to ") and "leads back into this proxy" in said
     _, complaint = place.curl("-x", "http://127.0.0.1:8080", f"https://{host}{port}/")
     assert "508" in complaint
+    place.comes(since, "client connect", 2)
     assert place.connections(since) == 2
 
 
@@ -95,6 +104,7 @@ def test_a_pooled_name_that_resolves_to_the_proxy_is_answered_once_in_the_provid
     said, _ = place.curl("-x", "http://127.0.0.1:8080", "-d{}", "-w", " %{http_code}", CODEX)
     assert "the way to chatgpt.com leads back into this proxy" in said
     assert said.startswith("{") and said.endswith(" 508"), "JSON, as the provider's own errors"
+    place.comes(since, "action=loop-refused")
     assert place.connections(since) <= FEW
     assert place.told(since) == ["chatgpt.com"]
 
@@ -103,6 +113,7 @@ def test_a_name_that_is_left_sealed_and_resolves_to_the_proxy_ends_there(place: 
     since = place.since()
     said, complaint = place.curl("-x", "http://127.0.0.1:8080", f"https://{SEALED}/")
     assert (said, "curl: (35)" in complaint or "curl: (56)" in complaint) == ("", True), complaint
+    place.comes(since, "action=loop-refused")
     assert place.connections(since) <= FEW
     assert place.told(since) == [SEALED]
 

@@ -25,9 +25,14 @@ pytestmark = pytest.mark.asyncio
 Samples = dict[tuple[str, ...], float]
 
 
-def scrape(scene: Scene) -> Samples:
-    """As Prometheus does with `proxy_url`: in the clear, trusting nothing."""
-    ran = scene.lab.run(["curl", "-s", "-f", "-x", scene.proxy.url, "http://seatpool.test/metrics"])
+def scrape(scene: Scene, *, port: int | None = None) -> Samples:
+    """As Prometheus does with `proxy_url`: in the clear, trusting nothing; or from the page's own port."""
+    way = (
+        ["-x", scene.proxy.url, "http://seatpool.test/metrics"]
+        if port is None
+        else [f"http://127.0.0.1:{port}/metrics"]
+    )
+    ran = scene.lab.run(["curl", "-s", "-f", *way])
     text = ran.stdout if isinstance(ran.stdout, str) else ran.stdout.decode()
     assert MARKER not in text and "@" not in text
     families = text_string_to_metric_families(text)
@@ -70,10 +75,11 @@ async def test_a_scrape_through_the_proxy_tells_of_requests_attempts_quota_and_c
     assert last["seatpool_requests_total", "", "", "exhausted"] >= 1
 
 
-async def test_it_is_served_in_tls_as_well(scene: Scene) -> None:
+async def test_it_is_served_in_tls_as_well_and_to_no_other_origin(scene: Scene) -> None:
     argv = curl("https://seatpool.test/metrics", ca=scene.proxy.ca, proxy=scene.proxy.url)
-    ran = scene.lab.run(argv)
-    assert b"# TYPE seatpool_build_info gauge" in (ran.stdout if isinstance(ran.stdout, bytes) else ran.stdout.encode())
+    assert "# TYPE seatpool_build_info gauge" in str(scene.lab.run(argv).stdout)
+    foreign = scene.lab.run([*argv, "-H", "origin: https://elsewhere.example"])
+    assert "seatpool_" not in str(foreign.stdout)
 
 
 PORT = 9009
@@ -91,6 +97,7 @@ def watched(start: Callable[..., Scene], tmp_path: Path) -> Iterator[tuple[Scene
     options = {
         "pool_notify": "desktop",
         "pool_webhook": f"http://127.0.0.1:{PORT}/{SECRET}",
+        "pool_page_port": "8099",
         "pool_otlp_endpoint": f"http://127.0.0.1:{PORT}",
     }
     scene = start("alice", "bob", env={"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}, **options)
@@ -151,7 +158,7 @@ async def test_a_person_is_told_and_a_collector_gets_traces_without_a_word_of_wh
     words = [word for span in spans for word in span.values() if isinstance(word, str)]
     assert "@" not in "".join([*words, *said])
     assert SECRET not in "".join(scene.proxy.log)
-    samples = scrape(scene)
+    samples = scrape(scene, port=8099)
     assert samples["seatpool_notices_total", "switched", "sent"] == 2
     assert samples["seatpool_trace_spans_total", "exported"] == len(spans_in(log))
     assert samples["seatpool_trace_spans_total", "dropped"] == 0

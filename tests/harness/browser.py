@@ -47,6 +47,8 @@ class Chromium:
     ) -> None:
         self.requested: list[str] = []
         """Every address that pages have asked for."""
+        self.complaints: list[str] = []
+        """What went wrong in pages, once `Runtime.enable` and `Log.enable` were called; refused requests are not it."""
         self._lab = lab
         self._timeout_s = timeout_s
         self._flags = (
@@ -154,4 +156,10 @@ class Chromium:
             self._events.append(message)
             if message["method"] == "Network.requestWillBeSent":
                 self.requested.append(message["params"]["request"]["url"])
+            elif message["method"] == "Runtime.exceptionThrown":
+                self.complaints.append(str(message["params"]["exceptionDetails"]))
+            elif message["method"] == "Log.entryAdded":
+                entry = message["params"]["entry"]
+                if entry["level"] == "error" and entry["source"] != "network":
+                    self.complaints.append(entry["text"])
         return message

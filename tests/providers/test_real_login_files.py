@@ -249,6 +249,7 @@ def test_opencode_at_a_company_server_has_no_copilot() -> None:
         (b"github.com:\n    users:\n        ann:\n            oauth_token: gho_FAKESECRET\n", "who of its users"),
         (b"github.com:\n    oauth_token: [\n", "not complete YAML"),
         (b"github.com:\n    oauth_token: a\n    oauth_token: b\n", "not complete YAML"),
+        (b"github.com:\n    user: x\n[{}]: c\n", "not complete YAML"),
         (b"github.com:\n    oauth_token: ghp_FAKESECRET\n", "classic personal access"),
     ],
 )

@@ -50,6 +50,10 @@ async def test_limits_found_while_the_database_is_locked_are_stored_afterwards(
         assert await service.recover(trail, revoked, Answered(402, 3.0)) is None
         assert time.monotonic() - begun < BUSY_TIMEOUT_S, "what is known to be away is not waited for again"
         assert store.cooldowns(datetime.now(UTC)) == ()
+        for _ in range(400):
+            if "action=database-away" in caplog.text:
+                break
+            await asyncio.sleep(0.05)
     for _ in range(400):
         if len(store.cooldowns(datetime.now(UTC))) == 2 and store.disabled(third.account.id):
             break

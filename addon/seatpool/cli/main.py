@@ -12,6 +12,7 @@ from seatpool.cli.key import key
 from seatpool.cli.login import login
 from seatpool.cli.notify import notify
 from seatpool.cli.pac import pac
+from seatpool.cli.page import page
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.service import service
@@ -50,6 +51,7 @@ COMMANDS = (
     login,
     notify,
     pac,
+    page,
     rules,
     run,
     service,

@@ -20,9 +20,14 @@ from seatpool.store import Store, StoreError
 
 LOW, SOME = 0.1, 0.3
 """Shares of a window below which its bar is red, and yellow."""
-WHOLE = ("quota left", "in flight", "today")
-"""Columns whose lines are not broken where there is room."""
-ROOMY = 110
+WHOLE = ("account", "provider", "plan")
+"""Columns whose words are not broken."""
+ROOMY = ("quota left", "in flight", "today", "last used")
+"""Those whose lines are not where there is room."""
+DISPENSABLE = ("plan", "today")
+"""Those that are left out where there is none."""
+ROOM = 110
+"""Characters in a line of a terminal from which on there is."""
 
 
 @click.command()
@@ -87,18 +92,20 @@ def status_rows(store: Store, now: datetime) -> tuple[AccountRow, ...]:
 
 def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
     """The rows for a person."""
-    table = Table(*telling.COLUMNS, box=None)
     here = console()
+    roomy = here.width >= ROOM
+    columns = [name for name in telling.COLUMNS if roomy or name not in DISPENSABLE]
+    table = Table(*columns, box=None)
     for column in table.columns:
         column.overflow = "fold"  # nothing is cut off: a reason is to be read whole
-        column.no_wrap = column.header in WHOLE and here.width >= ROOMY
+        column.no_wrap = column.header in WHOLE or (column.header in ROOMY and roomy)
     plain = here.encoding not in ("utf-8", "utf8")
     for row in rows:
         cells = telling.cells(row, now, plain=plain)
-        shown: list[str | Text] = list(map(escape, cells))
+        shown: dict[str, str | Text] = dict(zip(telling.COLUMNS, map(escape, cells), strict=True))
         if row.windows:
-            shown[telling.COLUMNS.index("quota left")] = _quota(row, cells, now)
-        table.add_row(*shown)
+            shown["quota left"] = _quota(row, cells, now)
+        table.add_row(*(shown[name] for name in columns))
     return table
 
 

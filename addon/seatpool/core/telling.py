@@ -1,6 +1,6 @@
 """A report in words, cell by cell: the same wherever a person reads it."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from seatpool.core.report import AccountRow, WindowRow
 from seatpool.core.spans import ago, span
@@ -11,6 +11,7 @@ FULL, EMPTY = "█", "░"
 EIGHTHS = " ▏▎▍▌▋▊▉"
 PLAIN = ("#", "-")
 """Of a bar where those cannot be shown."""
+JUST_NOW = timedelta(minutes=10)
 COLUMNS = ("account", "provider", "plan", "state", "quota left", "in flight", "today", "last used")
 
 
@@ -45,13 +46,18 @@ def state(row: AccountRow, now: datetime) -> str:
 
 
 def window(w: WindowRow, now: datetime) -> str:
-    """What is left, until when, and when that was seen."""
+    """What is left, until when, and when that was seen if it was not just now."""
     if w.unlimited:
         return f"{w.bucket} unlimited"
     if is_over(w, now):
         return f"{w.bucket} reset since"
     resets = f", resets in {span(w.resets_at - now)}" if w.resets_at is not None else ""
-    return f"{w.bucket} {w.left:.0%}{resets} (seen {ago(w.observed_at, now)}{', stale' if w.stale else ''})"
+    seen = (
+        f" (seen {ago(w.observed_at, now)}{', stale' if w.stale else ''})"
+        if w.stale or now - w.observed_at > JUST_NOW
+        else ""
+    )
+    return f"{w.bucket} {w.left:.0%}{resets}{seen}"
 
 
 def bar(w: WindowRow, now: datetime, *, plain: bool = False) -> str:

@@ -11,6 +11,7 @@ import seatpool
 from seatpool.clock import utcnow
 from seatpool.proxy.counting import Counting
 from seatpool.proxy.own_host import page
+from seatpool.proxy.page import Page
 from seatpool.proxy.seen import Seen
 from seatpool.setup.code import PACKAGE, stamp
 
@@ -20,11 +21,14 @@ PATH = "/about"
 class About:
     """Knows from the start what may change in the files since."""
 
-    def __init__(self, seen: Seen, counted: Mapping[str, Counting], database: Callable[[], str | None]) -> None:
+    def __init__(
+        self, seen: Seen, counted: Mapping[str, Counting], database: Callable[[], str | None], shown: Page
+    ) -> None:
         """`counted`: what is not known, by kind. `database`: None while it cannot be opened."""
         self._seen = seen
         self._counted = counted
         self._database = database
+        self._shown = shown
         self._code = stamp()
         self._started = utcnow()
 
@@ -46,6 +50,8 @@ class About:
             "issuing_sha256": store.default_ca.fingerprint().hex(),
             "modes": list(ctx.options.mode),
             "listening": [f"{host}:{port}" for host, port, *_ in servers.listen_addrs()],
+            "page": self._shown.addresses,
+            "viewers": self._shown.viewers,
             "on_failure": ctx.options.pool_on_failure,
             "rules": ctx.options.pool_rules,
             "clock": self._seen.clock(),

@@ -14,7 +14,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, dispatch, listening, messages, metrics, options, replay, seams, sockets
+from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -26,6 +26,7 @@ from seatpool.proxy.guard import FAULT, Guard
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.pac import PacFile
+from seatpool.proxy.page import Page
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.wording import say, word_refused_connect
@@ -55,14 +56,11 @@ class Pool:
         self._waiting: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
         self.strays = Counting(paths_file, UNKNOWN_PATH)
-        self.own_host = OwnHost()
+        self.page = Page(lambda: self._opened.store if self._opened else None, lambda: self.service)
+        self.own_host = OwnHost(self.page)
         self.seen = Seen()
-        self.addons = (
-            PacFile(),
-            self.loops,
-            self.own_host,
-            self.seen,
-        )  # mitmproxy asks these for their hooks after this one
+        # mitmproxy asks these for their hooks after this one
+        self.addons = (PacFile(), self.loops, self.own_host, self.page, self.seen)
         self._database: str | None = None
         self._builtin: Any = None
         self._moving: asyncio.Task[None] | None = None
@@ -150,9 +148,8 @@ class Pool:
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
-        page = about.About(self.seen, counted, lambda: self._opened.store.url if self._opened else None).page
-        self.own_host.pages[about.PATH] = page
-        self.own_host.pages[metrics.PATH] = metrics.Metrics(lambda: self.service).page
+        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731
+        self.own_host.pages[about.PATH] = about.About(self.seen, counted, database, self.page).page
         self.guard.book.start()
         if self.service is not None:
             self.service.start()
@@ -190,6 +187,7 @@ class Pool:
                 return
             tlsconfig = ctx.master.addons.get("tlsconfig")
             if not self.certificates.passes(nextlayer, tlsconfig, ctx.options, self.own_host.takes):
+                self.page.attends(nextlayer, self._builtin)
                 replay.install(nextlayer, self._builtin, self.exchanges)
         except Exception:  # what comes of it then is looked at again in `request`
             self.faults.note("next_layer", ctx.options.pool_on_failure)
@@ -201,6 +199,8 @@ class Pool:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
             route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
             if route is None:
+                if exchange is None:
+                    self.own_host.hide(flow)
                 kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
                 if kind is not None:
                     self.strays.note(kind)

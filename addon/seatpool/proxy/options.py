@@ -214,6 +214,12 @@ OPTIONS: tuple[Option, ...] = (
         "Carry WebSockets, or refuse the upgrade (426) so that clients use plain HTTPS.",
         ("proxy", "refuse"),
     ),
+    Option(
+        "pool_page_port",
+        int,
+        0,
+        "Port on loopback where the page is served as well that the proxy serves at http://seatpool.test/; 0: none.",
+    ),
 )
 
 BETTER_DEFAULTS: dict[str, Any] = {
@@ -373,6 +379,12 @@ def _hold(opts: options.Options) -> str | None:
     return None
 
 
+def _page_port(opts: options.Options) -> str | None:
+    if 0 <= opts.pool_page_port <= 65535:
+        return None
+    return f"pool_page_port={opts.pool_page_port}: say a port from 1 to 65535, or 0 for none"
+
+
 def _fallback(opts: options.Options) -> str | None:
     try:
         fallback.read(opts.pool_model_fallback)
@@ -407,6 +419,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _timeouts,
     _wait,
     _hold,
+    _page_port,
     _fallback,
     _insecure,
     listening.open_door,

@@ -2,19 +2,19 @@
 
 It never goes upstream. The name is reserved (RFC 6761), the certificate authority may vouch for it, and it is decrypted
 whatever `allow_hosts` says. Plain `http://seatpool.test` through the proxy is answered as well: who asks so need not
-trust anything. What is served is a table of paths.
+trust anything. What is served is a table of paths; whatever else is asked for is the page's (`page`).
 """
 
 import base64
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from types import MappingProxyType
 
 from mitmproxy import http
 from mitmproxy.proxy import commands, events, layer, layers, server_hooks
 from mitmproxy.proxy.context import Context
-from mitmproxy.proxy.layers.http import HttpLayer, HTTPMode
+from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import RequestData, RequestEndOfMessage, ResponseData, ResponseEndOfMessage
 from wsproto.connection import Connection, ConnectionType
@@ -22,6 +22,7 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, TextMessage
 
 from seatpool.providers.registry import OWN_HOST
 from seatpool.proxy.loops import Refused
+from seatpool.proxy.page import OwnHttpLayer, Page
 from seatpool.setup.pair import within
 
 logger = logging.getLogger(__name__)
@@ -32,7 +33,7 @@ _ACCEPTED = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""
 _NO_STORE: Mapping[str, str] = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
 
-Page = Callable[[http.Request], http.Response]
+Spot = Callable[[http.Request], http.Response]
 
 
 def page(status: int, body: str | bytes, content_type: str = "text/plain; charset=utf-8") -> http.Response:
@@ -75,16 +76,17 @@ class Echo(layer.Layer):
 class OwnHost:
     """The router of this host."""
 
-    def __init__(self) -> None:
-        self.pages: dict[str, Page] = {"/": lambda request: page(200, "This is seatpool.\n"), ECHO: _upgraded}
+    def __init__(self, page: Page) -> None:
+        self.pages: dict[str, Spot] = {ECHO: _upgraded}
         """Who answers a path, without its query, at a GET."""
+        self._page = page
 
     def serves(self, nextlayer: layer.NextLayer) -> bool:
         """In a `next_layer` hook: whether HTTP begins here that is for us, inside TLS."""
         context = nextlayer.context
         if nextlayer.layer or context.client.sni != OWN_HOST or not context.client.tls_established:
             return False
-        served = HttpLayer(context, HTTPMode.transparent)
+        served = OwnHttpLayer(context, HTTPMode.transparent, self._page.streams)
         served.connections[context.server] = Echo(context.fork())
         nextlayer.layer = served
         return True
@@ -105,21 +107,29 @@ class OwnHost:
         nextlayer.layer = server_side
         return True
 
+    def hide(self, flow: http.HTTPFlow) -> None:
+        """In a `requestheaders` hook: what must not be seen in a list of flows is taken out before there is one."""
+        if _is_ours(flow):
+            self._page.hide(flow)
+
     # -- hooks
 
-    def request(self, flow: http.HTTPFlow) -> None:
+    def request(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
         """Somebody asks us."""
         if not _is_ours(flow) or flow.response is not None:
-            return
+            return None
         serve = self.pages.get(flow.request.path.partition("?")[0])
+        if serve is None:
+            return self._page.answer(flow)
         try:
             if flow.request.method not in ("GET", "HEAD"):
                 flow.response = page(405, "Only GET is answered here.\n")
             else:
-                flow.response = serve(flow.request) if serve else page(404, "There is nothing here.\n")
+                flow.response = serve(flow.request)
         except Exception:
             logger.exception("action=own-host path=%s", flow.request.path)
             flow.response = page(500, "seatpool failed; see its log\n")
+        return None
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         """By whatever way it came: this host is nowhere else."""

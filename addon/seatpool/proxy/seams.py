@@ -8,7 +8,14 @@ from inspect import signature
 from types import MappingProxyType
 from typing import Any
 
-from mitmproxy.proxy.layers.http import DropStream, GetHttpConnection, HttpLayer, HttpStream, RegisterHttpConnection
+from mitmproxy.proxy.layers.http import (
+    DropStream,
+    GetHttpConnection,
+    GetHttpConnectionCompleted,
+    HttpLayer,
+    HttpStream,
+    RegisterHttpConnection,
+)
 from mitmproxy.proxy.layers.http._http1 import Http1Server
 from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
 
@@ -34,6 +41,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.state_stream_response_body: ("self", "event"),
         GetHttpConnection.__init__: ("self", "address", "tls", "via", "transport_protocol"),
         DropStream.__init__: ("self", "stream_id"),
+        GetHttpConnectionCompleted.__init__: ("self", "command", "reply"),
         RegisterHttpConnection.__init__: ("self", "connection", "err"),
         WebsocketLayer.__init__: ("self", "context", "flow"),
         WebsocketLayer.start: ("self", "_"),

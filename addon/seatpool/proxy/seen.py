@@ -59,11 +59,11 @@ class Seen:
         now = monotonic()
         if now < self._look_at or flow.response is None or "age" in flow.response.headers:
             return  # what comes out of a cache is older
-        self._look_at = now + LOOK_EVERY_S
         try:
             said = parsedate_to_datetime(flow.response.headers.get("date", ""))
         except ValueError:
-            return
+            return  # our own answers say nothing, and must not keep us from hearing the next one
+        self._look_at = now + LOOK_EVERY_S
         self._heard_at = utcnow()
         aware = said if said.tzinfo else said.replace(tzinfo=UTC)
         self._skews_s.append((self._heard_at - aware).total_seconds() - HALF_A_SECOND)

@@ -104,7 +104,7 @@ class Traces:
         try:
             body = await aside(_encoded, batch)
             headers = (("content-type", "application/x-protobuf"), ("user-agent", "seatpool"))
-            reply = await self._transport.send(HttpRequest("POST", self._url, headers, body))
+            reply = await self._transport.send(HttpRequest("POST", self._url, headers, body, plain=True))
         except SideCallFailed as failure:
             return str(failure)
         except Exception as error:

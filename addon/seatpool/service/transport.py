@@ -33,7 +33,7 @@ LONGEST_BODY = 4 * 1024 * 1024
 LONGEST_HEAD = 100 * 1024
 """Bytes; issuers send kilobytes of cookies and policies."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
-"""Hosts that are asked without TLS where the address says so: nobody is between."""
+"""Hosts that may be asked without TLS: nobody is between."""
 PIECE = 64 * 1024
 """Bytes read at a time."""
 
@@ -90,7 +90,7 @@ class Transport:
 
     async def _send(self, request: HttpRequest, trust: ssl.SSLContext) -> HttpReply:
         url = urlsplit(request.url)
-        plain = url.scheme == "http" and url.hostname in LOOPBACK
+        plain = request.plain and url.scheme == "http" and url.hostname in LOOPBACK
         if url.scheme != "https" and not plain:
             raise _Unfit("not asked without TLS")
         port = url.port or (80 if plain else 443)

@@ -46,7 +46,8 @@ class Webhook:
         }
         headers = (("content-type", "application/json"), ("user-agent", "seatpool"))
         try:
-            reply = await self._transport.send(HttpRequest("POST", self._url, headers, msgspec.json.encode(told)))
+            body = msgspec.json.encode(told)
+            reply = await self._transport.send(HttpRequest("POST", self._url, headers, body, plain=True))
         except SideCallFailed as failure:
             raise NotDelivered(str(failure)) from None
         if not 200 <= reply.status < 300:

@@ -2,9 +2,11 @@
 
 import os
 import re
+import subprocess
 import sys
 import termios
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,8 +103,12 @@ class Terminal:
         self._screen.send(f"{line}\r")
 
     def press_ctrl_c(self) -> None:
-        """As a person does."""
-        self._screen.send("\x03")
+        """As a person does: once more where nothing happens. Python can miss one that comes as it begins to read."""
+        for _ in range(2):
+            self._screen.send("\x03")
+            with suppress(subprocess.TimeoutExpired):
+                self._program.wait(timeout=10)
+                return
 
     def end(self) -> int:
         """Wait for the end; the exit code."""

@@ -45,7 +45,7 @@ def _parse(name: str, content: bytes) -> Json:
 
     try:
         return mapping(YAML(typ="safe", pure=True).load(content))
-    except (YAMLError, ValueError, RecursionError):
+    except (YAMLError, ValueError, TypeError, RecursionError):  # a key that is a map is a TypeError
         raise NotALogin(f"{name}: not complete YAML") from None
 
 

@@ -1,0 +1,41 @@
+"""The token for acting on the page: a file of this person's, which the proxy reads and `seatpool page` shows."""
+
+import os
+import secrets
+from contextlib import suppress
+from pathlib import Path
+
+import platformdirs
+
+LEAST = 32
+"""Characters; a shorter one is none."""
+
+
+def default_file() -> Path:
+    """In this person's data directory."""
+    return platformdirs.user_data_path("seatpool") / "page-token"
+
+
+def token(file: Path) -> str:
+    """The one that counts; made where there is none. Raises `OSError`."""
+    with suppress(FileNotFoundError):
+        found = file.read_text().strip()
+        if len(found) >= LEAST:
+            return found
+    return renew(file)
+
+
+def renew(file: Path) -> str:
+    """Another one: the former counts no longer. Nobody but this person can read it. Raises `OSError`."""
+    made = secrets.token_urlsafe(32)
+    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    try:
+        with os.fdopen(descriptor, "w") as opened:
+            opened.write(f"{made}\n")
+        draft.replace(file)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+    return made
