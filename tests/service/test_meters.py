@@ -21,7 +21,7 @@ from seatpool.core.state import PoolState
 from seatpool.core.tail import Ended
 from seatpool.service import meters as metering
 from seatpool.service.meters import EXHAUSTED, HALTED, OPEN, OTHER, Meters
-from seatpool.service.readings import render
+from seatpool.service.readings import render, take
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -69,7 +69,7 @@ def test_a_scrape_tells_what_was_counted_and_how_the_pool_stands() -> None:
     meters.ended(over("d", account_id=3))
     meters.renewed(1, CredentialKind.CODEX_OAUTH, "ok")
     meters.cooled(2, "model", "usage_limit_reached")
-    found = read(render(meters, state, 3, NOW))
+    found = read(render(take(meters, state, 3, NOW)))
     assert sorted((s["account"], s["outcome"], n) for s, n in found["seatpool_requests_total"]) == [
         ("", EXHAUSTED, 1),
         ("alice", "ok", 1),
@@ -99,7 +99,7 @@ def test_a_scrape_tells_what_was_counted_and_how_the_pool_stands() -> None:
         "alice": ("ready", "plus"),
         odd: ("ready", ""),
     }
-    assert "@person" not in render(meters, state, 0, NOW)
+    assert "@person" not in render(take(meters, state, 0, NOW))
 
 
 def test_memory_does_not_grow_with_what_others_choose() -> None:

@@ -30,6 +30,12 @@ class Histogram:
         self.counts[bisect_left(self.bounds, seconds)] += 1
         self.total += seconds
 
+    def copy(self) -> "Histogram":
+        """As it is now."""
+        twin = Histogram(self.bounds)
+        twin.counts, twin.total = list(self.counts), self.total
+        return twin
+
 
 class Sample(msgspec.Struct, frozen=True):
     """One line."""

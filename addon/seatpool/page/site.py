@@ -60,9 +60,9 @@ class Site:
         store: Callable[[], Store | None],
         changed: Changed,
         token_file: Callable[[], Path] = page_token.default_file,
-        metrics: Callable[[], str | None] = lambda: None,
+        metrics: Callable[[], Callable[[], str] | None] = lambda: None,
     ) -> None:
-        """`store`, and `metrics` in Prometheus' words: None while the database is away."""
+        """`store`, and `metrics`, which gives what puts them into words: None while the database is away."""
         self._store = store
         self._changed = changed
         self._token_file = token_file
@@ -127,8 +127,10 @@ class Site:
         return data(await aside(read))
 
     async def _scraped(self, _visit: Visit) -> Answer:
-        told = self._metrics()
-        return Answer(200, told.encode(), exposition.CONTENT_TYPE) if told is not None else words(503, AWAY)
+        taken = self._metrics()
+        if taken is None:
+            return words(503, AWAY)
+        return Answer(200, (await aside(taken)).encode(), exposition.CONTENT_TYPE)
 
     async def _events(self, visit: Visit) -> Answer:
         if visit.method != "GET":

@@ -242,7 +242,7 @@ class Page:
         self._listener = listener
         logger.info("action=page address=%s", self.addresses[0])
 
-    def _metrics(self) -> str | None:
+    def _metrics(self) -> Callable[[], str] | None:
         service = self._service()
         return service.metrics() if service is not None else None
 

@@ -112,6 +112,16 @@ class Meters:
         """A person was told, or was not."""
         self.notices[kind, result] = self.notices.get((kind, result), 0) + 1
 
+    def copy(self) -> "Meters":
+        """As it is now; counts nothing."""
+        twin = Meters()
+        for name in ("requests", "attempts", "refreshes", "cooldowns", "spans", "notices"):
+            setattr(twin, name, dict(getattr(self, name)))
+        twin.tokens = {key: list(sums) for key, sums in self.tokens.items()}
+        twin.first_byte = {key: histogram.copy() for key, histogram in self.first_byte.items()}
+        twin.added = self.added.copy()
+        return twin
+
     def forget(self, account_ids: Sequence[int]) -> None:
         """These were removed; numbers of accounts are never given again."""
         for table in (self.requests, self.attempts, self.refreshes, self.cooldowns):

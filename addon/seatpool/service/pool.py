@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -237,11 +238,11 @@ class PoolService:
         """How many requests wait for a place at an account, or for the end of a limit."""
         return len(self._places)
 
-    def metrics(self) -> str:
-        """How it stands and what was counted, as Prometheus reads it."""
-        from seatpool.service.readings import render  # nobody else needs it
+    def metrics(self) -> Callable[[], str]:
+        """How it stands and what was counted now; what that gives is as Prometheus reads it, and takes its time."""
+        from seatpool.service.readings import render, take  # nobody else needs it
 
-        return render(self.knowledge.meters, self.knowledge.state, self.waiting, utcnow())
+        return partial(render, take(self.knowledge.meters, self.knowledge.state, self.waiting, utcnow()))
 
     def abandon(self, flow_id: str) -> None:
         """The client of a flow has left: should it wait for a place, it does no longer."""
