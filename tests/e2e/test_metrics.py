@@ -16,6 +16,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from tests.e2e.conftest import Scene
 from tests.e2e.test_codex import ask, open_socket, turn
+from tests.e2e.test_copilot import ask as ask_copilot
+from tests.e2e.test_copilot import editor_headers
 from tests.harness import REPOSITORY
 from tests.harness.clients import curl
 from tests.harness.receiver import read
@@ -100,7 +102,7 @@ def watched(start: Callable[..., Scene], tmp_path: Path) -> Iterator[tuple[Scene
         "pool_page_port": "8099",
         "pool_otlp_endpoint": f"http://127.0.0.1:{PORT}",
     }
-    scene = start("alice", "bob", env={"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}, **options)
+    scene = start("alice", "bob", "dave", env={"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}, **options)
     program = [sys.executable, "-m", "tests.harness.receiver", str(PORT), str(log)]
     receiver = scene.lab.popen(program, cwd=REPOSITORY, stdout=subprocess.PIPE)
     assert receiver.stdout is not None and receiver.stdout.readline()
@@ -129,14 +131,18 @@ async def test_a_person_is_told_and_a_collector_gets_traces_without_a_word_of_wh
     scene.fakes.behave("bob", {"kind": "usage_limit", "resets_in_s": 7200, "route": "responses"})
     for talk in ("two", "three", "four"):
         await ask(scene, body=body, conversation=talk)
+    unlicensed = {"error": {"message": "not licensed to use Copilot"}}
+    scene.fakes.behave("dave", {"kind": "status", "status": 403, "body": unlicensed, "route": "chat-completions"})
+    await ask_copilot(scene, editor_headers())
     spans = await until(lambda: [s for s in spans_in(log) if s["name"] == "chat gpt-x"][2:] and spans_in(log))
-    notices = await until(lambda: [p.json for p in read(log) if p.path == f"/{SECRET}"][1:])
-    first, *_, last = [p.json for p in read(log) if p.path == f"/{SECRET}"]
+    await until(lambda: len(posted_to(log)) == 3 and len(said_in(tmp_path)) == 3)
+    first, last, flagged = posted_to(log)
     assert (first["kind"], first["account"]) == ("switched", "alice")
     assert first["text"].endswith("requests go on with bob.")
-    assert (last["kind"], len(notices)) == ("exhausted", 1), "once each"
-    said = (tmp_path / "bin" / "notify-send.said").read_text().splitlines()
-    assert [line.split("|")[3] for line in said] == [first["title"], last["title"]]
+    assert last["kind"] == "exhausted" and "until" in last["text"]
+    assert (flagged["kind"], flagged["account"]) == ("disabled", "dave") and "not-licensed" in flagged["text"]
+    said = said_in(tmp_path)
+    assert [line.split("|")[3] for line in said] == [first["title"], last["title"], flagged["title"]]
 
     whole = next(s for s in spans if s["seatpool.attempts"] == 2)
     assert whole["seatpool.account"] == "bob" and whole["seatpool.outcome"] == "ok"
@@ -162,6 +168,17 @@ async def test_a_person_is_told_and_a_collector_gets_traces_without_a_word_of_wh
     assert samples["seatpool_notices_total", "switched", "sent"] == 2
     assert samples["seatpool_trace_spans_total", "exported"] == len(spans_in(log))
     assert samples["seatpool_trace_spans_total", "dropped"] == 0
+
+
+def posted_to(log: Path) -> list[dict[str, Any]]:
+    """Notices at the webhook."""
+    return [posted.json for posted in read(log) if posted.path == f"/{SECRET}"]
+
+
+def said_in(folder: Path) -> list[str]:
+    """Notices on the desktop."""
+    said = folder / "bin" / "notify-send.said"
+    return said.read_text().splitlines() if said.exists() else []
 
 
 def spans_in(log: Path) -> list[dict[str, Any]]:
