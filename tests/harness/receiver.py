@@ -29,6 +29,8 @@ class Receiver:
     """Answers everything with `status`."""
 
     status: int = 200
+    silent: bool = False
+    """It hears, and says nothing."""
     port: int = 0
     got: list[Posted] = field(default_factory=list)
     log: Path | None = None
@@ -43,6 +45,10 @@ class Receiver:
             row = {"path": path, "headers": fields, "body": base64.b64encode(body).decode()}
             with self.log.open("a") as file:
                 file.write(json.dumps(row) + "\n")
+        if self.silent:
+            await reader.read()
+            writer.close()
+            return
         writer.write(f"HTTP/1.1 {self.status} Said\r\ncontent-length: 0\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()
         writer.close()

@@ -19,7 +19,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
 from seatpool.service.desktop import call
 from seatpool.service.meters import Meters
-from seatpool.service.notices import Notices
+from seatpool.service.notices import REMEMBERED, Notices
 from seatpool.service.transport import Transport
 from seatpool.service.webhook import refusal
 from seatpool.store import Store
@@ -153,6 +153,29 @@ async def test_one_that_reached_nobody_is_told_again_later_and_names_no_address(
         other = Process(store, Policy(webhook=f"http://127.0.0.1:{receiver.port}/"))
         await other.look(account(disabled="renewal-x"))
         assert len(receiver.got) == 1, "nobody has told it so far"
+
+
+async def test_nobody_waits_for_one_who_does_not_answer(store: Store, policy: Policy, receiver: Receiver) -> None:
+    receiver.silent = True
+    process = Process(store, policy)
+    before = asyncio.get_running_loop().time()
+    process.notices.tell(told.test(NOW + timedelta(days=1)))
+    while not receiver.got:
+        await asyncio.sleep(0.01)
+    await process.notices.stop(within_s=0.1)
+    assert asyncio.get_running_loop().time() - before < 2.0
+
+
+async def test_what_was_told_is_remembered_without_end_only_by_the_database(store: Store) -> None:
+    process = Process(store, Policy(webhook="http://127.0.0.1:1/"))
+    for number in range(REMEMBERED + 20):
+        process.notices._told[str(number)] = NOW + timedelta(days=1 if number % 2 else -1)
+    await process.tell(told.test(NOW + timedelta(days=1)))
+    assert len(process.notices._told) == (REMEMBERED + 20) // 2 + 1
+    for number in range(REMEMBERED):
+        process.notices._told[str(number)] = NOW + timedelta(days=1)
+    await process.tell(replace(told.test(NOW + timedelta(days=1)), about="other"))
+    assert len(process.notices._told) == REMEMBERED
 
 
 async def test_without_a_way_nothing_happens(store: Store) -> None:

@@ -32,8 +32,10 @@ logger = logging.getLogger(__name__)
 
 AGAIN = timedelta(minutes=5)
 """After one that reached nobody."""
+LAST_S = 2.0
+"""For what is being sent when the proxy ends."""
 REMEMBERED = 500
-"""Notices; those that may be told again are forgotten then."""
+"""Notices; those that may be told again are forgotten then, and the oldest."""
 
 
 class Way(Protocol):
@@ -74,9 +76,13 @@ class Notices:
             ways.append(Webhook(policy.webhook, self._transport))
         self._ways = tuple(ways)
 
-    async def stop(self) -> None:
-        """Wait for what is being sent."""
-        await asyncio.gather(*self._sending, return_exceptions=True)
+    async def stop(self, within_s: float = LAST_S) -> None:
+        """Wait for what is being sent; not for somebody who takes long to hear it."""
+        if self._sending:
+            _, late = await asyncio.wait(self._sending, timeout=within_s)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
 
     # -- what happens
 
@@ -117,6 +123,8 @@ class Notices:
             return
         if len(self._told) >= REMEMBERED:
             self._told = {key: until for key, until in self._told.items() if until > now}
+            for old in tuple(self._told)[: max(0, len(self._told) + 1 - REMEMBERED)]:
+                del self._told[old]  # the lease knows it all the same
         self._told[key] = notice.again_at
         self._background(self._send(notice, self._ways))
 
