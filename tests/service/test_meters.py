@@ -1,5 +1,6 @@
 """Counting for `/metrics`: what it says, read by Prometheus' own parser, and what it costs."""
 
+import re
 import timeit
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,7 @@ from seatpool.core.tail import Ended
 from seatpool.service import meters as metering
 from seatpool.service.meters import EXHAUSTED, HALTED, OPEN, OTHER, Meters
 from seatpool.service.readings import render, take
+from tests.harness import REPOSITORY
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 
@@ -100,6 +102,25 @@ def test_a_scrape_tells_what_was_counted_and_how_the_pool_stands() -> None:
         odd: ("ready", ""),
     }
     assert "@person" not in render(take(meters, state, 0, NOW))
+
+
+def test_the_readme_has_every_metric_with_its_labels() -> None:
+    state, meters = PoolState(), Meters()
+    state.put(account(1, "alice"), NOW)
+    state.observe(1, (QuotaWindow("primary", 0.25, NOW, "header", resets_at=NOW),), NOW)
+    state.cool(Cooldown(1, Scope(ScopeKind.MODEL, "gpt-x"), "x", NOW + timedelta(days=1), NOW), NOW)
+    state.caps.most = 3
+    meters.attempt(attempt("a"))
+    meters.ended(over("a"))
+    meters.renewed(1, CredentialKind.CODEX_OAUTH, "ok")
+    meters.cooled(1, "model", "x")
+    meters.noticed("test", "sent")
+    told: dict[str, set[str]] = {}
+    for family in text_string_to_metric_families(render(take(meters, state, 0, NOW))):
+        name = family.name + ("_total" if family.type == "counter" else "")
+        told[name] = {label for sample in family.samples for label in sample.labels}
+    rows = re.findall(r"^\| `(seatpool_\w+)` \|([^|]*)\|", (REPOSITORY / "README.md").read_text(), re.MULTILINE)
+    assert {name: set(re.findall(r"`(\w+)`", labels)) for name, labels in rows} == told
 
 
 def test_memory_does_not_grow_with_what_others_choose() -> None:
