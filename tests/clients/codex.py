@@ -80,6 +80,15 @@ class AppServer:
             items=[m.params["item"] for m in _of(came, "item/completed")],
         )
 
+    def told(self, method: str) -> list[dict[str, Any]]:
+        """What came with each notification of that name so far."""
+        return [message.params for message in _of(self._rpc.messages, method)]
+
+    def account_limits(self) -> dict[str, Any]:
+        """What the client shows of its account's limits when it is asked: it looks them up."""
+        found: dict[str, Any] = self._rpc.request("account/rateLimits/read", {})
+        return found
+
 
 def _of(messages: list[Message], method: str) -> list[Message]:
     return [message for message in messages if message.method == method]

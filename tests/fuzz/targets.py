@@ -2,17 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
 from posixpath import normpath
 from types import MappingProxyType
 from typing import Any, NamedTuple
 from urllib.parse import unquote
 
-from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import OK
 from seatpool.core.rulefile import RuleMistakes, lines_of, read
 from seatpool.core.rules import Asked, Rules
+from seatpool.core.shown import Shown
 from seatpool.providers import jsonparts, rewriting
 from seatpool.providers.base import (
     Frame,
@@ -41,6 +42,7 @@ from seatpool.providers.counts import BEGINNING, END, counted
 from seatpool.providers.openings import Opening, last_refusal
 from seatpool.providers.registry import PROVIDERS, is_stranger, match
 from seatpool.providers.rewriting import Wish
+from seatpool.providers.showing import DIALECTS
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, Pause, SignedIn, Visit
 from tests.fuzz import sound
 from tests.fuzz.messages import conversation, lines, message
@@ -96,13 +98,21 @@ def frames(provider: Provider, data: bytes) -> None:
     found = provider.read_frame(facts, data, NOW)
     sound.frame(found)
     assert provider.read_frame(facts, data, NOW) == found
+    shown = Shown({window.bucket: window for window in found.windows}, NOW)
+    told = DIALECTS[provider.name].message(data, shown)
+    if told is not None and found.outcome is None:
+        _same_shares(found.windows, provider.read_frame(facts, told, NOW).windows)
 
 
 def headers(provider: Provider, data: bytes) -> None:
     """The head of an answer: quota, what it drew on, when to come again."""
     fields = message(data).headers
-    for window in provider.quota(fields, NOW):
+    windows = provider.quota(fields, NOW)
+    for window in windows:
         sound.window(window)
+    shown = Shown({window.bucket: window for window in windows}, NOW)
+    told = Headers(DIALECTS[provider.name].head(list(fields.items()), shown))
+    _same_shares(windows, provider.quota(told, NOW))
     drawn = provider.draws(fields)
     assert drawn is None or all(0 < len(bucket) <= 80 for bucket in drawn)
     sound.header(provider.issued_turn_state(fields))
@@ -110,6 +120,14 @@ def headers(provider: Provider, data: bytes) -> None:
     again = wire.retry_after(fields, NOW)
     assert again is None or again > NOW
     sound.moment(again)
+
+
+def _same_shares(came: Iterable[QuotaWindow], shown: Iterable[QuotaWindow]) -> None:
+    """What is shown in the place of what came, where that is the same, is read as the same, to a percent."""
+    expected = {window.bucket: window for window in came}
+    found = {window.bucket: window for window in shown}
+    assert found.keys() == expected.keys()
+    assert all(abs(window.left - found[bucket].left) <= 0.011 for bucket, window in expected.items())
 
 
 def counts(data: bytes) -> None:

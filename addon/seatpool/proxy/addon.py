@@ -29,6 +29,7 @@ from seatpool.proxy.pac import PacFile
 from seatpool.proxy.page import Page
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
+from seatpool.proxy.shown import client_quota
 from seatpool.proxy.wording import say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
@@ -107,6 +108,7 @@ class Pool:
     def _set_up_exchanges(self) -> None:
         self.exchanges.limits = options.limits_of(ctx.options)
         self.exchanges.named = ctx.options.pool_account_header
+        self.exchanges.quota = client_quota(ctx.options.pool_client_quota, self.service)
 
     def _read_rules(self) -> None:
         try:
@@ -130,6 +132,7 @@ class Pool:
         self._opened = opened
         self.serving.service = opened.service
         service = opened.service
+        self.exchanges.quota = client_quota(ctx.options.pool_client_quota, service)
         service.ruling.rule_of = self.guard.book.of_turn
         service.notices.expiry = lambda: self.certificates.expiry
         service.knowledge.health.tell = self.faults.database_is
@@ -297,6 +300,8 @@ class Pool:
                 exchange = self.exchanges.get(flow)
                 if exchange is not None:
                     self.serving.add_models(flow, exchange)
+                    if exchange.quota is not None and exchange.route is None:
+                        exchange.quota.look_up(exchange.provider, flow)
             except Exception:
                 self.faults.note("response", "passthrough")
             self._end(flow.id, OK, flow.response)

@@ -22,6 +22,7 @@ from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import as_response, headers_of
 from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
+from seatpool.proxy.shown import ClientQuota
 from seatpool.proxy.tap import Tap, ending
 from seatpool.service.records import CUT, LEFT, Ending
 from seatpool.service.trail import Answered, Assignment, Trail
@@ -130,6 +131,8 @@ class Exchange(msgspec.Struct):
     """Name of the account that an answer of ours is about."""
     named: bool = False
     """The client is to be told whose its answer is."""
+    quota: ClientQuota | None = None
+    """Set where the client is to read other numbers of quota than those that came."""
 
     @classmethod
     def begin(cls, flow: http.HTTPFlow, provider: Provider) -> "Exchange":
@@ -172,13 +175,27 @@ class Exchange(msgspec.Struct):
         """The answer as the client gets it: with the secrets that it came with, and its account if that is wanted."""
         came, name = next(((f, n) for r, f, n in self.received if r is response), ((), self.about))
         hidden, told = _secrets(came), name if self.named else None
-        if not hidden and told is None:
+        if not hidden and told is None and self.quota is None:
             return response
         fields = _restored(response.headers.fields, hidden)
+        if self.quota is not None and came:
+            fields = self._with_quota(self.quota, response.status_code, fields)
         if told is not None:
             fields = [field for field in fields if field[0].lower() != ACCOUNT_HEADER]
             fields.append((ACCOUNT_HEADER, quote(told, safe=PLAIN).encode()))
         return _with_fields(response, fields)
+
+    def _with_quota(
+        self, quota: ClientQuota, status: int, fields: list[tuple[bytes, bytes]]
+    ) -> list[tuple[bytes, bytes]]:
+        trail = self.trail
+        if trail is None or self.assignment is None:
+            return fields
+        try:
+            return quota.head(trail, status, fields)
+        except Exception:
+            logger.exception("action=passthrough reason=quota-not-shown")
+            return fields
 
     def account_of(self, response: http.Response | None) -> str | None:
         """Name of the account that an upstream's answer is for."""
@@ -353,6 +370,8 @@ class Exchanges:
         """Of attempts, for connections that begin from now on."""
         self.named = False
         """Clients are told whose their answers are."""
+        self.quota: ClientQuota | None = None
+        """None: clients read what came of quota."""
         self._explained = explained
         self._open: dict[str, Exchange] = {}
 
@@ -366,7 +385,7 @@ class Exchanges:
     def begin(self, flow: http.HTTPFlow, provider: Provider) -> Exchange:
         """Begin one."""
         exchange = self._open[flow.id] = Exchange.begin(flow, provider)
-        exchange.explained, exchange.named = self._explained, self.named
+        exchange.explained, exchange.named, exchange.quota = self._explained, self.named, self.quota
         return exchange
 
     def end(self, flow_id: str) -> Exchange | None:

@@ -23,6 +23,9 @@ async def relay(
             ctx.master.commands.call("inject.websocket", flow, True, answer.content)
     else:
         answer = await service.sockets.server_frame(trail, message.content)
+        passes = answer is None or (answer.again is None and answer.content is None)
+        if exchange.quota is not None and passes:
+            exchange.quota.message(trail, message)
         if answer is None:
             return
         if answer.again is None and answer.content is not None:

@@ -14,6 +14,7 @@ from seatpool.core.affinity import Sticking
 from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Moving
+from seatpool.core.shown import Showing
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
@@ -206,6 +207,14 @@ OPTIONS: tuple[Option, ...] = (
         bool,
         False,
         "Tell the client in the header x-seatpool-account of each pooled answer which account it is from, or about.",
+    ),
+    Option(
+        "pool_client_quota",
+        str,
+        Showing.UPSTREAM.value,
+        "What your editor reads as its quota: the numbers of whatever account has served (upstream), those of the one "
+        "that it is signed in with (primary), or what all accounts have left (pool). A refusal's stay.",
+        tuple(Showing),
     ),
     Option(
         "pool_websocket",

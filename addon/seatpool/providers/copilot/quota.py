@@ -19,8 +19,8 @@ ROLLING_S: Mapping[str, int] = MappingProxyType({SESSION: 5 * 3600, WEEKLY: 7 * 
 MONTH_S = 30 * 24 * 3600
 """All the others end with the month (copilot.md 5.2)."""
 
-_SNAPSHOT = "x-quota-snapshot-"
-_RATELIMIT = "x-usage-ratelimit-"
+SNAPSHOT = "x-quota-snapshot-"
+RATELIMIT = "x-usage-ratelimit-"
 _BUCKET = re.compile(r"[a-z][a-z0-9_]{0,39}")
 
 _SHORT_NAMES = MappingProxyType(
@@ -39,10 +39,10 @@ def _read_headers(headers: HeaderView, now: datetime) -> Iterator[QuotaWindow]:
         lower = name.lower()
         if not lower.startswith("x-"):
             continue
-        snapshot = lower.startswith(_SNAPSHOT)
-        if not snapshot and not lower.startswith(_RATELIMIT):
+        snapshot = lower.startswith(SNAPSHOT)
+        if not snapshot and not lower.startswith(RATELIMIT):
             continue
-        bucket = lower.removeprefix(_SNAPSHOT).removeprefix(_RATELIMIT)
+        bucket = lower.removeprefix(SNAPSHOT).removeprefix(RATELIMIT)
         found = {_SHORT_NAMES.get(k, k): v for k, v in parse_qsl(value)}
         if not snapshot:
             found.pop("entitlement", None)  # always 0 here, and means nothing
