@@ -13,6 +13,7 @@ from seatpool.cli.login import login
 from seatpool.cli.notify import notify
 from seatpool.cli.pac import pac
 from seatpool.cli.page import page
+from seatpool.cli.recording import record
 from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.service import service
@@ -52,6 +53,7 @@ COMMANDS = (
     notify,
     pac,
     page,
+    record,
     rules,
     run,
     service,

@@ -27,6 +27,7 @@ from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.pac import PacFile
 from seatpool.proxy.page import Page
+from seatpool.proxy.recording import Recording
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.shown import client_quota
@@ -51,6 +52,7 @@ class Pool:
         self.exchanges = Exchanges(explained=self.loops.explains)
         self.guard = Guard()
         self.serving = Serving(self.exchanges, self.guard)
+        self.recording = Recording(self.exchanges)
         self.certificates = Certificates()
         self.faults = Faults()
         self._door: Door | None = None
@@ -154,6 +156,7 @@ class Pool:
         database = lambda: self._opened.store.url if self._opened else None  # noqa: E731
         self.own_host.pages[about.PATH] = about.About(self.seen, counted, database, self.page).page
         self.guard.book.start()
+        self.recording.start()
         if self.service is not None:
             self.service.start()
         elif self._door is not None:
@@ -162,6 +165,7 @@ class Pool:
     async def done(self) -> None:
         """Finish what is under way and write what is queued."""
         await self.guard.book.stop()
+        self.recording.stop()
         for counting in (self.certificates.strangers, self.strays):
             await asyncio.to_thread(counting.write)
         for flow_id in self.exchanges.of_client():
