@@ -1,16 +1,17 @@
 """Certificates name what the authority permits, and hosts that nobody knows are told from those that are known."""
 
 import ipaddress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
 from mitmproxy.certs import CertStore
 
+from seatpool.core.notices import Expiry, expiring
 from seatpool.providers.registry import CERTIFIED, certified_names, is_stranger, provider_of
-from seatpool.proxy.certificates import FittingStore
-from seatpool.setup.authority import Authority
+from seatpool.proxy.certificates import Certificates, FittingStore
+from seatpool.setup.authority import Authority, default_folder
 from seatpool.setup.pair import within
 from tests.upstream.hosts import FAKE_HOSTS, TENANT
 
@@ -83,3 +84,19 @@ STRANGERS = {
 @pytest.mark.parametrize("host", STRANGERS)
 def test_a_host_of_a_provider_that_is_not_in_the_tables_is_a_stranger(host: str) -> None:
     assert is_stranger(host) is STRANGERS[host]
+
+
+async def test_the_end_of_the_authority_in_use_is_known_for_the_notice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    folder, now = default_folder(), datetime.now(UTC)
+    Authority(folder).keep(CERTIFIED, now)
+    pair = Authority(folder).current()
+    assert pair is not None
+    certificates, near = Certificates(), pair.ends - timedelta(days=10)
+    certificates._keep(folder, near)
+    assert certificates.expiry == Expiry(pair.ends, pair.ends - timedelta(days=2))
+    notice = expiring(certificates.expiry, near)
+    assert notice is not None and "seatpool ca trust" in notice.text
+    assert expiring(certificates.expiry, pair.ends - timedelta(days=20)) is None

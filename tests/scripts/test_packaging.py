@@ -73,7 +73,8 @@ def test_the_lock_has_what_the_wheel_asks_for(wheel: Path) -> None:
     locked = {found[1]: Version(found[2]) for found in re.finditer(r"^([a-z0-9-]+)==([^ ;]+)", lock, re.MULTILINE)}
     every = list(map(Requirement, told.get_all("Requires-Dist") or ()))
     always = [wanted for wanted in every if wanted.marker is None or wanted.marker.evaluate({"extra": ""})]
-    assert {wanted.name for wanted in every if wanted not in always} == {"matplotlib"}, "extras are nobody's by default"
+    extras = {wanted.name for wanted in every if wanted not in always}
+    assert extras == {"matplotlib", "opentelemetry-proto"}, "extras are nobody's by default"
     for wanted in always:
         assert locked[wanted.name] in wanted.specifier, wanted
     assert told["Description-Content-Type"] == "text/markdown"

@@ -10,6 +10,7 @@ from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.login import login
+from seatpool.cli.notify import notify
 from seatpool.cli.pac import pac
 from seatpool.cli.page import page
 from seatpool.cli.recording import record
@@ -49,6 +50,7 @@ COMMANDS = (
     forecast,
     key,
     login,
+    notify,
     pac,
     page,
     record,

@@ -6,6 +6,7 @@ from seatpool.core.affinity import Sticking
 from seatpool.core.fallback import NO_FALLBACK, Fallback
 from seatpool.core.fastmode import FastMode
 from seatpool.core.provenance import Moving
+from seatpool.core.silence import silent
 from seatpool.core.strategy import Dormancy, Strategy
 
 
@@ -76,6 +77,12 @@ class Policy(msgspec.Struct, frozen=True):
 
     People take conversations up again after a weekend, and after a holiday.
     """
+    notify_desktop: bool = False
+    """Notices are shown on the person's desktop."""
+    webhook: str = ""
+    """Where notices are sent; empty: nowhere. May hold a secret."""
+    otlp_endpoint: str = ""
+    """Where traces are sent; empty: nowhere."""
     ledger_days: int = 400
     """For so long each request is kept in the record; the sums of its day stay."""
     affinity_limit: int = 10_000
@@ -83,6 +90,8 @@ class Policy(msgspec.Struct, frozen=True):
 
     unreadable_s: float = 3600.0
     """For so long nobody asks an account again that could not read a conversation; plans and keys change rarely."""
+
+    __repr__ = silent("webhook", "otlp_endpoint")
 
     @property
     def order(self) -> Strategy | None:

@@ -164,7 +164,7 @@ def report(seen: Seen, now: datetime, midnight: datetime) -> Report:
                 name=a.name,
                 provider=a.provider,
                 plan=a.plan,
-                state=_state(a, cooldowns.get(a.id, ())),
+                state=state_of(a, cooling=any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns.get(a.id, ()))),
                 disabled_reason=a.disabled,
                 priority=a.priority,
                 weight=a.weight,
@@ -194,11 +194,12 @@ def _by_account[T](each: Iterable[tuple[int, T]]) -> dict[int, list[T]]:
     return found
 
 
-def _state(account: Account, cooldowns: Iterable[Cooldown]) -> str:
+def state_of(account: Account, *, cooling: bool) -> str:
+    """In one word; `cooling`: the whole account rests."""
     states = (
         ("disabled", account.disabled is not None),
         ("paused", account.paused),
-        ("cooling", any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns)),
+        ("cooling", cooling),
         ("editor", account.learnt),
     )
     return next((name for name, holds in states if holds), "ready")

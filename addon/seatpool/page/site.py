@@ -8,6 +8,7 @@ from urllib.parse import unquote
 import msgspec
 
 from seatpool.clock import utcnow
+from seatpool.core import exposition
 from seatpool.core.model import Account
 from seatpool.core.outlook import outlooks
 from seatpool.page import files, manners, table
@@ -59,17 +60,20 @@ class Site:
         store: Callable[[], Store | None],
         changed: Changed,
         token_file: Callable[[], Path] = page_token.default_file,
+        metrics: Callable[[], Callable[[], str] | None] = lambda: None,
     ) -> None:
-        """`store`: None while the database is away."""
+        """`store`, and `metrics`, which gives what puts them into words: None while the database is away."""
         self._store = store
         self._changed = changed
         self._token_file = token_file
+        self._metrics = metrics
         self.board = Board(Looks(store))
         self._read: dict[str, Handler] = {
             "/": self._page,
             "/api/report": self._report,
             "/api/forecasts": self._forecasts,
             "/api/events": self._events,
+            "/metrics": self._scraped,
         }
 
     async def answer(self, visit: Visit, hosts: Collection[str]) -> Answer:
@@ -121,6 +125,12 @@ class Site:
             return msgspec.json.encode(outlooks(rows.accounts, history, rows.at))
 
         return data(await aside(read))
+
+    async def _scraped(self, _visit: Visit) -> Answer:
+        taken = self._metrics()
+        if taken is None:
+            return words(503, AWAY)
+        return Answer(200, (await aside(taken)).encode(), exposition.CONTENT_TYPE)
 
     async def _events(self, visit: Visit) -> Answer:
         if visit.method != "GET":

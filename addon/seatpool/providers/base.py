@@ -61,6 +61,8 @@ class HttpRequest(msgspec.Struct, frozen=True):
     url: str
     headers: tuple[tuple[str, str], ...] = ()
     body: bytes = b""
+    plain: bool = False
+    """It may go without TLS where its address says so and is of this machine: it holds no credential."""
 
     __repr__ = silent("headers", "body")
 

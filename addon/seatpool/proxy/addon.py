@@ -136,6 +136,7 @@ class Pool:
         service = opened.service
         self.exchanges.quota = client_quota(ctx.options.pool_client_quota, service)
         service.ruling.rule_of = self.guard.book.of_turn
+        service.notices.expiry = lambda: self.certificates.expiry
         service.knowledge.health.tell = self.faults.database_is
         roster = service.knowledge.roster
         logger.info("action=start database=%s codex=%d copilot=%d", opened.store.url, *roster.values())

@@ -19,10 +19,11 @@ from mitmproxy.proxy import layer, layers
 from mitmproxy.proxy.layers.tls import parse_client_hello
 
 from seatpool.clock import utcnow
+from seatpool.core.notices import Expiry
 from seatpool.providers.registry import is_stranger
 from seatpool.proxy.counting import Counting
 from seatpool.setup import strangers
-from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder
+from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder, switches_at
 from seatpool.setup.pair import names_of, within
 
 logger = logging.getLogger(__name__)
@@ -76,6 +77,8 @@ class Certificates:
         """What it may vouch for; empty where it may vouch for everything."""
         self.strangers = Counting(strangers.default_file, UNKNOWN_HOST)
         self._stamp: int | None = None
+        self.expiry: Expiry | None = None
+        """The end of what programs trust, where the authority in use is ours."""
         self._look_at: datetime | None = None
         self._looking: asyncio.Future[None] | None = None
         self._unbounded_told = False
@@ -126,19 +129,21 @@ class Certificates:
         now = utcnow()
         if self._look_at is None or now >= self._look_at:
             self._look_at = now + LOOK_EVERY
-            self._looking = asyncio.get_running_loop().run_in_executor(None, _keep, folder, now)
+            self._looking = asyncio.get_running_loop().run_in_executor(None, self._keep, folder, now)
 
-
-def _keep(folder: Path, now: datetime) -> None:
-    authority = Authority(folder)
-    try:
-        if authority.current() is None:
-            return
-        change = authority.keep((), now)
-    except (AuthorityError, OSError) as error:
-        logger.warning("action=certificates reason=%s", error)
-    else:
-        logger.info("action=certificates change=%s", change.value)
+    def _keep(self, folder: Path, now: datetime) -> None:
+        authority = Authority(folder)
+        try:
+            if authority.current() is None:
+                return
+            change = authority.keep((), now)
+            pair, following = authority.current(), authority.next()
+        except (AuthorityError, OSError) as error:
+            logger.warning("action=certificates reason=%s", error)
+        else:
+            if pair is not None:
+                self.expiry = Expiry(pair.ends, switches_at(pair, following) if following is not None else None)
+            logger.info("action=certificates change=%s", change.value)
 
 
 def _host_of(data: bytes, address: tuple[str, int] | None) -> str | None:

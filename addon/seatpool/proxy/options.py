@@ -19,6 +19,7 @@ from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
 from seatpool.proxy.limits import Limits
+from seatpool.service import traces, webhook
 from seatpool.service.transport import TransportSettings
 from seatpool.setup import authority
 
@@ -180,6 +181,28 @@ OPTIONS: tuple[Option, ...] = (
         "repository, what came of it, its tokens; never a word of it. The sums of each day are kept for good.",
     ),
     Option(
+        "pool_notify",
+        str,
+        "off",
+        "Tell on your desktop of what happens while you do not look: a switch because of a limit, nobody left, a "
+        "sign-in that is needed, an account that was disabled, certificates that end soon. Each once.",
+        ("off", "desktop"),
+    ),
+    Option(
+        "pool_webhook",
+        str,
+        "",
+        "Where the same notices are sent as JSON, with a `text` as Slack takes it: https, or http on this machine. "
+        "Empty: nowhere.",
+    ),
+    Option(
+        "pool_otlp_endpoint",
+        str,
+        "",
+        "OpenTelemetry collector that gets a trace of each pooled request over OTLP/HTTP, without a word of it, such "
+        "as http://127.0.0.1:4318: https, or http on this machine. Needs seatpool[otel]. Empty: none.",
+    ),
+    Option(
         "pool_account_header",
         bool,
         False,
@@ -260,6 +283,9 @@ def policy_of(opts: options.Options) -> Policy:
         fast_mode=FastMode(opts.pool_fast_mode),
         moving=Moving(opts.pool_move_conversations),
         ledger_days=opts.pool_ledger_days,
+        notify_desktop=opts.pool_notify == "desktop",
+        webhook=opts.pool_webhook,
+        otlp_endpoint=opts.pool_otlp_endpoint,
     )
 
 
@@ -319,6 +345,15 @@ def _ledger(opts: options.Options) -> str | None:
     if 1 <= opts.pool_ledger_days <= 3650:
         return None
     return f"pool_ledger_days={opts.pool_ledger_days}: say days from 1 to 3650, such as 90"
+
+
+def _addresses(opts: options.Options) -> str | None:
+    """Neither is shown: an address may hold a secret."""
+    for name in ("pool_webhook", "pool_otlp_endpoint"):
+        problem = webhook.refusal(getattr(opts, name)) if getattr(opts, name) else None
+        if problem is not None:
+            return f"{name}: {problem}"
+    return traces.missing() if opts.pool_otlp_endpoint else None
 
 
 def _strength(opts: options.Options) -> str | None:
@@ -388,6 +423,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _attempts,
     _in_flight,
     _ledger,
+    _addresses,
     _strength,
     _timeouts,
     _wait,

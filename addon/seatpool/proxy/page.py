@@ -135,7 +135,7 @@ class Page:
         if self._site is None:
             from seatpool.page.site import Site
 
-            self._site = Site(self._store, self._changed)
+            self._site = Site(self._store, self._changed, metrics=self._metrics)
         return self._site
 
     @property
@@ -241,6 +241,10 @@ class Page:
             return
         self._listener = listener
         logger.info("action=page address=%s", self.addresses[0])
+
+    def _metrics(self) -> Callable[[], str] | None:
+        service = self._service()
+        return service.metrics() if service is not None else None
 
     def _changed(self, account: Account, rested: bool) -> None:
         """So that the very next request is served as was just said; others hear of it from the store."""

@@ -11,6 +11,7 @@ from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Blame, Decision, Remedy, decide
 from seatpool.service.knowledge import Knowledge
+from seatpool.service.notices import Notices
 from seatpool.service.trail import Assignment, Trail
 from seatpool.service.unknown import Unknown
 
@@ -23,8 +24,9 @@ TOLD_EVERY = timedelta(minutes=1)
 class Judge:
     """One per process."""
 
-    def __init__(self, knowledge: Knowledge) -> None:
+    def __init__(self, knowledge: Knowledge, notices: Notices) -> None:
         self._knowledge = knowledge
+        self.notices = notices
         self._egress = Egress()
         self._told: dict[ProviderName, datetime] = {}
         self._unknown = Unknown()

@@ -24,6 +24,7 @@ from seatpool.core.tail import Ended
 from seatpool.service.affinities import Affinities
 from seatpool.service.beats import Beats
 from seatpool.service.health import Health
+from seatpool.service.meters import Meters
 from seatpool.service.probes import Probes
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
@@ -75,6 +76,7 @@ class Knowledge:
         self.ledger_days = policy.ledger_days
         self._clock = Watch()
         self.health = Health()
+        self.meters = Meters()
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
@@ -118,6 +120,7 @@ class Knowledge:
 
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
+        self.meters.attempt(attempt)
         self._writer.put(attempt)
 
     def flush(self, timeout_s: float) -> bool:
@@ -126,6 +129,7 @@ class Knowledge:
 
     def ended(self, over: Ended) -> None:
         """Note a request that is over; returns at once."""
+        self.meters.ended(over)
         self._writer.put(over)
 
     def note(self, seen: Glimpse) -> None:
@@ -174,6 +178,7 @@ class Knowledge:
         remembered = struck or (held.strikes if held is not None else 0)
         cooldown = Cooldown(account.id, scope, reason, until, now, remembered)
         self.state.cool(cooldown, now)
+        self.meters.cooled(account.id, scope.kind.value, reason)
         self.changed()
         part = f" {scope.kind}={scope.value}" if scope.value else ""
         logger.warning(
@@ -268,6 +273,7 @@ class Knowledge:
         before = self.roster
         if changes.full:
             names = {a.id for a in changes.accounts}
+            self.meters.forget([i for i in self.state.accounts if i not in names])
             self.state.forget_all_but(names)
             self._vault.forget_all_but(names)
             self.provenance.forget_all_but(names)

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from functools import partial
 from typing import Any
 
 from msgspec.structs import replace
@@ -28,6 +29,7 @@ from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.lessons import Lessons
+from seatpool.service.notices import Notices
 from seatpool.service.places import Places
 from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
@@ -35,6 +37,7 @@ from seatpool.service.records import SWITCHING_PROTOCOLS, Ending, Records
 from seatpool.service.refresher import Refresher, Sender
 from seatpool.service.ruling import Ruling
 from seatpool.service.sockets import Sockets
+from seatpool.service.traces import Traces
 from seatpool.service.trail import Answered, Assignment, Bond, Halted, Trail
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
@@ -63,10 +66,15 @@ class PoolService:
         self.knowledge = Knowledge(store, vault, policy, owner)
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
+        self._refresher.counted = self.knowledge.meters.renewed
         self._primaries = Primaries(store, vault, self.knowledge)
         self._credentials = Credentials(vault, self._refresher, self.knowledge, self._primaries, policy)
         self._keeper = Keeper(self.knowledge, vault, self._credentials, providers, owner)
-        self._judge = Judge(self.knowledge)
+        self.notices = Notices(store, self.knowledge.state, self.knowledge.meters, transport)
+        self.notices.follow(policy)
+        self._traces = Traces(self.knowledge.state, self.knowledge.meters, transport)
+        self._traces.follow(policy.otlp_endpoint)
+        self._judge = Judge(self.knowledge, self.notices)
         self._choices = Choices(self.knowledge.state, self.knowledge.note)
         self.bonds = Bonds(self.knowledge, providers, policy)
         self._places = Places(
@@ -107,7 +115,7 @@ class PoolService:
             background=self._background,
             follow_up=self._follow_up,
         )
-        self.knowledge.changed = self.sockets.look
+        self.knowledge.changed = self._changed
 
     # -- life
 
@@ -115,6 +123,8 @@ class PoolService:
         """Go on under other numbers."""
         self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
         self._wishes.policy = self._lessons.policy = self.sockets.policy = self.bonds.policy = policy
+        self.notices.follow(policy)
+        self._traces.follow(policy.otlp_endpoint)
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
         self.knowledge.ledger_days = policy.ledger_days
@@ -127,6 +137,7 @@ class PoolService:
         """Begin to follow what other processes write, and to renew credentials before they run out."""
         self.knowledge.start()
         self._watch = asyncio.create_task(self._look_around(), name="seatpool keeper")
+        self.notices.look()
 
     async def stop(self) -> None:
         """Finish what is under way and write what is queued."""
@@ -136,6 +147,8 @@ class PoolService:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._poller.stop()
         await self._keeper.drain()
+        await self.notices.stop()
+        await self._traces.stop()
         await self._refresher.drain()
         await self.knowledge.stop()
 
@@ -145,6 +158,13 @@ class PoolService:
             self._keeper.look(utcnow())
             self._poller.look(utcnow())
             self._primaries.look_around(utcnow())
+            self.notices.look()
+
+    def _changed(self) -> None:
+        """Somebody may be asked no longer, or again."""
+        self.sockets.look()
+        if self._watch is not None:
+            self.notices.look()
 
     # -- a request
 
@@ -194,6 +214,7 @@ class PoolService:
                 if self._wishes.substitute(self._provider(trail), trail, choice):
                     continue
                 self._endings.unsent(trail)
+                self.notices.exhausted(trail, trail.exhausted or choice)
                 return trail.exhausted or choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
             if credentials is not None:
@@ -216,6 +237,12 @@ class PoolService:
     def waiting(self) -> int:
         """How many requests wait for a place at an account, or for the end of a limit."""
         return len(self._places)
+
+    def metrics(self) -> Callable[[], str]:
+        """How it stands and what was counted now; what that gives is as Prometheus reads it, and takes its time."""
+        from seatpool.service.readings import render, take  # nobody else needs it
+
+        return partial(render, take(self.knowledge.meters, self.knowledge.state, self.waiting, utcnow()))
 
     def abandon(self, flow_id: str) -> None:
         """The client of a flow has left: should it wait for a place, it does no longer."""
@@ -283,6 +310,8 @@ class PoolService:
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
             self.release(trail)
+        else:
+            self.notices.switched(assignment.account, outcome, decision, following.account)
         return following
 
     # -- inside

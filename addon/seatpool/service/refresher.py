@@ -76,6 +76,7 @@ class Refresher:
         self._transport = transport
         self._owner = owner
         self.consequences: Consequences = _none
+        self.counted: Callable[[int, CredentialKind, str], None] = _not_counted
         self._running: dict[tuple[int, CredentialKind], asyncio.Task[Renewed | RenewalRefused]] = {}
 
     async def renew(
@@ -214,6 +215,8 @@ class Refresher:
                 try:
                     step = renewal.send(said)
                 except StopIteration as stop:
+                    refused = isinstance(stop.value, RenewalRefused)
+                    self.counted(account.id, need.kind, stop.value.code if refused else "ok")
                     return await self._finish(account, stop.value, generation, lease)
                 said = None
                 match step:
@@ -255,6 +258,10 @@ class Refresher:
 
 async def _none(*_refused: object) -> None:
     """No consequences."""
+
+
+def _not_counted(*_renewal: object) -> None:
+    """Nobody counts."""
 
 
 def _read_file(path: str) -> bytes | None:

@@ -244,8 +244,11 @@ class Sockets:
             following = await self._moved(trail, assignment, outcome, decision.action)
         if following is not None:
             log_recovery(trail, assignment, outcome, decision, following)
+            self._judge.notices.switched(account, outcome, decision, following.account)
             return Answer(content, following, message or b"")
         action = "reconnect" if instead is not None else "deliver"
+        if instead is not None:
+            self._judge.notices.switched(account, outcome, decision, None)
         logger.info("account=%s action=%s reason=%s", account.name, action, outcome.code)
         return self._reconnects(trail, instead)
 

@@ -32,6 +32,8 @@ LONGEST_BODY = 4 * 1024 * 1024
 """Bytes; the largest known answer is a model list of some hundred kilobytes."""
 LONGEST_HEAD = 100 * 1024
 """Bytes; issuers send kilobytes of cookies and policies."""
+LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
+"""Hosts that may be asked without TLS: nobody is between."""
 PIECE = 64 * 1024
 """Bytes read at a time."""
 
@@ -88,9 +90,11 @@ class Transport:
 
     async def _send(self, request: HttpRequest, trust: ssl.SSLContext) -> HttpReply:
         url = urlsplit(request.url)
-        if url.scheme != "https":
+        plain = request.plain and url.scheme == "http" and url.hostname in LOOPBACK
+        if url.scheme != "https" and not plain:
             raise _Unfit("not asked without TLS")
-        async with self._connected(url.hostname or "", url.port or 443, trust) as line:
+        port = url.port or (80 if plain else 443)
+        async with self._connected(url.hostname or "", port, None if plain else trust) as line:
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 exchange = _Exchange(line)
                 head = await exchange.ask(_head(request, url), request.body)
@@ -99,12 +103,16 @@ class Transport:
         return HttpReply(head.status_code, Headers(fields), body)
 
     @asynccontextmanager
-    async def _connected(self, host: str, port: int, trust: ssl.SSLContext) -> AsyncIterator["_Line"]:
-        """A verified connection, through the upstream proxy where there is one; closed in any case."""
-        proxy = urlsplit(self._settings.upstream_proxy) if self._settings.upstream_proxy is not None else None
+    async def _connected(self, host: str, port: int, trust: ssl.SSLContext | None) -> AsyncIterator["_Line"]:
+        """A verified connection, through the upstream proxy where there is one; closed in any case.
+
+        Without `trust` one on this machine, in the clear.
+        """
+        upstream = self._settings.upstream_proxy if trust is not None else None
+        proxy = urlsplit(upstream) if upstream is not None else None
         line = await (_connect(host, port, trust) if proxy is None else _connect_to_proxy(proxy, trust))
         try:
-            if proxy is not None:
+            if proxy is not None and trust is not None:
                 await _tunnel(line, host, port)
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await line.writer.start_tls(trust, server_hostname=host)
@@ -163,7 +171,7 @@ async def _connect(host: str, port: int, trust: ssl.SSLContext | None) -> _Line:
         return _Line(*await asyncio.open_connection(host, port, ssl=trust))
 
 
-async def _connect_to_proxy(proxy: SplitResult, trust: ssl.SSLContext) -> _Line:
+async def _connect_to_proxy(proxy: SplitResult, trust: ssl.SSLContext | None) -> _Line:
     secure = proxy.scheme == "https"
     return await _connect(proxy.hostname or "", proxy.port or (443 if secure else 80), trust if secure else None)
 
@@ -179,7 +187,8 @@ async def _tunnel(line: _Line, host: str, port: int) -> None:
 
 
 def _head(request: HttpRequest, url: SplitResult) -> h11.Request:
-    host = _bracketed(url.hostname or "") + (f":{url.port}" if url.port not in (None, 443) else "")
+    usual = (None, 443 if url.scheme == "https" else 80)
+    host = _bracketed(url.hostname or "") + (f":{url.port}" if url.port not in usual else "")
     fields = [("Host", host)]
     if all(name.lower() != "accept" for name, _ in request.headers):
         fields.append(("accept", "*/*"))

@@ -1,5 +1,6 @@
 """Lease rows, on an open transaction: an exclusive right among processes that expires by itself."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import msgspec
@@ -33,6 +34,11 @@ def acquire(db: Connection, lease: Lease, now: datetime, until: datetime) -> boo
 def release(db: Connection, lease: Lease) -> None:
     """Give it back; nothing where another has it by now."""
     db.execute(delete(leases).where(leases.c.key == lease.key, leases.c.owner == lease.owner))
+
+
+def free(db: Connection, keys: Sequence[str]) -> None:
+    """End these, whoever holds them."""
+    db.execute(delete(leases).where(leases.c.key.in_(keys)))
 
 
 def prune(db: Connection, before: datetime) -> int:

@@ -443,6 +443,11 @@ class Store:
         with self._db.write() as db:
             leases.release(db, Lease(key, owner))
 
+    def free(self, keys: Sequence[str]) -> None:
+        """End these rights, whoever has them."""
+        with self._db.write() as db:
+            leases.free(db, keys)
+
     def _opened[T](self, read: Callable[[Connection, Vault], T]) -> T:
         """What is read with the key that seals it; once more where that key was changed, and went, during the read."""
         try:

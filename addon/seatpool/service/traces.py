@@ -1,0 +1,127 @@
+"""OpenTelemetry traces of pooled requests, sent in the background: whoever is not there to get them misses them.
+
+Only the messages of OTLP are another's (`opentelemetry-proto`); they are loaded with the first trace. The usual SDK
+would bring a thread and an HTTP client of its own, which heeds proxy variables and so may come to ourselves.
+"""
+
+import asyncio
+import importlib.util
+import logging
+import time
+from collections.abc import Sequence
+from urllib.parse import urlsplit
+
+from seatpool.core.model import Attempt
+from seatpool.core.state import PoolState
+from seatpool.core.tail import Ended
+from seatpool.core.tracing import Request
+from seatpool.providers.base import HttpRequest
+from seatpool.service.meters import Meters
+from seatpool.service.refresher import Sender
+from seatpool.service.threads import aside
+from seatpool.service.transport import SideCallFailed
+
+logger = logging.getLogger(__name__)
+
+EVERY_S = 2.0
+"""How long requests are collected."""
+AT_ONCE = 200
+"""So many are sent before that."""
+WAITING = 2000
+"""Requests that wait to be sent at most; what comes then is dropped."""
+LAST_S = 2.0
+"""For the last of them, when the proxy ends."""
+SAID_EVERY_S = 600.0
+EXTRA = "pool_otlp_endpoint needs the package opentelemetry-proto: pip install 'seatpool[otel]'"
+
+
+def missing() -> str | None:
+    """What is to be installed; None: all is there."""
+    try:
+        return None if importlib.util.find_spec("opentelemetry.proto") is not None else EXTRA
+    except ModuleNotFoundError:
+        return EXTRA
+
+
+class Traces:
+    """One per process."""
+
+    def __init__(self, state: PoolState, meters: Meters, transport: Sender) -> None:
+        self._state = state
+        self._meters = meters
+        self._transport = transport
+        self._url = ""
+        self._waiting: list[Request] = []
+        self._hurry = asyncio.Event()
+        self._exporting: asyncio.Task[None] | None = None
+        self._said_at: float | None = None
+
+    def follow(self, endpoint: str) -> None:
+        """Send to this collector from now on; empty: to none."""
+        path = urlsplit(endpoint).path
+        self._url = endpoint if not endpoint or path.strip("/") else f"{endpoint.rstrip('/')}/v1/traces"
+        self._meters.tell = self._note if endpoint else None
+
+    async def stop(self) -> None:
+        """Send what waits, if that is quick."""
+        self._hurry.set()
+        if self._exporting is not None:
+            try:
+                async with asyncio.timeout(LAST_S):
+                    await self._exporting
+            except TimeoutError:
+                pass  # it was cancelled with that, and nobody is left to count for
+
+    def _note(self, over: Ended, attempts: Sequence[Attempt]) -> None:
+        if len(self._waiting) >= WAITING:
+            self._meters.spans["dropped"] += 1 + len(attempts)
+            return
+        involved = {attempt.account_id for attempt in attempts} | {over.account_id}
+        found = {i: self._state.accounts[i] for i in involved if i is not None and i in self._state.accounts}
+        self._waiting.append(Request(over, tuple(attempts), found))
+        if len(self._waiting) >= AT_ONCE:
+            self._hurry.set()
+        if self._exporting is None or self._exporting.done():
+            self._exporting = asyncio.get_running_loop().create_task(self._export(), name="seatpool traces")
+
+    async def _export(self) -> None:
+        while self._waiting:
+            try:
+                async with asyncio.timeout(EVERY_S):
+                    await self._hurry.wait()
+            except TimeoutError:
+                pass
+            self._hurry.clear()
+            batch, self._waiting = self._waiting, []
+            count = sum(1 + len(request.attempts) for request in batch)
+            problem = await self._send(batch)
+            self._meters.spans["dropped" if problem is not None else "exported"] += count
+            if problem is not None:
+                self._say(problem, count)
+
+    async def _send(self, batch: Sequence[Request]) -> str | None:
+        """Why they did not get there."""
+        try:
+            body = await aside(_encoded, batch)
+            headers = (("content-type", "application/x-protobuf"), ("user-agent", "seatpool"))
+            reply = await self._transport.send(HttpRequest("POST", self._url, headers, body, plain=True))
+        except SideCallFailed as failure:
+            return str(failure)
+        except Exception as error:
+            logger.exception("action=traces-failed")
+            return type(error).__name__
+        return None if 200 <= reply.status < 300 else f"answered {reply.status}"
+
+    def _say(self, problem: str, count: int) -> None:
+        now = time.monotonic()
+        if self._said_at is None or now - self._said_at >= SAID_EVERY_S:
+            self._said_at = now
+            logger.warning(
+                "action=traces-dropped spans=%d reason=%s; later ones are counted in /metrics", count, problem
+            )
+
+
+def _encoded(batch: Sequence[Request]) -> bytes:
+    from seatpool.service.otlp import encode  # tens of milliseconds and some megabytes
+
+    return encode(batch)
