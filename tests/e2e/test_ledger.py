@@ -119,6 +119,11 @@ async def test_what_was_used_equals_what_upstream_has_said(scene: Scene) -> None
     assert (site["repository"], site["requests"], rest["repository"]) == ("github.com/ann/site", len(codex) + 3, None)
     clients = {row["client"]: row["requests"] for row in used(scene, "--by", "client")["rows"]}
     assert clients == {"codex_exec": len(codex) + 3, "copilot": len(copilot)}
+    lines = [json.loads(line) for line in said_by(scene, "tail", "--no-follow", "-n", "200", "--json").splitlines()]
+    assert {(line["account"], line["repository"]) for line in lines if line["output_tokens"] is not None} == {
+        ("alice", "github.com/ann/site"),
+        ("carol", None),
+    }
 
 
 async def test_who_breaks_off_is_counted_as_such_with_what_was_known(scene: Scene) -> None:
