@@ -16,11 +16,7 @@ from tests.cli.test_why import lines
 HOUR = timedelta(hours=1)
 
 
-@pytest.fixture(autouse=True)
-def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
-    monkeypatch.setenv("SEATPOOL_DB", str(tmp_path / "pool.db"))
-    monkeypatch.setenv("COLUMNS", "200")
+pytestmark = pytest.mark.usefixtures("own_world")
 
 
 @pytest.fixture

@@ -24,11 +24,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 NOBODY_THERE = "http://127.0.0.1:9"
 
 
-@pytest.fixture(autouse=True)
-def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
-    monkeypatch.setenv("SEATPOOL_DB", str(tmp_path / "pool.db"))
-    monkeypatch.setenv("COLUMNS", "200")
+pytestmark = pytest.mark.usefixtures("own_world")
 
 
 @pytest.fixture

@@ -27,10 +27,7 @@ COMMAND = [sys.executable, "-m", "seatpool.cli"]
 
 
 @pytest.fixture(autouse=True)
-def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setenv("SEATPOOL_KEYRING", "off")
-    monkeypatch.setenv("SEATPOOL_DB", str(tmp_path / "pool.db"))
-    monkeypatch.setenv("COLUMNS", "200")
+def _own_world(own_world: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", str(REPOSITORY / "addon"))
 
 
