@@ -205,12 +205,12 @@ class Pool:
         exchange, request = self.exchanges.get(flow), flow.request
         try:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
-            route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+            host = exchange.host if exchange is not None else request.pretty_host
+            route = match(request.method, host, request.path, upgrade=upgrade)
             if route is None:
                 if exchange is None:
                     self.own_host.hide(flow)
-                kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
-                if kind is not None:
+                elif (kind := stray(request.method, host, request.path)) is not None:
                     self.strays.note(kind)
                 return
             if exchange is None:
