@@ -154,7 +154,7 @@ class Pool:
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
-        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731
+        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731 # a name for what is passed on
         self.own_host.pages[about.PATH] = about.About(self.seen, counted, database, self.page).page
         self.guard.book.start()
         self.recording.start()
