@@ -61,7 +61,7 @@ def examine(url_or_path: str, within_s: float) -> Health:
         raise StoreUnavailable(f"the database {path} is no file; choose another one")
     files = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
     needed = [file for file in (path.parent, *files) if file.exists() and not os.access(file, os.W_OK)]
-    secret = [file for file in (*files, key_file(str(path))) if file.exists() and _is_open(file)]
+    secret = [file for file in (*files, key_file(str(path), "")) if file.exists() and _is_open(file)]
     health = Health(
         path,
         size=sum(file.stat().st_size for file in files[:2] if file.exists()),

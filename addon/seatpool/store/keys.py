@@ -50,7 +50,7 @@ class Keys:
 
     def tidy(self) -> None:
         """For the opening: take away what a kill in a rotation has left."""
-        if masterkey.is_untidy(self._where):
+        if self._chain.is_untidy():
             self._tidy(None)
 
     def _tidy(self, key_id: str | None) -> None:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -87,10 +86,10 @@ class Store:
         """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file."""
         url = engines.resolve(url_or_path or default_url())
         where = engines.place(url)
-        engines.create_file(Path(where), ours=not url_or_path)
+        engines.of(url).make_place(url, ours=not url_or_path)
         engine = engines.open_engine(url)
         try:
-            with engines.plainly(where):
+            with engines.plainly(engine.dialect.name, where):
                 migrate.bring_to_head(engine, where)
                 store = cls(url, engine, secrets.unlock(engine, where))
                 store.keys.tidy()
@@ -323,8 +322,8 @@ class Store:
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended before
-        their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
+        `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended
+        before their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
         removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `carriers`, of `under_way` and of
         `affinities`, of which the newest of each conversation stays.
         """

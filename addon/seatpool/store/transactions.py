@@ -7,8 +7,8 @@ from contextlib import AbstractContextManager, contextmanager
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
+from seatpool.store import backend, revisions
 from seatpool.store import engine as engines
-from seatpool.store import revisions
 from seatpool.store.errors import StoreUnavailable
 
 
@@ -18,6 +18,7 @@ class Transactions:
     def __init__(self, engine: Engine, where: str) -> None:
         self._where = where
         self._engine = engine
+        self._kind = backend.of(engine.dialect.name)
         self._lookup = engines.lookup(engine)
         self._engines = {
             (durable, busy_s): kind(engine, busy_s)
@@ -94,7 +95,7 @@ class Transactions:
         """Take what was deleted or replaced out of the log as well, where that can be done now."""
         try:
             with self.lookup() as db:
-                engines.empty_log(db)
+                self._kind.empty_log(db)
         except StoreUnavailable:
             pass  # the log is overwritten in time, and what is secret in it is sealed
 
@@ -108,7 +109,7 @@ class Transactions:
         if self._closed:
             raise StoreUnavailable(f"the database {self._where} was closed by this program")
         try:
-            with engines.plainly(self._where), engine.begin() as db:
+            with engines.plainly(self._engine.dialect.name, self._where), engine.begin() as db:
                 yield db
         finally:
             if self._closed:
