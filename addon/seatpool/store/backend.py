@@ -58,6 +58,9 @@ class Backend(Protocol):
     def is_the_value(self, error: DBAPIError) -> bool:
         """Whether it is about a value that this kind of database cannot keep, whatever state it is in."""
 
+    def is_away(self, cause: BaseException | None) -> bool:
+        """Whether that is why nobody can be reached behind the database's name."""
+
     def plain(self, error: DBAPIError) -> tuple[str, str]:
         """What the driver said, in one line without values, and how to mend it."""
 

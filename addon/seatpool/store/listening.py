@@ -58,6 +58,8 @@ class Listener:
                     logger.info("action=not-hearing reason=%s", type(error).__name__)
             finally:
                 self.hearing = False
+            if self._over.is_set():
+                break
             self._wake()  # so that somebody looks, and sees that he has to go on looking
             self._over.wait(pause * random.uniform(0.5, 1.5))  # noqa: S311 # so that not all come at once
             pause = min(pause * 2, LONGEST_S)

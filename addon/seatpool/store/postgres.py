@@ -16,7 +16,7 @@ from typing import Any
 from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.dialects.sqlite import dml
-from sqlalchemy.exc import DataError, DBAPIError, ProgrammingError
+from sqlalchemy.exc import DataError, DBAPIError, OperationalError, ProgrammingError
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -173,6 +173,13 @@ def listen(engine: Engine, wake: Callable[[], None]) -> Listener:
     arguments, named = engine.dialect.create_connect_args(engine.url)
     ours = {name: value for name, value in _AT_MOST.items() if name not in engine.url.query}
     return Listener(arguments, {**ours, **named}, wake)
+
+
+def is_away(cause: BaseException | None) -> bool:
+    """See `Backend`."""
+    return isinstance(cause, OperationalError) and (
+        cause.connection_invalidated or getattr(cause.orig, "sqlstate", None) is None
+    )
 
 
 def is_the_value(error: DBAPIError) -> bool:

@@ -144,6 +144,11 @@ def listen(engine: Engine, wake: Callable[[], None]) -> None:
     """See `Backend`: SQLite tells nobody."""
 
 
+def is_away(cause: BaseException | None) -> bool:
+    """See `Backend`: a file is there, or is not; to look costs nothing."""
+    return False
+
+
 def is_the_value(error: DBAPIError) -> bool:
     """See `Backend`: SQLite keeps anything."""
     return False

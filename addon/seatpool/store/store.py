@@ -1,6 +1,6 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Self
@@ -43,6 +43,7 @@ from seatpool.store import credentials as credential_rows
 from seatpool.store import endings as ending_rows
 from seatpool.store import engine as engines
 from seatpool.store import history as history_rows
+from seatpool.store.backend import Ear
 from seatpool.store.errors import StoreError, Superseded
 from seatpool.store.feed import Changes
 from seatpool.store.keys import Keys
@@ -76,6 +77,7 @@ class Store:
         self.url = url.render_as_string(hide_password=True)
         self._where = engines.place(url)
         self._db = Transactions(engine, self._where)
+        self._known_losses = 0
         self.keys = Keys(self._db, chain, self._where)
         """The key that seals the credentials."""
         self.past = Past(self._db)
@@ -143,12 +145,25 @@ class Store:
     def news(self, since: int) -> Changes:
         """As `changes`, but empty where all of it was written by this store's own users through `cool`, `record` and
         `save_credential`: they know it already. As cheap as `revision` then.
+
+        Everything where a server was lost meanwhile: it may have forgotten numbers that were told, and give them again.
         """
+        if self._known_losses != (losses := self._db.losses):
+            everything = self.changes(None)
+            self._known_losses = losses
+            return everything
         told = self._db.told  # before the database is asked: what is told later than this is no news either way
         current = self.revision()
         if since == current or told.start <= since + 1 <= current < told.stop:
             return feed.nothing(current)
         return self.changes(since)
+
+    def listen(self, wake: Callable[[], None]) -> Ear | None:
+        """Have `wake` called, in a thread of its own, when there may be `news`; None: one has to ask, again and again.
+
+        To be closed before the store is.
+        """
+        return self._db.listen(wake)
 
     # -- accounts
 
