@@ -88,6 +88,10 @@ class Server:
         """As a person gives it."""
         return f"postgresql+psycopg://{USER}@127.0.0.1:{self.port}/{name}"
 
+    def socket_url(self, name: str) -> str:
+        """By its Unix socket, which is reached from every network namespace."""
+        return f"postgresql+psycopg://{USER}@/{name}?host={self.folder}&port={self.port}"
+
     def say(self, sql: str, database: str = "postgres") -> str:
         """What `psql` answers to its superuser."""
         where = ["-h", self.folder, "-p", str(self.port), "-U", SUPERUSER, "-d", database]

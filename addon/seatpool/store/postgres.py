@@ -77,7 +77,7 @@ _MENDING = (
     ("certificate", "look at sslmode, sslrootcert and sslcert in the URL"),
 )
 _REACH = "see that the server runs, and that it can be reached from here"
-_INNER = re.compile(r"(?:connection failed: )?connection to server .*?failed: (?:FATAL: +)?|^FATAL: +")
+_INNER = re.compile(r"^connection is bad: |(?:connection failed: )?connection to server .*?failed: (?:FATAL: +)?|^FATAL: +")
 
 
 def checked(url: URL) -> URL:
