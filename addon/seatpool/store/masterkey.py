@@ -11,6 +11,7 @@ Whoever writes here holds the database's write lock, so nobody else does at the 
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
@@ -24,6 +25,7 @@ from seatpool.store.errors import StoreUnavailable, WrongKey
 
 _SERVICE = "seatpool"
 _IMPORT = "bring it here from a machine that has it: seatpool key export there, seatpool key import here"
+_NUMBER = re.compile(r"[0-9a-f]{32}").fullmatch
 _LEAST_PRIORITY = 1.0
 """Backends below are stand-ins: plain text files, or none at all (keyring's own rule for `recommended`)."""
 
@@ -44,6 +46,11 @@ def key_file(database: str, key_id: str) -> Path:
     if _is_served(database):
         return platformdirs.user_data_path("seatpool") / f"{key_id.partition('-')[0]}.key"
     return Path(f"{database}.key")
+
+
+def of_servers() -> tuple[Path, ...]:
+    """Key files of databases on servers, on this machine."""
+    return tuple(sorted(path for path in platformdirs.user_data_path("seatpool").glob("*.key") if _NUMBER(path.stem)))
 
 
 def _is_served(database: str) -> bool:

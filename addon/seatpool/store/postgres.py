@@ -77,7 +77,9 @@ _MENDING = (
     ("certificate", "look at sslmode, sslrootcert and sslcert in the URL"),
 )
 _REACH = "see that the server runs, and that it can be reached from here"
-_INNER = re.compile(r"^connection is bad: |(?:connection failed: )?connection to server .*?failed: (?:FATAL: +)?|^FATAL: +")
+_AROUND = re.compile(
+    r"^connection is bad: |(?:connection failed: )?connection to server .*?failed: (?:FATAL: +)?|^FATAL: +"
+)
 
 
 def checked(url: URL) -> URL:
@@ -191,7 +193,7 @@ def is_the_value(error: DBAPIError) -> bool:
 def plain(error: DBAPIError) -> tuple[str, str]:
     """See `Backend`."""
     said = (str(error.orig).strip().splitlines() or ["no reason given"])[0]
-    said = _INNER.sub("", said).removeprefix("ERROR:").strip()
+    said = _AROUND.sub("", said).removeprefix("ERROR:").strip()
     return said, next((hint for part, hint in _MENDING if part in said), _REACH)
 
 
