@@ -81,7 +81,7 @@ def test_threads_of_two_stores_write_and_read_at_once_and_nothing_is_lost(store:
     assert everything.generations == {(account.id, CredentialKind.CODEX_OAUTH): 41}
     assert [held.until for held in everything.cooldowns] == [at(40)]
     assert [seen.observed_at for _, seen in everything.windows] == [at(40)]
-    assert len(store.attempts(limit=99)) == 40
+    assert len(store.past.attempts(limit=99)) == 40
     assert max(revisions) <= everything.revision
 
 

@@ -148,16 +148,16 @@ def test_attempts_come_newest_first_of_one_account_or_of_all(store: Store) -> No
     a, b = (sign_in(store, name, identity=name) for name in "ab")
     first, second, third = attempt(a, 1), attempt(b, 2), attempt(a, 3, number=2)
     store.record(attempts=[second, third, first])
-    assert store.attempts(limit=9) == (third, second, first)
-    assert store.attempts(limit=1) == (third,)
-    assert store.attempts(limit=9, account_id=a.id) == (third, first)
+    assert store.past.attempts(limit=9) == (third, second, first)
+    assert store.past.attempts(limit=1) == (third,)
+    assert store.past.attempts(limit=9, account_id=a.id) == (third, first)
 
 
 @pytest.mark.parametrize("tokens", [Tokens(900, 0, 70), Tokens(None, None, 7), Tokens(7, None, None), None])
 def test_what_was_counted_of_an_attempt_comes_back_as_it_was(store: Store, tokens: Tokens | None) -> None:
     made = replace(attempt(sign_in(store), 1), total_ms=2345.5, tokens=tokens, chosen_in="flow-0")
     store.record(attempts=[made])
-    assert store.attempts(limit=9) == (made,)
+    assert store.past.attempts(limit=9) == (made,)
 
 
 def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
@@ -168,7 +168,7 @@ def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
     store.acquire("over", "me", now=NOW, until=at(1))
     store.acquire("held", "me", now=NOW, until=at(2))
     assert store.prune(before=at(2)) == 3  # one attempt, one cooldown, one lease
-    assert store.attempts(limit=9) == (attempt(account, 2),)
+    assert store.past.attempts(limit=9) == (attempt(account, 2),)
     assert store.changes(None).cooldowns == (running,)
     assert not store.acquire("held", "another", now=NOW, until=at(9))
 

@@ -105,7 +105,7 @@ def _key(database: str, _situation: Situation) -> Iterator[Finding]:
         return
     try:
         with Store.open(database) as store:
-            place = store.key_place()
+            place = store.keys.place()
     except StoreError as error:
         yield problem(str(error), theirs("seatpool key show"))
         return

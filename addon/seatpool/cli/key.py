@@ -31,7 +31,7 @@ def show(as_json: bool) -> None:
     seatpool key show --json | jq -r .file
     """
     with open_store() as store:
-        place = store.key_place()
+        place = store.keys.place()
     if as_json:
         kept = {
             "kept_in": "file" if place.file else "keyring",
@@ -55,8 +55,8 @@ def rotate() -> None:
     seatpool key rotate
     """
     with open_store() as store:
-        count = store.rotate_key()
-        place = store.key_place()
+        count = store.keys.rotate()
+        place = store.keys.place()
     click.echo(f"{count} credential{'s' if count != 1 else ''} encrypted with a new key, kept in {_in_words(place)}")
 
 

@@ -85,11 +85,11 @@ def _batches(store: Store, wanted: Wanted, count: int | None, *, follow: bool) -
     """What there is, and then what comes."""
     place = 0
     if count is not None or wanted.since is None:
-        place, found = store.newest_ended(wanted, SHOWN if count is None else count)
+        place, found = store.past.newest_ended(wanted, SHOWN if count is None else count)
         yield found
     while True:
         before = place
-        place, found = store.ended_after(place, wanted, PAGE)
+        place, found = store.past.ended_after(place, wanted, PAGE)
         if found:
             yield found
         if place == before:

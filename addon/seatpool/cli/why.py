@@ -36,7 +36,7 @@ def why(request: str | None, count: int | None, as_json: bool) -> None:
     if request is not None and count is not None:
         raise click.UsageError("give REQUEST or --list, not both")
     with open_store() as store:
-        wanted = store.requests(limit=count) if count is not None else (_find(store, request),)
+        wanted = store.past.requests(limit=count) if count is not None else (_find(store, request),)
         stories = [_story(store, flow_id) for flow_id in wanted]
         names = {account.id: account.name for account in store.accounts()}
     _tell(stories, names, listed=count is not None, as_json=as_json)
@@ -55,7 +55,7 @@ def _tell(stories: list[Story], names: Mapping[int, str], *, listed: bool, as_js
 
 def _find(store: Store, request: str | None) -> str:
     beginning = request.strip().lower().removeprefix("request=") if request is not None else ""
-    found = store.requests(beginning, limit=1 if not beginning else SHOWN + 1)
+    found = store.past.requests(beginning, limit=1 if not beginning else SHOWN + 1)
     if not found:
         unknown = f"no request {request} is recorded; seatpool why --list 20 shows the newest"
         raise click.ClickException(unknown if request is not None else NONE_YET)
@@ -68,4 +68,4 @@ def _find(store: Store, request: str | None) -> str:
 
 
 def _story(store: Store, flow_id: str) -> Story:
-    return Story(flow_id, *store.request(flow_id))
+    return Story(flow_id, *store.past.request(flow_id))

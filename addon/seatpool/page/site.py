@@ -121,7 +121,7 @@ class Site:
         def read() -> bytes:
             store = self._there()
             rows = reporting.read(store, utcnow())
-            history = store.window_history([row.id for row in rows.accounts])
+            history = store.past.window_history([row.id for row in rows.accounts])
             return msgspec.json.encode(outlooks(rows.accounts, history, rows.at))
 
         return data(await aside(read))

@@ -15,7 +15,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     accounts    credentials    cooldowns    observations    leases    affinities    beats     one kind of row each
     endings     requests that are over, to be followed; overview  what a report is made of
     transactions  turns of the threads of one process
-    store       the class that joins them
+    store       the class that joins them; past, keys  what it has of records that are read, and of the key
     export      accounts with their logins as one encrypted file
 """
 
