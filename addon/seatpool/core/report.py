@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, ScopeKind, UnderWay
 from seatpool.core.scoring import STALE_AFTER_S
 from seatpool.core.slots import EXPIRES
@@ -55,6 +56,7 @@ class Seen(msgspec.Struct, frozen=True):
     """How many requests have ended since midnight, by the account that served them; None: by none."""
     substituted: tuple[Substituted, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    locks: tuple[Lock, ...] = ()
     waited: tuple[int, datetime | None] = (0, None)
     """How many requests had to wait for an account in 24 hours, and when the last of them began to."""
 
