@@ -97,4 +97,4 @@ class NotAllowed(StoreError):
 
 
 def _you_are(person: str) -> str:
-    return f"you are {person} (SEATPOOL_PERSON says otherwise)"
+    return f"you are {person}, unless SEATPOOL_PERSON says otherwise"

@@ -31,10 +31,10 @@ class Team:
 
     # -- accounts
 
-    def set_owner(self, name: str, person: str | None) -> Account:
-        """None: everybody's. Raises `UnknownAccount` or `BadPerson`."""
+    def set_owner(self, name: str, person: str | None, others: Sequence[str] | None = None) -> Account:
+        """None: everybody's. It is shared with `others`, or as it was. Raises `UnknownAccount` or `BadPerson`."""
         with self._db.write(durable=True) as db:
-            return people.set_owner(db, name, person)
+            return people.set_owner(db, name, person, others)
 
     def share(self, name: str, persons: Sequence[str]) -> Account:
         """Let these use it as well. Raises `UnknownAccount` or `BadPerson`."""
