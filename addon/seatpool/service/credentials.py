@@ -51,8 +51,9 @@ class Credentials:
         An editor's own login is taken as the editor sent it, with whatever else it sent along. An account that has been
         removed, or taken from this person, gives nothing any more, were it in the middle of a renewal.
         """
-        found = await self._of(provider, account, trail, refused)
-        return found if account.id in self._knowledge.state.accounts else None
+        known = self._knowledge.state.accounts
+        found = await self._of(provider, account, trail, refused) if account.id in known else None
+        return found if account.id in known else None
 
     async def _of(
         self, provider: Provider, account: Account, trail: Trail, refused: Credential | None
