@@ -45,7 +45,7 @@ def check(path: Path) -> None:
     with Store.open(str(path)) as store:
         tokens = [held.token for kinds in store.every_credential().values() for held in kinds.values()]
     assert sorted(tokens) == [oauth(number).token for number in ACCOUNTS], tokens
-    file = masterkey.key_file(str(path))
+    file = masterkey.key_file(str(path), "")
     assert not file.exists() or len(file.read_text().split()) == 1
     assert not [left.name for left in path.parent.iterdir() if left.name.endswith(".new")]
 

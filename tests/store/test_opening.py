@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName
-from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate
+from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate, sqlite
 from seatpool.store import engine as engines
 from seatpool.store.schema import metadata
 from tests.store.made import NOW, finish, sign_in, start
@@ -239,7 +239,7 @@ def test_a_database_that_another_program_keeps_locked_is_unavailable_for_writing
 
 def made_by_schema(path: Path, revision: str) -> None:
     """What the seatpool of that schema made, as far as the migrations go."""
-    engines.create_file(path, ours=False)
+    sqlite.create_file(path, ours=False)
     engine = engines.open_engine(engines.resolve(str(path)))
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))

@@ -2,7 +2,6 @@
 
 import socket
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,14 +12,14 @@ from tests.store.made import NOW, at, cooldown, oauth, sign_in
 
 
 @pytest.fixture
-def ann(path: Path) -> Iterator[Store]:
-    with Store.open(str(path), person="ann") as opened:
+def ann(url: str) -> Iterator[Store]:
+    with Store.open(url, person="ann") as opened:
         yield opened
 
 
 @pytest.fixture
-def ben(ann: Store, path: Path) -> Iterator[Store]:
-    with Store.open(str(path), person="ben") as opened:
+def ben(ann: Store, url: str) -> Iterator[Store]:
+    with Store.open(url, person="ben") as opened:
         yield opened
 
 
@@ -85,7 +84,7 @@ def test_what_no_person_does_is_not_written_down(ann: Store) -> None:
     assert ann.team.deeds() == stood
 
 
-def test_deeds_outlive_their_account_follow_its_names_and_hold_no_token(ann: Store, path: Path) -> None:
+def test_deeds_outlive_their_account_follow_its_names_and_hold_no_token(ann: Store) -> None:
     account = sign_in(ann, credentials=[oauth()])
     sign_in(ann, "other", identity="user-2")
     ann.rename("work", "job")
@@ -136,24 +135,24 @@ def test_an_account_is_shared_by_its_owner_and_told_in_the_feed(ann: Store, ben:
 
 
 @pytest.mark.parametrize("name", ["", "  ", "a\nb", "x" * 101])
-def test_a_person_has_a_name_that_can_be_shown(ann: Store, path: Path, name: str) -> None:
+def test_a_person_has_a_name_that_can_be_shown(ann: Store, url: str, name: str) -> None:
     sign_in(ann)
     for act in (lambda: ann.team.set_owner("work", name), lambda: ann.team.appoint(name)):
         with pytest.raises(BadPerson):
             act()
     if name:
         with pytest.raises(BadPerson):
-            Store.open(str(path), person=name)
+            Store.open(url, person=name)
 
 
-def test_who_one_is_is_said_or_the_systems_user(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_one_is_is_said_or_the_systems_user(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SEATPOOL_PERSON", raising=False)
-    with Store.open(str(path)) as store:
+    with Store.open(url) as store:
         assert store.team.person == store.team.actor.user
     monkeypatch.setenv("SEATPOOL_PERSON", "ann")
-    with Store.open(str(path)) as store:
+    with Store.open(url) as store:
         assert (store.team.person, store.team.actor.user != "ann") == ("ann", True)
-    with Store.open(str(path), person="ben") as store:
+    with Store.open(url, person="ben") as store:
         assert store.team.person == "ben"
 
 

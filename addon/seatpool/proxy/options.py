@@ -41,7 +41,8 @@ OPTIONS: tuple[Option, ...] = (
         "pool_db",
         str,
         "",
-        "Database of the pool: a SQLite file or an SQLAlchemy URL. Empty: SEATPOOL_DB, else the user's data directory.",
+        "Database of the pool: a SQLite file, or postgresql+psycopg://USER@HOST/NAME. Empty: SEATPOOL_DB, else the"
+        " user's data directory.",
     ),
     Option(
         "pool_person",

@@ -7,9 +7,12 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 import asyncio
 import gc
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -30,12 +33,14 @@ from seatpool.service.probes import Probes
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Disabled, Lifted, Writer
-from seatpool.store import Changes, Store, StoreError, StoreUnavailable
+from seatpool.store import Changes, Ear, Store, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-FOLLOW_EVERY_S = 0.25
-"""How often the store is asked whether another process has written: the promise is 250 ms."""
+FOLLOW_EVERY_S = 0.2
+"""How often the store is asked whether another process has written: the promise is 250 ms, the reading included."""
+HEARD_EVERY_S = 5.0
+"""The same where it tells by itself; asked all the same, for what it might have failed to tell."""
 KEPT = timedelta(days=30)
 """How long choices, observations and ended cooldowns are kept; attempts as their person says."""
 PRUNE_EVERY = timedelta(days=1)
@@ -52,6 +57,12 @@ def _spare_what_stays() -> None:
     gc.freeze()
     gc.collect()  # else the next ones wait until there is a quarter of what was frozen
     gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
+
+
+def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """From another thread; nothing where the loop is over."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)
 
 
 def _nobody_minds() -> None:
@@ -87,6 +98,10 @@ class Knowledge:
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
+        self._ear: Ear | None = None
+        self._stirred = asyncio.Event()
+        """The store has told that there may be news."""
+        self._looked_at = -math.inf
         self.changed: Callable[[], None] = _nobody_minds
         """To be called when an account may be asked no longer."""
 
@@ -97,6 +112,7 @@ class Knowledge:
     def start(self) -> None:
         """Begin to follow what other processes write."""
         self._store.hurry()
+        self._ear = self._store.listen(partial(_call, asyncio.get_running_loop(), self._stirred.set))
         self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
 
     async def stop(self) -> None:
@@ -104,6 +120,8 @@ class Knowledge:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
+        if self._ear is not None:
+            await aside(self._ear.close)
         await self.drain_probes()
         self._beats.end(utcnow())
         await aside(self._writer.close)
@@ -229,7 +247,8 @@ class Knowledge:
         with suppress(StoreError):
             await self._settle_in()
         while True:
-            await asyncio.sleep(FOLLOW_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stirred.wait(), FOLLOW_EVERY_S)
             try:
                 problem = None
                 await self._look(utcnow())
@@ -252,14 +271,24 @@ class Knowledge:
         if jump is not None:
             self._set_clock(jump, now)
         self._beats.look(now)
+        if not self._is_due(looked_at := time.monotonic()):
+            return
+        self._looked_at = -math.inf  # unless it succeeds
         changes = await aside(self._store.news, self._revision)
-        if changes.revision != self._revision:
-            if any(a.id in self.state.foreign and a.open_to(self.state.person) for a in changes.accounts):
-                changes = await aside(self._store.changes, None)  # nothing was kept of it so far
+        if any(a.id in self.state.foreign and a.open_to(self.state.person) for a in changes.accounts):
+            changes = await aside(self._store.changes, None)  # nothing was kept of it so far
+        self._looked_at = looked_at
+        if changes.full or changes.revision != self._revision:
             self._take(changes)
             await self._vault.catch_up(changes.generations)
         if now - self._pruned_at > PRUNE_EVERY and self._store.trouble is None:
             await self._prune()
+
+    def _is_due(self, now: float) -> bool:
+        """Whether there may be news in the store."""
+        heard = self._stirred.is_set()
+        self._stirred.clear()
+        return heard or self._ear is None or not self._ear.hearing or now - self._looked_at >= HEARD_EVERY_S
 
     async def _settle_in(self) -> None:
         await self._vault.warm(self.state.accounts)

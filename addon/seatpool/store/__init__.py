@@ -1,11 +1,12 @@
 """What outlives a process. The only importer of SQLAlchemy.
 
-`Store` is the whole face of it: synchronous, thread-safe, several processes on one file. It takes and returns core
+`Store` is the whole face of it: synchronous, thread-safe, several processes on one database. It takes and returns core
 values, never rows, and raises nothing but `StoreError`. Behind it each module has one idea::
 
     errors      what can go wrong, in one plain line each
     schema      the tables
-    engine      a URL or path -> an engine; how SQLite is set up; upserts; SQLAlchemy's errors in plain words
+    backend     where SQLite and PostgreSQL differ: sqlite, postgres (and listening, for what it notifies of)
+    engine      a URL or path -> an engine; upserts; statements for many rows; SQLAlchemy's errors in plain words
     migrate     brings a database to the present schema (Alembic, loaded only when there is something to do)
     masterkey   where the key lives that seals the credentials
     secrets     sealing and opening credentials with it
@@ -21,6 +22,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     export      accounts with their logins as one encrypted file
 """
 
+from seatpool.store.backend import Ear
 from seatpool.store.endings import Wanted
 from seatpool.store.errors import (
     BadLock,
@@ -34,6 +36,7 @@ from seatpool.store.errors import (
     StoreUnavailable,
     Superseded,
     UnknownAccount,
+    Unstorable,
     WrongKey,
 )
 from seatpool.store.feed import Changes
@@ -47,6 +50,7 @@ __all__ = [
     "BadPerson",
     "BadWeight",
     "Changes",
+    "Ear",
     "KeyPlace",
     "Lease",
     "NameTaken",
@@ -57,6 +61,7 @@ __all__ = [
     "StoreUnavailable",
     "Superseded",
     "UnknownAccount",
+    "Unstorable",
     "Wanted",
     "WrongKey",
     "default_url",

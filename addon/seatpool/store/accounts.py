@@ -7,12 +7,12 @@ from itertools import count
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, true, update
 
 from seatpool.core.deeds import Did
 from seatpool.core.model import Account, Keeping, ProviderName
 from seatpool.store import admins, audit, revisions
-from seatpool.store.engine import Many
+from seatpool.store.engine import Many, among
 from seatpool.store.errors import BadName, BadWeight, NameTaken, UnknownAccount
 from seatpool.store.schema import accounts, as_text
 
@@ -22,14 +22,18 @@ NO_PEOPLE = "[]"
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
 _HANDLE_ALONE = accounts.c.identity == accounts.c.handle
-_IN_JSON = select(accounts.c.id).where(
-    accounts.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
-)
+_AMONG = select(accounts.c.id).where(among(accounts.c.id, "ids"))
 _TOUCH = Many(
     "UPDATE accounts SET last_used_at = used.column2 FROM (VALUES (?, ?)) AS used"
     " WHERE accounts.id = used.column1"
     " AND (accounts.last_used_at IS NULL OR accounts.last_used_at < used.column2)",
     ["touched", "used_at"],
+    elsewhere=update(accounts)
+    .where(
+        accounts.c.id == bindparam("touched"),
+        func.coalesce(accounts.c.last_used_at < bindparam("used_at"), true()),
+    )
+    .values(last_used_at=bindparam("used_at")),
 )
 
 
@@ -65,7 +69,7 @@ def disabled(db: Connection, account_id: int) -> str | None:
 
 def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that an account has."""
-    return frozenset(db.scalars(_IN_JSON, {"ids": json.dumps(list(ids))}))  # one statement, however many there are
+    return frozenset(db.scalars(_AMONG, {"ids": json.dumps(list(ids))}))  # one statement, however many there are
 
 
 class Login(msgspec.Struct, frozen=True):

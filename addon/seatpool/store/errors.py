@@ -11,6 +11,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be read or written now: locked, full, damaged, out of reach, or closed."""
 
 
+class Unstorable(StoreError):
+    """A value that this kind of database cannot keep, such as a text with a NUL in it. Nothing was changed."""
+
+
 class NewerDatabase(StoreError):
     """The database has a schema that this version does not know. Nothing was changed in it."""
 

@@ -35,6 +35,11 @@ class Keys:
         with self._db.read() as db:
             return masterkey.place(self._where, self._chain.vault(db).key_id)
 
+    def copy(self) -> bytes:
+        """The key itself, for a person to carry to another machine."""
+        with self._db.read() as db:
+            return self._chain.vault(db).key
+
     def vault(self, db: Connection) -> Vault:
         """For the store's own modules: what seals and opens in this transaction. Raises `WrongKey`."""
         return self._chain.vault(db)
@@ -50,7 +55,7 @@ class Keys:
 
     def tidy(self) -> None:
         """For the opening: take away what a kill in a rotation has left."""
-        if masterkey.is_untidy(self._where):
+        if self._chain.is_untidy():
             self._tidy(None)
 
     def _tidy(self, key_id: str | None) -> None:

@@ -66,7 +66,7 @@ def tidy(db: Connection, keys: Keychain, where: str, key_id: str) -> None:
     if vault.key_id != key_id:
         return
     if masterkey.place(where, key_id).file is not None:
-        masterkey.keep_only(where, vault.key)
+        masterkey.keep_only(where, key_id, vault.key)
     else:
         masterkey.forget(former_keys(key_id))
 

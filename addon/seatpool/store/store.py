@@ -1,8 +1,7 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from types import MappingProxyType
 from typing import Self
 
@@ -46,6 +45,7 @@ from seatpool.store import credentials as credential_rows
 from seatpool.store import endings as ending_rows
 from seatpool.store import engine as engines
 from seatpool.store import history as history_rows
+from seatpool.store.backend import Ear
 from seatpool.store.errors import StoreError, Superseded
 from seatpool.store.feed import Changes
 from seatpool.store.keys import Keys
@@ -80,6 +80,7 @@ class Store:
         self.url = url.render_as_string(hide_password=True)
         self._where = engines.place(url)
         self._db = Transactions(engine, self._where)
+        self._known_losses = 0
         self.keys = Keys(self._db, chain, self._where)
         """The key that seals the credentials."""
         self.past = Past(self._db)
@@ -96,10 +97,10 @@ class Store:
         actor = audit.here(person)
         url = engines.resolve(url_or_path or default_url())
         where = engines.place(url)
-        engines.create_file(Path(where), ours=not url_or_path)
+        engines.of(url).make_place(url, ours=not url_or_path)
         engine = audit.acting(engines.open_engine(url), actor)
         try:
-            with engines.plainly(where):
+            with engines.plainly(engine.dialect.name, where):
                 migrate.bring_to_head(engine, where)
                 store = cls(url, engine, secrets.unlock(engine, where), actor)
                 store.keys.tidy()
@@ -153,12 +154,25 @@ class Store:
     def news(self, since: int) -> Changes:
         """As `changes`, but empty where all of it was written by this store's own users through `cool`, `record` and
         `save_credential`: they know it already. As cheap as `revision` then.
+
+        Everything where a server was lost meanwhile: it may have forgotten numbers that were told, and give them again.
         """
+        if self._known_losses != (losses := self._db.losses):
+            everything = self.changes(None)
+            self._known_losses = losses
+            return everything
         told = self._db.told  # before the database is asked: what is told later than this is no news either way
         current = self.revision()
         if since == current or told.start <= since + 1 <= current < told.stop:
             return feed.nothing(current)
         return self.changes(since)
+
+    def listen(self, wake: Callable[[], None]) -> Ear | None:
+        """Have `wake` called, in a thread of its own, when there may be `news`; None: one has to ask, again and again.
+
+        To be closed before the store is.
+        """
+        return self._db.listen(wake)
 
     # -- accounts
 
@@ -334,8 +348,8 @@ class Store:
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended before
-        their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
+        `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended
+        before their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
         removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `carriers`, of `under_way` and of
         `affinities`, of which the newest of each conversation stays.
         """

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Id, Whole
+
 revision = "0014"
 down_revision = "0013"
 
@@ -19,16 +21,16 @@ def upgrade() -> None:
     )
     op.create_table(
         "locks",
-        sa.Column("name", sa.String, nullable=False),
+        sa.Column("name", Id, nullable=False),
         sa.Column("value", sa.String),
         sa.Column("person", sa.String, nullable=False),
         sa.Column("set_at", sa.DateTime, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
         sa.PrimaryKeyConstraint("name", name="pk_locks"),
     )
     op.create_table(
         "audit",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", Whole, nullable=False),
         sa.Column("done_at", sa.DateTime, nullable=False),
         *(sa.Column(name, sa.String, nullable=False) for name in ("person", "system_user", "host", "deed")),
         sa.Column("account_id", sa.Integer),
