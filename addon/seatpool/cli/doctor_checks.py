@@ -139,7 +139,7 @@ def _accounts(database: str, situation: Situation) -> Iterator[Finding]:
             rows = status_rows(store, situation.now)
     except StoreError:
         return  # `key` says it
-    pooled = [row for row in rows if row.state != "editor"]
+    pooled = [row for row in rows if row.state not in ("editor", "foreign")]
     if not pooled:
         yield warning("no account is in the pool: everything goes with your editor's own login", theirs(SIGN_IN))
     for provider in ProviderName:

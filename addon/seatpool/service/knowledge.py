@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from seatpool.clock import Watch, utcnow
 from seatpool.core import clockwork, strikes
 from seatpool.core.explain import Glimpse
+from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Provenance
@@ -74,6 +75,7 @@ class Knowledge:
     def __init__(self, store: Store, vault: Vault, policy: Policy, owner: str) -> None:
         """`owner` names this process, and no other one."""
         self.state = PoolState()
+        self.state.person = store.team.person
         self.state.follow(policy, utcnow())
         self.state.caps.most = policy.max_in_flight
         self._store = store
@@ -87,6 +89,10 @@ class Knowledge:
         self.ledger_days = policy.ledger_days
         self._clock = Watch()
         self.health = Health()
+        self.locks: dict[str, Lock] = {}
+        """What has one value in every proxy on this database."""
+        self.relocked: Callable[[], None] = _nobody_minds
+        """To be called when `locks` has changed."""
         self.meters = Meters()
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
@@ -215,7 +221,9 @@ class Knowledge:
 
     async def disable(self, account: Account, reason: str) -> None:
         """Take an account out of the choice until a person acts."""
-        self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
+        held = self.state.accounts.get(account.id)
+        if held is not None:  # else it has gone meanwhile, or is not this person's any more
+            self.state.put(replace(held, disabled=reason), utcnow())
         self.changed()
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
         now = utcnow()
@@ -267,6 +275,8 @@ class Knowledge:
             return
         self._looked_at = -math.inf  # unless it succeeds
         changes = await aside(self._store.news, self._revision)
+        if any(a.id in self.state.foreign and a.open_to(self.state.person) for a in changes.accounts):
+            changes = await aside(self._store.changes, None)  # nothing was kept of it so far
         self._looked_at = looked_at
         if changes.full or changes.revision != self._revision:
             self._take(changes)
@@ -281,7 +291,7 @@ class Knowledge:
         return heard or self._ear is None or not self._ear.hearing or now - self._looked_at >= HEARD_EVERY_S
 
     async def _settle_in(self) -> None:
-        await self._vault.warm()
+        await self._vault.warm(self.state.accounts)
         _spare_what_stays()
         await self._prune()
 
@@ -299,29 +309,47 @@ class Knowledge:
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()
-        before = self.roster
+        before, shut = self.roster, len(self.state.foreign)
         if changes.full:
             names = {a.id for a in changes.accounts}
             self.meters.forget([i for i in self.state.accounts if i not in names])
             self.state.forget_all_but(names)
-            self._vault.forget_all_but(names)
-            self.provenance.forget_all_but(names)
         for account in changes.accounts:
             self.state.put(account, now)
+        known = self.state.accounts
+        if changes.full or len(self.state.foreign) > shut:
+            self._vault.forget_all_but(known)
+            self.provenance.forget_all_but(known.keys())
         for account_id, scope in changes.cleared:
             self.state.lift(account_id, scope, now)
         for cooldown in changes.cooldowns:
-            self.state.cool(clockwork.sensible(cooldown, now), now)
+            if cooldown.account_id in known:
+                self.state.cool(clockwork.sensible(cooldown, now), now)
         for account_id, window in changes.windows:
-            self.state.observe(account_id, (window,), now)
-        self.affinities.hear(changes.affinities, self._policy)
+            if account_id in known:
+                self.state.observe(account_id, (window,), now)
+        self.affinities.hear((held for held in changes.affinities if held.account_id in known), self._policy)
         for given in changes.carriers:
-            self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
+            if given.account_id in known:
+                self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
+        self._relock(changes)
         self._beats.hear(changes, now)
         if self._follower is not None:
-            for account_id in {account_id for account_id, _ in changes.windows}:
+            for account_id in {account_id for account_id, _ in changes.windows if account_id in known}:
                 self._probes.look(account_id)
         if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision
         self.changed()
+
+    def _relock(self, changes: Changes) -> None:
+        before = dict(self.locks)
+        if changes.full:
+            self.locks.clear()
+        for lock in changes.locks:
+            if lock.value is not None:
+                self.locks[lock.name] = lock
+            else:
+                self.locks.pop(lock.name, None)
+        if self.locks != before:
+            self.relocked()

@@ -16,6 +16,8 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     accounts    credentials    cooldowns    observations    leases    affinities    beats     one kind of row each
     endings     requests that are over, to be followed; overview  what a report is made of
     transactions  turns of the threads of one process
+    audit       in whose hands a process is, and what each has done; admins  who may do what
+    people      whose an account is; locks  what is the same for every proxy; team  those two and the audit, joined
     store       the class that joins them; past, keys  what it has of records that are read, and of the key
     export      accounts with their logins as one encrypted file
 """
@@ -23,10 +25,13 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
 from seatpool.store.backend import Ear
 from seatpool.store.endings import Wanted
 from seatpool.store.errors import (
+    BadLock,
     BadName,
+    BadPerson,
     BadWeight,
     NameTaken,
     NewerDatabase,
+    NotAllowed,
     StoreError,
     StoreUnavailable,
     Superseded,
@@ -40,7 +45,9 @@ from seatpool.store.masterkey import KeyPlace
 from seatpool.store.store import Store, default_url, located
 
 __all__ = [
+    "BadLock",
     "BadName",
+    "BadPerson",
     "BadWeight",
     "Changes",
     "Ear",
@@ -48,6 +55,7 @@ __all__ = [
     "Lease",
     "NameTaken",
     "NewerDatabase",
+    "NotAllowed",
     "Store",
     "StoreError",
     "StoreUnavailable",

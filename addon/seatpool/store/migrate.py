@@ -13,7 +13,7 @@ from seatpool.store import backend
 from seatpool.store import engine as engines
 from seatpool.store.errors import NewerDatabase, StoreUnavailable
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS = tuple(f"{number:04}" for number in range(1, 15))
 """Every schema that ever was, oldest first, as the files in `migrations/versions` name them."""
 HEAD = REVISIONS[-1]
 

@@ -130,6 +130,8 @@ accounts = Table(
     Column("learnt", Boolean, nullable=False, server_default=false()),
     Column("weight", Float, nullable=False, server_default="1"),
     Column("keeping", String, nullable=False, server_default=Keeping.NORMAL.value),
+    Column("owner", String),  # a person; none: it is everybody's
+    Column("people", String, nullable=False, server_default="[]"),  # who may use it beside them, as JSON
     UniqueConstraint("provider", "identity"),
     sqlite_autoincrement=True,  # a removed account's id is never given again: other processes may still hold it
 )
@@ -309,4 +311,37 @@ leases = Table(
     Column("key", String, primary_key=True),
     Column("owner", String, nullable=False),
     Column("until", Moment, nullable=False),
+)
+
+admins = Table(
+    "admins",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", Id, primary_key=True),
+    Column("value", String),  # none: it was cleared, so that other processes hear of it
+    Column("person", String, nullable=False),  # who has locked or cleared it
+    Column("set_at", Moment, nullable=False),
+    Column("revision", Whole, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("done_at", Moment, nullable=False),
+    Column("person", String, nullable=False),
+    Column("system_user", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("deed", String, nullable=False),
+    Column("account_id", Integer),  # outlives its account, as the next one does
+    Column("account", String),  # its name at that time
+    Column("before", String),
+    Column("after", String),
+    Index(None, "done_at"),
 )

@@ -1,6 +1,6 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Self
@@ -8,6 +8,7 @@ from typing import Self
 import platformdirs
 from sqlalchemy import URL, Engine
 
+from seatpool.core.deeds import Actor
 from seatpool.core.explain import Choice
 from seatpool.core.model import (
     Account,
@@ -26,6 +27,7 @@ from seatpool.core.report import Seen
 from seatpool.core.tail import Ended
 from seatpool.store import (
     accounts,
+    audit,
     beats,
     cooldowns,
     feed,
@@ -50,6 +52,7 @@ from seatpool.store.keys import Keys
 from seatpool.store.leases import Lease
 from seatpool.store.past import Past
 from seatpool.store.secrets import Keychain
+from seatpool.store.team import Team
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
@@ -72,7 +75,7 @@ class Store:
     Moments must be aware of their time zone; they come back in UTC.
     """
 
-    def __init__(self, url: URL, engine: Engine, chain: Keychain) -> None:
+    def __init__(self, url: URL, engine: Engine, chain: Keychain, actor: Actor) -> None:
         """For `open`."""
         self.url = url.render_as_string(hide_password=True)
         self._where = engines.place(url)
@@ -82,18 +85,24 @@ class Store:
         """The key that seals the credentials."""
         self.past = Past(self._db)
         """What was recorded, to be read."""
+        self.team = Team(self._db, self.keys, actor)
+        """The people on this database, and what they have done."""
 
     @classmethod
-    def open(cls, url_or_path: str = "") -> Self:
-        """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file."""
+    def open(cls, url_or_path: str = "", *, person: str = "") -> Self:
+        """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file.
+
+        `person`: who acts; `""` is what the environment or the operating system says. Raises `BadPerson`.
+        """
+        actor = audit.here(person)
         url = engines.resolve(url_or_path or default_url())
         where = engines.place(url)
         engines.of(url).make_place(url, ours=not url_or_path)
-        engine = engines.open_engine(url)
+        engine = audit.acting(engines.open_engine(url), actor)
         try:
             with engines.plainly(engine.dialect.name, where):
                 migrate.bring_to_head(engine, where)
-                store = cls(url, engine, secrets.unlock(engine, where))
+                store = cls(url, engine, secrets.unlock(engine, where), actor)
                 store.keys.tidy()
                 return store
         except BaseException:
@@ -270,9 +279,11 @@ class Store:
 
     # -- credentials
 
-    def every_credential(self) -> dict[int, dict[CredentialKind, Credential]]:
-        """All there are, by account: one read instead of one for each."""
-        return self.keys.opened(credential_rows.of_everybody)
+    def every_credential(
+        self, account_ids: Collection[int] | None = None
+    ) -> dict[int, dict[CredentialKind, Credential]]:
+        """All there are, by account, or those of these accounts: one read instead of one for each."""
+        return self.keys.opened(lambda db, vault: credential_rows.of_everybody(db, vault, account_ids))
 
     def credentials(self, account_id: int) -> dict[CredentialKind, Credential]:
         """Every one that is stored for the account; none for an account that is gone."""
