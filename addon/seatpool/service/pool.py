@@ -42,6 +42,7 @@ from seatpool.service.trail import Answered, Assignment, Bond, Halted, Trail
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.service.wishes import Wishes, log_substitute
+from seatpool.service.writer import Writer
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,12 @@ class PoolService:
         transport: Sender,
         policy: Policy,
         providers: Mapping[ProviderName, Provider] = PROVIDERS,
+        writer: Callable[[Store], Writer] = Writer,
     ) -> None:
         vault = Vault(store)
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.policy = policy
-        self.knowledge = Knowledge(store, vault, policy, owner)
+        self.knowledge = Knowledge(store, vault, policy, owner, writer)
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
         self._refresher.counted = self.knowledge.meters.renewed

@@ -1,0 +1,390 @@
+"""One simulated world, from its seed to its verdict."""
+
+import asyncio.events
+import gc
+import logging
+import shutil
+import sqlite3
+import sys
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, event
+from sqlalchemy.exc import OperationalError
+
+from seatpool.core.model import CredentialKind, ProviderName
+from seatpool.core.policy import Policy
+from seatpool.store import Store
+from tests.proof.editor import Desk, Editor, Visit
+from tests.proof.issuer import Issuer, Seat
+from tests.proof.loop import Crash, Loop, Owner
+from tests.proof.network import Line, Opening, opening
+from tests.proof.proxy import ROUTER, Proxy, set_up
+from tests.proof.trial import Broken, Trial
+from tests.proof.upstream import Mood, Upstream
+from tests.proof.world import HERE, moment
+
+LASTS_S = 240.0
+"""Of simulated time, until everybody must have had an answer."""
+QUIET_S = 30.0
+"""After the last answer."""
+HEARD_S = 3.0
+"""By then what one process has learnt is known to the others, with a slow database."""
+
+
+@dataclass
+class Found:
+    """What came of a seed."""
+
+    seed: int
+    steps: int
+    digest: int
+    requests: int
+    served: int
+    crashes: int
+    rotations: int
+    simulated_s: float
+    verdict: Broken | None
+    told: list[tuple[float, str, str]]
+
+
+class Scene:
+    """Accounts, processes over one database, editors, and everything that goes wrong."""
+
+    def __init__(self, seed: int, database: Path) -> None:
+        self.seed = seed
+        self.loop = loop = HERE.begin(seed)
+        ROUTER.loop, ROUTER.connections = loop, {}
+        self.random = random = loop.random
+        self.trial = Trial()
+        self.database = str(database)
+        self.crashes = 0
+        self.quiet = False
+        """No faults any more."""
+        self.reading = False
+        """The judge reads the database."""
+        self.away_until = 0.0
+        """The database can be used by nobody until then."""
+        self.slow = random.choice((0.002, 0.002, 0.02, 0.3))
+        self.locked = random.choice((0.0, 0.0, 0.01, 0.05))
+        self.killing = random.choice((0.0, 0.0, 0.002, 0.01))
+        """At the beginning or the end of a transaction."""
+        self.skew_s = random.choice((0.0, 0.0, 0.5, 2.0))
+        scale = random.choice((0.0, 0.5, 1.0, 2.0))
+        mood = Mood(**{name: min(0.5, value * scale) for name, value in vars(Mood()).items()})
+        loop.wrong = self.trial.broken
+        loop.latency_s = self._latency
+        loop.connect = self._connect
+        self.issuer = Issuer(loop, self.trial, random.uniform(-5.0, 5.0))
+        self.issuer.unreachable, self.issuer.lost = random.choice(((0.0, 0.0), (0.05, 0.0), (0.1, 0.05)))
+        self.issuer.lasts_s = random.choice((400.0, 900.0, 4000.0))
+        self.upstream = Upstream(loop, self.trial, self.issuer, mood)
+        self.upstream.asked = self._asked
+        self.trial.stored = self._stored
+        self.desk = Desk(loop, self.trial, self.upstream)
+        self.policy = Policy(learn=False, poll_usage=False, max_in_flight=random.choice((0, 0, 1, 2)))
+        self.rogue = random.choice((0.0, 0.0, 0.1))
+        self.proxies: list[Proxy | None] = []
+        self.owners: dict[Owner, Proxy] = {}
+        self.cooling: dict[tuple[Any, ...], tuple[str, int, int]] = {}
+
+    def _latency(self, owner: Owner) -> float:
+        slow = self.slow * (20 if self.random.random() < 0.02 else 1)
+        return self.random.random() * slow
+
+    def _connect(self, owner: Owner, host: str, port: int) -> Opening:
+        refused = not self.quiet and self.random.random() < self.upstream.mood.refused
+
+        def listen(line: Line) -> Any:
+            self.owners[owner].lines.append(line)
+            return self.upstream.listen(host)(line)
+
+        return opening(self.loop, owner, host, port, listen, refused)
+
+    # -- its course
+
+    def run(self) -> Found:
+        """All of it."""
+        random, loop = self.random, self.loop
+        self._sign_in(random.randrange(1, 4))
+        count = random.choice((1, 2, 2, 3))
+        for number in range(count):
+            self.proxies.append(None)
+            self._start(number)
+        editors = [
+            Editor(
+                self.desk,
+                f"talk-{number}",
+                lambda visit, at=number % count: self._visit(at, visit),  # type: ignore[misc]
+                random.randrange(1, 5),
+                random.choice((0.0, 0.5, 1.0)),
+            )
+            for number in range(random.randrange(2, 7))
+        ]
+        self._faults()
+        loop.run(lambda: self.trial.verdict is not None or all(e.done for e in editors), LASTS_S)
+        self.quiet = True
+        if self.trial.verdict is None:
+            left = sorted(self.desk.waiting)
+            if left or not all(e.done for e in editors):
+                loop.run(lambda: self.trial.verdict is not None or not self.desk.waiting, QUIET_S)
+            if self.desk.waiting:
+                self.trial.broken("answered", f"{sorted(self.desk.waiting)} wait for ever")
+        if self.trial.verdict is None:
+            for editor in editors:
+                editor.done = True
+                if editor._visit is not None:
+                    editor._visit.leave()
+            loop.run(lambda: self.trial.verdict is not None, QUIET_S)
+        if self.trial.verdict is None:
+            self._at_the_end()
+        return Found(
+            self.seed,
+            loop.steps,
+            loop.digest,
+            self.desk.asked,
+            self.desk.served,
+            self.crashes,
+            sum(len(seat.rotations) for seat in self.issuer.seats.values()),
+            loop.now,
+            self.trial.verdict,
+            list(loop.told),
+        )
+
+    def _sign_in(self, count: int) -> None:
+        self.reading = True
+        with Store.open(self.database) as store:
+            for name in ("alice", "bob", "carol")[:count]:
+                seat, login = self.issuer.add(name, self.random.choice((-10.0, 60.0, 320.0, 3000.0)))
+                seat.origin = self.random.choice(("NO_CONSTRAINT", "NO_CONSTRAINT", "https://eu.chatgpt.com", "https://evil.example"))
+                account, _ = store.save_login(
+                    provider=ProviderName.CODEX,
+                    identity=seat.identity,
+                    name=name,
+                    explicit_name=True,
+                    issuer="chatgpt.com",
+                    plan="plus",
+                    credentials=[login],
+                    now=moment(),
+                )
+                seat.id = account.id
+        self.reading = False
+
+    def _start(self, number: int) -> None:
+        self.reading = True
+        skew_s = self.random.uniform(-self.skew_s, self.skew_s)
+        name = f"proxy{number}.{self.crashes}"
+        proxy = Proxy(self.loop, self.issuer, name, self.database, self.policy, skew_s)
+        proxy.rogue = self.rogue
+        proxy.told = self.told
+        self.owners[proxy.owner] = proxy
+        self.proxies[number] = proxy
+        self.reading = False
+        self.loop.note(f"{name} starts")
+
+    def _visit(self, number: int, visit: Visit) -> Line | None:
+        proxy = self.proxies[number]
+        return None if proxy is None or proxy.dead else proxy.accept(visit)
+
+    # -- what goes wrong
+
+    def _faults(self) -> None:
+        random = self.random
+        for _ in range(random.choice((0, 0, 1, 3))):
+            self.loop.post(self.loop.world, random.random() * 60.0, self._crash_somebody)
+        for _ in range(random.choice((0, 0, 1, 2))):
+            self.loop.post(self.loop.world, random.random() * 60.0, self._stall)
+        if random.random() < 0.2:
+            self.loop.post(self.loop.world, random.random() * 40.0, self._away)
+
+    def _crash_somebody(self) -> None:
+        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
+        if able and not self.quiet:
+            self.crash(self.random.choice(able))
+
+    def crash(self, proxy: Proxy) -> None:
+        """It is killed, and started again after a while."""
+        self.crashes += 1
+        proxy.kill()
+        for seat in self.issuer.seats.values():
+            if proxy.owner in seat.asking:
+                seat.asking.remove(proxy.owner)
+        number = self.proxies.index(proxy)
+        self.loop.post(self.loop.world, self.random.random() * 5.0, self._start, number)
+
+    def _stall(self) -> None:
+        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
+        if able and not self.quiet:
+            proxy = self.random.choice(able)
+            proxy.owner.stalled_until = self.loop.now + self.random.choice((0.2, 1.0, 2.0))
+            self.loop.note(f"{proxy.owner} stands still")
+
+    def _away(self) -> None:
+        if not self.quiet:
+            self.away_until = self.loop.now + self.random.choice((0.5, 3.0, 15.0))
+            self.loop.note("the database is away")
+
+    def begins(self) -> None:
+        """A transaction is about to begin, in a thread of some process."""
+        loop, job = self.loop, self.loop.job
+        if self.reading or job is None:
+            return
+        if self.random.random() < 0.1:
+            loop.preempt(job.owner)
+        self._may_die()
+        if not self.quiet and (loop.now < self.away_until or self.random.random() < self.locked):
+            job.late_s += self.random.choice((0.0, 1.0))
+            raise OperationalError("BEGIN", None, sqlite3.OperationalError("database is locked"))
+
+    def ends(self) -> None:
+        """A transaction is about to be committed."""
+        if self.reading or self.loop.job is None:
+            return
+        self._may_die()
+        if not self.quiet and self.random.random() < self.locked / 4:
+            raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+
+    def _may_die(self) -> None:
+        job = self.loop.job
+        if not self.quiet and self.random.random() < self.killing and job is not None and not job.owner.dead:
+            self.loop.post(self.loop.world, 0.0, lambda: None)
+            self.crash(self.owners[job.owner])
+            raise Crash
+
+    # -- what must hold
+
+    def _asked(self, line: Line, request: str, seat: Seat) -> None:
+        """A process sends a request with an account's credential."""
+        proxy = self.owners[line.owner]
+        held = proxy.service.knowledge.state.in_flight
+        if held[seat.id] < 1:
+            self.trial.broken("slots", f"{proxy.owner} asks {seat.name} for {request} and holds no place there")
+        flow_id, decided = proxy.flows.get(request, ("", 0.0))
+        exchange = proxy.pool.exchanges._open.get(flow_id)
+        probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
+        known, slack_s = proxy.known.get(seat.name, 0.0), abs(self.issuer.skew_s) + 2 * self.skew_s + 1.5
+        if known - slack_s > self.issuer.now and decided > proxy.told_at.get(seat.name, 0.0) and not probe:
+            left_s = known - self.issuer.now
+            self.trial.broken("cooldown", f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before its limit ends")
+
+    def told(self, proxy: Proxy, request: str) -> None:
+        """A process has dealt with a refusal."""
+        for answer in self.upstream.answers.get(request, [])[-1:]:
+            if answer.until and answer.whole and answer.seat is not None:
+                proxy.known[answer.seat] = max(proxy.known.get(answer.seat, 0.0), answer.until)
+                proxy.told_at[answer.seat] = self.loop.now
+
+    def _stored(self, seat: Seat) -> str | None:
+        proxy = next(p for p in self.owners.values() if not p.dead)
+        self.reading = True
+        try:
+            held = proxy.store.credentials(seat.id).get(CredentialKind.CODEX_OAUTH)
+        finally:
+            self.reading = False
+        return held.refresh_token if held is not None else None
+
+    def look_at_cooldowns(self, db: Connection) -> None:
+        """At the end of a transaction that has written some."""
+        rows = db.connection.cursor().execute("select account_id, scope, value, until, lifted, revision from cooldowns")
+        seen = {row[:3]: row[3:] for row in rows}
+        now = str(moment() + timedelta(seconds=2 * self.skew_s + 1))
+        for key, (until, lifted, revision) in seen.items():
+            before = self.cooling.get(key)
+            runs = before is not None and before[1] < before[2] and _comparable(before[0]) > _comparable(now)
+            if before is not None and runs and lifted < revision and _comparable(until) < _comparable(before[0]):
+                self.trial.broken("cooldown", f"a stored one until {before[0]} was shortened to {until}")
+        self.cooling = seen  # type: ignore[assignment]
+
+    def _at_the_end(self) -> None:
+        for proxy in self.owners.values():
+            if proxy.dead:
+                continue
+            held = dict(proxy.service.knowledge.state.in_flight)
+            if any(held.values()):
+                self.trial.broken("slots", f"everybody has gone, and {proxy.owner} counts {held}")
+            if proxy.service.waiting or len(proxy.pool.exchanges):
+                self.trial.broken("slots", f"everybody has gone, and {proxy.owner} still has flows")
+        for seat in self.issuer.seats.values():
+            last = seat.rotations[-1] if seat.rotations else None
+            if last is not None and last.arrived and not last.asked_by.dead and self._stored(seat) != last.fresh:
+                self.trial.broken("spent-token", f"the last token of {seat.name} is not stored")
+
+    def bury(self) -> None:
+        """Give everything back."""
+        self.quiet = True
+        for proxy in self.owners.values():
+            self.loop.kill(proxy.owner)
+            proxy.bury()
+
+
+def _comparable(text: str) -> datetime:
+    return datetime.fromisoformat(text).replace(tzinfo=None)
+
+
+class Errors(logging.Handler):
+    """An error that is logged is one of the product, or of the simulation."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        scene = STAGE.scene
+        if scene is not None and not scene.loop.owner.dead:
+            why = record.exc_info[1] if record.exc_info else None
+            scene.trial.broken("sound", f"{scene.loop.owner}: {record.getMessage()} {type(why).__name__}: {why}")
+
+
+class Stage:
+    """Where scenes are played, one after the other."""
+
+    def __init__(self) -> None:
+        self.scene: Scene | None = None
+        self.folder = Path()
+        self.wrote = False
+
+    def set_up(self, folder: Path) -> None:
+        """Once in a process, after `world.enter`."""
+        self.folder = folder
+        set_up()
+        Store.open(str(folder / "template.db")).close()
+        event.listen(Engine, "begin", self._begins)
+        event.listen(Engine, "commit", self._ends)
+        event.listen(Engine, "before_cursor_execute", self._executes)
+        root = logging.getLogger()
+        root.handlers[:] = [Errors(logging.ERROR)]
+        root.setLevel(logging.ERROR)
+        sys.unraisablehook = lambda _: None  # what the killed had under way
+
+    def play(self, seed: int) -> Found:
+        """One seed."""
+        database = self.folder / "pool.db"
+        for name in ("pool.db", "pool.db-wal", "pool.db-shm"):
+            (self.folder / name).unlink(missing_ok=True)
+        shutil.copyfile(self.folder / "template.db", database)
+        shutil.copyfile(self.folder / "template.db.key", self.folder / "pool.db.key")
+        scene = self.scene = Scene(seed, database)
+        asyncio.events._set_running_loop(scene.loop)
+        try:
+            return scene.run()
+        finally:
+            scene.bury()
+            asyncio.events._set_running_loop(None)
+            self.scene = None
+            gc.unfreeze()
+
+    def _begins(self, _db: Connection) -> None:
+        self.wrote = False
+        if self.scene is not None:
+            self.scene.begins()
+
+    def _executes(self, _db: Connection, _cursor: Any, statement: str, *_: Any) -> None:
+        if "cooldowns" in statement and not statement.startswith("SELECT"):
+            self.wrote = True
+
+    def _ends(self, db: Connection) -> None:
+        if self.scene is not None:
+            self.scene.ends()
+            if self.wrote:
+                self.scene.look_at_cooldowns(db)
+
+
+STAGE = Stage()
