@@ -9,7 +9,7 @@ from pathlib import Path
 real = time.monotonic
 from tests.proof import world  # noqa: E402
 
-faulthandler.dump_traceback_later(8, exit=True)
+faulthandler.dump_traceback_later(100, exit=True)
 world.enter()
 from tests.proof.scene import STAGE  # noqa: E402
 

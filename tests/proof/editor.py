@@ -85,7 +85,8 @@ class Visit:
         self.line: Line | None = None
         self.gone = False
         self._buffer = b""
-        self._request: str | None = None
+        self.request: str | None = None
+        """The one that is under way."""
         self._head: bytes | None = None
         self._body = bytearray()
         self._left = 0
@@ -97,14 +98,14 @@ class Visit:
 
     def ask(self, request: str, head: str, body: bytes) -> None:
         """Send a request."""
-        self._request, self._head, self._buffer = request, None, b""
+        self.request, self._head, self._buffer = request, None, b""
         self._body.clear()
         self._say(head.encode() + body)
 
     def speak(self, request: str, message: str) -> None:
         """Send a message on the open socket."""
         assert self._ws is not None
-        self._request, self._frames = request, []
+        self.request, self._frames = request, []
         try:
             self._say(self._ws.send(TextMessage(message)))
         except LocalProtocolError:
@@ -119,7 +120,7 @@ class Visit:
         if not self.gone and self.line is not None:
             self.gone = True
             self.line.hang_up(None if self._desk.loop.random.random() < 0.5 else ConnectionResetError("gone"))
-            if self._request is not None:
+            if self.request is not None:
                 self._settle(whole=False)
 
     def _say(self, data: bytes) -> None:
@@ -139,7 +140,7 @@ class Visit:
 
     def _lost(self) -> None:
         self.gone = True
-        if self._request is not None:
+        if self.request is not None:
             self._settle(whole=False)
             self._editor.failed(self)
         else:
@@ -186,7 +187,7 @@ class Visit:
         self._editor.answered(self, status)
 
     def _settle(self, *, whole: bool) -> int:
-        request, self._request = self._request, None
+        request, self.request = self.request, None
         assert request is not None
         self._desk.over(request)
         if self._ws is not None:
@@ -202,7 +203,7 @@ class Visit:
 
     def _open(self) -> None:
         self._ws = Connection(ConnectionType.CLIENT)
-        request, self._request = self._request, None
+        request, self.request = self.request, None
         assert request is not None
         self._desk.over(request)
         rest, self._buffer = self._buffer, b""
@@ -229,7 +230,7 @@ class Visit:
 
     def _message(self, text: str) -> None:
         kind = json.loads(text)["type"]
-        if self._request is None:
+        if self.request is None:
             if kind != "error":
                 self._desk.trial.broken("bytes", f"a message that nobody asked for: {text[:200]}")
             return
@@ -255,7 +256,7 @@ class Editor:
         claims = {"https://api.openai.com/auth": {"chatgpt_account_id": "ws-me", "chatgpt_user_id": f"user-{name}"}}
         part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
         self._token = f"e30.{part}.own-{name}"
-        self._soon(3.0)
+        self._soon(2.0)
 
     def _soon(self, within_s: float) -> None:
         self._loop.post(self._loop.world, self._loop.random.random() * within_s, self._go)
@@ -286,29 +287,30 @@ class Editor:
             visit.speak(request, self._text(request, "response.create"))
         else:
             body = self._text(request, None).encode()
-            head = self._head("POST", ("content-type", "application/json"), ("content-length", str(len(body))))
+            head = self._head("POST", request, ("content-type", "application/json"), ("content-length", str(len(body))))
             visit.ask(request, head, body)
         self._patience(visit)
 
     def _handshake(self, visit: Visit) -> None:
         key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
         more = (("upgrade", "websocket"), ("connection", "Upgrade"), key, ("sec-websocket-version", "13"))
-        visit.ask(self.desk.request(), self._head("GET", *more), b"")
+        request = self.desk.request()
+        visit.ask(request, self._head("GET", request, *more), b"")
         self._patience(visit)
 
     def _patience(self, visit: Visit) -> None:
         if self._loop.random.random() < 0.1:
-            self._loop.post(self._loop.world, self._loop.random.random() * 3.0, self._leave, visit)
+            self._loop.post(self._loop.world, self._loop.random.random() * 3.0, self._leave, visit, visit.request)
 
-    def _leave(self, visit: Visit) -> None:
-        if visit is self._visit and not visit.gone and not self.done:
+    def _leave(self, visit: Visit, request: str | None) -> None:
+        if visit is self._visit and not visit.gone and visit.request == request:
             self._loop.note(f"editor {self.name} leaves")
             visit.leave()
             self._again()
 
-    def _head(self, method: str, *more: tuple[str, str]) -> str:
+    def _head(self, method: str, request: str, *more: tuple[str, str]) -> str:
         known = (("host", "chatgpt.com"), ("authorization", f"Bearer {self._token}"), ("chatgpt-account-id", "ws-me"))
-        fields = (*known, ("session_id", self.name), ("user-agent", "codex_exec/0.169.0"), *more)
+        fields = (*known, ("session_id", self.name), ("user-agent", "codex_exec/0.169.0"), ("x-tag", request), *more)
         return f"{method} {_PATH} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
 
     def _text(self, request: str, kind: str | None) -> str:
@@ -320,7 +322,7 @@ class Editor:
     def _next(self) -> None:
         self._turns -= 1
         self._tries = 0
-        self._soon(self._loop.random.choice((0.2, 2.0, 12.0)))
+        self._soon(self._loop.random.choice((0.1, 0.5, 4.0)))
 
     def _again(self) -> None:
         self._tries += 1

@@ -23,7 +23,6 @@ from seatpool.store import Store
 from tests.proof.issuer import Issuer, Sender
 from tests.proof.loop import Loop, Owner
 from tests.proof.network import Clear, Far, Line, accept
-from tests.proof.upstream import REQUEST
 
 MODE = ProxyMode.parse("regular")
 
@@ -180,11 +179,10 @@ class Proxy:
         if hook.name not in ("request", "pool_recover"):
             return
         (flow,) = hook.args()
-        found = REQUEST.search(flow.request.raw_content or b"")
-        if found is not None:
-            self.flows[found[1].decode()] = (flow.id, began)
-            if hook.name == "pool_recover":
-                self.told(self, found[1].decode())
+        request = flow.request.headers.get("x-tag", "")
+        self.flows[request] = (flow.id, began)
+        if hook.name == "pool_recover":
+            self.told(self, request)
         if hook.name == "request" and flow.response is None and self.loop.random.random() < self.rogue:
             self.loop.note(f"another addon sends {flow.id[:4]} elsewhere")
             flow.request.host = "evil.example"

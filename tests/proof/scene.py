@@ -30,6 +30,8 @@ LASTS_S = 240.0
 """Of simulated time, until everybody must have had an answer."""
 QUIET_S = 30.0
 """After the last answer."""
+SWEEP_EVERY = 40
+"""Seeds; what a process has in memory is kept from the garbage collector at its start, the dead ones' as well."""
 HEARD_S = 3.0
 """By then what one process has learnt is known to the others, with a slow database."""
 
@@ -137,7 +139,7 @@ class Scene:
                 editor.done = True
                 if editor._visit is not None:
                     editor._visit.leave()
-            loop.run(lambda: self.trial.verdict is not None, QUIET_S)
+            loop.run(lambda: self.trial.verdict is not None or self._is_over(), QUIET_S)
         if self.trial.verdict is None:
             self._at_the_end()
         return Found(
@@ -193,11 +195,11 @@ class Scene:
     def _faults(self) -> None:
         random = self.random
         for _ in range(random.choice((0, 0, 1, 3))):
-            self.loop.post(self.loop.world, random.random() * 60.0, self._crash_somebody)
+            self.loop.post(self.loop.world, random.random() * 20.0, self._crash_somebody)
         for _ in range(random.choice((0, 0, 1, 2))):
-            self.loop.post(self.loop.world, random.random() * 60.0, self._stall)
+            self.loop.post(self.loop.world, random.random() * 20.0, self._stall)
         if random.random() < 0.2:
-            self.loop.post(self.loop.world, random.random() * 40.0, self._away)
+            self.loop.post(self.loop.world, random.random() * 15.0, self._away)
 
     def _crash_somebody(self) -> None:
         able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
@@ -297,6 +299,16 @@ class Scene:
                 self.trial.broken("cooldown", f"a stored one until {before[0]} was shortened to {until}")
         self.cooling = seen  # type: ignore[assignment]
 
+    def _is_over(self) -> bool:
+        """Whether nothing more is to be expected; asked after every step, so it looks at little."""
+        if self.loop.steps % 64:
+            return False
+        living = [proxy for proxy in self.owners.values() if not proxy.dead]
+        free = not any(any(p.service.knowledge.state.in_flight.values()) or len(p.pool.exchanges) for p in living)
+        asking = any(seat.asking for seat in self.issuer.seats.values())
+        stored = all(p.service._refresher._running == {} and p.service._refresher._safekeeping._storing == set() for p in living)
+        return free and stored and not asking
+
     def _at_the_end(self) -> None:
         for proxy in self.owners.values():
             if proxy.dead:
@@ -340,6 +352,7 @@ class Stage:
         self.scene: Scene | None = None
         self.folder = Path()
         self.wrote = False
+        self.played = 0
 
     def set_up(self, folder: Path) -> None:
         """Once in a process, after `world.enter`."""
@@ -369,7 +382,11 @@ class Stage:
             scene.bury()
             asyncio.events._set_running_loop(None)
             self.scene = None
-            gc.unfreeze()
+            self.played += 1
+            if self.played % SWEEP_EVERY == 0:
+                gc.unfreeze()
+                gc.collect()
+                gc.freeze()
 
     def _begins(self, _db: Connection) -> None:
         self.wrote = False

@@ -15,7 +15,8 @@ from tests.proof.loop import Loop
 from tests.proof.network import GREETING, Line
 from tests.proof.trial import Trial
 
-REQUEST = re.compile(rb'"tag": ?"(R\d+)"')
+REQUEST = re.compile(rb'(?:"tag": ?"|x-tag: ?)(R\d+)')
+"""How an editor's request names itself: in a header, in a message."""
 _HEAD_END = b"\r\n\r\n"
 
 
@@ -23,10 +24,10 @@ _HEAD_END = b"\r\n\r\n"
 class Mood:
     """How often what goes wrong: shares of the requests."""
 
-    limited: float = 0.1
+    limited: float = 0.05
     """The account's quota is spent from now on."""
-    throttled: float = 0.05
-    nameless: float = 0.02
+    throttled: float = 0.04
+    nameless: float = 0.01
     """A limit that names no end."""
     failing: float = 0.05
     """5xx."""
@@ -34,7 +35,7 @@ class Mood:
     """A token is not good any more, before its time."""
     cut: float = 0.1
     """The connection breaks before the answer is over."""
-    late_limit: float = 0.08
+    late_limit: float = 0.3
     """A limit is told in the first events of a stream that has begun with 200."""
     refused: float = 0.05
     """A connection is refused."""
@@ -214,8 +215,8 @@ class Server:
             return
         random, mood, issuer = self._loop.random, self._upstream.mood, self._upstream.issuer
         upgrade = b"upgrade: websocket" in head.lower()
-        found = REQUEST.search(body)
-        request = found[1].decode() if found is not None else "socket"
+        found = REQUEST.search(head)
+        request = found[1].decode() if found is not None else "none"
         token = re.search(rb"(?i)authorization: *bearer ([^\r]+)", head)
         answer = self._upstream.begin(request, seat, 200)
         if seat is not None and token is not None:
@@ -297,7 +298,7 @@ class Server:
             return
         answer.body += pieces[at]
         self._line.say(b"%x\r\n%s\r\n" % (len(pieces[at]), pieces[at]))
-        delay = self._loop.random.choice((0.0, 0.01, 0.2, 1.0))
+        delay = self._loop.random.choice((0.0, 0.01, 0.1, 0.5))
         self._loop.post(self._loop.world, delay, self._piece, answer, pieces, at + 1, stop)
 
     def _upgrade(self, head: bytes, answer: Answer, seat: Seat | None) -> None:
@@ -377,5 +378,5 @@ class Socket:
         except LocalProtocolError:
             return
         answer.frames.append(events[at])
-        delay = self._loop.random.choice((0.0, 0.01, 0.2, 1.0))
+        delay = self._loop.random.choice((0.0, 0.01, 0.1, 0.5))
         self._loop.post(self._loop.world, delay, self._event, answer, events, at + 1, stop)
