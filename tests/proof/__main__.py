@@ -6,10 +6,14 @@ import tempfile
 import time
 from pathlib import Path
 
-real = time.monotonic
+real = time.process_time
 from tests.proof import world  # noqa: E402
 
 faulthandler.dump_traceback_later(100, exit=True)
+if "-m" in sys.argv:
+    from tests.proof.mutations import MUTATIONS, Mutating
+
+    Mutating(MUTATIONS[sys.argv[sys.argv.index("-m") + 1]]).install()
 world.enter()
 from tests.proof.scene import STAGE  # noqa: E402
 

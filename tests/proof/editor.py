@@ -3,7 +3,8 @@
 import base64
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Any
 
 from wsproto import ConnectionType
@@ -11,16 +12,28 @@ from wsproto.connection import Connection
 from wsproto.events import CloseConnection, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
+from seatpool.core.model import ProviderName
 from tests.proof.loop import Loop
 from tests.proof.network import Line
 from tests.proof.trial import Trial
 from tests.proof.upstream import Upstream
 
+_HEX = re.compile(rb"[0-9a-fA-F]+")
 CALL = b'"function_call"'
-_OURS = (b'"seatpool', b'"plan_type":"unknown"', b"seatpool:", b'is not supported when using Codex')
+_OURS = (
+    *(b'"seatpool', b'"plan_type":"unknown"', b"seatpool:", b"Every Copilot account of the pool"),
+    b"The requested model is not supported.",
+    b"is not supported when using Codex",
+)
 """Stand in answers that are the pool's own."""
 _OVER = ("response.completed", "response.failed", "error")
-_PATH = "/backend-api/codex/responses"
+PLACES: Mapping[ProviderName, tuple[str, str]] = MappingProxyType(
+    {
+        ProviderName.CODEX: ("chatgpt.com", "/backend-api/codex/responses"),
+        ProviderName.COPILOT: ("api.individual.githubcopilot.com", "/responses"),
+    }
+)
+"""Host and path of what editors ask for."""
 
 
 class Desk:
@@ -171,9 +184,14 @@ class Visit:
         if self._chunked:
             while True:
                 size, end, rest = self._buffer.partition(b"\r\n")
-                if not end or len(rest) < int(size, 16) + 2:
+                if not end:
+                    return
+                if not _HEX.fullmatch(size):
+                    self._desk.trial.broken("bytes", f"{self.request} got no chunk, but {self._buffer[:60]!r}")
                     return
                 number = int(size, 16)
+                if len(rest) < number + 2:
+                    return
                 self._buffer = rest[number + 2 :]
                 self._body += rest[:number]
                 if number == 0:
@@ -243,9 +261,18 @@ class Visit:
 class Editor:
     """Asks turn after turn."""
 
-    def __init__(self, desk: Desk, name: str, connect: Callable[[Visit], Line | None], turns: int, sockets: float) -> None:
+    def __init__(
+        self,
+        desk: Desk,
+        name: str,
+        provider: ProviderName,
+        connect: Callable[["Visit", str], Line | None],
+        turns: int,
+        sockets: float,
+    ) -> None:
         self.desk = desk
         self.name = name
+        self.provider = provider
         self._loop = desk.loop
         self._connect = connect
         self._turns = turns
@@ -255,7 +282,8 @@ class Editor:
         self.done = False
         claims = {"https://api.openai.com/auth": {"chatgpt_account_id": "ws-me", "chatgpt_user_id": f"user-{name}"}}
         part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
-        self._token = f"e30.{part}.own-{name}"
+        codex = provider is ProviderName.CODEX
+        self._token = f"e30.{part}.own-{name}" if codex else f"gho_own{name.replace('-', '')}"
         self._soon(2.0)
 
     def _soon(self, within_s: float) -> None:
@@ -270,7 +298,7 @@ class Editor:
         visit = self._visit
         if visit is None or visit.gone:
             visit = Visit(self)
-            visit.line = self._connect(visit)
+            visit.line = self._connect(visit, PLACES[self.provider][0])
             if visit.line is None:  # nobody listens there
                 self._tries += 1
                 if self._tries > 20:
@@ -309,9 +337,11 @@ class Editor:
             self._again()
 
     def _head(self, method: str, request: str, *more: tuple[str, str]) -> str:
-        known = (("host", "chatgpt.com"), ("authorization", f"Bearer {self._token}"), ("chatgpt-account-id", "ws-me"))
-        fields = (*known, ("session_id", self.name), ("user-agent", "codex_exec/0.169.0"), ("x-tag", request), *more)
-        return f"{method} {_PATH} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
+        host, path = PLACES[self.provider]
+        known = (("host", host), ("authorization", f"Bearer {self._token}"), ("chatgpt-account-id", "ws-me"))
+        session = (("session_id", self.name), ("x-client-session-id", self.name))
+        fields = (*known, *session, ("user-agent", "codex_exec/0.169.0"), ("x-tag", request), *more)
+        return f"{method} {path} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
 
     def _text(self, request: str, kind: str | None) -> str:
         body: dict[str, Any] = {"type": kind} if kind else {}

@@ -2,19 +2,29 @@
 
 import base64
 import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from types import MappingProxyType
 from urllib.parse import urlsplit
 
-from seatpool.core.model import Credential, CredentialKind
+from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import Headers, HttpReply, HttpRequest
 from seatpool.service.transport import SideCallFailed
 from tests.proof.loop import Loop, Owner
 from tests.proof.trial import Trial
 
 MARK = b"FAKESECRET"
-HOSTS = frozenset({"chatgpt.com", "auth.openai.com", "eu.chatgpt.com"})
+COPILOT = "https://api.individual.githubcopilot.com"
+HOSTS: Mapping[ProviderName, frozenset[str]] = MappingProxyType(
+    {
+        ProviderName.CODEX: frozenset({"chatgpt.com", "auth.openai.com", "eu.chatgpt.com"}),
+        ProviderName.COPILOT: frozenset({"api.github.com", "api.individual.githubcopilot.com"}),
+    }
+)
 """Where a credential may go, whatever the product thinks."""
+_TOKEN = re.compile(rb"FAKESECRET-([a-z]+)-\d+")
 LATE_S = 1.5
 """How long a side call takes at most, each way."""
 
@@ -39,6 +49,7 @@ class Seat:
     """An account, as its issuer knows it."""
 
     name: str
+    provider: ProviderName = ProviderName.CODEX
     origin: str = "NO_CONSTRAINT"
     refresh: str = ""
     access: dict[str, float] = field(default_factory=dict)
@@ -87,6 +98,18 @@ class Issuer:
         kind = CredentialKind.CODEX_OAUTH
         return seat, Credential(kind, token, seat.refresh, expires_at, endpoints=endpoints, attributes=known)
 
+    def add_copilot(self, name: str) -> tuple[Seat, Credential]:
+        """A Copilot account; its login is for good."""
+        seat = self.seats[name] = Seat(name, ProviderName.COPILOT)
+        token = f"gho_FAKESECRET-{name}-1"
+        seat.access[token] = float("inf")
+        return seat, Credential(CredentialKind.GITHUB_OAUTH, token, endpoints={"api": COPILOT})
+
+    def astray(self, data: bytes, host: str) -> bool:
+        """Whether there is a credential of the pool in what goes to that host, and it must not be."""
+        owners = {found[1].decode() for found in _TOKEN.finditer(data)} if MARK in data else ()
+        return any(host not in HOSTS[self.seats[name].provider] for name in owners)
+
     def owner_of(self, token: str) -> Seat | None:
         """Whose access token it is, be it good or not."""
         return self.seats.get(token.rsplit("-", 2)[-2]) if token.count("-") >= 2 and "FAKESECRET" in token else None
@@ -110,8 +133,7 @@ class Issuer:
     async def call(self, owner: Owner, request: HttpRequest) -> HttpReply:
         """Send it and wait for the answer."""
         host = urlsplit(request.url).hostname or ""
-        secret = MARK in request.body or any("FAKESECRET" in value for _, value in request.headers)
-        if secret and host not in HOSTS:
+        if self.astray(request.body + "".join(value for _, value in request.headers).encode(), host):
             self._trial.broken("foreign-host", f"{owner} sent a credential to {host} by a side call")
         loop, answer = self._loop, self._loop.create_future()
         seat = self._begin(owner, request)

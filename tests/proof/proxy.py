@@ -98,13 +98,13 @@ class Stepping(Writer):
 class Handler(LiveConnectionHandler):
     """One editor's connection."""
 
-    def __init__(self, proxy: "Proxy", reader: Any, writer: Any) -> None:
+    def __init__(self, proxy: "Proxy", reader: Any, writer: Any, host: str) -> None:
         super().__init__(reader, writer, ctx.options, MODE)
         self._proxy = proxy
-        self.client.tls, self.client.alpn, self.client.sni = True, b"http/1.1", "chatgpt.com"
+        self.client.tls, self.client.alpn, self.client.sni = True, b"http/1.1", host
         context = self.layer.context
-        context.server = Server(address=("chatgpt.com", 443))
-        context.server.tls, context.server.sni = True, "chatgpt.com"
+        context.server = Server(address=(host, 443))
+        context.server.tls, context.server.sni = True, host
         self.layer = PoolHttpLayer(context, HTTPMode.transparent, proxy.pool.exchanges)
 
     async def handle_hook(self, hook: commands.StartHook) -> None:
@@ -155,13 +155,13 @@ class Proxy:
     def dead(self) -> bool:
         return self.owner.dead
 
-    def accept(self, far: Far) -> Line:
-        """An editor connects."""
+    def accept(self, far: Far, host: str) -> Line:
+        """An editor connects, and means that host."""
         before, self.loop.owner = self.loop.owner, self.owner
         try:
             reader, writer, line = accept(self.loop, self.owner, far)
             self.lines.append(line)
-            handler = Handler(self, reader, writer)
+            handler = Handler(self, reader, writer, host)
             self.loop.create_task(self._serve(handler))
         finally:
             self.loop.owner = before

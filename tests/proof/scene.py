@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
-from seatpool.core.model import CredentialKind, ProviderName
+from seatpool.core.model import Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.store import Store
 from tests.proof.editor import Desk, Editor, Visit
@@ -26,6 +26,8 @@ from tests.proof.trial import Broken, Trial
 from tests.proof.upstream import Mood, Upstream
 from tests.proof.world import HERE, moment
 
+ORIGINS = ("https://eu.chatgpt.com", "https://evil.example")
+"""Where issuers say that a workspace is served."""
 LASTS_S = 240.0
 """Of simulated time, until everybody must have had an answer."""
 QUIET_S = 30.0
@@ -110,7 +112,7 @@ class Scene:
     def run(self) -> Found:
         """All of it."""
         random, loop = self.random, self.loop
-        self._sign_in(random.randrange(1, 4))
+        self._sign_in()
         count = random.choice((1, 2, 2, 3))
         for number in range(count):
             self.proxies.append(None)
@@ -119,7 +121,8 @@ class Scene:
             Editor(
                 self.desk,
                 f"talk-{number}",
-                lambda visit, at=number % count: self._visit(at, visit),  # type: ignore[misc]
+                random.choice(sorted({seat.provider for seat in self.issuer.seats.values()})),
+                lambda visit, host, at=number % count: self._visit(at, visit, host),  # type: ignore[misc]
                 random.randrange(1, 5),
                 random.choice((0.0, 0.5, 1.0)),
             )
@@ -155,24 +158,32 @@ class Scene:
             list(loop.told),
         )
 
-    def _sign_in(self, count: int) -> None:
+    def _sign_in(self) -> None:
+        """Who is in the pool: some of Codex, some of Copilot, or both."""
+        random = self.random
+        codex, copilot = random.choice(((1, 0), (2, 0), (3, 0), (2, 0), (0, 2), (0, 3), (1, 2)))
         self.reading = True
         with Store.open(self.database) as store:
-            for name in ("alice", "bob", "carol")[:count]:
-                seat, login = self.issuer.add(name, self.random.choice((-10.0, 60.0, 320.0, 3000.0)))
-                seat.origin = self.random.choice(("NO_CONSTRAINT", "NO_CONSTRAINT", "https://eu.chatgpt.com", "https://evil.example"))
-                account, _ = store.save_login(
-                    provider=ProviderName.CODEX,
-                    identity=seat.identity,
-                    name=name,
-                    explicit_name=True,
-                    issuer="chatgpt.com",
-                    plan="plus",
-                    credentials=[login],
-                    now=moment(),
-                )
-                seat.id = account.id
+            for name in ("alice", "bob", "carol")[:codex]:
+                seat, login = self.issuer.add(name, random.choice((-10.0, 60.0, 320.0, 3000.0)))
+                seat.origin = random.choice(("NO_CONSTRAINT", "NO_CONSTRAINT", *ORIGINS))
+                self._save(store, seat, login, "chatgpt.com")
+            for name in ("dave", "erin", "frank")[:copilot]:
+                self._save(store, *self.issuer.add_copilot(name), "github.com")
         self.reading = False
+
+    def _save(self, store: Store, seat: Seat, login: Credential, issuer: str) -> None:
+        account, _ = store.save_login(
+            provider=seat.provider,
+            identity=seat.identity,
+            name=seat.name,
+            explicit_name=True,
+            issuer=issuer,
+            plan="plus",
+            credentials=[login],
+            now=moment(),
+        )
+        seat.id = account.id
 
     def _start(self, number: int) -> None:
         self.reading = True
@@ -186,9 +197,9 @@ class Scene:
         self.reading = False
         self.loop.note(f"{name} starts")
 
-    def _visit(self, number: int, visit: Visit) -> Line | None:
+    def _visit(self, number: int, visit: Visit, host: str) -> Line | None:
         proxy = self.proxies[number]
-        return None if proxy is None or proxy.dead else proxy.accept(visit)
+        return None if proxy is None or proxy.dead else proxy.accept(visit, host)
 
     # -- what goes wrong
 

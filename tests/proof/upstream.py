@@ -10,7 +10,8 @@ from wsproto.connection import Connection
 from wsproto.events import CloseConnection, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_accept_token
 
-from tests.proof.issuer import HOSTS, MARK, Issuer, Seat
+from seatpool.core.model import ProviderName
+from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Loop
 from tests.proof.network import GREETING, Line
 from tests.proof.trial import Trial
@@ -96,6 +97,9 @@ class Upstream:
         if seat.limited_until > now:
             left_s = seat.limited_until - now
             answer.until = seat.limited_until
+            if seat.provider is ProviderName.COPILOT:
+                code = "user_global_rate_limited:pro" if left_s > 40 else "rate_limited"
+                return {"code": code, "message": "Sorry, you have been limited."}
             return _spent(seat.limited_until, left_s) if left_s > 40 else _throttle(left_s)
         dice = random.random()
         if dice < mood.limited:
@@ -154,7 +158,7 @@ class Server:
 
     def wrote(self, data: bytes) -> None:
         """Look at what is sent at the moment of its sending."""
-        if MARK in data and self._host not in HOSTS:
+        if self._upstream.issuer.astray(data, self._host):
             self._upstream.trial.broken("foreign-host", f"a credential went to {self._host}")
         if self._socket is None:
             self._tapped += data
@@ -221,7 +225,7 @@ class Server:
         answer = self._upstream.begin(request, seat, 200)
         if seat is not None and token is not None:
             name = token[1].decode()
-            if random.random() < mood.denied:
+            if random.random() < mood.denied and seat.provider is ProviderName.CODEX:
                 seat.access.pop(name, None)
             if not issuer.accepts(seat, name):
                 self._refuse(answer, 401, {"message": "Provided authentication token is expired.", "code": "token_expired"})
@@ -248,7 +252,11 @@ class Server:
         answer.status = status
         answer.body += json.dumps({"error": error}).encode()
         answer.whole = True
-        head = f"HTTP/1.1 {status} Refused\r\ncontent-type: application/json\r\ncontent-length: {len(answer.body)}\r\n\r\n"
+        more = ""
+        if answer.until and self._host.endswith("githubcopilot.com"):
+            more = f"retry-after: {int(answer.until - self._upstream.issuer.now) + 1}\r\n"
+        fields = f"content-type: application/json\r\n{more}content-length: {len(answer.body)}\r\n"
+        head = f"HTTP/1.1 {status} Refused\r\n{fields}\r\n"
         data = head.encode() + bytes(answer.body)
         if self._loop.random.random() < self._upstream.mood.cut / 4:
             answer.whole = False
@@ -272,6 +280,7 @@ class Server:
         random = self._loop.random
         if limit is not None:
             at = random.randrange(1, len(events))
+            answer.until = answer.until if "resets_at" in limit else 0.0
             failed = {"type": "response.failed", "response": {"id": "resp_x", "error": limit}}
             if "resets_at" in limit:
                 failed["response"]["error"] = {**limit, "code": limit["type"]}  # type: ignore[index]
