@@ -138,9 +138,9 @@ class Loop(asyncio.AbstractEventLoop):
         return None
 
     def call_exception_handler(self, context: dict[str, Any]) -> None:
-        error = context.get("exception")
-        if not self.owner.dead:
-            self.wrong("sound", f"{self.owner}: {context.get('message')}: {type(error).__name__}: {error}")
+        error, message = context.get("exception"), str(context.get("message"))
+        if not self.owner.dead and "was destroyed" not in message:  # what the killed had under way
+            self.wrong("sound", f"{self.owner}: {message}: {type(error).__name__}: {error}")
 
     async def create_connection(self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: object) -> Any:  # type: ignore[override]
         """Through the simulated network."""

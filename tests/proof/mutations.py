@@ -46,8 +46,8 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", ""),
         "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False"),
-        "answered": Mutation("seatpool.service.waiting", "waiter.end, End.LATE)", "lambda *_: None)"),
-        "sound": Mutation("seatpool.service.knowledge", "except StoreUnavailable:  # memory knows", "except KeyError:  # memory knows"),
+        "answered": Mutation("seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s"),
+        "sound": Mutation("seatpool.service.knowledge", "except StoreError as error:  # the pool goes", "except KeyError as error:  # the pool goes"),
     }
 )
 """By the invariant that each breaks."""

@@ -6,6 +6,8 @@ import logging
 import shutil
 import sqlite3
 import sys
+import traceback
+from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -35,7 +37,7 @@ QUIET_S = 30.0
 SWEEP_EVERY = 40
 """Seeds; what a process has in memory is kept from the garbage collector at its start, the dead ones' as well."""
 HEARD_S = 3.0
-"""By then what one process has learnt is known to the others, with a slow database."""
+"""By then what one process has learnt is known to the others, where nothing is wrong with the database."""
 
 
 @dataclass
@@ -92,6 +94,8 @@ class Scene:
         self.rogue = random.choice((0.0, 0.0, 0.1))
         self.proxies: list[Proxy | None] = []
         self.owners: dict[Owner, Proxy] = {}
+        self.orderly = self.locked == 0.0 and self.slow <= 0.02
+        """What one process writes, others read in time."""
         self.cooling: dict[tuple[Any, ...], tuple[str, int, int]] = {}
 
     def _latency(self, owner: Owner) -> float:
@@ -231,11 +235,13 @@ class Scene:
         able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
         if able and not self.quiet:
             proxy = self.random.choice(able)
+            self.orderly = False
             proxy.owner.stalled_until = self.loop.now + self.random.choice((0.2, 1.0, 2.0))
             self.loop.note(f"{proxy.owner} stands still")
 
     def _away(self) -> None:
         if not self.quiet:
+            self.orderly = False
             self.away_until = self.loop.now + self.random.choice((0.5, 3.0, 15.0))
             self.loop.note("the database is away")
 
@@ -277,10 +283,13 @@ class Scene:
         flow_id, decided = proxy.flows.get(request, ("", 0.0))
         exchange = proxy.pool.exchanges._open.get(flow_id)
         probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
-        known, slack_s = proxy.known.get(seat.name, 0.0), abs(self.issuer.skew_s) + 2 * self.skew_s + 1.5
-        if known - slack_s > self.issuer.now and decided > proxy.told_at.get(seat.name, 0.0) and not probe:
-            left_s = known - self.issuer.now
-            self.trial.broken("cooldown", f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before its limit ends")
+        slack_s = abs(self.issuer.skew_s) + 2 * self.skew_s + 1.5
+        for other in (proxy, *(each for each in self.owners.values() if self.orderly and not each.dead)):
+            left_s = other.known.get(seat.name, 0.0) - self.issuer.now
+            heard = other.told_at.get(seat.name, 0.0) + (HEARD_S if other is not proxy else 0.0)
+            if left_s > slack_s and decided > heard and not probe:
+                why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
+                self.trial.broken("cooldown", f"{why} {other.owner} was told of")
 
     def told(self, proxy: Proxy, request: str) -> None:
         """A process has dealt with a refusal."""
@@ -351,9 +360,11 @@ class Errors(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         scene = STAGE.scene
-        if scene is not None and not scene.loop.owner.dead:
-            why = record.exc_info[1] if record.exc_info else None
-            scene.trial.broken("sound", f"{scene.loop.owner}: {record.getMessage()} {type(why).__name__}: {why}")
+        if scene is None or scene.loop.owner.dead:
+            return
+        why = record.exc_info[1] if record.exc_info else None
+        where = traceback.format_exception(why)[-8:] if why is not None else ""
+        scene.trial.broken("sound", f"{scene.loop.owner}: {record.getMessage()} {''.join(where)}")
 
 
 class Stage:
@@ -378,14 +389,16 @@ class Stage:
         root.setLevel(logging.ERROR)
         sys.unraisablehook = lambda _: None  # what the killed had under way
 
-    def play(self, seed: int) -> Found:
-        """One seed."""
+    def play(self, seed: int, *, everything: bool = False) -> Found:
+        """One seed; `everything`: all steps that were noted are told, not only the last ones."""
         database = self.folder / "pool.db"
         for name in ("pool.db", "pool.db-wal", "pool.db-shm"):
             (self.folder / name).unlink(missing_ok=True)
         shutil.copyfile(self.folder / "template.db", database)
         shutil.copyfile(self.folder / "template.db.key", self.folder / "pool.db.key")
         scene = self.scene = Scene(seed, database)
+        if everything:
+            scene.loop.told = deque()
         asyncio.events._set_running_loop(scene.loop)
         try:
             return scene.run()

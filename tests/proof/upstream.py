@@ -40,6 +40,8 @@ class Mood:
     """A limit is told in the first events of a stream that has begun with 200."""
     refused: float = 0.05
     """A connection is refused."""
+    silent: float = 0.01
+    """Nothing ever comes."""
     idle: float = 0.1
     """A connection is closed after an answer, without a word before."""
 
@@ -230,6 +232,9 @@ class Server:
             if not issuer.accepts(seat, name):
                 self._refuse(answer, 401, {"message": "Provided authentication token is expired.", "code": "token_expired"})
                 return
+        if random.random() < mood.silent:
+            self._loop.note(f"upstream: {request} is never answered")
+            return
         dice = random.random()
         if dice < mood.cut / 3:
             answer.status = 0
@@ -279,7 +284,7 @@ class Server:
         limit = self._upstream.limit(seat, answer)
         random = self._loop.random
         if limit is not None:
-            at = random.randrange(1, len(events))
+            at = random.choice((1, random.randrange(1, len(events)), len(events) - 1))
             answer.until = answer.until if "resets_at" in limit else 0.0
             failed = {"type": "response.failed", "response": {"id": "resp_x", "error": limit}}
             if "resets_at" in limit:
@@ -359,7 +364,7 @@ class Socket:
         events = self._upstream.events(request)
         limit = self._upstream.limit(self._seat, answer)
         if limit is not None:
-            at = 0 if random.random() < 0.7 else random.randrange(1, len(events))
+            at = random.choice((0, 0, random.randrange(1, len(events)), len(events) - 1))
             error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
             events[at:] = [json.dumps(error, separators=(",", ":"))]
         elif random.random() < mood.failing:

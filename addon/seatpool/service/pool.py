@@ -321,9 +321,6 @@ class PoolService:
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]
 
-    def _patience(self, facts: RequestFacts) -> float:
-        return self._providers[facts.route.provider].patience(facts)
-
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str
     ) -> Assignment:
@@ -359,6 +356,8 @@ class PoolService:
                 if outcome.kind is OutcomeKind.CARRIER:
                     self.bonds.refused(trail, account, outcome, sent_again=False)
                 return None
+            case Action.RESEND | Action.REFRESH if self._is_limited(trail, account):
+                credentials, reason = None, ""  # another request was told so meanwhile
             case Action.RESEND | Action.PAUSE:
                 credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
@@ -389,6 +388,9 @@ class PoolService:
                 trail.limited.add(account.id)
         following = await self.assign(trail)
         return following if isinstance(following, Assignment) else None
+
+    def _is_limited(self, trail: Trail, account: Account) -> bool:
+        return self.knowledge.state.blocked(account.id, trail.demand.scopes, utcnow()) is not None
 
     def _background(self, work: Coroutine[Any, Any, object]) -> None:
         """Work that outlives the hook that began it; awaited at the end."""
