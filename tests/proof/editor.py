@@ -352,7 +352,7 @@ class Editor:
     def _next(self) -> None:
         self._turns -= 1
         self._tries = 0
-        self._soon(self._loop.random.choice((0.1, 0.5, 4.0)))
+        self._soon(self._loop.random.choice((0.05, 0.3, 2.0)))
 
     def _again(self) -> None:
         self._tries += 1

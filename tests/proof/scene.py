@@ -75,7 +75,7 @@ class Scene:
         """The database can be used by nobody until then."""
         self.slow = random.choice((0.002, 0.002, 0.02, 0.3))
         self.locked = random.choice((0.0, 0.0, 0.01, 0.05))
-        self.killing = random.choice((0.0, 0.0, 0.002, 0.01))
+        self.killing = random.choice((0.0, 0.0, 0.002, 0.006))
         """At the beginning or the end of a transaction."""
         self.skew_s = random.choice((0.0, 0.0, 0.5, 2.0))
         scale = random.choice((0.0, 0.5, 1.0, 2.0))
@@ -127,10 +127,10 @@ class Scene:
                 f"talk-{number}",
                 random.choice(sorted({seat.provider for seat in self.issuer.seats.values()})),
                 lambda visit, host, at=number % count: self._visit(at, visit, host),  # type: ignore[misc]
-                random.randrange(1, 5),
+                random.randrange(1, 4),
                 random.choice((0.0, 0.5, 1.0)),
             )
-            for number in range(random.randrange(2, 7))
+            for number in range(random.randrange(2, 5))
         ]
         self._faults()
         loop.run(lambda: self.trial.verdict is not None or all(e.done for e in editors), LASTS_S)
@@ -210,11 +210,11 @@ class Scene:
     def _faults(self) -> None:
         random = self.random
         for _ in range(random.choice((0, 0, 1, 3))):
-            self.loop.post(self.loop.world, random.random() * 20.0, self._crash_somebody)
+            self.loop.post(self.loop.world, random.random() * 10.0, self._crash_somebody)
         for _ in range(random.choice((0, 0, 1, 2))):
-            self.loop.post(self.loop.world, random.random() * 20.0, self._stall)
+            self.loop.post(self.loop.world, random.random() * 10.0, self._stall)
         if random.random() < 0.2:
-            self.loop.post(self.loop.world, random.random() * 15.0, self._away)
+            self.loop.post(self.loop.world, random.random() * 8.0, self._away)
 
     def _crash_somebody(self) -> None:
         able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]

@@ -67,6 +67,24 @@ async def test_spent_quota_is_stored_before_the_next_account_is_asked(
     assert service.knowledge.state.in_flight == {second.account.id: 1}
 
 
+@pytest.mark.parametrize(
+    "outcome",
+    [Outcome(OutcomeKind.SERVER_ERROR, "server-error"), Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")],
+    ids=["sent again", "with a renewed token"],
+)
+async def test_whom_another_request_found_limited_meanwhile_is_not_asked_again(
+    store: Store, issuer: Issuer, service: PoolService, outcome: Outcome
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    trail, first = await begin(service)
+    await service.knowledge.cool(first.account, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(hours=1))
+    following = await service.recover(trail, outcome, NO_ANSWER)
+    assert following is not None and following.account != first.account
+    assert issuer.refreshes == 0
+
+
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
     for person in ("alice", "bob", "carol", "dan"):
         sign_in(store, issuer, person)
