@@ -99,7 +99,7 @@ def _many(arguments: argparse.Namespace) -> int:
     for world in _beside_each_other(first, last, until, arguments.jobs, arguments.mutation):
         total.add(world)
         if world["broken"] is not None:
-            print(told(world), flush=True)
+            print(told(world, arguments.mutation), flush=True)
             if len(total.broken) >= arguments.failures:
                 break
         if time.monotonic() - said >= TOLD_EVERY_S:
@@ -132,13 +132,13 @@ class Total:
         return f"{self.worlds:,} worlds, {self.steps:,} steps, {asked}, {self.crashes:,} crashes, {len(self.broken)} broken"
 
 
-def told(world: World) -> str:
+def told(world: World, mutation: str | None) -> str:
     """What broke, what came before, and how to see it again."""
     lines = [f"{at:10.4f}  {who:12} {what}" for at, who, what in world["told"][-30:]]
     seed, trace = world["seed"], f"trace {world['digest']:08x} after {world['steps']} steps"
-    what = INVARIANTS[world["broken"]]
+    what, more = INVARIANTS[world["broken"]], f" --mutation {mutation}" if mutation is not None else ""
     head = f"seed {seed} breaks {world['broken']}: {what}\n  {world['why']}\n  {trace}; the last of what happened:"
-    return "\n".join((head, *lines, f"again: ./scripts/prove --seed {seed}"))
+    return "\n".join((head, *lines, f"again: ./scripts/prove --seed {seed}{more}"))
 
 
 # -- playing
@@ -207,7 +207,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--seeds", type=_at_least(1), default=200, metavar="N", help="so many worlds (200)")
-    many.add_argument("--minutes", type=float, metavar="N", help="for so long")
+    many.add_argument("--minutes", type=_minutes, metavar="N", help="for so long")
     many.add_argument("--seed", type=int, metavar="N", help="this one alone, with every step")
     many.add_argument("--mutations", action="store_true", help="see that each fault is found")
     many.add_argument("--list", action="store_true", help="say what must hold, and end")
@@ -215,7 +215,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--jobs", type=_at_least(1), default=os.cpu_count() or 1, metavar="N", help="players (processors)")
     parser.add_argument("--failures", type=_at_least(1), default=1, metavar="N", help="end after so many (1)")
     parser.add_argument("--mutation", choices=list(MUTATIONS), help="play with this fault in the product")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the sums and what broke there")
+    parser.add_argument("--json", type=_writable, metavar="FILE", help="write the sums and what broke there")
     return parser
 
 
@@ -226,3 +226,17 @@ def _at_least(least: int) -> Any:
         return value
 
     return number
+
+
+def _minutes(text: str) -> float:
+    if (value := float(text)) <= 0:
+        raise argparse.ArgumentTypeError("say more than 0")
+    return value
+
+
+def _writable(text: str) -> Path:
+    """Told now rather than after the last world."""
+    path = Path(text)
+    if not path.parent.is_dir() or path.is_dir():
+        raise argparse.ArgumentTypeError(f"{text} is no file that can be written")
+    return path

@@ -11,16 +11,24 @@ from typing import Any
 import msgspec
 
 
+class Outdated(Exception):
+    """The product has changed: the mutation has to be written anew."""
+
+
 class Mutation(msgspec.Struct, frozen=True):
     """In this module of the product, what stands there once is replaced."""
 
     module: str
     old: str
     new: str
+    seen_in: int = 0
+    """A seed whose world has shown it; only a hint, to be quick."""
 
-
-class Outdated(Exception):
-    """The product has changed: the mutation has to be written anew."""
+    def applied(self, source: str, path: str) -> str:
+        """The faulty source. Raises `Outdated`."""
+        if source.count(self.old) != 1:
+            raise Outdated(f"{path} has this not once, but {source.count(self.old)} times: {self.old}")
+        return source.replace(self.old, self.new)
 
 
 MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
@@ -32,21 +40,22 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
-            "            if taken:\n                break\n            await asyncio.sleep(LOSER_LOOKS_EVERY_S)",
+            "            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):\n                break",
             "            break",
         ),
         "spent-token": Mutation(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
+            seen_in=25,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
-            "seatpool.service.sockets", "message, turn.message = turn.message, None", "message = turn.message"
+            "seatpool.service.sockets", "message, turn.message = turn.message, None", "message = turn.message", seen_in=91
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", ""),
-        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False"),
-        "answered": Mutation("seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s"),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=16),
+        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=10),
+        "answered": Mutation("seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=22),
         "sound": Mutation("seatpool.service.knowledge", "except StoreError as error:  # the pool goes", "except KeyError as error:  # the pool goes"),
     }
 )
@@ -83,8 +92,6 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:
         path = self.get_filename(fullname)
-        source = self.get_data(path).decode()
-        if source.count(self._mutation.old) != 1:
-            raise Outdated(f"{path} has this not once, but {source.count(self._mutation.old)} times: {self._mutation.old}")
-        code: Any = self.source_to_code(source.replace(self._mutation.old, self._mutation.new).encode(), path)
+        source = self._mutation.applied(self.get_data(path).decode(), path)
+        code: Any = self.source_to_code(source.encode(), path)
         return code  # type: ignore[no-any-return]

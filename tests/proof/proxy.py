@@ -1,6 +1,7 @@
 """One simulated process: the real store, service and addon, behind mitmproxy's own connection handler."""
 
 from collections.abc import Callable
+from itertools import chain
 from typing import Any
 
 from mitmproxy import ctx, http, options
@@ -12,6 +13,7 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import TlsStartServerHook
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import LiveConnectionHandler
+from sqlalchemy import Engine
 
 from seatpool.core.policy import Policy
 from seatpool.proxy.addon import Pool
@@ -64,6 +66,17 @@ def set_up() -> None:
     for option in OPTIONS:
         made.add_option(option.name, option.typespec, option.default, option.help, option.choices)
     ctx.options, ctx.master = made, ROUTER  # type: ignore[assignment]
+
+
+def _share_statements(store: Store) -> None:
+    """What SQLAlchemy has made of our statements for one database serves for all: a third of what a start costs."""
+    parts = vars(store._db).values()  # noqa: SLF001
+    for each in chain(parts, *(part.values() for part in parts if isinstance(part, dict))):
+        if isinstance(each, Engine):
+            each.dialect, each._compiled_cache = _SHARED.setdefault("all", (each.dialect, each._compiled_cache))  # noqa: SLF001
+
+
+_SHARED: dict[str, Any] = {}
 
 
 class Stepping(Writer):
@@ -142,6 +155,7 @@ class Proxy:
         before, loop.owner = loop.owner, self.owner
         try:
             self.store = Store.open(database)
+            _share_statements(self.store)
             self.service = PoolService(self.store, Sender(issuer, self.owner), policy, writer=Stepping)
             self.pool = Pool()
             self.pool.serving.service = self.service

@@ -73,7 +73,7 @@ class Scene:
         """The judge reads the database."""
         self.away_until = 0.0
         """The database can be used by nobody until then."""
-        self.slow = random.choice((0.002, 0.002, 0.02, 0.3))
+        self.slow = random.choice((0.002, 0.002, 0.02, 0.15))
         self.locked = random.choice((0.0, 0.0, 0.01, 0.05))
         self.killing = random.choice((0.0, 0.0, 0.002, 0.006))
         """At the beginning or the end of a transaction."""
@@ -215,6 +215,8 @@ class Scene:
             self.loop.post(self.loop.world, random.random() * 10.0, self._stall)
         if random.random() < 0.2:
             self.loop.post(self.loop.world, random.random() * 8.0, self._away)
+        if random.random() < 0.15:
+            self.loop.post(self.loop.world, random.random() * 8.0, self._set_clock)
 
     def _crash_somebody(self) -> None:
         able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
@@ -244,6 +246,12 @@ class Scene:
             self.orderly = False
             self.away_until = self.loop.now + self.random.choice((0.5, 3.0, 15.0))
             self.loop.note("the database is away")
+
+    def _set_clock(self) -> None:
+        by_s = self.random.choice((-4000.0, -300.0, -2.0, 2.0, 40.0, 4000.0))
+        self.loop.wall_s += by_s
+        self.issuer.clock_set(by_s)
+        self.loop.note(f"the clock is set by {by_s:.0f} s")
 
     def begins(self) -> None:
         """A transaction is about to begin, in a thread of some process."""

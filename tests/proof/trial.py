@@ -4,8 +4,6 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
 
-import msgspec
-
 
 class Broken(Exception):
     """Something that must hold does not."""
@@ -14,15 +12,6 @@ class Broken(Exception):
         super().__init__(f"{name}: {why}")
         self.name = name
         self.why = why
-
-
-class Mutation(msgspec.Struct, frozen=True):
-    """A fault in the product: this text, which stands in that file once, becomes that one."""
-
-    path: str
-    """Below `addon/seatpool`."""
-    old: str
-    new: str
 
 
 INVARIANTS: Mapping[str, str] = MappingProxyType(
@@ -63,5 +52,5 @@ class Trial:
         later = [each.fresh for each in seat.rotations[seat.rotations.index(rotation) :]]
         if kept in later:
             self.broken("spent-token", f"{owner} used a spent token of {seat.name}; its successor is stored")
-        elif rotation.arrived and not rotation.asked_by.dead:
+        elif rotation.arrived and not rotation.asked_by.dead and rotation.asked_by not in seat.doubtful:
             self.broken("spent-token", f"{owner} used a spent token of {seat.name}; {rotation.asked_by} has its successor")

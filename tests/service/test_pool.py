@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
@@ -170,6 +171,36 @@ async def test_two_processes_refresh_an_expired_login_once(store: Store, issuer:
     for each in services:
         await each.stop()
     other_store.close()
+
+
+async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_is_used(
+    store: Store, issuer: Issuer
+) -> None:
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    ends = []
+
+    class Slow:
+        """A database that takes six of a lease's eight seconds, once."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
+            taken = store.acquire(key, owner, now=now, until=until)
+            if key.startswith("renew:"):
+                ends.append(until)
+                clock.tick(6.0 if len(ends) == 1 else 0.0)
+            return taken
+
+    with freeze_time(noon, real_asyncio=True) as clock:
+        sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+        slow: Any = Slow()
+        service = PoolService(slow, issuer, Policy())
+        service.load()
+        await begin(service)
+        await service.stop()
+    assert ends[:2] == [noon + timedelta(seconds=8), noon + timedelta(seconds=14)]
+    assert issuer.refreshes == 1
 
 
 async def test_a_dead_refresh_token_disables_the_account_and_is_not_sent_again(
