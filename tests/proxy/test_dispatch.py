@@ -54,6 +54,13 @@ async def happenings(manager: addonmanager.AddonManager, calls: list[str]) -> No
     await manager.handle_lifecycle(HttpRequestHook(flow))
     module.request = lambda flow: calls.append("script.request")  # type: ignore[attr-defined] # as a script may grow
     await manager.handle_lifecycle(HttpRequestHook(flow))
+    module.addons = [Noting("inner", calls)]  # type: ignore[attr-defined]
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+    scripted.ns = ModuleType("the script, read again")
+    scripted.ns.request = lambda flow: calls.append("again.request")
+    await manager.handle_lifecycle(HttpRequestHook(flow))
+    loader.addons.clear()
+    await manager.handle_lifecycle(HttpRequestHook(flow))
 
 
 @pytest.mark.parametrize("also", [lambda: None, fail, halt], ids=["well", "fault", "halt"])
@@ -80,30 +87,27 @@ async def test_order_faults_halts_updates_and_scripts_are_as_before(
 
 def test_built_in_addons_without_the_hook_are_not_asked() -> None:
     built_in, loader, mine = anticache.AntiCache(), script.ScriptLoader(), Noting("mine", [])
-    assert dispatch._concerned([built_in], "response") == []
-    assert dispatch._concerned([built_in], "request") == [(built_in, (built_in.request,))]
-    assert dispatch._concerned([loader], "response") == [(loader, None)], "it has addons of its own"
-    assert dispatch._concerned([mine], "response") == [(mine, None)], "somebody's own is asked every time"
+    loader.addons.append(mine)
+    assert list(dispatch.concerned(built_in, "response")) == []
+    assert list(dispatch.concerned(built_in, "request")) == [(built_in, built_in.request)]
+    assert list(dispatch.concerned(loader, "response")) == [(mine, None)], "somebody's own is asked every time"
 
 
 def test_our_own_addons_are_asked_once_with_those_inside_of_them() -> None:
     pool, entry = Pool(), ModuleType("pool")
     entry.addons = [pool]  # type: ignore[attr-defined] # as mitmdump loads it
-    settled = dispatch.Settled()
-    expected = [pool.requestheaders, *(a.requestheaders for a in pool.addons if hasattr(a, "requestheaders"))]
-    assert list(settled.hooks_of(entry, "requestheaders")) == expected
-    assert len(expected) > 1
-    pool.addons = ()
-    assert list(settled.hooks_of(entry, "requestheaders")) == expected
+    found = list(dispatch.concerned(entry, "requestheaders"))
+    ours = [(a, a.requestheaders) for a in (pool, *pool.addons) if hasattr(a, "requestheaders")]
+    assert found == [(entry, None), *ours] and len(ours) > 1
 
 
 def test_a_hook_that_cannot_be_called_is_an_error_and_a_module_of_its_name_is_none() -> None:
     entry = ModuleType("script")
     entry.log = logging  # type: ignore[attr-defined]
-    assert list(dispatch.Settled().hooks_of(entry, "log")) == []
+    assert dispatch.hook_of(entry, "log") is None
     entry.log = "a text"  # type: ignore[attr-defined]
     with pytest.raises(exceptions.AddonManagerError, match="not callable"):
-        list(dispatch.Settled().hooks_of(entry, "log"))
+        dispatch.hook_of(entry, "log")
 
 
 @pytest.mark.parametrize("method", dispatch.KNOWN_NAMES)
@@ -114,4 +118,4 @@ def test_it_stands_aside_where_the_method_is_another(method: str, monkeypatch: p
     monkeypatch.setattr(addonmanager.AddonManager, method, other)
     manager = addonmanager.AddonManager.__new__(addonmanager.AddonManager)
     assert not dispatch.install(manager)
-    assert "trigger_event" not in vars(manager)
+    assert {"trigger_event", "handle_lifecycle"}.isdisjoint(vars(manager))

@@ -14,7 +14,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets
+from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets, turns
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -96,6 +96,7 @@ class Pool:
             self._set_up_exchanges()
             self._read_rules()
             dispatch.install(ctx.master.addons)
+            turns.install()
             self._open(self._database)
             return
         options.check(ctx.options)

@@ -2,26 +2,27 @@
 
 mitmproxy asks each of its thirty built-in addons, for every hook of every flow, whether it has the hook, inside a
 context manager, a coroutine and two generators each: a third of the time that a small request takes. Which hooks a
-built-in addon has, or one of ours, never changes, so it is asked once. Everything else stays mitmproxy's own: the
-order, the errors logged per addon, `AddonHalt`, async hooks, the `update` that follows; and other scripts are asked
-every time, as before.
+built-in addon has, or one of ours, never changes, so it is asked once, until other addons come or go. Everything else
+stays mitmproxy's own: the order, the errors logged per addon, `AddonHalt`, async hooks, the `update` that follows; and
+other scripts are asked every time, as before.
 
-It replaces one method of one object, and stands aside where that method, or one it calls, is not the one that it knows.
+It replaces two methods of one object, and stands aside where one of them, or one they call, is not the one it knows.
 """
 
 import logging
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from inspect import isawaitable
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
-from mitmproxy import exceptions, hooks
+from mitmproxy import exceptions, flow, hooks
 from mitmproxy.addonmanager import AddonManager, safecall
 
 logger = logging.getLogger(__name__)
 
 KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
+        "handle_lifecycle": ("args", "trigger_event", "isinstance", "flow", "Flow", "hooks", "UpdateHook"),
         "trigger_event": ("chain", "safecall", "invoke_addon", "exceptions", "AddonHalt"),
         "invoke_addon": ("_iter_hooks", "args", "inspect", "isawaitable"),
         "_iter_hooks": (
@@ -30,18 +31,24 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
         ),
     }
 )
-"""Everything that the method which is replaced refers to, and those that it calls, in order."""
+"""Everything that the methods which are replaced refer to, and those that they call, in order."""
+
+_SETTLED = ("mitmproxy.addons.", "seatpool.")
+_UPDATE = hooks.UpdateHook.name
 
 Hook = Callable[..., Any]
-Trigger = Callable[[hooks.Hook], Coroutine[Any, Any, None]]
+Concerned = Sequence[tuple[object, Hook | None]]
+"""Addons with their hook; None: it may have come or gone, and is looked for every time."""
 
 
 def install(manager: AddonManager) -> bool:
-    """Replace the manager's `trigger_event`. False, with nothing done, where it is not as expected."""
-    if not fits() or "trigger_event" in vars(manager):
+    """Replace the manager's methods. False, with nothing done, where it is not as expected."""
+    if not fits() or not {"trigger_event", "handle_lifecycle"}.isdisjoint(vars(manager)):
         logger.info("action=plain-dispatch reason=unknown-addon-manager")
         return False
-    manager.trigger_event = _trigger(manager)  # type: ignore[assignment, method-assign] # the point of this module
+    dispatch = Dispatch(manager)
+    manager.trigger_event = dispatch.trigger_event  # type: ignore[method-assign] # the point of this module
+    manager.handle_lifecycle = dispatch.handle_lifecycle  # type: ignore[method-assign]
     return True
 
 
@@ -55,25 +62,34 @@ def _is_known(name: str, known: tuple[str, ...]) -> bool:
     return isinstance(method, FunctionType) and method.__code__.co_names == known
 
 
-def _trigger(manager: AddonManager) -> Trigger:
-    asked: dict[str, Sequence[tuple[object, Sequence[Hook] | None]]] = {}
-    settled = Settled()
-    chain, length = manager.chain, len(manager.chain)
+class Dispatch:
+    """Calls the hooks of one manager's addons."""
 
-    async def trigger_event(event: hooks.Hook) -> None:
-        nonlocal chain, length
-        name = event.name
-        if manager.chain is not chain or len(chain) != length:  # an addon was removed, or added
-            asked.clear()
-            chain, length = manager.chain, len(manager.chain)
-        concerned = asked.get(name)
-        if concerned is None:
-            concerned = asked[name] = _concerned(chain, name)
+    def __init__(self, manager: AddonManager) -> None:
+        self._manager = manager
+        self._chain: list[object] | None = None
+        self._length = 0
+        self._open: Sequence[tuple[object, list[object]]] = ()
+        """Addons that have others inside of them, or may get some; with those."""
+        self._asked: dict[str, Sequence[Concerned]] = {}
+
+    async def handle_lifecycle(self, event: hooks.Hook) -> None:
+        """A hook of a flow or a connection, and the `update` of a flow that follows it."""
         args = event.args()
-        for addon, known in concerned:
+        await self._trigger(event.name, args)
+        if isinstance(args[0], flow.Flow):
+            await self._trigger(_UPDATE, ([args[0]],))
+
+    async def trigger_event(self, event: hooks.Hook) -> None:
+        """Any hook."""
+        await self._trigger(event.name, event.args())
+
+    async def _trigger(self, name: str, args: Sequence[object]) -> None:
+        for group in self._concerned(name):
             try:
-                for hook in known if known is not None else settled.hooks_of(addon, name):
-                    result = hook(*args)
+                for addon, hook in group:
+                    found = hook if hook is not None else hook_of(addon, name)
+                    result = found(*args) if found is not None else None
                     if result is not None and isawaitable(result):
                         await result
             except exceptions.AddonHalt:
@@ -82,58 +98,34 @@ def _trigger(manager: AddonManager) -> Trigger:
                 with safecall():
                     raise
 
-    return trigger_event
+    def _concerned(self, name: str) -> Sequence[Concerned]:
+        """By addon of the chain, since what fails in one ends with it, those inside of it included."""
+        manager = self._manager
+        if manager.chain is not self._chain or len(self._chain) != self._length or self._moved():
+            self._chain, self._length = manager.chain, len(manager.chain)
+            self._open = tuple((addon, _inside(addon)) for addon in _walk(self._chain) if _is_open(addon))
+            self._asked.clear()
+        asked = self._asked.get(name)
+        if asked is None:
+            asked = self._asked[name] = [group for addon in self._chain if (group := list(concerned(addon, name)))]
+        return asked
+
+    def _moved(self) -> bool:
+        """Whether an addon has others inside than before, as when a script was read again."""
+        return any(_inside(addon) != inside for addon, inside in self._open)
 
 
-def _concerned(chain: Sequence[object], name: str) -> Sequence[tuple[object, Sequence[Hook] | None]]:
-    """Who has such a hook: with it, or with None where that may change and is asked every time."""
-    found: list[tuple[object, Sequence[Hook] | None]] = []
-    for addon in chain:
-        built_in = type(addon).__module__.startswith("mitmproxy.addons.") and not hasattr(addon, "addons")
-        hook = getattr(addon, name, None)
-        if not built_in:
-            found.append((addon, None))
-        elif hook is not None:
-            found.append((addon, (hook,)))
-    return found
+def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:
+    """Those of an addon and the ones inside of it that have the hook, or may get it; outer ones first."""
+    for each in _walk([addon]):
+        if not type(each).__module__.startswith(_SETTLED):
+            yield each, None
+        elif (hook := hook_of(each, name)) is not None:
+            yield each, hook
 
 
-class Settled:
-    """The hooks of addons of ours, and of those inside of them."""
-
-    def __init__(self) -> None:
-        self._known: dict[int, tuple[object, dict[str, Sequence[Hook]]]] = {}
-        """By the addon's id; it is kept, so that nothing else gets that."""
-
-    def hooks_of(self, addon: object, name: str) -> Iterator[Hook]:
-        """The hooks of an addon and of those inside of it, outer ones first."""
-        waiting = [addon]
-        while waiting:
-            addon = waiting.pop()
-            known = self._known.get(id(addon))
-            if known is None and type(addon).__module__.startswith("seatpool."):
-                known = self._known[id(addon)] = addon, {}
-            if known is not None:
-                hooks_by_name = known[1]
-                if name not in hooks_by_name:
-                    hooks_by_name[name] = tuple(_hooks_of(addon, name))
-                yield from hooks_by_name[name]
-                continue
-            if hook := _hook_of(addon, name):
-                yield hook
-            inside = getattr(addon, "addons", None)
-            if inside:
-                waiting += [*inside][::-1]
-
-
-def _hooks_of(addon: object, name: str) -> Iterator[Hook]:
-    if hook := _hook_of(addon, name):
-        yield hook
-    for each in getattr(addon, "addons", ()):
-        yield from _hooks_of(each, name)
-
-
-def _hook_of(addon: object, name: str) -> Hook | None:
+def hook_of(addon: object, name: str) -> Hook | None:
+    """None where it has no such hook."""
     hook = getattr(addon, name, None)
     if not hook or isinstance(hook, ModuleType):  # a script may have imported a module of that name
         return None
@@ -141,3 +133,18 @@ def _hook_of(addon: object, name: str) -> Hook | None:
         raise exceptions.AddonManagerError(f"Addon handler {name} ({addon}) not callable")
     found: Hook = hook
     return found
+
+
+def _walk(addons: Sequence[object]) -> Iterator[object]:
+    for addon in addons:
+        yield addon
+        yield from _walk(_inside(addon))
+
+
+def _inside(addon: object) -> list[object]:
+    return list(getattr(addon, "addons", ()))
+
+
+def _is_open(addon: object) -> bool:
+    settled = type(addon).__module__.startswith(_SETTLED)
+    return not settled or (hasattr(addon, "addons") and not type(addon).__module__.startswith("seatpool."))
