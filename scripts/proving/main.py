@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -79,12 +79,8 @@ def _mutations() -> int:
     """Whether every fault is found, and by what it breaks."""
     missed = 0
     for name, mutation in MUTATIONS.items():
-        found, played = None, 0
-        for played, world in enumerate(play(0, MOST, name), 1):
-            if world["broken"] == name:
-                found = world["seed"]
-                break
-        said = f"seed {found}, after {played} worlds" if found is not None else f"not found in {played} worlds"
+        found = next((world["seed"] for world in play(0, MOST, name) if world["broken"] == name), None)
+        said = f"found in seed {found}" if found is not None else f"not found in {MOST} worlds"
         print(f"{name:14}{mutation.module:32}{said}", flush=True)
         missed += found is None
     return 1 if missed else 0
@@ -92,7 +88,9 @@ def _mutations() -> int:
 
 def _many(arguments: argparse.Namespace) -> int:
     began, total = time.monotonic(), Total()
-    first = arguments.first if arguments.first is not None else (time.time_ns() // 1_000_000 if arguments.minutes else 0)
+    first = (
+        arguments.first if arguments.first is not None else (time.time_ns() // 1_000_000 if arguments.minutes else 0)
+    )
     until = began + 60 * arguments.minutes if arguments.minutes else None
     last = None if until is not None else first + arguments.seeds
     said = began
@@ -129,7 +127,8 @@ class Total:
 
     def __str__(self) -> str:
         asked = f"{self.requests:,} requests ({self.served:,} served), {self.rotations:,} renewals"
-        return f"{self.worlds:,} worlds, {self.steps:,} steps, {asked}, {self.crashes:,} crashes, {len(self.broken)} broken"
+        ended = f"{self.crashes:,} crashes, {len(self.broken)} broken"
+        return f"{self.worlds:,} worlds, {self.steps:,} steps, {asked}, {ended}"
 
 
 def told(world: World, mutation: str | None) -> str:
@@ -166,7 +165,11 @@ def _beside_each_other(
     first: int, last: int | None, until: float | None, jobs: int, mutation: str | None
 ) -> Iterator[World]:
     """The worlds of several players, as they come."""
-    firsts, worlds, over = iter(range(first, last if last is not None else sys.maxsize, CHUNK)), SimpleQueue[Any](), False
+    firsts, worlds, over = (
+        iter(range(first, last if last is not None else sys.maxsize, CHUNK)),
+        SimpleQueue[Any](),
+        False,
+    )
 
     def work() -> None:
         try:
@@ -212,7 +215,9 @@ def _parser() -> argparse.ArgumentParser:
     many.add_argument("--mutations", action="store_true", help="see that each fault is found")
     many.add_argument("--list", action="store_true", help="say what must hold, and end")
     parser.add_argument("--first", type=int, metavar="N", help="the first seed (0; with --minutes a new one)")
-    parser.add_argument("--jobs", type=_at_least(1), default=os.cpu_count() or 1, metavar="N", help="players (processors)")
+    parser.add_argument(
+        "--jobs", type=_at_least(1), default=os.cpu_count() or 1, metavar="N", help="players (processors)"
+    )
     parser.add_argument("--failures", type=_at_least(1), default=1, metavar="N", help="end after so many (1)")
     parser.add_argument("--mutation", choices=list(MUTATIONS), help="play with this fault in the product")
     parser.add_argument("--json", type=_writable, metavar="FILE", help="write the sums and what broke there")

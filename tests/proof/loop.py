@@ -99,10 +99,14 @@ class Loop(asyncio.AbstractEventLoop):
 
     call_soon_threadsafe = call_soon  # type: ignore[assignment] # there is one thread
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:  # type: ignore[override]
+    def call_later(
+        self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:  # type: ignore[override]
         return self.call_at(self.now + delay, callback, *args, context=context)
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> asyncio.TimerHandle:  # type: ignore[override]
+    def call_at(
+        self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None
+    ) -> asyncio.TimerHandle:  # type: ignore[override]
         handle = asyncio.TimerHandle(when, callback, args, self, context)
         self._number += 1
         heapq.heappush(self._timers, (when, self._number, handle, self.owner))
@@ -122,7 +126,9 @@ class Loop(asyncio.AbstractEventLoop):
     def create_future(self) -> "asyncio.Future[Any]":
         return asyncio.Future(loop=self)
 
-    def create_task(self, coro: Coroutine[Any, Any, Any], *, name: object = None, context: Context | None = None, **_: object) -> "asyncio.Task[Any]":  # type: ignore[override]
+    def create_task(
+        self, coro: Coroutine[Any, Any, Any], *, name: object = None, context: Context | None = None, **_: object
+    ) -> "asyncio.Task[Any]":  # type: ignore[override]
         return asyncio.Task(coro, loop=self, name="-" if name is None else str(name), context=context)
 
     def get_debug(self) -> bool:
@@ -142,7 +148,9 @@ class Loop(asyncio.AbstractEventLoop):
         if not self.owner.dead and "was destroyed" not in message:  # what the killed had under way
             self.wrong("sound", f"{self.owner}: {message}: {type(error).__name__}: {error}")
 
-    async def create_connection(self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: object) -> Any:  # type: ignore[override]
+    async def create_connection(
+        self, factory: Callable[[], asyncio.Protocol], host: str, port: int, **_: object
+    ) -> Any:  # type: ignore[override]
         """Through the simulated network."""
         return await self.connect(self.owner, host, port)(factory)
 
@@ -171,7 +179,7 @@ class Loop(asyncio.AbstractEventLoop):
             result = job.work()
         except Crash:
             return
-        except Exception as caught:
+        except Exception as caught:  # noqa: BLE001 # it is whoever waits for the job to whom it is raised
             error = caught
         finally:
             self.job = before

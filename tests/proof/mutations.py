@@ -51,12 +51,21 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
-            "seatpool.service.sockets", "message, turn.message = turn.message, None", "message = turn.message", seen_in=91
+            "seatpool.service.sockets",
+            "message, turn.message = turn.message, None",
+            "message = turn.message",
+            seen_in=91,
         ),
         "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=16),
         "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=10),
-        "answered": Mutation("seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=22),
-        "sound": Mutation("seatpool.service.knowledge", "except StoreError as error:  # the pool goes", "except KeyError as error:  # the pool goes"),
+        "answered": Mutation(
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=22
+        ),
+        "sound": Mutation(
+            "seatpool.service.knowledge",
+            "except StoreError as error:  # the pool goes",
+            "except KeyError as error:  # the pool goes",
+        ),
     }
 )
 """By the invariant that each breaks."""

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 from mitmproxy import ctx, http, options
+from mitmproxy.addonmanager import AddonManager
 from mitmproxy.addons.proxyauth import ProxyAuth
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Server
@@ -16,6 +17,7 @@ from mitmproxy.proxy.server import LiveConnectionHandler
 from sqlalchemy import Engine
 
 from seatpool.core.policy import Policy
+from seatpool.proxy import dispatch, turns
 from seatpool.proxy.addon import Pool
 from seatpool.proxy.options import OPTIONS, limits_of
 from seatpool.proxy.replay import PoolHttpLayer
@@ -35,12 +37,15 @@ class Router:
     def __init__(self) -> None:
         self.connections: dict[str, LiveConnectionHandler] = {}
         self.loop: Loop | None = None
-        self.addons = self
-        self.commands = self
+        self.addons = self.commands = self
+        self.options = options.Options()
 
     def get(self, name: str) -> "Router":
         assert name == "proxyserver"
         return self
+
+    def listen_addrs(self) -> list[tuple[str, int]]:
+        return []
 
     def inject_event(self, event: Any) -> None:
         handler = self.connections.get(event.flow.client_conn.id)
@@ -65,15 +70,16 @@ def set_up() -> None:
         addon.load(made)  # type: ignore[arg-type, no-untyped-call]
     for option in OPTIONS:
         made.add_option(option.name, option.typespec, option.default, option.help, option.choices)
+    turns.install()
     ctx.options, ctx.master = made, ROUTER  # type: ignore[assignment]
 
 
 def _share_statements(store: Store) -> None:
     """What SQLAlchemy has made of our statements for one database serves for all: a third of what a start costs."""
-    parts = vars(store._db).values()  # noqa: SLF001
+    parts = vars(store._db).values()
     for each in chain(parts, *(part.values() for part in parts if isinstance(part, dict))):
         if isinstance(each, Engine):
-            each.dialect, each._compiled_cache = _SHARED.setdefault("all", (each.dialect, each._compiled_cache))  # noqa: SLF001
+            each.dialect, each._compiled_cache = _SHARED.setdefault("all", (each.dialect, each._compiled_cache))
 
 
 _SHARED: dict[str, Any] = {}
@@ -126,13 +132,8 @@ class Handler(LiveConnectionHandler):
             if type(hook) is TlsStartServerHook:
                 hook.data.ssl_conn = Clear(b"http/1.1")  # type: ignore[assignment]
                 return
-            work = getattr(proxy.pool, hook.name, None)
-            if work is None:
-                return
             began = proxy.loop.now
-            result = work(*hook.args())
-            if result is not None:
-                await result
+            await proxy.addons.trigger_event(hook)
             proxy.decided(hook, began)
 
 
@@ -158,6 +159,9 @@ class Proxy:
             _share_statements(self.store)
             self.service = PoolService(self.store, Sender(issuer, self.owner), policy, writer=Stepping)
             self.pool = Pool()
+            self.addons = AddonManager(ROUTER)  # type: ignore[arg-type]
+            self.addons.chain = [self.pool]
+            dispatch.install(self.addons)
             self.pool.serving.service = self.service
             self.pool.exchanges.limits = limits_of(ctx.options)
             self.service.load()

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from scripts.proving.main import MOST, World, play
@@ -58,13 +59,12 @@ def test_what_breaks_is_told_with_its_seed_and_the_command_that_plays_it_again()
     assert "broken: foreign-host" in again.stdout
 
 
-def test_sums_are_written_as_json(tmp_path: object) -> None:
-    written = f"{tmp_path}/sums.json"
-    ran = prove("--seeds", "2", "--jobs", "1", "--json", written)
+def test_sums_are_written_as_json(tmp_path: Path) -> None:
+    written = tmp_path / "sums.json"
+    ran = prove("--seeds", "2", "--jobs", "1", "--json", str(written))
     assert ran.returncode == 0, ran.stderr
     assert "2 worlds" in ran.stdout
-    with open(written) as file:
-        assert json.load(file)["worlds"] == 2
+    assert json.loads(written.read_text())["worlds"] == 2
 
 
 def test_wrong_input_is_refused_in_a_line_and_help_has_examples() -> None:
@@ -79,5 +79,5 @@ def test_wrong_input_is_refused_in_a_line_and_help_has_examples() -> None:
 
 def test_a_mutation_of_what_has_changed_says_so() -> None:
     wrong = Mutation("seatpool.core.slots", "what is not there", "")
-    with pytest.raises(Outdated, match="slots.py"):
+    with pytest.raises(Outdated, match=r"slots\.py"):
         wrong.applied("freed = self.rest(ledger, now)", "slots.py")

@@ -53,4 +53,6 @@ class Trial:
         if kept in later:
             self.broken("spent-token", f"{owner} used a spent token of {seat.name}; its successor is stored")
         elif rotation.arrived and not rotation.asked_by.dead and rotation.asked_by not in seat.doubtful:
-            self.broken("spent-token", f"{owner} used a spent token of {seat.name}; {rotation.asked_by} has its successor")
+            self.broken(
+                "spent-token", f"{owner} used a spent token of {seat.name}; {rotation.asked_by} has its successor"
+            )

@@ -230,7 +230,9 @@ class Server:
             if random.random() < mood.denied and seat.provider is ProviderName.CODEX:
                 seat.access.pop(name, None)
             if not issuer.accepts(seat, name):
-                self._refuse(answer, 401, {"message": "Provided authentication token is expired.", "code": "token_expired"})
+                self._refuse(
+                    answer, 401, {"message": "Provided authentication token is expired.", "code": "token_expired"}
+                )
                 return
         if random.random() < mood.silent:
             self._loop.note(f"upstream: {request} is never answered")
@@ -241,7 +243,9 @@ class Server:
             self.hang_up()
             return
         if dice > 1 - mood.failing:
-            self._refuse(answer, random.choice((500, 502, 503)), {"message": "Something went wrong.", "code": "server_error"})
+            self._refuse(
+                answer, random.choice((500, 502, 503)), {"message": "Something went wrong.", "code": "server_error"}
+            )
             return
         if upgrade:
             self._upgrade(head, answer, seat)
@@ -368,7 +372,9 @@ class Socket:
             error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
             events[at:] = [json.dumps(error, separators=(",", ":"))]
         elif random.random() < mood.failing:
-            events = [json.dumps({"type": "error", "error": {"code": "server_error", "message": "x"}, "status_code": 500})]
+            events = [
+                json.dumps({"type": "error", "error": {"code": "server_error", "message": "x"}, "status_code": 500})
+            ]
         stop = random.randrange(len(events) + 1) if random.random() < mood.cut else None
         self._event(answer, events, 0, stop)
 
