@@ -15,7 +15,7 @@ import msgspec
 from seatpool.setup import address
 
 KEPT = ("SEATPOOL_KEYRING", "SEATPOOL_PERSON", "PYTHON_KEYRING_BACKEND", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
-"""Variables that say where things are, and who somebody is; a session that starts programs may lack those of a shell."""
+"""Variables that say where things are, who somebody is; a session may start programs without those of a shell."""
 UNBUFFERED = "PYTHONUNBUFFERED"
 _QUIET = ("--set", "flow_detail=0")
 """Nobody reads a line for each request; the pool's own stay."""
