@@ -88,8 +88,9 @@ def test_what_commands_say_of_it(url: str, on: Callable[[str], Machine], tmp_pat
 
 def test_a_password_in_the_url_is_told_nowhere(on: Callable[[str], Machine]) -> None:
     machine = on("first")
-    for command in (["status"], ["doctor", "--only", "database"], ["uninstall", "--dry-run"], ["key", "show"]):
-        said = machine("--db", "postgresql://me:FAKESECRET@db/pool", *command)
+    commands = ["status"], ["doctor", "--only", "database"], ["uninstall", "--dry-run"], ["key", "show"], ["run"]
+    for command in commands:
+        said = machine(*command, "--db", "postgresql://me:FAKESECRET@db/pool")
         assert "FAKESECRET" not in said.output
         assert "PGPASSWORD" in said.output and said.exit_code != 0
 

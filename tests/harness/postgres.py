@@ -13,6 +13,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from contextlib import suppress
 from functools import cache
 from itertools import count
 from pathlib import Path
@@ -72,6 +73,15 @@ class Server:
             self._process.send_signal(how)
             self._process.wait(timeout=LIMIT_S)
             self._process = None
+
+    def freeze(self, *, thaw: bool = False) -> None:
+        """Nothing of it moves any more, as if its machine hung; or all of it again."""
+        assert self._process is not None
+        pid = self._process.pid
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        for each in (pid, *map(int, children)):
+            with suppress(ProcessLookupError):
+                os.kill(each, signal.SIGCONT if thaw else signal.SIGSTOP)
 
     def remove(self) -> None:
         """End it, and take away what it kept."""

@@ -42,12 +42,18 @@ def test_the_constants_name_the_migrations_there_are() -> None:
     assert scripts.get_current_head() == migrate.HEAD
 
 
-def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, path: Path) -> None:
-    engine = engines.open_engine(engines.resolve(str(path)))
+CASCADES = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE sql LIKE '%ON DELETE CASCADE%'",
+    "postgresql": "SELECT conname FROM pg_constraint WHERE confdeltype = 'c'",
+}
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, url: str) -> None:
+    engine = engines.open_engine(engines.resolve(url))
     with engine.connect() as db:
-        context = MigrationContext.configure(db, opts={"compare_type": True})
+        context = MigrationContext.configure(db, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
-        keys = db.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql LIKE '%ON DELETE CASCADE%'").all()
+        keys = db.exec_driver_sql(CASCADES[db.dialect.name]).all()
     engine.dispose()
     # credentials, cooldowns, windows, affinities, carriers, attempts, choices, endings, window_history
     assert len(keys) == 9

@@ -103,6 +103,27 @@ def test_a_server_that_goes_and_comes_back_costs_an_error_meanwhile_and_nothing_
         ear.close()
 
 
+def test_nobody_waits_for_long_for_a_server_that_hangs(server: postgres.Server) -> None:
+    """It takes connections and acknowledges packets, as its kernel does; it does not answer."""
+    with Store.open(server.new()) as store:
+        account = sign_in(store)
+        store.hurry()
+        seen = store.changes(None).revision
+        server.freeze()
+        try:
+            with pytest.raises(StoreUnavailable, match=r"not answered for \d s|timeout expired"):
+                store.cool(cooldown(account, 60))
+            with pytest.raises(StoreUnavailable, match=r"not answered for \d s|timeout expired"):
+                store.cool(cooldown(account, 60))
+            with pytest.raises(StoreUnavailable):
+                store.news(seen)
+        finally:
+            server.freeze(thaw=True)
+        store.record()  # which is patient, and tries
+        assert store.cool(cooldown(account, 60)) == cooldown(account, 60)
+        assert store.news(seen).full
+
+
 def test_a_start_without_the_server_says_so_in_one_line(server: postgres.Server) -> None:
     server.stop()
     with pytest.raises(StoreUnavailable, match="Connection refused; see that the server runs") as caught:

@@ -22,7 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from seatpool.store.backend import BEGIN, BUSY
-from seatpool.store.engine import among
+from seatpool.store.engine import HURRIED_S, among
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.listening import Listener
 
@@ -35,6 +35,8 @@ OLDEST = 120000
 
 CONNECT_S = 3
 """How long a server is waited for."""
+ANSWER_S, PATIENT_S = 2.0, 60.0
+"""How long an answer is waited for: of a lookup, or where a request waits; and where a person or nobody does."""
 _AT_MOST: Mapping[str, str] = MappingProxyType(
     {
         "connect_timeout": str(CONNECT_S),
@@ -129,14 +131,22 @@ def make_engine(url: URL, busy_s: float) -> Engine:
         )
     except ImportError as error:
         raise StoreUnavailable(f"PostgreSQL needs a driver that is not installed here; say {INSTALL}") from error
+    event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _set_up)
     event.listen(engine, "begin", _begin)
+    event.listen(engine, "checkin", _rest)
     return engine
 
 
 def _options(url: URL) -> str:
     given = url.query.get("options", ())
     return given if isinstance(given, str) else " ".join(given)
+
+
+def _connect(_dialect: object, _record: object, arguments: Any, named: Any) -> Any:
+    from seatpool.store.bounded import Bounded  # needs the driver
+
+    return Bounded.connect(*arguments, **named)
 
 
 def _set_up(connection: Any, record: ConnectionPoolEntry) -> None:
@@ -146,10 +156,19 @@ def _set_up(connection: Any, record: ConnectionPoolEntry) -> None:
 
 def _begin(connection: Connection) -> None:
     options = connection.get_execution_options()
-    words = _KINDS[options[BEGIN]]
+    kind, busy_s = options[BEGIN], options[BUSY]
+    driver: Any = connection.connection.driver_connection
+    driver.limit_s = ANSWER_S + busy_s
+    words = _KINDS[kind]
     if words:
         wait = connection.info.get("wait", "")
-        connection.exec_driver_sql(words.format(busy_ms=f"{options[BUSY] * 1000:.0f}", wait=wait))
+        connection.exec_driver_sql(words.format(busy_ms=f"{busy_s * 1000:.0f}", wait=wait))
+    driver.limit_s = ANSWER_S if kind == "lookup" or busy_s <= HURRIED_S else PATIENT_S
+
+
+def _rest(connection: Any, _record: ConnectionPoolEntry) -> None:
+    if connection is not None:
+        connection.limit_s = ANSWER_S  # for the question whether it is still there, before its next use
 
 
 def prepare(engine: Engine, busy_s: float) -> None:

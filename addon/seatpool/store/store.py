@@ -391,7 +391,7 @@ class Store:
 
         Attempts as well, or those before another moment; the sums of their days stay.
         """
-        with self._db.write() as db:
+        with self._db.write(patient=True) as db:
             others: int = sum(rows.prune(db, before) for rows in _PRUNED)
             return others + observations.prune(db, attempts or before)
 
