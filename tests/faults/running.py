@@ -28,8 +28,8 @@ OPTIONS = {
     "pool_learn": "false",
     "pool_strategy": "priority",
     "pool_usage_poll": "false",
-    "pool_connect_timeout_s": "3",
-    "pool_header_timeout_s": "4",
+    "pool_connect_timeout_s": "6",
+    "pool_header_timeout_s": "8",
 }
 AT_ONCE = 6
 """Cells that work: more would only wait for each other, and run into limits that are none of theirs."""

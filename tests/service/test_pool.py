@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
@@ -65,6 +66,24 @@ async def test_spent_quota_is_stored_before_the_next_account_is_asked(
     assert second.number == 2
     assert second.fresh_connection
     assert service.knowledge.state.in_flight == {second.account.id: 1}
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Outcome(OutcomeKind.SERVER_ERROR, "server-error"), Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")],
+    ids=["sent again", "with a renewed token"],
+)
+async def test_whom_another_request_found_limited_meanwhile_is_not_asked_again(
+    store: Store, issuer: Issuer, service: PoolService, outcome: Outcome
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    trail, first = await begin(service)
+    await service.knowledge.cool(first.account, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(hours=1))
+    following = await service.recover(trail, outcome, NO_ANSWER)
+    assert following is not None and following.account != first.account
+    assert issuer.refreshes == 0
 
 
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
@@ -152,6 +171,36 @@ async def test_two_processes_refresh_an_expired_login_once(store: Store, issuer:
     for each in services:
         await each.stop()
     other_store.close()
+
+
+async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_is_used(
+    store: Store, issuer: Issuer
+) -> None:
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    ends = []
+
+    class Slow:
+        """A database that takes six of a lease's eight seconds, once."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
+            taken = store.acquire(key, owner, now=now, until=until)
+            if key.startswith("renew:"):
+                ends.append(until)
+                clock.tick(6.0 if len(ends) == 1 else 0.0)
+            return taken
+
+    with freeze_time(noon, real_asyncio=True) as clock:
+        sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+        slow: Any = Slow()
+        service = PoolService(slow, issuer, Policy())
+        service.load()
+        await begin(service)
+        await service.stop()
+    assert ends[:2] == [noon + timedelta(seconds=8), noon + timedelta(seconds=14)]
+    assert issuer.refreshes == 1
 
 
 async def test_a_dead_refresh_token_disables_the_account_and_is_not_sent_again(

@@ -165,7 +165,7 @@ class Pool:
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
-        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731
+        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731 # a name for what is passed on
         self.own_host.pages[about.PATH] = about.About(self.seen, counted, database, self.page).page
         self.guard.book.start()
         self.recording.start()
@@ -216,12 +216,12 @@ class Pool:
         exchange, request = self.exchanges.get(flow), flow.request
         try:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
-            route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+            host = exchange.host if exchange is not None else request.pretty_host
+            route = match(request.method, host, request.path, upgrade=upgrade)
             if route is None:
                 if exchange is None:
                     self.own_host.hide(flow)
-                kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
-                if kind is not None:
+                elif (kind := stray(request.method, host, request.path)) is not None:
                     self.strays.note(kind)
                 return
             if exchange is None:

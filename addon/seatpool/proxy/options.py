@@ -270,7 +270,7 @@ def apply_defaults(opts: options.Options) -> None:
 
 def was_set(opts: options.Options, name: str) -> bool:
     """Whether a person has set it, be it to its default: `has_changed` does not tell that."""
-    return opts._options[name].value is not optmanager.unset  # noqa: SLF001
+    return opts._options[name].value is not optmanager.unset  # noqa: SLF001 # as said above
 
 
 def unset(opts: options.Options, name: str) -> None:

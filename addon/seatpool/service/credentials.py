@@ -80,12 +80,12 @@ class Credentials:
     ) -> Credential | None:
         if account.learnt and kind is not CredentialKind.COPILOT_SESSION:
             return None  # access only: its editor renews it
-        if refused is None:
-            held = (await self._vault.held(account.id)).get(kind)
-            if held is not None and provider.ready(held, utcnow()):
-                return held
         why = Why.MISSING if refused is None else Why.REFUSED
         try:
+            if refused is None:
+                held = (await self._vault.held(account.id)).get(kind)
+                if held is not None and provider.ready(held, utcnow()):
+                    return held
             result = await self._renew(provider, account, kind, why, refused)
         except StoreError as error:
             logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)

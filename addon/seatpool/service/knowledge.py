@@ -72,7 +72,9 @@ def _nobody_minds() -> None:
 class Knowledge:
     """The pool's state in memory, written through to the store and fed by what other processes write there."""
 
-    def __init__(self, store: Store, vault: Vault, policy: Policy, owner: str) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, policy: Policy, owner: str, writer: Callable[[Store], Writer] = Writer
+    ) -> None:
         """`owner` names this process, and no other one."""
         self.state = PoolState()
         self.state.person = store.team.person
@@ -80,7 +82,7 @@ class Knowledge:
         self.state.caps.most = policy.max_in_flight
         self._store = store
         self._vault = vault
-        self._writer = Writer(store)
+        self._writer = writer(store)
         self._probes = Probes(store, self.state)
         self.affinities = Affinities(self.state, self._writer.put)
         self.provenance = Provenance()
