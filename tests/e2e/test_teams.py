@@ -1,5 +1,6 @@
 """Two people, a proxy each, on one database: each is served by what is theirs, and both by what an admin has locked."""
 
+import asyncio
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from seatpool.setup import troubles
 from seatpool.store import Store
 from tests.e2e.conftest import ACCOUNTS, ALONE, CODEX_BODY, CODEX_PATH, Scene, codex_headers
 from tests.harness import Incoming, Lab, Mitmdump
@@ -54,6 +56,16 @@ async def asks(scene: Scene, conversation: str) -> Incoming:
 def told(scene: Scene, codex: int) -> None:
     """The proxy has so many accounts for Codex by now."""
     scene.proxy.wait_last_log(r"action=(?:pool|start) ", rf"codex={codex} copilot=0$")
+
+
+async def overruled(scene: Scene) -> list[str]:
+    """What `seatpool status` warns of, once there is anything."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_RUNTIME_DIR", str(scene.proxy.folder / "runtime"))
+        async with asyncio.timeout(20):
+            while not (left := troubles.read(str(scene.proxy.database))):
+                await asyncio.sleep(0.05)
+    return [trouble.what for trouble in left]
 
 
 async def test_an_account_serves_its_owner_and_whom_it_is_shared_with_and_locks_hold_for_both(tmp_path: Path) -> None:
@@ -105,6 +117,9 @@ async def test_an_account_serves_its_owner_and_whom_it_is_shared_with_and_locks_
             for scene in (ann, ben):
                 scene.proxy.wait_log(r"action=locked option=pool_rotate_on_limit value=false by=ann")
             assert ben.proxy.wait_log(r"action=locked .*here=true: what is set here does not count")
+            assert [line.split(": ")[0] for line in await overruled(ben)] == [
+                "pool_rotate_on_limit=true does not count here, ann has locked it to false"
+            ]
             fakes.behave("alice", {"route": ROUTE, "kind": "rate_limited", "retry_after": 1})
             fakes.clear()
             for scene, name in ((ann, "one"), (ben, "two")):

@@ -92,11 +92,14 @@ def test_deeds_outlive_their_account_follow_its_names_and_hold_no_token(ann: Sto
     ann.clear_cooldowns(account.id)
     ann.remove("job")
     ann.keys.rotate()
+    copied = ann.keys.copy()
     told = [(deed.did, deed.account) for deed in ann.team.deeds(account="work")]
     assert told == [(Did.ADD, "work"), (Did.RENAME, "work"), (Did.CLEAR_COOLDOWNS, "job"), (Did.REMOVE, "job")]
     assert ann.team.deeds(account="job") == ann.team.deeds(account="work")
     every = ann.team.deeds()
-    assert [deed.did for deed in every][-1] is Did.ROTATE_KEY
+    assert [deed.did for deed in every][-2:] == [Did.ROTATE_KEY, Did.EXPORT_KEY]
+    assert every[-2].after == every[-1].before
+    assert copied.decode() not in repr(every)
     assert ann.team.deeds(every[-1].at) == every[-1:]
     assert "FAKESECRET" not in repr(every)
     ann.prune(before=at(10**9))
@@ -166,6 +169,7 @@ def test_everybody_is_an_admin_until_the_first_is_named_and_after_the_last_has_g
         lambda: ben.team.appoint("ben"),
         lambda: ben.team.dismiss("ann"),
         lambda: ben.keys.rotate(),
+        lambda: ben.keys.copy(),
     ):
         with pytest.raises(NotAllowed, match="only an admin may do that: ann, cleo; you are ben"):
             act()

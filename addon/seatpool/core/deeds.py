@@ -27,6 +27,7 @@ class Did(StrEnum):
     ADD_ADMIN = "add-admin"
     REMOVE_ADMIN = "remove-admin"
     ROTATE_KEY = "rotate-key"
+    EXPORT_KEY = "export-key"
 
 
 class Actor(msgspec.Struct, frozen=True):

@@ -61,7 +61,11 @@ class Locking:
                 self._own.setdefault(name, _Own(getattr(ctx.options, name), options.was_set(ctx.options, name)))
                 values[name] = as_option(lock)
         given_back = {name: self._own.pop(name) for name in before.keys() - wanted.keys() if name in self._own}
-        ctx.options.update(**values, **{name: own.value for name, own in given_back.items()})
+        try:
+            ctx.options.update(**values, **{name: own.value for name, own in given_back.items()})
+        except exceptions.OptionsError as error:  # somebody else's addon will not have it
+            logger.error("action=lock-refused reason=%s", error)
+            return
         for name in values:
             self._say(name)
         for name, own in given_back.items():

@@ -275,7 +275,7 @@ def was_set(opts: options.Options, name: str) -> bool:
 
 def unset(opts: options.Options, name: str) -> None:
     """As if nobody had set it; for one that has its default's value."""
-    opts._options[name].reset()  # noqa: SLF001 # there is no public way
+    opts._options[name].reset()  # noqa: SLF001 # as said above
 
 
 def policy_of(opts: options.Options) -> Policy:

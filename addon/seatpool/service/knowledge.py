@@ -277,7 +277,8 @@ class Knowledge:
             return
         self._looked_at = -math.inf  # unless it succeeds
         changes = await aside(self._store.news, self._revision)
-        if any(a.id in self.state.foreign and a.open_to(self.state.person) for a in changes.accounts):
+        opened = (a for a in changes.accounts if a.id in self.state.foreign and a.open_to(self.state.person))
+        if not changes.full and any(opened):
             changes = await aside(self._store.changes, None)  # nothing was kept of it so far
         self._looked_at = looked_at
         if changes.full or changes.revision != self._revision:

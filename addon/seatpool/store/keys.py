@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 from sqlalchemy import Connection
 
-from seatpool.store import masterkey, rotation
+from seatpool.core.deeds import Did
+from seatpool.store import admins, audit, masterkey, rotation
 from seatpool.store.errors import StoreError, WrongKey
 from seatpool.store.masterkey import KeyPlace
 from seatpool.store.secrets import Keychain, Vault
@@ -36,9 +37,12 @@ class Keys:
             return masterkey.place(self._where, self._chain.vault(db).key_id)
 
     def copy(self) -> bytes:
-        """The key itself, for a person to carry to another machine."""
-        with self._db.read() as db:
-            return self._chain.vault(db).key
+        """The key itself, for a person to carry to another machine. May raise `NotAllowed`."""
+        with self._db.write(durable=True) as db:
+            admins.require(db)
+            vault = self._chain.vault(db)
+            audit.note(db, Did.EXPORT_KEY, before=vault.key_id)
+            return vault.key
 
     def vault(self, db: Connection) -> Vault:
         """For the store's own modules: what seals and opens in this transaction. Raises `WrongKey`."""

@@ -15,10 +15,10 @@ import msgspec
 from seatpool.setup import address
 
 KEPT = (
-    *("SEATPOOL_KEYRING", "SEATPOOL_KEY_FILE", "PYTHON_KEYRING_BACKEND"),
+    *("SEATPOOL_KEYRING", "SEATPOOL_KEY_FILE", "SEATPOOL_PERSON", "PYTHON_KEYRING_BACKEND"),
     *("PGPASSFILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
 )
-"""Variables that say where things are; a session that starts programs may not have those of a shell."""
+"""Variables that say where things are, and who one is; a session that starts programs may lack those of a shell."""
 UNBUFFERED = "PYTHONUNBUFFERED"
 _QUIET = ("--set", "flow_detail=0")
 """Nobody reads a line for each request; the pool's own stay."""
