@@ -85,12 +85,17 @@ class Scene:
         loop.connect = self._connect
         self.issuer = Issuer(loop, self.trial, random.uniform(-5.0, 5.0))
         self.issuer.unreachable, self.issuer.lost = random.choice(((0.0, 0.0), (0.05, 0.0), (0.1, 0.05)))
-        self.issuer.lasts_s = random.choice((400.0, 900.0, 4000.0))
+        self.issuer.lasts_s = random.choice((310.0, 330.0, 400.0, 4000.0))
         self.upstream = Upstream(loop, self.trial, self.issuer, mood)
         self.upstream.asked = self._asked
         self.trial.stored = self._stored
         self.desk = Desk(loop, self.trial, self.upstream)
-        self.policy = Policy(learn=False, poll_usage=False, max_in_flight=random.choice((0, 0, 1, 2)))
+        self.policy = Policy(
+            learn=False,
+            poll_usage=random.random() < 0.2,
+            max_in_flight=random.choice((0, 0, 1, 2)),
+            replay_unanswered=random.random() < 0.2,
+        )
         self.rogue = random.choice((0.0, 0.0, 0.1))
         self.proxies: list[Proxy | None] = []
         self.owners: dict[Owner, Proxy] = {}
@@ -169,7 +174,7 @@ class Scene:
         self.reading = True
         with Store.open(self.database) as store:
             for name in ("alice", "bob", "carol")[:codex]:
-                seat, login = self.issuer.add(name, random.choice((-10.0, 60.0, 320.0, 3000.0)))
+                seat, login = self.issuer.add(name, random.choice((-10.0, -10.0, 60.0, 310.0, 3000.0)))
                 seat.origin = random.choice(("NO_CONSTRAINT", "NO_CONSTRAINT", *ORIGINS))
                 self._save(store, seat, login, "chatgpt.com")
             for name in ("dave", "erin", "frank")[:copilot]:
@@ -203,7 +208,7 @@ class Scene:
 
     def _visit(self, number: int, visit: Visit, host: str) -> Line | None:
         proxy = self.proxies[number]
-        return None if proxy is None or proxy.dead else proxy.accept(visit, host)
+        return None if proxy is None or proxy.dead or proxy.ending else proxy.accept(visit, host)
 
     # -- what goes wrong
 
@@ -214,14 +219,34 @@ class Scene:
         for _ in range(random.choice((0, 0, 1, 2))):
             self.loop.post(self.loop.world, random.random() * 10.0, self._stall)
         if random.random() < 0.2:
+            self.loop.post(self.loop.world, random.random() * 10.0, self._stop_somebody)
+        if random.random() < 0.2:
             self.loop.post(self.loop.world, random.random() * 8.0, self._away)
         if random.random() < 0.15:
             self.loop.post(self.loop.world, random.random() * 8.0, self._set_clock)
 
+    def _somebody(self) -> Proxy | None:
+        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead and not proxy.ending]
+        return self.random.choice(able) if able and not self.quiet else None
+
     def _crash_somebody(self) -> None:
-        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
-        if able and not self.quiet:
-            self.crash(self.random.choice(able))
+        proxy = self._somebody()
+        if proxy is not None:
+            self.crash(proxy)
+
+    def _stop_somebody(self) -> None:
+        """As a person does, or the system at its end."""
+        proxy = self._somebody()
+        if proxy is not None:
+            self.loop.note(f"{proxy.owner} is stopped")
+            proxy.end(lambda: self._replaced(proxy))
+
+    def _replaced(self, proxy: Proxy) -> None:
+        if not proxy.dead:
+            self.loop.note(f"{proxy.owner} has ended")
+            self._look_at_places(proxy)
+            proxy.kill()
+            self.loop.post(self.loop.world, self.random.random() * 2.0, self._start, self.proxies.index(proxy))
 
     def crash(self, proxy: Proxy) -> None:
         """It is killed, and started again after a while."""
@@ -234,9 +259,8 @@ class Scene:
         self.loop.post(self.loop.world, self.random.random() * 5.0, self._start, number)
 
     def _stall(self) -> None:
-        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
-        if able and not self.quiet:
-            proxy = self.random.choice(able)
+        proxy = self._somebody()
+        if proxy is not None:
             self.orderly = False
             proxy.owner.stalled_until = self.loop.now + self.random.choice((0.2, 1.0, 2.0))
             self.loop.note(f"{proxy.owner} stands still")
@@ -343,15 +367,19 @@ class Scene:
         for proxy in self.owners.values():
             if proxy.dead:
                 continue
-            held = dict(proxy.service.knowledge.state.in_flight)
-            if any(held.values()):
-                self.trial.broken("slots", f"everybody has gone, and {proxy.owner} counts {held}")
-            if proxy.service.waiting or len(proxy.pool.exchanges):
-                self.trial.broken("slots", f"everybody has gone, and {proxy.owner} still has flows")
+            self._look_at_places(proxy)
         for seat in self.issuer.seats.values():
             last = seat.rotations[-1] if seat.rotations else None
             if last is not None and last.arrived and not last.asked_by.dead and self._stored(seat) != last.fresh:
                 self.trial.broken("spent-token", f"the last token of {seat.name} is not stored")
+
+    def _look_at_places(self, proxy: Proxy) -> None:
+        """Everybody has gone."""
+        held = dict(proxy.service.knowledge.state.in_flight)
+        if any(held.values()):
+            self.trial.broken("slots", f"everybody has gone, and {proxy.owner} counts {held}")
+        if proxy.service.waiting or len(proxy.pool.exchanges):
+            self.trial.broken("slots", f"everybody has gone, and {proxy.owner} still has flows")
 
     def bury(self) -> None:
         """Give everything back."""
