@@ -118,10 +118,10 @@ class Stepping(Writer):
 class Handler(LiveConnectionHandler):
     """One editor's connection."""
 
-    def __init__(self, proxy: "Proxy", reader: Any, writer: Any, host: str) -> None:
+    def __init__(self, proxy: "Proxy", reader: Any, writer: Any, host: str, alpn: bytes) -> None:
         super().__init__(reader, writer, ctx.options, MODE)
         self._proxy = proxy
-        self.client.tls, self.client.alpn, self.client.sni = True, b"http/1.1", host
+        self.client.tls, self.client.alpn, self.client.sni = True, alpn, host
         context = self.layer.context
         context.server = Server(address=(host, 443))
         context.server.tls, context.server.sni = True, host
@@ -131,7 +131,7 @@ class Handler(LiveConnectionHandler):
         proxy = self._proxy
         with self.timeout_watchdog.disarm():
             if type(hook) is TlsStartServerHook:
-                hook.data.ssl_conn = Clear(b"http/1.1")  # type: ignore[assignment]
+                hook.data.ssl_conn = Clear(self.client.alpn or b"http/1.1")  # type: ignore[assignment]
                 return
             began = proxy.loop.now
             await proxy.addons.trigger_event(hook)
@@ -176,13 +176,13 @@ class Proxy:
     def dead(self) -> bool:
         return self.owner.dead
 
-    def accept(self, far: Far, host: str) -> Line:
+    def accept(self, far: Far, host: str, alpn: bytes = b"http/1.1") -> Line:
         """An editor connects, and means that host."""
         before, self.loop.owner = self.loop.owner, self.owner
         try:
             reader, writer, line = accept(self.loop, self.owner, far)
             self.lines.append(line)
-            handler = Handler(self, reader, writer, host)
+            handler = Handler(self, reader, writer, host, alpn)
             self.loop.create_task(self._serve(handler))
         finally:
             self.loop.owner = before

@@ -10,6 +10,7 @@ import traceback
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from sqlalchemy.exc import OperationalError
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.store import Store
+from tests.proof import http1, http2
 from tests.proof.editor import Desk, Editor, Visit
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Crash, Owner
-from tests.proof.network import Line, Opening, opening
+from tests.proof.network import Door, Line, Opening, opening
 from tests.proof.proxy import ROUTER, Proxy, set_up
 from tests.proof.trial import Broken, Trial
 from tests.proof.upstream import Mood, Upstream
@@ -88,6 +90,11 @@ class Scene:
         self.issuer.lasts_s = random.choice((310.0, 330.0, 400.0, 4000.0))
         self.upstream = Upstream(loop, self.trial, self.issuer, mood)
         self.upstream.asked = self._asked
+        self._speakers = {
+            b"http/1.1": partial(http1.Server, self.upstream),
+            b"h2": partial(http2.Server, self.upstream),
+        }
+        self._shared: dict[tuple[int, str], http2.Shared] = {}
         self.trial.stored = self._stored
         self.desk = Desk(loop, self.trial, self.upstream)
         self.policy = Policy(
@@ -112,7 +119,7 @@ class Scene:
 
         def listen(line: Line) -> Any:
             self.owners[owner].lines.append(line)
-            return self.upstream.listen(host)(line)
+            return Door(line, {name: partial(kind, host=host) for name, kind in self._speakers.items()})
 
         return opening(self.loop, owner, host, port, listen, refused)
 
@@ -126,12 +133,14 @@ class Scene:
         for number in range(count):
             self.proxies.append(None)
             self._start(number)
+        mixed = random.choice((0.0, 0.0, 0.5, 1.0))
         editors = [
             Editor(
                 self.desk,
                 f"talk-{number}",
                 random.choice(sorted({seat.provider for seat in self.issuer.seats.values()})),
-                lambda visit, host, at=number % count: self._visit(at, visit, host),  # type: ignore[misc]
+                partial(self._visit, number % count),
+                partial(self._share, number % count) if random.random() < mixed else None,
                 random.randrange(1, 4),
                 random.choice((0.0, 0.5, 1.0)),
             )
@@ -151,6 +160,8 @@ class Scene:
                 editor.done = True
                 if editor._visit is not None:
                     editor._visit.leave()
+            for shared in self._shared.values():
+                shared.leave()
             loop.run(lambda: self.trial.verdict is not None or self._is_over(), QUIET_S)
         if self.trial.verdict is None:
             self._at_the_end()
@@ -210,6 +221,17 @@ class Scene:
         proxy = self.proxies[number]
         return None if proxy is None or proxy.dead or proxy.ending else proxy.accept(visit, host)
 
+    def _share(self, number: int, host: str) -> http2.Shared | None:
+        """The connection that editors of this proxy have to that host over HTTP/2."""
+        shared = self._shared.get((number, host))
+        if shared is None or shared.gone:
+            proxy = self.proxies[number]
+            if proxy is None or proxy.dead or proxy.ending:
+                return None
+            shared = self._shared[number, host] = http2.Shared(self.loop)
+            shared.line = proxy.accept(shared, host, b"h2")
+        return shared
+
     # -- what goes wrong
 
     def _faults(self) -> None:
@@ -244,7 +266,6 @@ class Scene:
     def _replaced(self, proxy: Proxy) -> None:
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
-            self._look_at_places(proxy)
             proxy.kill()
             self.loop.post(self.loop.world, self.random.random() * 2.0, self._start, self.proxies.index(proxy))
 
