@@ -6,7 +6,8 @@ own connection handler, in several processes that are one. What is not real is t
 loop          clock, scheduler, threads: the seed chooses who goes on next, and how long a thread takes
 network       connections, whose bytes arrive late, in pieces, or never
 issuer        who owns what: refresh tokens that are good once; side calls
-upstream      models' servers, which remember every byte that they sent
+upstream      what models' servers answer; they remember every byte that they sent
+http1, http2  how they say it
 editor        who asks, over HTTP and WebSockets, loses patience, and compares
 proxy         one process; it can be killed at any moment
 scene         one world: who is in it, what goes wrong, and what must hold (`trial` names it)

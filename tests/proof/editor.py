@@ -13,6 +13,7 @@ from wsproto.events import CloseConnection, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError
 
 from seatpool.core.model import ProviderName
+from tests.proof.http2 import Shared
 from tests.proof.loop import Loop
 from tests.proof.network import Line
 from tests.proof.trial import Trial
@@ -26,6 +27,8 @@ _OURS = (
     b"is not supported when using Codex",
 )
 """Stand in answers that are the pool's own."""
+Fields = list[tuple[str, str]]
+"""The host comes first."""
 _OVER = ("response.completed", "response.failed", "error")
 PLACES: Mapping[ProviderName, tuple[str, str]] = MappingProxyType(
     {
@@ -109,10 +112,12 @@ class Visit:
 
     # -- the editor
 
-    def ask(self, request: str, head: str, body: bytes) -> None:
+    def ask(self, request: str, method: str, path: str, fields: Fields, body: bytes) -> None:
         """Send a request."""
         self.request, self._head, self._buffer = request, None, b""
         self._body.clear()
+        more = [("content-length", str(len(body)))] if body else []
+        head = f"{method} {path} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in [*fields, *more]) + "\r\n"
         self._say(head.encode() + body)
 
     def speak(self, request: str, message: str) -> None:
@@ -258,6 +263,68 @@ class Visit:
             self._editor.turned(self, kind)
 
 
+class StreamVisit:
+    """The same, as one of many on a connection that editors share."""
+
+    is_socket = False
+
+    def __init__(self, editor: "Editor", shared: Shared) -> None:
+        self._editor = editor
+        self._desk = editor.desk
+        self._shared = shared
+        self._left = False
+        self._number = 0
+        self.request: str | None = None
+        self._status = 0
+        self._body = bytearray()
+
+    @property
+    def gone(self) -> bool:
+        return self._left or self._shared.gone
+
+    def ask(self, request: str, method: str, path: str, fields: Fields, body: bytes) -> None:
+        """Send a request."""
+        self.request, self._status = request, 0
+        self._body.clear()
+        (_, host), *others = fields
+        pseudo = [(":method", method), (":scheme", "https"), (":authority", host), (":path", path)]
+        self._number = self._shared.ask([*pseudo, *others], body, self._hear)
+
+    def speak(self, request: str, message: str) -> None:
+        """Never: there are no sockets here."""
+        raise AssertionError(request)
+
+    def leave(self) -> None:
+        """Lose patience, or be done."""
+        if not self.gone:
+            self._left = True
+            self._shared.cancel(self._number)
+            if self.request is not None:
+                self._settle(whole=False)
+
+    def _hear(self, what: str, value: Any) -> None:
+        if self.request is None:
+            return
+        match what:
+            case "head":
+                self._status = value
+            case "data":
+                self._body += value
+            case "end":
+                self._settle(whole=True)
+                self._editor.answered(self, self._status)
+            case "lost":
+                self._settle(whole=False)
+                self._editor.failed(self)
+
+    def _settle(self, *, whole: bool) -> None:
+        request, self.request = self.request, None
+        assert request is not None
+        self._desk.over(request)
+        if self._status:
+            self._desk.judge(request, self._status, bytes(self._body), whole=whole)
+
+
 class Editor:
     """Asks turn after turn."""
 
@@ -266,7 +333,8 @@ class Editor:
         desk: Desk,
         name: str,
         provider: ProviderName,
-        connect: Callable[["Visit", str], Line | None],
+        connect: Callable[[Visit, str], Line | None],
+        share: Callable[[str], Shared | None] | None,
         turns: int,
         sockets: float,
     ) -> None:
@@ -275,10 +343,11 @@ class Editor:
         self.provider = provider
         self._loop = desk.loop
         self._connect = connect
+        self._share = share
         self._turns = turns
         self._sockets = sockets
         self._tries = 0
-        self._visit: Visit | None = None
+        self._visit: Visit | StreamVisit | None = None
         self.done = False
         claims = {"https://api.openai.com/auth": {"chatgpt_account_id": "ws-me", "chatgpt_user_id": f"user-{name}"}}
         part = base64.urlsafe_b64encode(json.dumps(claims).encode()).rstrip(b"=").decode()
@@ -297,51 +366,56 @@ class Editor:
             return
         visit = self._visit
         if visit is None or visit.gone:
-            visit = Visit(self)
-            visit.line = self._connect(visit, PLACES[self.provider][0])
-            if visit.line is None:  # nobody listens there
+            visit = self._visit = self._come()
+            if visit is None:  # nobody listens there
                 self._tries += 1
                 if self._tries > 20:
                     self._next()
                 else:
                     self._soon(2.0)
                 return
-            self._visit = visit
-            if self._loop.random.random() < self._sockets:
+            if self._share is None and self._loop.random.random() < self._sockets:
                 self._handshake(visit)
                 return
         request = self.desk.request()
         if visit.is_socket:
             visit.speak(request, self._text(request, "response.create"))
         else:
-            body = self._text(request, None).encode()
-            head = self._head("POST", request, ("content-type", "application/json"), ("content-length", str(len(body))))
-            visit.ask(request, head, body)
+            fields = self._fields(request, ("content-type", "application/json"))
+            visit.ask(request, "POST", PLACES[self.provider][1], fields, self._text(request, None).encode())
         self._patience(visit)
 
-    def _handshake(self, visit: Visit) -> None:
+    def _come(self) -> Visit | StreamVisit | None:
+        host = PLACES[self.provider][0]
+        if self._share is not None:
+            shared = self._share(host)
+            return StreamVisit(self, shared) if shared is not None else None
+        visit = Visit(self)
+        visit.line = self._connect(visit, host)
+        return visit if visit.line is not None else None
+
+    def _handshake(self, visit: Visit | StreamVisit) -> None:
         key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
         more = (("upgrade", "websocket"), ("connection", "Upgrade"), key, ("sec-websocket-version", "13"))
         request = self.desk.request()
-        visit.ask(request, self._head("GET", request, *more), b"")
+        visit.ask(request, "GET", PLACES[self.provider][1], self._fields(request, *more), b"")
         self._patience(visit)
 
-    def _patience(self, visit: Visit) -> None:
+    def _patience(self, visit: Visit | StreamVisit) -> None:
         if self._loop.random.random() < 0.1:
             self._loop.post(self._loop.world, self._loop.random.random() * 3.0, self._leave, visit, visit.request)
 
-    def _leave(self, visit: Visit, request: str | None) -> None:
+    def _leave(self, visit: Visit | StreamVisit, request: str | None) -> None:
         if visit is self._visit and not visit.gone and visit.request == request:
             self._loop.note(f"editor {self.name} leaves")
             visit.leave()
             self._again()
 
-    def _head(self, method: str, request: str, *more: tuple[str, str]) -> str:
-        host, path = PLACES[self.provider]
-        known = (("host", host), ("authorization", f"Bearer {self._token}"), ("chatgpt-account-id", "ws-me"))
+    def _fields(self, request: str, *more: tuple[str, str]) -> Fields:
+        host = ("host", PLACES[self.provider][0])
+        known = (("authorization", f"Bearer {self._token}"), ("chatgpt-account-id", "ws-me"), ("x-tag", request))
         session = (("session_id", self.name), ("x-client-session-id", self.name))
-        fields = (*known, *session, ("user-agent", "codex_exec/0.169.0"), ("x-tag", request), *more)
-        return f"{method} {path} HTTP/1.1\r\n" + "".join(f"{n}: {v}\r\n" for n, v in fields) + "\r\n"
+        return [host, *known, *session, ("user-agent", "codex_exec/0.169.0"), *more]
 
     def _text(self, request: str, kind: str | None) -> str:
         body: dict[str, Any] = {"type": kind} if kind else {}
@@ -361,7 +435,7 @@ class Editor:
         else:
             self._soon(1.0)
 
-    def answered(self, visit: Visit, status: int) -> None:
+    def answered(self, visit: Visit | StreamVisit, status: int) -> None:
         """A request has got its answer."""
         if visit.is_socket or status == 200:
             self._next()
@@ -369,19 +443,19 @@ class Editor:
             self._sockets = 0.0 if status == 426 else self._sockets
             self._again()
 
-    def failed(self, visit: Visit) -> None:
+    def failed(self, visit: Visit | StreamVisit) -> None:
         """The connection has ended amid an answer."""
         if visit is self._visit:
             self._again()
 
-    def idle_closed(self, visit: Visit) -> None:
+    def idle_closed(self, visit: Visit | StreamVisit) -> None:
         """It has ended with nothing under way."""
 
-    def opened(self, visit: Visit) -> None:
+    def opened(self, visit: Visit | StreamVisit) -> None:
         """The socket is there."""
         self._soon(0.05)
 
-    def turned(self, visit: Visit, kind: str) -> None:
+    def turned(self, visit: Visit | StreamVisit, kind: str) -> None:
         """A turn on it is over."""
         if kind == "error":
             visit.leave()

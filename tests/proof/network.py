@@ -1,7 +1,7 @@
 """The simulated network: connections whose bytes take their time, arrive cut anywhere, and may break at any moment."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Protocol
 
 from OpenSSL import SSL
@@ -9,7 +9,8 @@ from OpenSSL import SSL
 from tests.proof.loop import Loop, Owner
 
 GREETING = b"hello\n"
-"""Stands for the handshake of TLS, which is not simulated: what follows is in the clear."""
+"""Stands for the handshake of TLS, which is not simulated: what follows is in the clear. The client's one begins so as
+well, and names the protocol that is to be spoken."""
 
 
 class Far(Protocol):
@@ -115,6 +116,35 @@ class Line(asyncio.Transport):
             self._protocol.connection_lost(error)
 
 
+class Door:
+    """The far end of a connection, until it is known what is to be spoken."""
+
+    def __init__(self, line: Line, speakers: Mapping[bytes, Callable[[Line], Far]]) -> None:
+        self._line = line
+        self._speakers = speakers
+        self._speaker: Far | None = None
+        self._greeted = False
+
+    def wrote(self, data: bytes) -> None:
+        if self._speaker is None:
+            greeting, _, data = data.partition(b"\n")
+            self._speaker = self._speakers[greeting.partition(b" ")[2]](self._line)
+        if data:
+            self._speaker.wrote(data)
+
+    def received(self, data: bytes) -> None:
+        assert self._speaker is not None
+        if not self._greeted:
+            self._greeted = True
+            self._line.say(GREETING)
+            data = data.partition(b"\n")[2]
+        self._speaker.received(data)
+
+    def ended(self) -> None:
+        if self._speaker is not None:
+            self._speaker.ended()
+
+
 Listener = Callable[[Line], Far]
 Opening = Callable[[Callable[[], asyncio.Protocol]], Awaitable[tuple[Line, asyncio.Protocol]]]
 
@@ -151,7 +181,7 @@ class Clear:
     def __init__(self, alpn: bytes) -> None:
         self._alpn = alpn
         self._in = b""
-        self._out = GREETING
+        self._out = b"%s %s\n" % (GREETING.strip(), alpn)
         self._greeted = False
 
     def do_handshake(self) -> None:

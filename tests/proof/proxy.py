@@ -22,6 +22,7 @@ from seatpool.proxy.addon import Pool
 from seatpool.proxy.options import OPTIONS, limits_of
 from seatpool.proxy.replay import PoolHttpLayer
 from seatpool.service.pool import PoolService
+from seatpool.service.records import CUT
 from seatpool.service.writer import GATHER_S, Row, Writer
 from seatpool.store import Store
 from tests.proof.issuer import Issuer, Sender
@@ -117,10 +118,10 @@ class Stepping(Writer):
 class Handler(LiveConnectionHandler):
     """One editor's connection."""
 
-    def __init__(self, proxy: "Proxy", reader: Any, writer: Any, host: str) -> None:
+    def __init__(self, proxy: "Proxy", reader: Any, writer: Any, host: str, alpn: bytes) -> None:
         super().__init__(reader, writer, ctx.options, MODE)
         self._proxy = proxy
-        self.client.tls, self.client.alpn, self.client.sni = True, b"http/1.1", host
+        self.client.tls, self.client.alpn, self.client.sni = True, alpn, host
         context = self.layer.context
         context.server = Server(address=(host, 443))
         context.server.tls, context.server.sni = True, host
@@ -130,7 +131,7 @@ class Handler(LiveConnectionHandler):
         proxy = self._proxy
         with self.timeout_watchdog.disarm():
             if type(hook) is TlsStartServerHook:
-                hook.data.ssl_conn = Clear(b"http/1.1")  # type: ignore[assignment]
+                hook.data.ssl_conn = Clear(self.client.alpn or b"http/1.1")  # type: ignore[assignment]
                 return
             began = proxy.loop.now
             await proxy.addons.trigger_event(hook)
@@ -151,6 +152,8 @@ class Proxy:
         self.told_at: dict[str, float] = {}
         self.told: Callable[[Proxy, str], None] = lambda proxy, request: None
         """To be called when it has dealt with a refusal of that request."""
+        self.ending = False
+        """It takes nobody any more."""
         self.rogue = 0.0
         """Share of the flows that another addon sends elsewhere."""
         before, loop.owner = loop.owner, self.owner
@@ -173,13 +176,13 @@ class Proxy:
     def dead(self) -> bool:
         return self.owner.dead
 
-    def accept(self, far: Far, host: str) -> Line:
+    def accept(self, far: Far, host: str, alpn: bytes = b"http/1.1") -> Line:
         """An editor connects, and means that host."""
         before, self.loop.owner = self.loop.owner, self.owner
         try:
             reader, writer, line = accept(self.loop, self.owner, far)
             self.lines.append(line)
-            handler = Handler(self, reader, writer, host)
+            handler = Handler(self, reader, writer, host, alpn)
             self.loop.create_task(self._serve(handler))
         finally:
             self.loop.owner = before
@@ -204,6 +207,21 @@ class Proxy:
         if hook.name == "request" and flow.response is None and self.loop.random.random() < self.rogue:
             self.loop.note(f"another addon sends {flow.id[:4]} elsewhere")
             flow.request.host = "evil.example"
+
+    def end(self, ended: Callable[[], None]) -> None:
+        """As mitmproxy does: its clients are left, then the addon finishes what is under way."""
+        self.ending = True
+        before, self.loop.owner = self.loop.owner, self.owner
+        try:
+            self.loop.create_task(self._end(ended))
+        finally:
+            self.loop.owner = before
+
+    async def _end(self, ended: Callable[[], None]) -> None:
+        for flow_id in self.pool.exchanges.of_client():
+            self.pool._end(flow_id, CUT)
+        await self.service.stop()
+        ended()
 
     def kill(self) -> None:
         """Nothing of it is left but what is in the database."""

@@ -10,6 +10,7 @@ import traceback
 from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,11 @@ from sqlalchemy.exc import OperationalError
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.store import Store
+from tests.proof import http1, http2
 from tests.proof.editor import Desk, Editor, Visit
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Crash, Owner
-from tests.proof.network import Line, Opening, opening
+from tests.proof.network import Door, Line, Opening, opening
 from tests.proof.proxy import ROUTER, Proxy, set_up
 from tests.proof.trial import Broken, Trial
 from tests.proof.upstream import Mood, Upstream
@@ -85,12 +87,22 @@ class Scene:
         loop.connect = self._connect
         self.issuer = Issuer(loop, self.trial, random.uniform(-5.0, 5.0))
         self.issuer.unreachable, self.issuer.lost = random.choice(((0.0, 0.0), (0.05, 0.0), (0.1, 0.05)))
-        self.issuer.lasts_s = random.choice((400.0, 900.0, 4000.0))
+        self.issuer.lasts_s = random.choice((310.0, 330.0, 400.0, 4000.0))
         self.upstream = Upstream(loop, self.trial, self.issuer, mood)
         self.upstream.asked = self._asked
+        self._speakers = {
+            b"http/1.1": partial(http1.Server, self.upstream),
+            b"h2": partial(http2.Server, self.upstream),
+        }
+        self._shared: dict[tuple[int, str], http2.Shared] = {}
         self.trial.stored = self._stored
         self.desk = Desk(loop, self.trial, self.upstream)
-        self.policy = Policy(learn=False, poll_usage=False, max_in_flight=random.choice((0, 0, 1, 2)))
+        self.policy = Policy(
+            learn=False,
+            poll_usage=random.random() < 0.2,
+            max_in_flight=random.choice((0, 0, 1, 2)),
+            replay_unanswered=random.random() < 0.2,
+        )
         self.rogue = random.choice((0.0, 0.0, 0.1))
         self.proxies: list[Proxy | None] = []
         self.owners: dict[Owner, Proxy] = {}
@@ -107,7 +119,7 @@ class Scene:
 
         def listen(line: Line) -> Any:
             self.owners[owner].lines.append(line)
-            return self.upstream.listen(host)(line)
+            return Door(line, {name: partial(kind, host=host) for name, kind in self._speakers.items()})
 
         return opening(self.loop, owner, host, port, listen, refused)
 
@@ -121,12 +133,14 @@ class Scene:
         for number in range(count):
             self.proxies.append(None)
             self._start(number)
+        mixed = random.choice((0.0, 0.0, 0.5, 1.0))
         editors = [
             Editor(
                 self.desk,
                 f"talk-{number}",
                 random.choice(sorted({seat.provider for seat in self.issuer.seats.values()})),
-                lambda visit, host, at=number % count: self._visit(at, visit, host),  # type: ignore[misc]
+                partial(self._visit, number % count),
+                partial(self._share, number % count) if random.random() < mixed else None,
                 random.randrange(1, 4),
                 random.choice((0.0, 0.5, 1.0)),
             )
@@ -146,6 +160,8 @@ class Scene:
                 editor.done = True
                 if editor._visit is not None:
                     editor._visit.leave()
+            for shared in self._shared.values():
+                shared.leave()
             loop.run(lambda: self.trial.verdict is not None or self._is_over(), QUIET_S)
         if self.trial.verdict is None:
             self._at_the_end()
@@ -169,7 +185,7 @@ class Scene:
         self.reading = True
         with Store.open(self.database) as store:
             for name in ("alice", "bob", "carol")[:codex]:
-                seat, login = self.issuer.add(name, random.choice((-10.0, 60.0, 320.0, 3000.0)))
+                seat, login = self.issuer.add(name, random.choice((-10.0, -10.0, 60.0, 310.0, 3000.0)))
                 seat.origin = random.choice(("NO_CONSTRAINT", "NO_CONSTRAINT", *ORIGINS))
                 self._save(store, seat, login, "chatgpt.com")
             for name in ("dave", "erin", "frank")[:copilot]:
@@ -203,7 +219,18 @@ class Scene:
 
     def _visit(self, number: int, visit: Visit, host: str) -> Line | None:
         proxy = self.proxies[number]
-        return None if proxy is None or proxy.dead else proxy.accept(visit, host)
+        return None if proxy is None or proxy.dead or proxy.ending else proxy.accept(visit, host)
+
+    def _share(self, number: int, host: str) -> http2.Shared | None:
+        """The connection that editors of this proxy have to that host over HTTP/2."""
+        shared = self._shared.get((number, host))
+        if shared is None or shared.gone:
+            proxy = self.proxies[number]
+            if proxy is None or proxy.dead or proxy.ending:
+                return None
+            shared = self._shared[number, host] = http2.Shared(self.loop)
+            shared.line = proxy.accept(shared, host, b"h2")
+        return shared
 
     # -- what goes wrong
 
@@ -214,14 +241,33 @@ class Scene:
         for _ in range(random.choice((0, 0, 1, 2))):
             self.loop.post(self.loop.world, random.random() * 10.0, self._stall)
         if random.random() < 0.2:
+            self.loop.post(self.loop.world, random.random() * 10.0, self._stop_somebody)
+        if random.random() < 0.2:
             self.loop.post(self.loop.world, random.random() * 8.0, self._away)
         if random.random() < 0.15:
             self.loop.post(self.loop.world, random.random() * 8.0, self._set_clock)
 
+    def _somebody(self) -> Proxy | None:
+        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead and not proxy.ending]
+        return self.random.choice(able) if able and not self.quiet else None
+
     def _crash_somebody(self) -> None:
-        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
-        if able and not self.quiet:
-            self.crash(self.random.choice(able))
+        proxy = self._somebody()
+        if proxy is not None:
+            self.crash(proxy)
+
+    def _stop_somebody(self) -> None:
+        """As a person does, or the system at its end."""
+        proxy = self._somebody()
+        if proxy is not None:
+            self.loop.note(f"{proxy.owner} is stopped")
+            proxy.end(lambda: self._replaced(proxy))
+
+    def _replaced(self, proxy: Proxy) -> None:
+        if not proxy.dead:
+            self.loop.note(f"{proxy.owner} has ended")
+            proxy.kill()
+            self.loop.post(self.loop.world, self.random.random() * 2.0, self._start, self.proxies.index(proxy))
 
     def crash(self, proxy: Proxy) -> None:
         """It is killed, and started again after a while."""
@@ -234,9 +280,8 @@ class Scene:
         self.loop.post(self.loop.world, self.random.random() * 5.0, self._start, number)
 
     def _stall(self) -> None:
-        able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead]
-        if able and not self.quiet:
-            proxy = self.random.choice(able)
+        proxy = self._somebody()
+        if proxy is not None:
             self.orderly = False
             proxy.owner.stalled_until = self.loop.now + self.random.choice((0.2, 1.0, 2.0))
             self.loop.note(f"{proxy.owner} stands still")
@@ -343,15 +388,19 @@ class Scene:
         for proxy in self.owners.values():
             if proxy.dead:
                 continue
-            held = dict(proxy.service.knowledge.state.in_flight)
-            if any(held.values()):
-                self.trial.broken("slots", f"everybody has gone, and {proxy.owner} counts {held}")
-            if proxy.service.waiting or len(proxy.pool.exchanges):
-                self.trial.broken("slots", f"everybody has gone, and {proxy.owner} still has flows")
+            self._look_at_places(proxy)
         for seat in self.issuer.seats.values():
             last = seat.rotations[-1] if seat.rotations else None
             if last is not None and last.arrived and not last.asked_by.dead and self._stored(seat) != last.fresh:
                 self.trial.broken("spent-token", f"the last token of {seat.name} is not stored")
+
+    def _look_at_places(self, proxy: Proxy) -> None:
+        """Everybody has gone."""
+        held = dict(proxy.service.knowledge.state.in_flight)
+        if any(held.values()):
+            self.trial.broken("slots", f"everybody has gone, and {proxy.owner} counts {held}")
+        if proxy.service.waiting or len(proxy.pool.exchanges):
+            self.trial.broken("slots", f"everybody has gone, and {proxy.owner} still has flows")
 
     def bury(self) -> None:
         """Give everything back."""

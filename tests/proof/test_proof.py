@@ -14,7 +14,7 @@ from tests.proof.mutations import MUTATIONS, Mutation, Outdated
 from tests.proof.trial import INVARIANTS
 
 PROVE = REPOSITORY / "scripts" / "proving"
-SEEDS = 60
+SEEDS = 40
 
 
 def prove(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -26,7 +26,7 @@ def test_everything_holds_and_a_world_is_the_same_whatever_was_played_before_it(
     assert [(w["seed"], w["broken"], w["why"]) for w in worlds.values() if w["broken"]] == []
     assert len(worlds) == SEEDS
     for name in ("served", "crashes", "rotations"):
-        assert sum(world[name] for world in worlds.values()) > SEEDS / 3, f"worlds in which there are {name}"
+        assert sum(world[name] for world in worlds.values()) > SEEDS / 4, f"worlds in which there are {name}"
     (again,) = play(SEEDS - 1, 1)
     assert (again["digest"], again["steps"]) == (worlds[SEEDS - 1]["digest"], worlds[SEEDS - 1]["steps"])
 

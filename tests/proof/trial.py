@@ -48,11 +48,11 @@ class Trial:
         if rotation is None:
             self.broken("spent-token", f"{owner} sent a token of {seat.name} that was never given out")
             return
-        kept = self.stored(seat)
+        if rotation.asked_by in seat.doubtful:
+            return
         later = [each.fresh for each in seat.rotations[seat.rotations.index(rotation) :]]
-        if kept in later:
-            self.broken("spent-token", f"{owner} used a spent token of {seat.name}; its successor is stored")
-        elif rotation.arrived and not rotation.asked_by.dead and rotation.asked_by not in seat.doubtful:
-            self.broken(
-                "spent-token", f"{owner} used a spent token of {seat.name}; {rotation.asked_by} has its successor"
-            )
+        why = f"{owner} used a spent token of {seat.name}"
+        if self.stored(seat) in later:
+            self.broken("spent-token", f"{why}; its successor is stored")
+        elif rotation.arrived and not rotation.asked_by.dead:
+            self.broken("spent-token", f"{why}; {rotation.asked_by} has its successor")

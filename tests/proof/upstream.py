@@ -2,23 +2,18 @@
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-
-from wsproto import ConnectionType
-from wsproto.connection import Connection
-from wsproto.events import CloseConnection, Ping, TextMessage
-from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_accept_token
+from typing import Protocol
 
 from seatpool.core.model import ProviderName
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Loop
-from tests.proof.network import GREETING, Line
+from tests.proof.network import Line
 from tests.proof.trial import Trial
 
-REQUEST = re.compile(rb'(?:"tag": ?"|x-tag: ?)(R\d+)')
-"""How an editor's request names itself: in a header, in a message."""
-_HEAD_END = b"\r\n\r\n"
+TAG = re.compile(r'"tag": ?"(R\d+)"')
+"""How an editor's message names its request; over HTTP that stands in `x-tag`."""
 
 
 @dataclass
@@ -74,10 +69,6 @@ class Upstream:
         self.asked: Callable[[Line, str, Seat], None] = lambda line, request, seat: None
         """To be called when a process begins to send a request with an account's credential."""
         self._number = 0
-
-    def listen(self, host: str) -> Callable[[Line], "Server"]:
-        """Take a connection."""
-        return lambda line: Server(self, line, host)
 
     def begin(self, request: str, seat: Seat | None, status: int) -> Answer:
         """Another attempt is answered."""
@@ -142,261 +133,134 @@ def _throttle(left_s: float) -> dict[str, object]:
     return {"message": words, "type": "tokens", "code": "rate_limit_exceeded"}
 
 
-class Server:
-    """One connection."""
+class Channel(Protocol):
+    """What one answer goes out by."""
 
-    def __init__(self, upstream: Upstream, line: Line, host: str) -> None:
+    @property
+    def over(self) -> bool:
+        """Nobody hears it any more."""
+
+    def begin(self, status: int, fields: Mapping[str, str], length: int | None) -> None:
+        """Send its head; None: what comes is a stream."""
+
+    def send(self, data: bytes) -> None:
+        """Send a part of its body."""
+
+    def finish(self) -> None:
+        """It was all."""
+
+    def break_off(self) -> None:
+        """It was not, but nothing more comes."""
+
+    def upgrade(self, answer: Answer, seat: Seat | None) -> None:
+        """Open a WebSocket."""
+
+
+class Asked:
+    """One attempt of a request, and what becomes of it."""
+
+    def __init__(self, upstream: Upstream, channel: Channel, host: str, fields: Mapping[str, str]) -> None:
+        """`fields` by lower-case name."""
         self._upstream = upstream
         self._loop = upstream.loop
-        self._line = line
+        self._channel = channel
         self._host = host
-        self._tapped = b""
-        self._buffer = b""
-        self._greeted = False
-        self._over = False
-        self._socket: Socket | None = None
-        self._busy = False
-        """An answer is under way."""
+        self._fields = fields
+        self._token = fields.get("authorization", "").removeprefix("Bearer ")
+        self._seat = upstream.issuer.owner_of(self._token)
+        self._request = fields.get("x-tag", "none")
 
-    def wrote(self, data: bytes) -> None:
-        """Look at what is sent at the moment of its sending."""
-        if self._upstream.issuer.astray(data, self._host):
+    def look(self, line: Line) -> None:
+        """At the moment of its sending."""
+        if self._upstream.issuer.astray("".join(self._fields.values()).encode(), self._host):
             self._upstream.trial.broken("foreign-host", f"a credential went to {self._host}")
-        if self._socket is None:
-            self._tapped += data
-            found = REQUEST.search(self._tapped)
-            if found is not None:
-                seat = self._seat(self._tapped)
-                if seat is not None:
-                    self._upstream.asked(self._line, found[1].decode(), seat)
-                self._tapped = b""
+        if self._seat is not None:
+            self._upstream.asked(line, self._request, self._seat)
 
-    def received(self, data: bytes) -> None:
-        """Bytes have arrived."""
-        if self._over:
+    def arrive(self) -> None:
+        """Some time later it is dealt with."""
+        self._loop.post(self._loop.world, self._loop.random.random() * 0.3, self._answer)
+
+    def _answer(self) -> None:
+        if self._channel.over:
             return
-        self._buffer += data
-        if not self._greeted:
-            if not self._buffer.startswith(GREETING):
-                return
-            self._greeted, self._buffer = True, self._buffer[len(GREETING) :]
-            self._line.say(GREETING)
-        if self._socket is not None:
-            data, self._buffer = self._buffer, b""
-            self._socket.received(data)
-        elif not self._busy:
-            self._read()
-
-    def ended(self) -> None:
-        """The process has left."""
-        self._over = True
-
-    def hang_up(self) -> None:
-        """Break off: with a farewell or without."""
-        if not self._over:
-            self._over = True
-            self._line.hang_up(None if self._loop.random.random() < 0.6 else ConnectionResetError("reset"))
-
-    # -- a request
-
-    def _read(self) -> None:
-        head, end, rest = self._buffer.partition(_HEAD_END)
-        if not end:
-            return
-        length = re.search(rb"(?i)content-length: *(\d+)", head)
-        size = int(length[1]) if length is not None else 0
-        if len(rest) < size:
-            return
-        body, self._buffer = rest[:size], rest[size:]
-        self._busy = True
-        seat = self._seat(head)
-        self._loop.post(self._loop.world, self._loop.random.random() * 0.3, self._answer, head, body, seat)
-
-    def _seat(self, head: bytes) -> Seat | None:
-        token = re.search(rb"(?i)authorization: *bearer ([^\r]+)", head)
-        return self._upstream.issuer.owner_of(token[1].decode()) if token is not None else None
-
-    def _answer(self, head: bytes, body: bytes, seat: Seat | None) -> None:
-        if self._over:
-            return
-        random, mood, issuer = self._loop.random, self._upstream.mood, self._upstream.issuer
-        upgrade = b"upgrade: websocket" in head.lower()
-        found = REQUEST.search(head)
-        request = found[1].decode() if found is not None else "none"
-        token = re.search(rb"(?i)authorization: *bearer ([^\r]+)", head)
-        answer = self._upstream.begin(request, seat, 200)
-        if seat is not None and token is not None:
-            name = token[1].decode()
+        random, mood, seat = self._loop.random, self._upstream.mood, self._seat
+        answer = self._upstream.begin(self._request, seat, 200)
+        if seat is not None:
             if random.random() < mood.denied and seat.provider is ProviderName.CODEX:
-                seat.access.pop(name, None)
-            if not issuer.accepts(seat, name):
-                self._refuse(
-                    answer, 401, {"message": "Provided authentication token is expired.", "code": "token_expired"}
-                )
+                seat.access.pop(self._token, None)
+            if not self._upstream.issuer.accepts(seat, self._token):
+                self._refuse(answer, 401, {"message": "Provided token is expired.", "code": "token_expired"})
                 return
         if random.random() < mood.silent:
-            self._loop.note(f"upstream: {request} is never answered")
+            self._loop.note(f"upstream: {self._request} is never answered")
             return
         dice = random.random()
         if dice < mood.cut / 3:
             answer.status = 0
-            self.hang_up()
-            return
-        if dice > 1 - mood.failing:
-            self._refuse(
-                answer, random.choice((500, 502, 503)), {"message": "Something went wrong.", "code": "server_error"}
-            )
-            return
-        if upgrade:
-            self._upgrade(head, answer, seat)
-            return
-        if random.random() > mood.late_limit:
-            limit = self._upstream.limit(seat, answer)
-            if limit is not None:
-                self._refuse(answer, 429, limit)
-                return
-        self._stream(answer, seat)
+            self._channel.break_off()
+        elif dice > 1 - mood.failing:
+            broken: dict[str, object] = {"message": "Something went wrong.", "code": "server_error"}
+            self._refuse(answer, random.choice((500, 502, 503)), broken)
+        elif not self._is_limited(answer):
+            if "upgrade" in self._fields:
+                self._channel.upgrade(answer, seat)
+            else:
+                self._stream(answer)
+
+    def _is_limited(self, answer: Answer) -> bool:
+        """Before it begins; where not, that may still be told later."""
+        if self._loop.random.random() < self._upstream.mood.late_limit:
+            return False
+        limit = self._upstream.limit(self._seat, answer)
+        if limit is not None:
+            self._refuse(answer, 429, limit)
+        return limit is not None
 
     def _refuse(self, answer: Answer, status: int, error: dict[str, object]) -> None:
         answer.status = status
         answer.body += json.dumps({"error": error}).encode()
-        answer.whole = True
-        more = ""
+        fields = {"content-type": "application/json"}
         if answer.until and self._host.endswith("githubcopilot.com"):
-            more = f"retry-after: {int(answer.until - self._upstream.issuer.now) + 1}\r\n"
-        fields = f"content-type: application/json\r\n{more}content-length: {len(answer.body)}\r\n"
-        head = f"HTTP/1.1 {status} Refused\r\n{fields}\r\n"
-        data = head.encode() + bytes(answer.body)
+            fields["retry-after"] = str(int(answer.until - self._upstream.issuer.now) + 1)
+        self._channel.begin(status, fields, len(answer.body))
         if self._loop.random.random() < self._upstream.mood.cut / 4:
-            answer.whole = False
             answer.until = 0.0
-            self._line.say(data[: self._loop.random.randrange(len(data))])
-            self.hang_up()
+            self._channel.send(bytes(answer.body[: self._loop.random.randrange(len(answer.body))]))
+            self._channel.break_off()
             return
-        self._line.say(data)
-        self._finished()
+        answer.whole = True
+        self._channel.send(bytes(answer.body))
+        self._channel.finish()
 
-    def _finished(self) -> None:
-        self._busy = False
-        if self._loop.random.random() < self._upstream.mood.idle:
-            self._loop.post(self._loop.world, self._loop.random.random() * 0.05, self.hang_up)
-        elif self._buffer:
-            self._read()
-
-    def _stream(self, answer: Answer, seat: Seat | None) -> None:
+    def _stream(self, answer: Answer) -> None:
         events = self._upstream.events(answer.request)
-        limit = self._upstream.limit(seat, answer)
+        limit = self._upstream.limit(self._seat, answer)
         random = self._loop.random
         if limit is not None:
             at = random.choice((1, random.randrange(1, len(events)), len(events) - 1))
             answer.until = answer.until if "resets_at" in limit else 0.0
-            failed = {"type": "response.failed", "response": {"id": "resp_x", "error": limit}}
-            if "resets_at" in limit:
-                failed["response"]["error"] = {**limit, "code": limit["type"]}  # type: ignore[index]
+            error = {**limit, "code": limit["type"]} if "resets_at" in limit else limit
+            failed = {"type": "response.failed", "response": {"id": "resp_x", "error": error}}
             events[at:] = [json.dumps(failed, separators=(",", ":"))]
         data = b"".join(f"event: {json.loads(e)['type']}\ndata: {e}\n\n".encode() for e in events)
         cuts = sorted(random.randrange(1, len(data)) for _ in range(random.randrange(5)))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]
         stop = random.randrange(len(pieces) + 1) if random.random() < self._upstream.mood.cut else None
-        head = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
-        self._line.say(head)
+        self._channel.begin(200, {"content-type": "text/event-stream"}, None)
         self._piece(answer, pieces, 0, stop)
 
     def _piece(self, answer: Answer, pieces: list[bytes], at: int, stop: int | None) -> None:
-        if self._over:
+        if self._channel.over:
             return
         if at == stop:
             self._loop.note(f"upstream: {answer.request} is cut")
-            self.hang_up()
-            return
-        if at == len(pieces):
+            self._channel.break_off()
+        elif at == len(pieces):
             answer.whole = True
-            self._line.say(b"0\r\n\r\n")
-            self._finished()
-            return
-        answer.body += pieces[at]
-        self._line.say(b"%x\r\n%s\r\n" % (len(pieces[at]), pieces[at]))
-        delay = self._loop.random.choice((0.0, 0.01, 0.1, 0.5))
-        self._loop.post(self._loop.world, delay, self._piece, answer, pieces, at + 1, stop)
-
-    def _upgrade(self, head: bytes, answer: Answer, seat: Seat | None) -> None:
-        if self._loop.random.random() < 0.5:
-            limit = self._upstream.limit(seat, answer)
-            if limit is not None:
-                self._refuse(answer, 429, limit)
-                return
-        answer.status = 101
-        key = re.search(rb"(?i)sec-websocket-key: *(\S+)", head)
-        proof = generate_accept_token(key[1] if key is not None else b"").decode()
-        fields = f"upgrade: websocket\r\nconnection: Upgrade\r\nsec-websocket-accept: {proof}\r\n"
-        self._socket = Socket(self._upstream, self._line, self, seat)
-        self._line.say(f"HTTP/1.1 101 Switching Protocols\r\n{fields}\r\n".encode())
-
-
-class Socket:
-    """An open WebSocket."""
-
-    def __init__(self, upstream: Upstream, line: Line, server: Server, seat: Seat | None) -> None:
-        self._upstream = upstream
-        self._loop = upstream.loop
-        self._line = line
-        self._server = server
-        self._seat = seat
-        self._ws = Connection(ConnectionType.SERVER)
-
-    def received(self, data: bytes) -> None:
-        """Bytes have arrived."""
-        try:
-            self._ws.receive_data(data)
-            for event in self._ws.events():
-                if isinstance(event, TextMessage):
-                    found = REQUEST.search(event.data.encode())
-                    if found is not None:
-                        delay = self._loop.random.random() * 0.2
-                        self._loop.post(self._loop.world, delay, self._turn, found[1].decode())
-                elif isinstance(event, Ping):
-                    self._line.say(self._ws.send(event.response()))
-                elif isinstance(event, CloseConnection):
-                    self._line.say(self._ws.send(event.response()))
-                    self._server.hang_up()
-        except (LocalProtocolError, RemoteProtocolError):
-            self._server.hang_up()
-
-    def _turn(self, request: str) -> None:
-        random, mood = self._loop.random, self._upstream.mood
-        answer = self._upstream.begin(request, self._seat, 200)
-        events = self._upstream.events(request)
-        limit = self._upstream.limit(self._seat, answer)
-        if limit is not None:
-            at = random.choice((0, 0, random.randrange(1, len(events)), len(events) - 1))
-            error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
-            events[at:] = [json.dumps(error, separators=(",", ":"))]
-        elif random.random() < mood.failing:
-            events = [
-                json.dumps({"type": "error", "error": {"code": "server_error", "message": "x"}, "status_code": 500})
-            ]
-        stop = random.randrange(len(events) + 1) if random.random() < mood.cut else None
-        self._event(answer, events, 0, stop)
-
-    def _event(self, answer: Answer, events: list[str], at: int, stop: int | None) -> None:
-        if self._server._over:
-            return
-        if at == stop:
-            self._loop.note(f"upstream: {answer.request} is dropped")
-            try:
-                if self._loop.random.random() < 0.5:
-                    self._line.say(self._ws.send(CloseConnection(code=1011)))
-            except LocalProtocolError:
-                pass
-            self._server.hang_up()
-            return
-        if at == len(events):
-            answer.whole = True
-            return
-        try:
-            self._line.say(self._ws.send(TextMessage(events[at])))
-        except LocalProtocolError:
-            return
-        answer.frames.append(events[at])
-        delay = self._loop.random.choice((0.0, 0.01, 0.1, 0.5))
-        self._loop.post(self._loop.world, delay, self._event, answer, events, at + 1, stop)
+            self._channel.finish()
+        else:
+            answer.body += pieces[at]
+            self._channel.send(pieces[at])
+            delay = self._loop.random.choice((0.0, 0.01, 0.1, 0.5))
+            self._loop.post(self._loop.world, delay, self._piece, answer, pieces, at + 1, stop)
