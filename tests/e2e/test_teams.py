@@ -50,7 +50,7 @@ def two_people(folder: Path, url: str) -> Iterator[dict[str, Scene]]:
             own = {"pool_rotate_on_limit": "true"} if person == "ben" else {}
             options = {**ALONE, "pool_db": url, "pool_person": person, **own}
             proxy = Mitmdump(folder / person, lab=lab, upstream_ca=fakes.ca, options=options)
-            proxy.port, proxy.database = port, Path(url) if "://" not in url else url  # type: ignore[assignment]
+            proxy.port, proxy.database = port, url
             scenes[person] = Scene(lab, fakes, proxy, folder)
         scenes["ann"].pool("alice", "bob")
         with scenes["ann"].store as store:
