@@ -4,7 +4,8 @@ A process of its own, since what is mounted in the lab is there for those alone 
 
 sign-in URL FOLDER    put the accounts into the pool
 look URL              what is written
-hold URL SECONDS      keep everybody else from writing
+hold URL SECONDS      keep everybody else from writing: SQLite
+is-whole URL          whether it is in good order: SQLite
 """
 
 import json
@@ -24,6 +25,7 @@ from seatpool.core.model import CredentialKind
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.records import OK
 from seatpool.store import Store
+from tests.harness.remains import whole
 from tests.upstream import codex_login, copilot_login
 from tests.upstream.tokens import read_token
 
@@ -79,7 +81,12 @@ def hold(url: str, seconds: str) -> None:
         other.execute("ROLLBACK")
 
 
-ORDERS: Mapping[str, Callable[..., Any]] = {"sign-in": sign_in, "look": look, "hold": hold}
+ORDERS: Mapping[str, Callable[..., Any]] = {
+    "sign-in": sign_in,
+    "look": look,
+    "hold": hold,
+    "is-whole": lambda url: whole(Path(url)),
+}
 
 if __name__ == "__main__":
     print(json.dumps(ORDERS[sys.argv[1]](*sys.argv[2:])))

@@ -191,7 +191,8 @@ def _listed(counts: dict[str, int]) -> str:
 
 def _summary(report: dict[str, Any]) -> str:
     requests, failed = report["requests"], report["failed"]
-    grown = max((samples[-1] - samples[0] for samples in report["memory_mib"].values()), default=0)
+    warm = (samples[int(verdicts.WARM_S / SAMPLE_S) :] for samples in report["memory_mib"].values())
+    grown = max((samples[-1] - samples[0] for samples in warm if samples), default=0)
     lines = [
         f"soak: {report['seconds'] / 60:.1f} minutes, {report['proxies']} proxies, seed {report['seed']}",
         f"faults     {_listed(report['faults'])}",
@@ -200,7 +201,7 @@ def _summary(report: dict[str, Any]) -> str:
         f"failed     {sum(failed.values())}: {_listed(failed)}",
         f"happened   {_listed(report['happened'])}",
         f"kept       {_listed(report['kept'])}",
-        f"memory     {grown} MiB more at the end of the process that grew most",
+        f"memory     {grown} MiB more at the end than when it was warm, of the process that grew most",
         *(f"BROKEN     {each}" for each in report["broken"][:40]),
         f"{len(report['broken'])} broken invariants" if report["broken"] else "every invariant held",
     ]

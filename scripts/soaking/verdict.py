@@ -19,7 +19,7 @@ GRACE_S = {KILL: 1.0, STOP: 2.0, PACKETS: 5.0, UPSTREAM: 2.0}
 """For how long after its end a fault explains an error: that a connection is broken is noticed when it is used."""
 SETTLED_S = 4.0
 """What a proxy knew for so long, with a database that was there, is written: it gathers for a second."""
-GROWTH_KIB = 48 * 1024
+GROWTH_KIB = 24 * 1024
 """By which one life of a proxy may grow from its `WARM_S` on, and each further minute."""
 GROWTH_KIB_A_MINUTE = 2 * 1024
 WARM_S = 20.0
