@@ -52,7 +52,7 @@ class Mitmdump:
         self._program = program
         self.folder = folder
         self.port = 8080 if lab else 0
-        self.database = folder / "pool.db"
+        self.database: Path | str = folder / "pool.db"
         self.ca = folder / "confdir" / "mitmproxy-ca-cert.pem"
         """What its clients have to trust."""
         self._log: list[str] = []
