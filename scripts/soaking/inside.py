@@ -58,7 +58,7 @@ def look(url: str) -> dict[str, Any]:
         for cooldown in store.cooldowns(datetime.fromtimestamp(0, UTC)):
             account = told[names[cooldown.account_id]]
             account["cooled_until"] = max(account["cooled_until"], cooldown.until.timestamp())
-        ended = Counter(each.client for each in store.attempts(limit=10**7) if each.outcome == OK)
+        ended = Counter(each.client for each in store.past.attempts(limit=10**7) if each.outcome == OK)
     return {"accounts": told, "ended": ended}
 
 

@@ -70,7 +70,7 @@ class Life:
 async def order(stage: Stage, number: int, name: str, what: str, patience_s: float = 10) -> int:
     """Ask the page of a proxy to do something with an account. Returns the status; `OSError` when no answer comes."""
     proxy = stage.proxies[number]
-    token = await asyncio.to_thread(page_token.token, proxy.folder / "data" / "seatpool" / "page-token")
+    token = await asyncio.to_thread(page_token.token, stage.page_token(number))
     head = f"POST http://seatpool.test/api/accounts/{name}/{what} HTTP/1.1\r\nhost: seatpool.test\r\n"
     head += f"x-seatpool-token: {token}\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
     async with asyncio.timeout(patience_s):

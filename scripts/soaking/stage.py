@@ -82,7 +82,7 @@ class Stage:
             upstream_ca=self.fakes.ca,
             options={**OPTIONS, "pool_db": self.database.url},
             arguments=("-s", str(Path(observer.__file__))),
-            env={"SEATPOOL_KEYRING": "off", observer.PATH: str(folder / "o")},
+            env={"SEATPOOL_KEYRING": "off", observer.PATH: str(folder / "o"), **self.database.environment},
         )
         proxy.port = 8080 + number
         return proxy
@@ -112,6 +112,11 @@ class Stage:
         proxy = self.proxies[number]
         raw = await asyncio.to_thread(self.lab.connect, *proxy.address)
         return Network(proxy.ca, proxy.address, lambda *_: raw)
+
+    def page_token(self, number: int) -> Path:
+        """Where a proxy keeps what proves that a person may act on its page."""
+        home = self.database.environment.get("XDG_DATA_HOME", self.proxies[number].folder / "data")
+        return Path(home, "seatpool", "page-token")
 
     def journal(self) -> list[dict[str, Any]]:
         """Every request that the fakes have seen to its end."""
