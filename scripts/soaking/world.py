@@ -15,4 +15,6 @@ def script() -> dict[str, Any]:
     accounts: dict[str, Any] = {name: {"provider": "codex"} for name in CODEX}
     accounts |= {name: {"provider": "copilot", "plan": "individual"} for name in COPILOT}
     accounts |= {name: EDITORS[name] for name in ("editor", "emma")}
-    return {"accounts": accounts, "behaviours": [{"kind": "ok", "deltas": DELTAS, "gap_ms": 25, "size": SIZE}]}
+    # Nothing is told of quota: an answer that had begun before its account was limited would contradict the limit.
+    answer = {"kind": "ok", "deltas": DELTAS, "gap_ms": 25, "size": SIZE, "rate_limits": False}
+    return {"accounts": accounts, "behaviours": [answer]}
