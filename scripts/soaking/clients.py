@@ -62,6 +62,8 @@ class Asked:
     """It failed since bytes came that the fakes have never sent: no fault explains that."""
     number: int | None = None
     """Of the fakes' journal entry."""
+    via: str = ""
+    """Tag of the request by which the fakes know it: a turn's is the one that opened its socket."""
     digest: str = ""
     """SHA-256 of the body."""
 
@@ -94,7 +96,8 @@ class Clients:
     @asynccontextmanager
     async def _asking(self, kind: str, proxy: int) -> AsyncIterator[Asked]:
         """One request or turn: what comes out of the block is how it went."""
-        asked = Asked(f"{kind}-{proxy}-{next(self._numbers)}", kind, proxy, f"soak-{kind}-{proxy}", time.time())
+        tag = f"{kind}-{proxy}-{next(self._numbers)}"
+        asked = Asked(tag, kind, proxy, f"soak-{kind}-{proxy}", time.time(), via=tag)
         self.asked.append(asked)
         try:
             async with asyncio.timeout(PATIENCE_S):
@@ -159,10 +162,12 @@ class Clients:
 
     async def _socket(self, kind: str, proxy: int) -> None:
         socket: WebSocketClient | None = None
+        opener = ""
         try:
             for _ in range(TURNS):
                 async with self._asking(kind, proxy) as asked:
-                    socket = await self._turn(socket, asked)
+                    before, socket = socket, await self._turn(socket, asked)
+                    opener = asked.via = opener if socket is before else asked.tag
                 await asyncio.sleep(self.pause_s)
                 if self.stopping:
                     break

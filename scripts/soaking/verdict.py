@@ -92,7 +92,8 @@ def written(
             _cooled(each, sendings.get(each.tag, ()), accounts, verdict)
     _rotations(journal, accounts, verdict)
     _wishes(accounts, paused, verdict)
-    _ends(windows, asked, stored["ended"], verdict)
+    pooled = [each for each in asked if all(entry["account"] in accounts for entry in sendings.get(each.via, ()))]
+    _ends(windows, pooled, stored["ended"], verdict)
     _disabled(windows, accounts, journal, verdict)
 
 
