@@ -233,7 +233,7 @@ class Page:
             return
         from seatpool.page.listener import Listener
 
-        listener = Listener(self.site.answer)
+        listener = Listener(lambda visit, hosts: self.site.answer(visit, hosts))  # loads nothing before the first visit
         try:
             await listener.open(port)
         except OSError as error:
