@@ -31,14 +31,14 @@ BUSY_TIMEOUT_S = 5.0
 HURRIED_S = 1.0
 """The same where a request waits."""
 
-CACHE_KIB = 512
+CACHE_KIB = 128
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
 _OWNER_ALONE = 0o700
 
 _VALUES = re.compile(r"VALUES (\(\?(?:, \?)*\))")
-_SIZES = (64, 16, 4, 1)
-"""Rows in one statement; the driver keeps the statements of these few sizes ready."""
+_SIZES = (16, 4, 1)
+"""Rows in one statement; the driver keeps the statements of these few sizes ready, with the last values in them."""
 
 _BEGIN = "seatpool_begin"
 _BUSY = "seatpool_busy"
