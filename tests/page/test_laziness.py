@@ -7,8 +7,9 @@ from tests.harness import REPOSITORY
 
 PROGRAM = """
 import sys
-import seatpool.proxy.addon
-seatpool.proxy.addon.Pool()
+from mitmproxy.test import taddons
+from seatpool.proxy.addon import Pool
+taddons.context(Pool())
 print(sorted(name for name in sys.modules if name.startswith(("seatpool.page", "seatpool.core.outlook", "html"))))
 """
 
