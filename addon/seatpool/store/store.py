@@ -9,6 +9,7 @@ from typing import Self
 import platformdirs
 from sqlalchemy import URL, Connection, Engine
 
+from seatpool.core.ended import Ended, Recorded
 from seatpool.core.explain import Choice
 from seatpool.core.ledger import Used
 from seatpool.core.model import (
@@ -24,8 +25,7 @@ from seatpool.core.model import (
     QuotaWindow,
     UnderWay,
 )
-from seatpool.core.report import Seen
-from seatpool.core.tail import Ended, Recorded
+from seatpool.core.seen import Seen
 from seatpool.store import (
     accounts,
     beats,
