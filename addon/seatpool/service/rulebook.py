@@ -9,15 +9,18 @@ import asyncio
 import logging
 from collections import OrderedDict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import platformdirs
 
 from seatpool.core.model import ProviderName
-from seatpool.core.rulefile import Mistake, RuleMistakes, read
 from seatpool.core.rules import NO_RULES, Asked, Deciding, Rule, Rules
 from seatpool.providers.base import RequestFacts
 from seatpool.service.threads import aside
+
+if TYPE_CHECKING:
+    from seatpool.core.rulefile import Mistake
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ Signature = tuple[int, int, int]
 class RulesError(Exception):
     """There are no rules to be had from a file; the text says where and why: `FILE:LINE: what is wrong`."""
 
-    def __init__(self, path: Path, mistakes: tuple[Mistake, ...]) -> None:
+    def __init__(self, path: Path, mistakes: "tuple[Mistake, ...]") -> None:
         self.lines = tuple(f"{path}:{mistake.line}: {mistake.message}" for mistake in mistakes)
         more = f" (and {len(self.lines) - 1} more)" if len(self.lines) > 1 else ""
         super().__init__(self.lines[0] + more)
@@ -53,6 +56,8 @@ def default_path() -> Path:
 
 def rules_in(path: Path) -> Rules:
     """The rules of a file (blocking). Raises `RulesError`."""
+    from seatpool.core.rulefile import RuleMistakes, read  # most have no such file, and need no parser of TOML
+
     try:
         return read(path.read_bytes())
     except RuleMistakes as error:
