@@ -3,6 +3,7 @@
 import asyncio
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
@@ -65,6 +66,24 @@ async def test_spent_quota_is_stored_before_the_next_account_is_asked(
     assert second.number == 2
     assert second.fresh_connection
     assert service.knowledge.state.in_flight == {second.account.id: 1}
+
+
+@pytest.mark.parametrize(
+    "outcome",
+    [Outcome(OutcomeKind.SERVER_ERROR, "server-error"), Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")],
+    ids=["sent again", "with a renewed token"],
+)
+async def test_whom_another_request_found_limited_meanwhile_is_not_asked_again(
+    store: Store, issuer: Issuer, service: PoolService, outcome: Outcome
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    trail, first = await begin(service)
+    await service.knowledge.cool(first.account, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(hours=1))
+    following = await service.recover(trail, outcome, NO_ANSWER)
+    assert following is not None and following.account != first.account
+    assert issuer.refreshes == 0
 
 
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
@@ -154,6 +173,36 @@ async def test_two_processes_refresh_an_expired_login_once(store: Store, issuer:
     other_store.close()
 
 
+async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_is_used(
+    store: Store, issuer: Issuer
+) -> None:
+    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    ends = []
+
+    class Slow:
+        """A database that takes six of a lease's eight seconds, once."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
+            taken = store.acquire(key, owner, now=now, until=until)
+            if key.startswith("renew:"):
+                ends.append(until)
+                clock.tick(6.0 if len(ends) == 1 else 0.0)
+            return taken
+
+    with freeze_time(noon, real_asyncio=True) as clock:
+        sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+        slow: Any = Slow()
+        service = PoolService(slow, issuer, Policy())
+        service.load()
+        await begin(service)
+        await service.stop()
+    assert ends[:2] == [noon + timedelta(seconds=8), noon + timedelta(seconds=14)]
+    assert issuer.refreshes == 1
+
+
 async def test_a_dead_refresh_token_disables_the_account_and_is_not_sent_again(
     store: Store, issuer: Issuer, service: PoolService
 ) -> None:
@@ -218,7 +267,7 @@ async def test_attempts_are_recorded_with_their_outcome(store: Store, issuer: Is
         service.ended(trail, Ending(OK, 2345.0, Tokens(900, 800, 70)))
     service.release(trail)
     await service.stop()
-    recorded = sorted(store.attempts(limit=9), key=lambda a: a.number)
+    recorded = sorted(store.past.attempts(limit=9), key=lambda a: a.number)
     assert [(a.number, a.outcome, a.status, a.first_byte_ms, a.total_ms, a.tokens) for a in recorded] == [
         (1, "usage_limit_reached", 429, 12.0, 12.0, None),
         (2, "ok", 200, 34.0, 2345.0, Tokens(900, 800, 70)),
@@ -238,7 +287,7 @@ async def test_every_choice_is_recorded_with_what_kept_others_out(
     service.served(trail, Answered(200, 3.0), Headers())
     service.ended(trail, Ending())
     await service.stop()
-    choices, attempts = store.request("flow-1")
+    choices, attempts = store.past.request("flow-1")
     assert [(c.number, c.account_id, c.reason) for c in choices] == [
         (1, first.account.id, "best"),
         (2, second.account.id, "best"),
@@ -270,7 +319,7 @@ async def test_a_request_that_stays_with_its_conversation_names_the_one_that_tol
             service.ended(trail, Ending())
             clock.tick(25)
         await service.stop()
-    recorded = {number: store.request(f"flow-{number}") for number in range(1, 5)}
+    recorded = {number: store.past.request(f"flow-{number}") for number in range(1, 5)}
     told_in = {n: [(c.flow_id, c.number, c.reason) for c in choices] for n, (choices, _) in recorded.items()}
     assert told_in == {
         1: [("flow-1", 1, "best")],
@@ -284,7 +333,7 @@ async def test_a_request_that_stays_with_its_conversation_names_the_one_that_tol
         None,
         *["flow-2"] * 2,
     ]
-    assert store.requests(limit=3) == ("flow-4", "flow-3", "flow-2")
+    assert store.past.requests(limit=3) == ("flow-4", "flow-3", "flow-2")
 
 
 @pytest.mark.parametrize(("seconds", "other"), [(61, {}), (1, {"model": "gpt-y"}), (1, {"conversation": "another"})])
@@ -302,7 +351,7 @@ async def test_candidates_are_told_again_after_a_minute_and_where_the_request_di
             service.ended(trail, Ending())
             clock.tick(seconds)
         await service.stop()
-    ((choice,), (attempt,)) = store.request("flow-2")
+    ((choice,), (attempt,)) = store.past.request("flow-2")
     assert (choice.flow_id, attempt.chosen_in) == ("flow-2", None)
 
 
@@ -318,7 +367,7 @@ async def test_a_request_that_nobody_can_serve_is_recorded(
     assert caplog.messages[-1] == told
     assert isinstance(await service.assign(service.open("flow-2", FACTS, Headers())), Exhausted)
     await service.stop()
-    ((choice,), attempts) = store.request("flow-2")
+    ((choice,), attempts) = store.past.request("flow-2")
     assert (choice.account_id, choice.reason, attempts) == (None, "exhausted", ())
     assert [(c.candidate.account.id, c.bars[0].code) for c in choice.contenders] == [
         (account.id, "usage_limit_reached")

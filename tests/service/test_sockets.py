@@ -75,6 +75,14 @@ async def test_a_socket_that_has_not_served_yet_is_left_alone(service: PoolServi
     assert closed == []
 
 
+async def test_a_socket_whose_turn_is_being_moved_is_left_alone(service: PoolService) -> None:
+    closed: list[str] = []
+    trail = await opened(service, closed)
+    trail.again = True
+    await limit(service, "alice")
+    assert closed == []
+
+
 async def test_where_nobody_else_could_serve_a_limit_closes_nothing_but_a_person_does(service: PoolService) -> None:
     closed: list[str] = []
     trail = await opened(service, closed)

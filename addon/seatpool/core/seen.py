@@ -5,6 +5,7 @@ from datetime import datetime
 
 import msgspec
 
+from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Cooldown, QuotaWindow, UnderWay
 
 
@@ -43,5 +44,6 @@ class Seen(msgspec.Struct, frozen=True):
     """How many requests have ended since midnight, by the account that served them; None: by none."""
     substituted: tuple[Substituted, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    locks: tuple[Lock, ...] = ()
     waited: tuple[int, datetime | None] = (0, None)
     """How many requests had to wait for an account in 24 hours, and when the last of them began to."""

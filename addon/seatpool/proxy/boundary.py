@@ -88,36 +88,48 @@ class Boundary(HttpStream):
                 command = generator.send(reply)
             except StopIteration:
                 return
+            if type(command) is SendHttp:
+                if type(command.event) is ResponseProtocolError and not self._answering:
+                    yield from self._instead_of(command)
+                    reply = None
+                else:
+                    reply = yield self._renumber(command)
+                continue
             if type(command) is DropStream and command.stream_id == self.stream_id:
                 self._clock.forget(self.stream_id)
                 if self._upstream_id != self.stream_id:
                     yield DropStream(self._upstream_id)
-            if type(command) is SendHttp and type(command.event) is ResponseProtocolError and not self._answering:
-                known = self._exchange.provider if self._exchange is not None else None
-                for part in in_place_of(command, known or provider_of(self.context.client.sni or ""), self.context):
-                    yield self._translate(part)
-                reply = None
-            else:
-                reply = yield self._translate(command)
+            reply = yield self._translate(command)
+
+    def _instead_of(self, error: SendHttp) -> layer.CommandGenerator[None]:
+        known = self._exchange.provider if self._exchange is not None else None
+        for part in in_place_of(error, known or provider_of(self.context.client.sni or ""), self.context):
+            yield self._renumber(part) if type(part) is SendHttp else part
 
     def _translate(self, command: commands.Command) -> commands.Command:
-        if isinstance(command, SendHttp):
-            to_client = command.connection is self.context.client
-            command.event.stream_id = self.stream_id if to_client else self._upstream_id
-            if isinstance(command.event, RequestHeaders):
-                command.event.request = self._wire(command.event.request, command.connection)
-            elif isinstance(command.event, RequestData) and self._exchange is not None:
-                command.event.data = self._exchange.take_body(command.event.data)
-            elif isinstance(command.event, ResponseHeaders):
-                self._answering = True
-                if self._exchange is not None:
-                    command.event.response = self._exchange.deliver(command.event.response)
-            elif isinstance(command.event, ResponseData) and self._exchange is not None:
-                command.event.data = self._exchange.hidden_body or command.event.data
-        elif isinstance(command, HttpRequestHeadersHook):
-            provider = provider_of(self.flow.request.pretty_host)
+        if type(command) is HttpRequestHeadersHook:
+            host = self.flow.request.pretty_host  # mitmproxy looks it up in the headers each time
+            provider = provider_of(host)
             if provider is not None:
-                self._exchange = self._exchanges.begin(self.flow, provider)
+                self._exchange = self._exchanges.begin(self.flow, provider, host)
+        return command
+
+    def _renumber(self, command: SendHttp) -> SendHttp:
+        event, exchange = command.event, self._exchange
+        if command.connection is not self.context.client:
+            event.stream_id = self._upstream_id
+            if isinstance(event, RequestHeaders):
+                event.request = self._wire(event.request, command.connection)
+            elif isinstance(event, RequestData) and exchange is not None:
+                event.data = exchange.take_body(event.data)
+            return command
+        event.stream_id = self.stream_id
+        if isinstance(event, ResponseHeaders):
+            self._answering = True
+            if exchange is not None:
+                event.response = exchange.deliver(event.response)
+        elif isinstance(event, ResponseData) and exchange is not None:
+            event.data = exchange.hidden_body or event.data
         return command
 
     def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:

@@ -6,12 +6,12 @@ built-in addon has, or one of ours, never changes, so it is asked once, until ot
 stays mitmproxy's own: the order, the errors logged per addon, `AddonHalt`, async hooks, the `update` that follows; and
 other scripts are asked every time, as before.
 
-It replaces two methods of one object, and stands aside where one of them, or one they call, is not the one it knows.
+It replaces three methods of one object, and stands aside where one of them, or one they call, is not the one it knows.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
@@ -24,7 +24,11 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "handle_lifecycle": ("args", "trigger_event", "isinstance", "flow", "Flow", "hooks", "UpdateHook"),
         "trigger_event": ("chain", "safecall", "invoke_addon", "exceptions", "AddonHalt"),
+        "trigger": ("chain", "safecall", "invoke_addon_sync", "exceptions", "AddonHalt"),
         "invoke_addon": ("_iter_hooks", "args", "inspect", "isawaitable"),
+        "invoke_addon_sync": (
+            *("_iter_hooks", "inspect", "iscoroutinefunction", "exceptions", "AddonManagerError", "name", "args"),
+        ),
         "_iter_hooks": (
             *("isinstance", "hooks", "Hook", "traverse", "getattr", "name", "callable", "types", "ModuleType"),
             *("exceptions", "AddonManagerError"),
@@ -33,6 +37,7 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Everything that the methods which are replaced refer to, and those that they call, in order."""
 
+REPLACED = ("handle_lifecycle", "trigger_event", "trigger")
 _SETTLED = ("mitmproxy.addons.", "seatpool.")
 _UPDATE = hooks.UpdateHook.name
 
@@ -43,12 +48,12 @@ Concerned = Sequence[tuple[object, Hook | None]]
 
 def install(manager: AddonManager) -> bool:
     """Replace the manager's methods. False, with nothing done, where it is not as expected."""
-    if not fits() or not {"trigger_event", "handle_lifecycle"}.isdisjoint(vars(manager)):
+    if not fits() or not vars(manager).keys().isdisjoint(REPLACED):
         logger.info("action=plain-dispatch reason=unknown-addon-manager")
         return False
     dispatch = Dispatch(manager)
-    manager.trigger_event = dispatch.trigger_event  # type: ignore[method-assign] # the point of this module
-    manager.handle_lifecycle = dispatch.handle_lifecycle  # type: ignore[method-assign]
+    for name in REPLACED:
+        setattr(manager, name, getattr(dispatch, name))
     return True
 
 
@@ -69,7 +74,7 @@ class Dispatch:
         self._manager = manager
         self._chain: list[object] | None = None
         self._length = 0
-        self._open: Sequence[tuple[object, list[object]]] = ()
+        self._open: Sequence[tuple[object, Sequence[object]]] = ()
         """Addons that have others inside of them, or may get some; with those."""
         self._asked: dict[str, Sequence[Concerned]] = {}
 
@@ -77,12 +82,28 @@ class Dispatch:
         """A hook of a flow or a connection, and the `update` of a flow that follows it."""
         args = event.args()
         await self._trigger(event.name, args)
-        if isinstance(args[0], flow.Flow):
+        if isinstance(args[0], flow.Flow) and self._asked.get(_UPDATE, True):
             await self._trigger(_UPDATE, ([args[0]],))
 
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Any hook."""
         await self._trigger(event.name, event.args())
+
+    def trigger(self, event: hooks.Hook) -> None:
+        """Those that nobody waits for, a line in the log foremost."""
+        name, args = event.name, event.args()
+        for group in self._concerned(name):
+            try:
+                for addon, hook in group:
+                    found = hook if hook is not None else hook_of(addon, name)
+                    if found is not None:
+                        _refuse_to_wait(found, name, addon)
+                        found(*args)
+            except exceptions.AddonHalt:
+                return
+            except Exception:
+                with safecall():
+                    raise
 
     async def _trigger(self, name: str, args: Sequence[object]) -> None:
         for group in self._concerned(name):
@@ -112,7 +133,10 @@ class Dispatch:
 
     def _moved(self) -> bool:
         """Whether an addon has others inside than before, as when a script was read again."""
-        return any(_inside(addon) != inside for addon, inside in self._open)
+        for addon, inside in self._open:  # noqa: SIM110 # a generator would cost more than what it looks at
+            if getattr(addon, "addons", ()) != inside:
+                return True
+        return False
 
 
 def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:
@@ -122,6 +146,11 @@ def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:
             yield each, None
         elif (hook := hook_of(each, name)) is not None:
             yield each, hook
+
+
+def _refuse_to_wait(hook: Hook, name: str, addon: object) -> None:
+    if iscoroutinefunction(hook):
+        raise exceptions.AddonManagerError(f"Async handler {name} ({addon}) cannot be called from sync context")
 
 
 def hook_of(addon: object, name: str) -> Hook | None:
@@ -141,8 +170,10 @@ def _walk(addons: Sequence[object]) -> Iterator[object]:
         yield from _walk(_inside(addon))
 
 
-def _inside(addon: object) -> list[object]:
-    return list(getattr(addon, "addons", ()))
+def _inside(addon: object) -> Sequence[object]:
+    """A copy, which equals what it was made of as long as that stays as it is."""
+    inside = getattr(addon, "addons", ())
+    return inside[:] if isinstance(inside, list | tuple) else list(inside)
 
 
 def _is_open(addon: object) -> bool:

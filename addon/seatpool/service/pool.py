@@ -42,6 +42,7 @@ from seatpool.service.trail import Answered, Assignment, Bond, Halted, Trail
 from seatpool.service.turns import TurnStates
 from seatpool.service.vault import Vault
 from seatpool.service.wishes import Wishes, log_substitute
+from seatpool.service.writer import Writer
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -59,11 +60,12 @@ class PoolService:
         transport: Sender,
         policy: Policy,
         providers: Mapping[ProviderName, Provider] = PROVIDERS,
+        writer: Callable[[Store], Writer] = Writer,
     ) -> None:
         vault = Vault(store)
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.policy = policy
-        self.knowledge = Knowledge(store, vault, policy, owner)
+        self.knowledge = Knowledge(store, vault, policy, owner, writer)
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
         self._refresher.counted = self.knowledge.meters.renewed
@@ -319,9 +321,6 @@ class PoolService:
     def _provider(self, trail: Trail) -> Provider:
         return self._providers[trail.facts.route.provider]
 
-    def _patience(self, facts: RequestFacts) -> float:
-        return self._providers[facts.route.provider].patience(facts)
-
     def _begin(
         self, trail: Trail, account: Account, credentials: Mapping[CredentialKind, Credential], reason: str
     ) -> Assignment:
@@ -357,6 +356,8 @@ class PoolService:
                 if outcome.kind is OutcomeKind.CARRIER:
                     self.bonds.refused(trail, account, outcome, sent_again=False)
                 return None
+            case Action.RESEND | Action.REFRESH if self._is_limited(trail, account):
+                credentials, reason = None, ""  # another request was told so meanwhile
             case Action.RESEND | Action.PAUSE:
                 credentials, reason = await self._credentials.of(provider, account, trail), "resent"
             case Action.REFRESH:
@@ -387,6 +388,9 @@ class PoolService:
                 trail.limited.add(account.id)
         following = await self.assign(trail)
         return following if isinstance(following, Assignment) else None
+
+    def _is_limited(self, trail: Trail, account: Account) -> bool:
+        return self.knowledge.state.blocked(account.id, trail.demand.scopes, utcnow()) is not None
 
     def _background(self, work: Coroutine[Any, Any, object]) -> None:
         """Work that outlives the hook that began it; awaited at the end."""

@@ -121,8 +121,8 @@ class Refresher:
         lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
             now = utcnow()
+            until = now + timedelta(seconds=LEASE_S)
             try:
-                until = now + timedelta(seconds=LEASE_S)
                 taken = await aside(self._store.acquire, lease.key, lease.owner, now=now, until=until)
             except StoreUnavailable:
                 if kind in ROTATING:
@@ -134,9 +134,10 @@ class Refresher:
                 if taken:
                     await aside(self._store.release, lease.key, lease.owner)
                 return Renewed(found)
-            if taken:
+            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):
                 break
-            await asyncio.sleep(LOSER_LOOKS_EVERY_S)
+            if not taken:  # else it took so long that the lease is nearly over: take it again
+                await asyncio.sleep(LOSER_LOOKS_EVERY_S)
         over = asyncio.Event()
         beating = asyncio.create_task(self._beat(lease, over))
         try:

@@ -9,22 +9,20 @@ import asyncio
 import logging
 from collections import OrderedDict
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 import platformdirs
 
 from seatpool.core.model import ProviderName
-from seatpool.core.rules import NO_RULES, Asked, Deciding, Rule, Rules
+from seatpool.core.rules import NO_RULES, Asked, Deciding, Mistake, Rule, RuleMistakes, Rules
 from seatpool.providers.base import RequestFacts
 from seatpool.service.threads import aside
-
-if TYPE_CHECKING:
-    from seatpool.core.rulefile import Mistake
 
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
+LOCKED = "locked rules"
+"""Where rules stand that an admin has fixed for every proxy on the database."""
 CONVERSATIONS = 10_000
 """Of so many it is remembered what they told; the oldest are forgotten first."""
 
@@ -35,7 +33,7 @@ Signature = tuple[int, int, int]
 class RulesError(Exception):
     """There are no rules to be had from a file; the text says where and why: `FILE:LINE: what is wrong`."""
 
-    def __init__(self, path: Path, mistakes: "tuple[Mistake, ...]") -> None:
+    def __init__(self, path: Path, mistakes: tuple[Mistake, ...]) -> None:
         self.lines = tuple(f"{path}:{mistake.line}: {mistake.message}" for mistake in mistakes)
         more = f" (and {len(self.lines) - 1} more)" if len(self.lines) > 1 else ""
         super().__init__(self.lines[0] + more)
@@ -56,10 +54,8 @@ def default_path() -> Path:
 
 def rules_in(path: Path) -> Rules:
     """The rules of a file (blocking). Raises `RulesError`."""
-    from seatpool.core.rulefile import RuleMistakes, read  # most have no such file, and need no parser of TOML
-
     try:
-        return read(path.read_bytes())
+        return _read(path.read_bytes())
     except RuleMistakes as error:
         raise RulesError(path, error.mistakes) from None
     except OSError as error:
@@ -71,6 +67,9 @@ class RuleBook:
 
     def __init__(self) -> None:
         self.path = default_path()
+        self.own = NO_RULES
+        """Those of the file."""
+        self._imposed: Rules | None = None
         self._deciding = Deciding()
         self._seen: Signature | None = None
         self._settling: Signature | None = None
@@ -85,6 +84,16 @@ class RuleBook:
     def rules(self) -> Rules:
         """Those in force."""
         return self._deciding.rules
+
+    @property
+    def title(self) -> str:
+        """Where they stand."""
+        return self.path.name if self._imposed is None else LOCKED
+
+    def impose(self, text: str | None) -> None:
+        """Have these be in force, whatever the file says; None: the file's again. Raises `RuleMistakes`."""
+        self._imposed = _read(text.encode()) if text is not None else None
+        self._deciding = Deciding(self._imposed if self._imposed is not None else self.own)
 
     # -- the file
 
@@ -148,7 +157,9 @@ class RuleBook:
         return rules_in(self.path)
 
     def _take(self, rules: Rules) -> None:
-        before, self._deciding = self.rules, Deciding(rules)
+        before, self.own = self.own, rules
+        if self._imposed is None:
+            self._deciding = Deciding(rules)
         if rules.rules or before.rules:
             logger.info("action=rules file=%s rules=%d", self.path, len(rules.rules))
 
@@ -198,6 +209,12 @@ class RuleBook:
         while len(self._told) > CONVERSATIONS:
             self._told.popitem(last=False)
         return asked
+
+
+def _read(content: bytes) -> Rules:
+    from seatpool.core.rulefile import read  # most have no rules, and need no parser of TOML
+
+    return read(content)
 
 
 def _signature(path: Path) -> Signature | None:

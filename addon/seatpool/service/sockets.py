@@ -134,10 +134,10 @@ class Sockets:
     def look(self) -> None:
         """An account may be asked no longer: close the sockets that idle on it, so that nobody waits for it.
 
-        One that has not served yet is about to.
+        One that has not served yet is about to, and so is one whose turn is being moved.
         """
         for trail, close in tuple(self._open.values()):
-            if trail.turns and trail.turn is None and self.leaves(trail):
+            if trail.turns and trail.turn is None and not trail.again and self.leaves(trail):
                 self._log(trail, "close")
                 close()
 

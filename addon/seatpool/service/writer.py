@@ -70,6 +70,11 @@ class Writer:
         """Rows that were lost since the database went away, being the oldest of too many."""
         self._kept: dict[tuple[int, str], QuotaWindow] = {}
         """The last observation of each window that went into the history."""
+        self._thread: threading.Thread | None = None
+        self.start()
+
+    def start(self) -> None:
+        """Have a thread do the steps."""
         self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
         self._thread.start()
 
@@ -102,7 +107,8 @@ class Writer:
         self._closing = True
         self._hurry.set()
         self._news.set()
-        self._thread.join(timeout=10)
+        if self._thread is not None:
+            self._thread.join(timeout=10)
 
     def _run(self) -> None:
         while not (self._closing and not self._rows):
@@ -111,17 +117,21 @@ class Writer:
             self._hurry.wait(GATHER_S)
             self._hurry.clear()
             self._news.clear()
-            self._busy = True
-            if not self._rows and self._store.trouble is not None:
-                self._write([])
-            while self._rows and self._write([self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]):
-                pass
-            with self._idle:
-                self._busy = False
-                self._idle.notify_all()
+            self.step()
             if last and self._failing:
                 logger.error("action=records-lost rows=%d", len(self._rows))
                 return
+
+    def step(self) -> None:
+        """Write what is queued, or find out whether that can be done again: what the thread does, over and over."""
+        self._busy = True
+        if not self._rows and self._store.trouble is not None:
+            self._write([])
+        while self._rows and self._write([self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]):
+            pass
+        with self._idle:
+            self._busy = False
+            self._idle.notify_all()
 
     def _write(self, queued: list[Row]) -> bool:
         """One transaction. False when the rows had to go back to the queue, until there is news again."""

@@ -1,0 +1,1 @@
+"""`scripts/prove`: plays the simulated worlds of `tests/proof`."""

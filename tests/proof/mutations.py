@@ -1,0 +1,106 @@
+"""Faults that each break one invariant: without them nobody could tell whether the simulation looks at anything."""
+
+import importlib.abc
+import importlib.machinery
+import sys
+from collections.abc import Mapping, Sequence
+from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
+from types import CodeType, MappingProxyType, ModuleType
+from typing import Any
+
+import msgspec
+
+
+class Outdated(Exception):
+    """The product has changed: the mutation has to be written anew."""
+
+
+class Mutation(msgspec.Struct, frozen=True):
+    """In this module of the product, what stands there once is replaced."""
+
+    module: str
+    old: str
+    new: str
+    seen_in: int = 0
+    """A seed whose world has shown it; only a hint, to be quick."""
+
+    def applied(self, source: str, path: str) -> str:
+        """The faulty source. Raises `Outdated`."""
+        if source.count(self.old) != 1:
+            raise Outdated(f"{path} has this not once, but {source.count(self.old)} times: {self.old}")
+        return source.replace(self.old, self.new)
+
+
+MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
+    {
+        "foreign-host": Mutation(
+            "seatpool.proxy.exchange",
+            "if assignment is not None and not self.provider.may_receive(assignment.account, upstream):",
+            "if assignment is not None and not upstream:",
+        ),
+        "one-refresh": Mutation(
+            "seatpool.service.refresher",
+            "            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):\n                break",
+            "            break",
+        ),
+        "spent-token": Mutation(
+            "seatpool.service.refresher",
+            "held = await self._vault.held(account.id, again=True)\n            found",
+            "held = await self._vault.held(account.id)\n            found",
+            seen_in=25,
+        ),
+        "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
+        "tool-once": Mutation(
+            "seatpool.service.sockets",
+            "message, turn.message = turn.message, None",
+            "message = turn.message",
+            seen_in=91,
+        ),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=16),
+        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=10),
+        "answered": Mutation(
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=22
+        ),
+        "sound": Mutation(
+            "seatpool.service.knowledge",
+            "except StoreError as error:  # the pool goes",
+            "except KeyError as error:  # the pool goes",
+        ),
+    }
+)
+"""By the invariant that each breaks."""
+
+
+class Mutating(importlib.abc.MetaPathFinder):
+    """Loads one module of the product with its fault."""
+
+    def __init__(self, mutation: Mutation) -> None:
+        self._mutation = mutation
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Only this one."""
+        if fullname != self._mutation.module:
+            return None
+        spec = PathFinder.find_spec(fullname, path, target)
+        assert spec is not None and spec.origin is not None
+        spec.loader = _Loader(fullname, spec.origin, self._mutation)
+        return spec
+
+    def install(self) -> None:
+        """Before the product is loaded."""
+        assert self._mutation.module not in sys.modules
+        sys.meta_path.insert(0, self)
+
+
+class _Loader(SourceFileLoader):
+    def __init__(self, fullname: str, path: str, mutation: Mutation) -> None:
+        super().__init__(fullname, path)
+        self._mutation = mutation
+
+    def get_code(self, fullname: str) -> CodeType:
+        path = self.get_filename(fullname)
+        source = self._mutation.applied(self.get_data(path).decode(), path)
+        code: Any = self.source_to_code(source.encode(), path)
+        return code  # type: ignore[no-any-return]

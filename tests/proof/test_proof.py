@@ -1,0 +1,83 @@
+"""Simulated worlds in which everything holds, faults that are found, and seeds that play again exactly."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from scripts.proving.main import MOST, World, play
+
+from tests.harness import REPOSITORY
+from tests.proof.mutations import MUTATIONS, Mutation, Outdated
+from tests.proof.trial import INVARIANTS
+
+PROVE = REPOSITORY / "scripts" / "proving"
+SEEDS = 40
+
+
+def prove(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, PROVE, *arguments], capture_output=True, text=True, timeout=120)
+
+
+def test_everything_holds_and_a_world_is_the_same_whatever_was_played_before_it() -> None:
+    worlds = {world["seed"]: world for world in play(0, SEEDS)}
+    assert [(w["seed"], w["broken"], w["why"]) for w in worlds.values() if w["broken"]] == []
+    assert len(worlds) == SEEDS
+    for name in ("served", "crashes", "rotations"):
+        assert sum(world[name] for world in worlds.values()) > SEEDS / 4, f"worlds in which there are {name}"
+    (again,) = play(SEEDS - 1, 1)
+    assert (again["digest"], again["steps"]) == (worlds[SEEDS - 1]["digest"], worlds[SEEDS - 1]["steps"])
+
+
+@pytest.mark.parametrize("name", INVARIANTS)
+def test_a_fault_in_the_product_breaks_what_must_hold_and_its_seed_plays_that_again(name: str) -> None:
+    found = next((world for world in _worlds(name) if world["broken"] == name), None)
+    assert found is not None, f"{MUTATIONS[name]} was not found"
+    (again,) = play(found["seed"], 1, name)
+    assert again == {**found, "spent_s": again["spent_s"]}
+
+
+def _worlds(name: str) -> Iterator[World]:
+    """The one in which it was seen last, so that this is quick; then all others."""
+    yield from play(MUTATIONS[name].seen_in, 1, name)
+    yield from play(0, MOST, name)
+
+
+def test_what_breaks_is_told_with_its_seed_and_the_command_that_plays_it_again() -> None:
+    name = "foreign-host"
+    seed = str(MUTATIONS[name].seen_in)
+    ran = prove("--first", seed, "--jobs", "1", "--mutation", name)
+    assert ran.returncode == 1, ran.stderr
+    assert f"seed {seed} breaks foreign-host: no credential" in ran.stdout
+    assert f"again: ./scripts/prove --seed {seed} --mutation {name}\n" in ran.stdout
+    again = prove("--seed", seed, "--mutation", name)
+    assert again.returncode == 1
+    last = [line for line in ran.stdout.splitlines() if "upstream: " in line][-1]
+    assert last in again.stdout, "the very steps"
+    assert "broken: foreign-host" in again.stdout
+
+
+def test_sums_are_written_as_json(tmp_path: Path) -> None:
+    written = tmp_path / "sums.json"
+    ran = prove("--seeds", "2", "--jobs", "1", "--json", str(written))
+    assert ran.returncode == 0, ran.stderr
+    assert "2 worlds" in ran.stdout
+    assert json.loads(written.read_text())["worlds"] == 2
+
+
+def test_wrong_input_is_refused_in_a_line_and_help_has_examples() -> None:
+    for wrong in (("--seeds", "0"), ("--mutation", "best"), ("--json", "/no/where.json"), ("--minutes", "-1")):
+        ran = prove(*wrong)
+        assert ran.returncode == 2
+        assert "Traceback" not in ran.stderr
+        assert wrong[0] in ran.stderr.splitlines()[-1]
+    assert "./scripts/prove --seed 4711" in prove("--help").stdout
+    assert [line.split()[0] for line in prove("--list").stdout.splitlines()] == list(INVARIANTS)
+
+
+def test_a_mutation_of_what_has_changed_says_so() -> None:
+    wrong = Mutation("seatpool.core.slots", "what is not there", "")
+    with pytest.raises(Outdated, match=r"slots\.py"):
+        wrong.applied("freed = self.rest(ledger, now)", "slots.py")
