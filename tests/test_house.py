@@ -1,6 +1,8 @@
 """The house rules, as data: who may import whom, and what stays in its room."""
 
 import ast
+import re
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -54,6 +56,32 @@ def test_each_module_imports_only_what_its_room_may(room: str, path: Path) -> No
         if room in ("core", "providers"):
             allowed = (path.relative_to(PACKAGE).as_posix(), parts[0]) in PURE_ALL_THE_SAME
             assert allowed or parts[0] not in NEVER_IN_PURE, f"{room} is pure, and {name} is not"
+
+
+def programs() -> Iterator[Path]:
+    for folder in ("addon", "scripts", "tests"):
+        yield from sorted(path for path in (ADDON.parent / folder).rglob("*.py") if "node_modules" not in path.parts)
+
+
+def test_every_exception_that_the_lint_grants_has_its_reason_beside_it() -> None:
+    marked = re.compile("# " + r"noqa\b(.*)")
+    for path in programs():
+        for number, line in enumerate(path.read_text().splitlines(), 1):
+            if found := marked.search(line):
+                assert re.fullmatch(r": [A-Z]+\d+(, [A-Z]+\d+)* # \S.*", found[1]), f"{path}:{number}: {line}"
+    _, _, ignored = (ADDON.parent / "pyproject.toml").read_text().partition("\nignore = ")
+    entries = re.findall(r'"([A-Z]+\d*)"(?:, "[A-Z]+\d*")*[\],]+(.*)$', ignored, re.MULTILINE)
+    assert "S101" in {rule for rule, _ in entries}
+    for rule, rest in entries:
+        assert re.match(r" +# \S", rest), f"pyproject.toml ignores {rule} for no reason that it tells"
+
+
+def test_security_rules_are_asked_for_and_ignored_for_nothing_of_the_product_as_a_whole() -> None:
+    lint = tomllib.loads((ADDON.parent / "pyproject.toml").read_text())["tool"]["ruff"]["lint"]
+    assert "S" in lint["select"]
+    assert [rule for rule in lint["ignore"] if rule.startswith("S1") or rule == "S"] == ["S101"]
+    whole = {folder for folder, rules in lint["per-file-ignores"].items() if any(re.match(r"S\d*$", r) for r in rules)}
+    assert whole == {"tests/**", "scripts/**"}
 
 
 def test_the_file_that_mitmdump_loads_never_grows() -> None:

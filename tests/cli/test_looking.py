@@ -114,7 +114,7 @@ def test_json_is_what_the_schema_says(pool: Pool) -> None:
 
 def test_a_wait_a_substitute_and_where_it_was_asked_from_are_told(pool: Pool) -> None:
     served(pool)
-    (first, *_) = pool.store.newest_ended(Wanted(), 10)[1]
+    (first, *_) = pool.store.past.newest_ended(Wanted(), 10)[1]
     waited = replace(first.choices[0], reason=WAITING, account_id=None)
     instead = [replace(a, model="gpt-y", repository="github.com/acme/widgets") for a in first.attempts]
     told = line(Recorded(first.ended, (waited, *first.choices), instead), {a.id: a for a in pool.accounts.values()})

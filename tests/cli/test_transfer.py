@@ -69,6 +69,8 @@ def file(tmp_path: Path, store: Store) -> Path:
     good("account", "pause", "work")
     good("account", "weight", "work", "3")
     good("account", "policy", "work", "preserved")
+    good("account", "owner", "work", "ann")
+    good("account", "share", "work", "ben", "cleo")
     return tmp_path / "pool.seatpool"
 
 
@@ -88,6 +90,9 @@ def test_all_accounts_travel_with_their_logins_and_settings(
     assert [replace(a, id=0) for a in other.accounts()] == [replace(a, id=0) for a in store.accounts()]
     work = other.account("work")
     assert (work.priority, work.paused, work.weight, work.keeping) == (7, True, 3.0, Keeping.PRESERVED)
+    assert (work.owner, work.people) == ("ann", ("ben", "cleo"))
+    told = [(deed.did, deed.account) for deed in store.team.deeds()][-2:]
+    assert told == [("export", "work"), ("export", "carol")]
     for here, there in zip(store.accounts(), other.accounts(), strict=True):
         assert other.credentials(there.id) == store.credentials(here.id)
 

@@ -154,7 +154,7 @@ def test_of_an_account_that_is_gone_the_sums_stay_and_a_new_name_counts_for_all(
     store.rename("work", "office")
     store.remove("home")
     assert [row["account"] for row in told()["rows"]] == ["office", "home"]
-    assert store.attempts(limit=9, account_id=2) == ()
+    assert store.past.attempts(limit=9, account_id=2) == ()
 
 
 def test_prices_of_ones_own_take_the_place_of_the_releases(store: Store, tmp_path: Path) -> None:

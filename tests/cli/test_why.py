@@ -304,3 +304,10 @@ def test_status_counts_what_was_served_with_a_substitute(pool: Pool) -> None:
     assert datetime.fromisoformat(told.pop("last_at")).tzinfo is not None
     assert told == {"asked": "gpt-x", "model": "gpt-y", "requests": 2}
     assert not any(rows.values())
+
+
+def test_it_names_what_is_not_yours_to_use(pool: Pool) -> None:
+    pool.switch(FLOW)
+    assert "not yours" not in good("why")
+    pool.store.team.set_owner("carol", "dan")
+    assert good("why").splitlines()[-1] == "not yours to use: carol (dan's)"

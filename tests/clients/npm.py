@@ -1,8 +1,10 @@
 """The real clients, installed from npm into `node_modules` beside this file at the versions of `package.json`."""
 
+import fcntl
 import os
 import shutil
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
@@ -16,8 +18,16 @@ class NoClients(Exception):
 
 
 def install() -> None:
-    """Install the clients unless exactly these are there already. Raises `NoClients`."""
-    wanted = (FOLDER / "package.json").read_text()
+    """Install the clients unless exactly these are there already. Raises `NoClients`.
+
+    Of several processes one does it, and the others wait.
+    """
+    with (FOLDER / "package.json").open() as wanted:
+        fcntl.flock(wanted, fcntl.LOCK_EX)
+        _install(wanted.read())
+
+
+def _install(wanted: str) -> None:
     if _STAMP.exists() and _STAMP.read_text() == wanted:
         return
     missing = [tool for tool in ("node", "npm") if shutil.which(tool) is None]
@@ -42,3 +52,8 @@ def install() -> None:
 def path_with_clients() -> str:
     """PATH with the clients, and with the Node that the newest of them need."""
     return f"{BINARIES}{os.pathsep}{os.environ['PATH']}"
+
+
+if __name__ == "__main__":  # ahead of the tests, which say themselves why there are none
+    with suppress(NoClients):
+        install()

@@ -292,7 +292,7 @@ def test_a_thread_comes_back_to_the_account_that_thought_for_it(
     loose.proxy.stop()
     assert loose.leaks() == {}
     with loose.store as store:
-        recorded = turns(store.attempts(limit=99))
+        recorded = turns(store.past.attempts(limit=99))
     assert [(a.outcome, a.reason) for a in recorded] == [
         ("ok", "best" if transport == "https" else "socket"),
         ("ok", "bound" if transport == "https" else "socket"),
@@ -369,6 +369,6 @@ def test_what_it_used_is_told_with_its_program_and_repository(desk: Desk, home: 
     deadline, turns = time.monotonic() + 10, []
     while not turns and time.monotonic() < deadline:
         with desk.store as store:
-            turns = [a for a in store.attempts(limit=9) if a.reason == "socket" and a.repository is not None]
+            turns = [a for a in store.past.attempts(limit=9) if a.reason == "socket" and a.repository is not None]
     assert {(a.client, a.repository, a.outcome) for a in turns} == {("codex_exec", "github.com/acme/widgets", "ok")}
     assert turns[0].tokens is not None and turns[0].tokens.input == 20_000

@@ -8,7 +8,7 @@ from tests.conformance.running import Seen, Sort, everything, run
 from tests.conformance.stage import BARE, POOL, POOLED
 from tests.harness.marks import needs_namespaces
 
-pytestmark = needs_namespaces
+pytestmark = [needs_namespaces, pytest.mark.timeout(600)]  # the first one waits for all
 
 _PACKING = "mitmproxy says PROTOCOL_ERROR of what cannot be unpacked"
 NOT_RIGHT = {

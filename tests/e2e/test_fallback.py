@@ -151,7 +151,7 @@ async def test_the_log_status_and_why_tell_the_substitute(scene: Scene) -> None:
     assert "account=alice action=fallback model=gpt-longer asked=gpt-x reason=model_not_supported request=" in line
     with scene.store as store:
         flow_id = await _recorded(store, 2)
-        choices, attempts = store.request(flow_id)
+        choices, attempts = store.past.request(flow_id)
         (row,) = status_rows(store, utcnow())
         shown = [str(cell) for column in status_table((row,), utcnow()).columns for cell in column.cells]
     assert [(c.model, c.reason) for c in choices] == [
@@ -170,8 +170,8 @@ async def _recorded(store: Any, count: int) -> str:
     """The newest request, once so many of its attempts are on the disk."""
     async with asyncio.timeout(5):
         while True:
-            for flow_id in store.requests(limit=1):
-                if len(store.request(flow_id)[1]) >= count:
+            for flow_id in store.past.requests(limit=1):
+                if len(store.past.request(flow_id)[1]) >= count:
                     return str(flow_id)
             await asyncio.sleep(0.02)
 

@@ -42,7 +42,7 @@ async def test_quota_and_attempt_are_stored_although_client_and_proxy_end_at_the
     await ask_and_leave(scene)
     assert await asyncio.to_thread(scene.proxy.stop, end) == 0
     with scene.store as store:
-        (attempt,) = store.attempts(limit=9)
+        (attempt,) = store.past.attempts(limit=9)
         assert (attempt.outcome, attempt.status, attempt.route) == ("ok", 200, "responses")
         changes = store.changes(None)
         assert {window.bucket: round(window.left, 2) for _, window in changes.windows} == {
@@ -77,7 +77,7 @@ async def test_after_a_kill_at_the_last_byte_nothing_is_read_that_was_written_by
         scene.proxy.kill()
         assert whole(scene.proxy.database)
         with scene.store as store:
-            attempts, changes = store.attempts(limit=99), store.changes(None)
+            attempts, changes = store.past.attempts(limit=99), store.changes(None)
             assert {(a.outcome, a.status, a.route) for a in attempts} <= {("ok", 200, "responses")}
             assert len(attempts) <= 10 * (number + 1)
             assert {window.bucket for _, window in changes.windows} in (set(), {"primary", "secondary"})

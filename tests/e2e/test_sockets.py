@@ -72,7 +72,7 @@ def recorded(scene: Scene, count: int) -> list[tuple[int, str, str]]:
     while True:
         with scene.store as store:
             names = {account.id: account.name for account in store.accounts()}
-            attempts = sorted(store.attempts(limit=99), key=lambda a: (a.started_at, a.number))
+            attempts = sorted(store.past.attempts(limit=99), key=lambda a: (a.started_at, a.number))
         last: list[Attempt] = [a for a in attempts if a.flow_id == attempts[-1].flow_id]
         if len(last) >= count or time.monotonic() > deadline:
             return [(a.number, names[a.account_id], a.outcome) for a in last]

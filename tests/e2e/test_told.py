@@ -39,7 +39,7 @@ async def recorded(scene: Scene, count: int = 1) -> list[Attempt]:
     async with asyncio.timeout(10):
         while True:
             with scene.store as store:
-                attempts = store.attempts(limit=99)
+                attempts = store.past.attempts(limit=99)
             if len(attempts) >= count:
                 return sorted(attempts, key=lambda a: (a.started_at, a.number))
             await asyncio.sleep(0.05)
@@ -105,7 +105,7 @@ async def test_who_leaves_amid_an_answer_is_recorded_then(scene: Scene) -> None:
             if event.delta:
                 break
         with scene.store as store:
-            assert store.attempts(limit=9) == (), "it is not over"
+            assert store.past.attempts(limit=9) == (), "it is not over"
         client.cancel(incoming)
         (attempt,) = await recorded(scene)
     assert (attempt.outcome, attempt.status, attempt.tokens) == ("left", 200, None)

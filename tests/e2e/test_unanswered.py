@@ -55,7 +55,7 @@ async def test_an_answer_that_breaks_off_unseen_is_on_record_as_cut(scene: Scene
 def attempts(scene: Scene) -> list[tuple[str, int | None]]:
     with scene.store as store:
         account = store.account("alice")
-        return [(each.outcome, each.status) for each in store.attempts(limit=9, account_id=account.id)]
+        return [(each.outcome, each.status) for each in store.past.attempts(limit=9, account_id=account.id)]
 
 
 async def test_streams_that_lose_their_connection_together_go_on_together(scene: Scene) -> None:

@@ -64,7 +64,7 @@ async def test_a_lock_of_ten_seconds_and_a_clock_that_is_set_lose_nothing(start:
     scene.proxy.wait_log("action=database-back .* lost=0")
     assert len([line for line in scene.proxy.log if "action=database-away" in line]) == 1
     with scene.store as store:
-        await asyncio.to_thread(wait_until, lambda: len(store.attempts(limit=999)) == requests + 2)
+        await asyncio.to_thread(wait_until, lambda: len(store.past.attempts(limit=999)) == requests + 2)
     held = scene.cooldowns()["alice"]
 
     os.kill(scene.proxy.pid, signal.SIGUSR1)

@@ -28,8 +28,8 @@ OPTIONS = {
     "pool_learn": "false",
     "pool_strategy": "priority",
     "pool_usage_poll": "false",
-    "pool_connect_timeout_s": "3",
-    "pool_header_timeout_s": "4",
+    "pool_connect_timeout_s": "6",
+    "pool_header_timeout_s": "8",
 }
 AT_ONCE = 6
 """Cells that work: more would only wait for each other, and run into limits that are none of theirs."""
@@ -215,7 +215,7 @@ def _sendings(store: Store) -> Mapping[tuple[str, str], list[str]]:
     """Who was sent to, by the pair of accounts, in order. A turn on an open socket is no sending of its own."""
     names = {account.id: account.name for account in store.accounts()}
     found: dict[tuple[str, str], dict[tuple[str, int], str]] = defaultdict(dict)
-    for attempt in sorted(store.attempts(limit=10**6), key=lambda each: (each.started_at, each.number)):
+    for attempt in sorted(store.past.attempts(limit=10**6), key=lambda each: (each.started_at, each.number)):
         if attempt.reason == SOCKET:
             continue
         name = names[attempt.account_id]

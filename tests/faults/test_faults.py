@@ -21,7 +21,7 @@ def outcome(tmp_path_factory: pytest.TempPathFactory) -> Outcome:
         return Matrix(tmp_path_factory.mktemp("faults"), CELLS).run()
 
 
-@pytest.mark.timeout(300)  # the first one waits for all
+@pytest.mark.timeout(600)  # the first one waits for all
 @pytest.mark.parametrize("cell", CELLS, ids=lambda cell: cell.id)
 def test_what_the_client_gets_who_is_asked_and_who_pays(outcome: Outcome, cell: Cell) -> None:
     assert outcome.seen[cell] == expected(cell)

@@ -1,6 +1,8 @@
 """A real `mitmdump`, with the pool or with next to nothing."""
 
+import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -50,11 +52,10 @@ class Mitmdump:
         self._program = program
         self.folder = folder
         self.port = 8080 if lab else 0
-        self.database = folder / "pool.db"
+        self.database: Path | str = folder / "pool.db"
         self.ca = folder / "confdir" / "mitmproxy-ca-cert.pem"
         """What its clients have to trust."""
-        self.log: list[str] = []
-        """Every line it wrote, over all starts."""
+        self._log: list[str] = []
         self._lab = lab
         places = {f"XDG_{kind}_HOME": str(folder / kind.lower()) for kind in ("CONFIG", "DATA", "STATE", "CACHE")}
         places["XDG_RUNTIME_DIR"] = str(folder / "runtime")
@@ -74,7 +75,9 @@ class Mitmdump:
         self._arguments = arguments
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
-        self._reading = False
+        self._pipe: int | None = None
+        """What it writes, for as long as it may write more."""
+        self._rest = b""
         self._news = threading.Condition()
 
     def __enter__(self) -> Self:
@@ -85,6 +88,13 @@ class Mitmdump:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+    @property
+    def log(self) -> list[str]:
+        """Every line that it has written by now, over all starts."""
+        with self._news:
+            self._take()
+        return self._log
 
     @property
     def address(self) -> tuple[str, int]:
@@ -113,8 +123,9 @@ class Mitmdump:
             Authority(self.ca.parent).keep(certified_names([TENANT]), datetime.now(UTC))
         since = len(self.log)
         self._process = self._spawn(self._command())
-        self._reading = True
-        self._reader = threading.Thread(target=self._read, args=(self._process,), daemon=True)
+        assert self._process.stdout is not None
+        self._pipe = os.dup(self._process.stdout.fileno())
+        self._reader = threading.Thread(target=self._read, args=(self._pipe,), daemon=True)
         self._reader.start()
         try:
             self.wait_log(_STARTED, timeout_s, since=since)
@@ -139,7 +150,7 @@ class Mitmdump:
             return next((match for line in self.log[since:] if (match := re.search(pattern, line))), None)
 
         with self._news:
-            self._news.wait_for(lambda: found() or not self._reading, timeout_s)
+            self._news.wait_for(lambda: found() or self._pipe is None, timeout_s)
             if match := found():
                 return match
         raise AssertionError(f"no line with {pattern!r} in:\n" + "\n".join(self.log[since:]))
@@ -186,14 +197,27 @@ class Mitmdump:
         environment = clean_environment(self._env)
         return subprocess.Popen(argv, env=environment, cwd=self.folder, start_new_session=True, **pipes)
 
-    def _read(self, process: subprocess.Popen[str]) -> None:
-        assert process.stdout is not None
-        for line in process.stdout:
+    def _read(self, pipe: int) -> None:
+        waiting = select.poll()
+        waiting.register(pipe, select.POLLIN)
+        while self._pipe == pipe:
+            waiting.poll(1000)
             with self._news:
-                self.log.append(line.rstrip("\n"))
-                self._news.notify_all()
-        with self._news:
-            self._reading = False
+                self._take()
+        os.close(pipe)
+
+    def _take(self) -> None:
+        """Read what is there, for a test that looks before the thread has come to it. With the lock held."""
+        ready = select.poll()
+        if self._pipe is not None:
+            ready.register(self._pipe, select.POLLIN)
+        while self._pipe is not None and ready.poll(0):
+            data = os.read(self._pipe, 1 << 16)
+            if not data:
+                self._pipe = None
+                data = b"\n" if self._rest else b""
+            *lines, self._rest = (self._rest + data).split(b"\n")
+            self._log += [line.decode(errors="replace") for line in lines]
             self._news.notify_all()
 
     def _end(self, number: int) -> int:
@@ -203,4 +227,5 @@ class Mitmdump:
         process.send_signal(number)
         if self._reader is not None:
             self._reader.join(timeout=10)
+            self._pipe = None
         return self._lab.end(process, number) if self._lab else end_process(process, number)

@@ -61,7 +61,7 @@ def flow_of(pool: Pool) -> http.HTTPFlow:
         {"authorization": "Bearer editor-FAKESECRET", "host": "chatgpt.com"},
     )
     flow.request.timestamp_start = time.time()
-    pool.exchanges.begin(flow, CODEX)
+    pool.exchanges.begin(flow, CODEX, flow.request.pretty_host)
     pool.requestheaders(flow)
     return flow
 

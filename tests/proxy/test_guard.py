@@ -96,7 +96,7 @@ def begin(pool: Pool, provider: Any = CODEX, *, socket: bool = False, **headers:
     url = "https://chatgpt.com/backend-api/codex/responses"
     flow.request = http.Request.make("GET" if socket else "POST", url, b"" if socket else b'{"model":"m"}', fields)
     flow.request.timestamp_start = time.time()
-    pool.exchanges.begin(flow, provider)
+    pool.exchanges.begin(flow, provider, flow.request.pretty_host)
     pool.requestheaders(flow)
     return flow
 

@@ -26,7 +26,7 @@ SPENT = b'data: {"type":"response.failed","response":{"error":{"code":"usage_lim
 class Held(Stage):
     """A pool that reads the beginning of every answer."""
 
-    def __init__(self, *decisions: object, limits: Limits = Limits(hold_s=2, hold_bytes=1000)) -> None:  # noqa: B008
+    def __init__(self, *decisions: object, limits: Limits = Limits(hold_s=2, hold_bytes=1000)) -> None:  # noqa: B008 # immutable
         self.begun = 0
         super().__init__(decisions=[*decisions], limits=limits)  # type: ignore[list-item]
 

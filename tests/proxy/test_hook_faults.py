@@ -50,7 +50,7 @@ def flow_of(pool: Pool, *, known: bool = True) -> http.HTTPFlow:
     flow.request = http.Request.make("POST", URL, b'{"model":"m"}', fields)
     flow.request.timestamp_start = time.time()
     if known:
-        exchange = pool.exchanges.begin(flow, CODEX)
+        exchange = pool.exchanges.begin(flow, CODEX, flow.request.pretty_host)
         provider: Any = Failing()
         exchange.provider, exchange.facts, exchange.trail = provider, provider, provider
         exchange.route = Any

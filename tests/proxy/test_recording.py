@@ -52,7 +52,7 @@ async def test_nothing_listens_until_it_is_wished_and_after_it_has_ended(tmp_pat
         flow = tflow.tflow(resp=True)
         flow.request.host, flow.request.path = "chatgpt.com", "/backend-api/codex/responses"
         flow.request.headers["authorization"] = "Bearer gho_aVeryLongToken1234567890"
-        exchanges.begin(flow, provider)
+        exchanges.begin(flow, provider, flow.request.pretty_host)
         other = tflow.tflow()
         for each in (flow, other):
             await context.master.addons.trigger_event(_hook("RequestHeaders", each))

@@ -29,7 +29,7 @@ def alice(store: Store, issuer: Issuer, service: PoolService) -> Account:
 
 async def ended(service: PoolService, store: Store) -> list[Ended]:
     await service.stop()
-    return [recorded.ended for recorded in store.newest_ended(Wanted(), 99)[1]]
+    return [recorded.ended for recorded in store.past.newest_ended(Wanted(), 99)[1]]
 
 
 def summary(rows: list[Ended]) -> list[tuple[Any, ...]]:
@@ -74,7 +74,7 @@ async def test_a_refusal_that_is_delivered_ends_its_request_and_then_there_is_no
     service.ended(trail, Ending(OK, 99.0))
     assert isinstance(await service.assign(service.open("flow-2", FACTS, Headers())), Exhausted)
     await service.stop()
-    _, (refused, nobody) = store.newest_ended(Wanted(), 99)
+    _, (refused, nobody) = store.past.newest_ended(Wanted(), 99)
     assert summary([refused.ended, nobody.ended]) == [(1, 1, alice.id, False), (1, 0, None, False)]
     told = [line(each, {alice.id: alice}) for each in (refused, nobody)]
     assert [(t.account, t.outcome, t.status) for t in told] == [

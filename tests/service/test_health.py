@@ -114,7 +114,7 @@ def test_rows_are_written_when_a_lock_has_gone_although_nothing_new_comes(
         assert not writer.flush(0.3)
         time.sleep(5.2)  # until the attempt at writing has failed
     deadline = time.monotonic() + 10
-    while not store.attempts(limit=9):
+    while not store.past.attempts(limit=9):
         assert time.monotonic() < deadline
         time.sleep(0.05)
     writer.close()
@@ -130,7 +130,7 @@ def test_a_row_that_no_database_takes_does_not_keep_the_others_back(
         writer.put(Attempt("flow", number, account.id, "responses", None, "ok", 200, at, 1.0))
     assert writer.flush(10)
     writer.close()
-    assert sorted(a.number for a in store.attempts(limit=9)) == [0, 1, 2, 4, 5, 6, 7]
+    assert sorted(a.number for a in store.past.attempts(limit=9)) == [0, 1, 2, 4, 5, 6, 7]
     assert caplog.text.count("action=record-lost kind=Attempt") == 1
 
 

@@ -60,7 +60,7 @@ async def test_a_request_that_meets_limited_accounts_goes_on_when_the_first_limi
     assert not any(name in began for name in NAMES), "it is nobody's yet"
     assert [line for line in caplog.messages if "action=waited" in line and "result=served" in line]
     await service.stop()
-    choices, _ = store.request(trail.flow_id)
+    choices, _ = store.past.request(trail.flow_id)
     assert [(c.reason, c.account_id) for c in choices] == [(WAITING, None), ("best", assignment.account.id)]
 
 

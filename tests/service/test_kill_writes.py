@@ -60,7 +60,7 @@ async def one_seed(dice: random.Random, hangman: Executioner, database: Path) ->
     assert whole(database)
     with Store.open(str(database)) as store:
         changes = store.changes(None)
-        attempts = store.attempts(limit=1_000_000)
+        attempts = store.past.attempts(limit=1_000_000)
     # Each kind of write goes on in order, so of each the one under way may be there besides, whole.
     cooled = sorted(int(cooldown.scope.value.removeprefix("model-")) for cooldown in changes.cooldowns)
     assert cooled == list(range(1, len(cooled) + 1))

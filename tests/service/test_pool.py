@@ -267,7 +267,7 @@ async def test_attempts_are_recorded_with_their_outcome(store: Store, issuer: Is
         service.ended(trail, Ending(OK, 2345.0, Tokens(900, 800, 70)))
     service.release(trail)
     await service.stop()
-    recorded = sorted(store.attempts(limit=9), key=lambda a: a.number)
+    recorded = sorted(store.past.attempts(limit=9), key=lambda a: a.number)
     assert [(a.number, a.outcome, a.status, a.first_byte_ms, a.total_ms, a.tokens) for a in recorded] == [
         (1, "usage_limit_reached", 429, 12.0, 12.0, None),
         (2, "ok", 200, 34.0, 2345.0, Tokens(900, 800, 70)),
@@ -287,7 +287,7 @@ async def test_every_choice_is_recorded_with_what_kept_others_out(
     service.served(trail, Answered(200, 3.0), Headers())
     service.ended(trail, Ending())
     await service.stop()
-    choices, attempts = store.request("flow-1")
+    choices, attempts = store.past.request("flow-1")
     assert [(c.number, c.account_id, c.reason) for c in choices] == [
         (1, first.account.id, "best"),
         (2, second.account.id, "best"),
@@ -319,7 +319,7 @@ async def test_a_request_that_stays_with_its_conversation_names_the_one_that_tol
             service.ended(trail, Ending())
             clock.tick(25)
         await service.stop()
-    recorded = {number: store.request(f"flow-{number}") for number in range(1, 5)}
+    recorded = {number: store.past.request(f"flow-{number}") for number in range(1, 5)}
     told_in = {n: [(c.flow_id, c.number, c.reason) for c in choices] for n, (choices, _) in recorded.items()}
     assert told_in == {
         1: [("flow-1", 1, "best")],
@@ -333,7 +333,7 @@ async def test_a_request_that_stays_with_its_conversation_names_the_one_that_tol
         None,
         *["flow-2"] * 2,
     ]
-    assert store.requests(limit=3) == ("flow-4", "flow-3", "flow-2")
+    assert store.past.requests(limit=3) == ("flow-4", "flow-3", "flow-2")
 
 
 @pytest.mark.parametrize(("seconds", "other"), [(61, {}), (1, {"model": "gpt-y"}), (1, {"conversation": "another"})])
@@ -351,7 +351,7 @@ async def test_candidates_are_told_again_after_a_minute_and_where_the_request_di
             service.ended(trail, Ending())
             clock.tick(seconds)
         await service.stop()
-    ((choice,), (attempt,)) = store.request("flow-2")
+    ((choice,), (attempt,)) = store.past.request("flow-2")
     assert (choice.flow_id, attempt.chosen_in) == ("flow-2", None)
 
 
@@ -367,7 +367,7 @@ async def test_a_request_that_nobody_can_serve_is_recorded(
     assert caplog.messages[-1] == told
     assert isinstance(await service.assign(service.open("flow-2", FACTS, Headers())), Exhausted)
     await service.stop()
-    ((choice,), attempts) = store.request("flow-2")
+    ((choice,), attempts) = store.past.request("flow-2")
     assert (choice.account_id, choice.reason, attempts) == (None, "exhausted", ())
     assert [(c.candidate.account.id, c.bars[0].code) for c in choice.contenders] == [
         (account.id, "usage_limit_reached")

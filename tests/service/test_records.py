@@ -44,7 +44,7 @@ async def begin(service: PoolService, facts: RequestFacts = FACTS, status: int =
 async def recorded(service: PoolService, store: Store) -> list[Attempt]:
     """Everything, in order."""
     await service.stop()
-    return sorted(store.attempts(limit=99), key=lambda a: a.number)
+    return sorted(store.past.attempts(limit=99), key=lambda a: a.number)
 
 
 def summary(attempts: list[Attempt]) -> list[tuple[Any, ...]]:
@@ -111,9 +111,9 @@ async def test_requests_are_kept_as_long_as_their_person_says_and_their_sums_for
     service.set_policy(Policy(ledger_days=days))
     service.start()
     async with asyncio.timeout(10):
-        while len(store.attempts(limit=9)) != left:
+        while len(store.past.attempts(limit=9)) != left:
             await asyncio.sleep(0.01)
-    assert sum(used.counts.requests for used in store.usage(date(2000, 1, 1))) == 3
+    assert sum(used.counts.requests for used in store.past.usage(date(2000, 1, 1))) == 3
 
 
 # -- a socket

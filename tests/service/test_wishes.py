@@ -82,7 +82,7 @@ async def test_attempts_say_what_was_sent_and_why(service: PoolService, store: S
     service.served(trail, Answered(200, 1.0), Headers())
     service.ended(trail, Ending())
     await service.stop()
-    (attempt, *_) = store.attempts(limit=1)
+    (attempt, *_) = store.past.attempts(limit=1)
     assert (attempt.flow_id, attempt.model, attempt.reason, attempt.outcome) == ("next", "gpt-y", "fallback", "ok")
 
 

@@ -28,7 +28,7 @@ def test_everything_queued_is_written_and_the_newest_window_stays(store: Store, 
         writer.put(attempt(account.id, number))
         writer.put((account.id, QuotaWindow("primary", number / 1200, NOW, "header")))
     assert writer.flush(20)
-    assert [a.number for a in store.attempts(limit=2000)] == list(range(1199, -1, -1))
+    assert [a.number for a in store.past.attempts(limit=2000)] == list(range(1199, -1, -1))
     assert [w.left for _, w in store.changes(None).windows] == [1199 / 1200]
     assert store.account("alice").last_used_at == NOW
     writer.close()
@@ -39,7 +39,7 @@ def test_what_is_queued_is_written_before_the_end(store: Store, issuer: Issuer) 
     writer = Writer(store)
     writer.put(attempt(account.id, 1))
     writer.close()
-    assert len(store.attempts(limit=9)) == 1
+    assert len(store.past.attempts(limit=9)) == 1
 
 
 def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp
     other.close()
     writer.put(attempt(account.id, 2))
     assert writer.flush(20)
-    assert [a.number for a in store.attempts(limit=9)] == [2, 1]
+    assert [a.number for a in store.past.attempts(limit=9)] == [2, 1]
     writer.close()
 
 
@@ -64,7 +64,7 @@ def test_history_gets_a_row_for_each_percent_that_was_written(store: Store, issu
         writer.put((account.id, QuotaWindow("primary", left, NOW + timedelta(seconds=(1 - left) * 1000), "header")))
         assert writer.flush(20)
     writer.close()
-    assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5, 0.489, 0.47]
+    assert [w.left for w in store.past.window_history([account.id])[account.id, "primary"]] == [0.5, 0.489, 0.47]
 
 
 def test_history_that_could_not_be_written_is_written_later(store: Store, issuer: Issuer, tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_history_that_could_not_be_written_is_written_later(store: Store, issuer
     writer.put(attempt(account.id, 1))
     assert writer.flush(20)
     writer.close()
-    assert [w.left for w in store.window_history([account.id])[account.id, "primary"]] == [0.5]
+    assert [w.left for w in store.past.window_history([account.id])[account.id, "primary"]] == [0.5]
 
 
 def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_written(
@@ -95,5 +95,5 @@ def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_wri
     writer.put(attempt(account.id, 1))
     assert writer.flush(20)
     writer.close()
-    assert len(store.attempts(limit=9)) == 1
+    assert len(store.past.attempts(limit=9)) == 1
     assert "action=choices-lost" in caplog.text

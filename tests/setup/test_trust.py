@@ -22,7 +22,7 @@ def root(tmp_path: Path) -> Root:
 
 
 def machine(top: Path, *programs: str, system: str = "Linux", is_admin: bool = False) -> Machine:
-    which: Callable[[str], str | None] = lambda name: f"/usr/bin/{name}" if name in programs else None  # noqa: E731
+    which: Callable[[str], str | None] = lambda name: f"/usr/bin/{name}" if name in programs else None  # noqa: E731 # a shutil.which
     return Machine(system, top / "home", top, which, is_admin)
 
 

@@ -1,5 +1,6 @@
 """Values for the store's tests, and programs that run in processes of their own."""
 
+import os
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -79,7 +80,8 @@ def start(program: str, *arguments: object) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
-        env={"PYTHONPATH": f"{ADDON}:{ADDON.parent}", "SEATPOOL_KEYRING": "off"},
+        env={"PYTHONPATH": f"{ADDON}:{ADDON.parent}", "SEATPOOL_KEYRING": "off"}
+        | {name: os.environ[name] for name in ("XDG_DATA_HOME", "SEATPOOL_KEY_FILE") if name in os.environ},
     )
 
 

@@ -45,14 +45,14 @@ def check(path: Path) -> None:
     with Store.open(str(path)) as store:
         tokens = [held.token for kinds in store.every_credential().values() for held in kinds.values()]
     assert sorted(tokens) == [oauth(number).token for number in ACCOUNTS], tokens
-    file = masterkey.key_file(str(path))
+    file = masterkey.key_file(str(path), "")
     assert not file.exists() or len(file.read_text().split()) == 1
     assert not [left.name for left in path.parent.iterdir() if left.name.endswith(".new")]
 
 
 def _next_one_tidies(path: Path, chest: Path) -> None:
     with Store.open(str(path)) as store:
-        assert store.rotate_key() == len(ACCOUNTS)
+        assert store.keys.rotate() == len(ACCOUNTS)
     assert len(Chest(chest).kept_now()) == 1
 
 
@@ -61,10 +61,10 @@ def forever(path: Path) -> None:
     for _ in sys.stdin:
         if (pid := os.fork()) == 0:
             with Store.open(str(path)) as store:
-                store.rotate_key()
+                store.keys.rotate()
                 print(os.getpid(), flush=True)
                 while True:
-                    store.rotate_key()
+                    store.keys.rotate()
         os.waitpid(pid, 0)
         print("dead", flush=True)
 
@@ -93,5 +93,5 @@ def _rotate(path: Path, line: int) -> None:
 
     with Store.open(str(path)) as store:
         sys.settrace(trace)
-        store.rotate_key()
+        store.keys.rotate()
         sys.settrace(None)

@@ -17,16 +17,16 @@ def over(flow_id: str, account_id: int | None, number: int = 1, first: int = 1, 
 
 def test_the_newest_come_the_oldest_first_and_then_what_follows(store: Store, other: Store) -> None:
     alice, bob = sign_in(store), sign_in(store, "bob", identity="bob")
-    assert store.newest_ended(ANY, 10) == (0, ())
+    assert store.past.newest_ended(ANY, 10) == (0, ())
     store.record(ended=[over(f"flow-{n}", alice.id if n % 2 else bob.id, after_s=n) for n in range(4)])
-    place, found = other.newest_ended(ANY, 3)
+    place, found = other.past.newest_ended(ANY, 3)
     assert [r.ended.flow_id for r in found] == ["flow-1", "flow-2", "flow-3"]
-    assert other.ended_after(place, ANY, 10) == (place, ())
+    assert other.past.ended_after(place, ANY, 10) == (place, ())
     store.record(ended=[over("flow-4", None, 0)])
-    place, found = other.ended_after(place, ANY, 10)
+    place, found = other.past.ended_after(place, ANY, 10)
     assert [r.ended for r in found] == [over("flow-4", None, 0)]
     of_alice = Wanted(frozenset({alice.id}), at(2))
-    assert [r.ended.flow_id for r in other.newest_ended(of_alice, 10)[1]] == ["flow-3"]
+    assert [r.ended.flow_id for r in other.past.newest_ended(of_alice, 10)[1]] == ["flow-3"]
 
 
 def test_each_has_its_own_attempts_of_a_flow_that_had_several_requests(store: Store) -> None:
@@ -35,7 +35,7 @@ def test_each_has_its_own_attempts_of_a_flow_that_had_several_requests(store: St
         attempts=[replace(attempt(account, number, number), flow_id="socket") for number in (1, 2, 3)],
         ended=[over("socket", account.id, 2), over("socket", account.id, 3, 3)],
     )
-    _, found = store.newest_ended(ANY, 10)
+    _, found = store.past.newest_ended(ANY, 10)
     assert [[a.number for a in r.attempts] for r in found] == [[1, 2], [3]]
 
 
@@ -60,7 +60,7 @@ def test_whoever_follows_misses_none_and_sees_none_twice_whatever_is_removed_mea
         alive = writer.is_alive()
         while True:
             before = place
-            place, found = other.ended_after(place, ANY, 7)
+            place, found = other.past.ended_after(place, ANY, 7)
             seen += [r.ended.flow_id for r in found]
             if place == before:
                 break
@@ -82,4 +82,4 @@ def test_the_day_is_counted_by_account_and_what_was_never_sent_for_itself(store:
     )
     assert store.seen(at(60), NOW).today == {alice.id: 2, bob.id: 1, None: 2}
     store.prune(before=at(1))
-    assert [r.ended.flow_id for r in store.newest_ended(ANY, 9)[1]] == ["3", "4", "5", "6"]
+    assert [r.ended.flow_id for r in store.past.newest_ended(ANY, 9)[1]] == ["3", "4", "5", "6"]

@@ -32,7 +32,7 @@ def test_one_that_is_not_there_is_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("name", ["", "sqlite:///:memory:", "postgresql://somewhere/else"])
+@pytest.mark.parametrize("name", ["", "sqlite:///:memory:", "mysql://somewhere/else"])
 def test_what_names_no_database_is_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(StoreUnavailable):
         examine(name or str(tmp_path), 5)

@@ -18,7 +18,7 @@ from alembic.script import ScriptDirectory
 from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName
-from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate
+from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate, sqlite
 from seatpool.store import engine as engines
 from seatpool.store.schema import metadata
 from tests.store.made import NOW, finish, sign_in, start
@@ -42,12 +42,18 @@ def test_the_constants_name_the_migrations_there_are() -> None:
     assert scripts.get_current_head() == migrate.HEAD
 
 
-def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, path: Path) -> None:
-    engine = engines.open_engine(engines.resolve(str(path)))
+CASCADES = {
+    "sqlite": "SELECT sql FROM sqlite_master WHERE sql LIKE '%ON DELETE CASCADE%'",
+    "postgresql": "SELECT conname FROM pg_constraint WHERE confdeltype = 'c'",
+}
+
+
+def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, url: str) -> None:
+    engine = engines.open_engine(engines.resolve(url))
     with engine.connect() as db:
-        context = MigrationContext.configure(db, opts={"compare_type": True})
+        context = MigrationContext.configure(db, opts={"compare_type": True, "compare_server_default": True})
         assert compare_metadata(context, metadata) == []
-        keys = db.exec_driver_sql("SELECT sql FROM sqlite_master WHERE sql LIKE '%ON DELETE CASCADE%'").all()
+        keys = db.exec_driver_sql(CASCADES[db.dialect.name]).all()
     engine.dispose()
     # credentials, cooldowns, windows, affinities, carriers, attempts, choices, endings, window_history
     assert len(keys) == 9
@@ -239,7 +245,7 @@ def test_a_database_that_another_program_keeps_locked_is_unavailable_for_writing
 
 def made_by_schema(path: Path, revision: str) -> None:
     """What the seatpool of that schema made, as far as the migrations go."""
-    engines.create_file(path, ours=False)
+    sqlite.create_file(path, ours=False)
     engine = engines.open_engine(engines.resolve(str(path)))
     config = Config()
     config.set_main_option("script_location", str(Path(migrate.__file__).with_name("migrations")))

@@ -27,8 +27,8 @@ def test_a_key_in_the_keyring_goes_with_its_database_and_no_other_does(tmp_path:
     for name in ("kept.db", "gone.db"):
         Store.open(str(tmp_path / name)).close()
     with Store.open(str(tmp_path / "gone.db")) as store:
-        store.rotate_key()
-        gone = store.key_place().name
+        store.keys.rotate()
+        gone = store.keys.place().name
     assert len(drawer.kept) == 2
     removal.delete(str(tmp_path / "gone.db"))
     assert [name for _, name in drawer.kept if name == gone] == []

@@ -59,7 +59,7 @@ def test_the_new_key_seals_everything_and_the_old_one_nothing(store: Store, path
     )
     before, everything = store.changes(None), store.every_credential()
     old = key_file(path).read_bytes().strip()
-    assert store.rotate_key() == 3
+    assert store.keys.rotate() == 3
     new = key_file(path).read_bytes().strip()
     assert [(opens(old, blob), opens(new, blob)) for blob in sealed(path)] == [(False, True)] * 3
     assert store.every_credential() == everything
@@ -73,7 +73,7 @@ def test_the_new_key_seals_everything_and_the_old_one_nothing(store: Store, path
 
 def test_an_empty_pool_gets_a_new_key_as_well(store: Store, path: Path) -> None:
     old = key_file(path).read_bytes()
-    assert store.rotate_key() == 0
+    assert store.keys.rotate() == 0
     assert key_file(path).read_bytes() != old
     Store.open(str(path)).close()
 
@@ -82,7 +82,7 @@ def test_the_old_key_opens_nothing_that_is_left_in_the_files(store: Store, path:
     """Neither in the log nor in pages that are no longer used."""
     sign_in(store, credentials=[oauth()])
     former = sealed(path)[0]
-    store.rotate_key()
+    store.keys.rotate()
     for file in path.parent.iterdir():
         assert former not in file.read_bytes(), file.name
 
@@ -93,7 +93,7 @@ GOING_ON: dict[str, Callable[[Store, int], object]] = {
     "reads all": lambda other, _: other.every_credential(),
     "writes": lambda other, account_id: other.save_credential(account_id, oauth(2), now=NOW),
     "signs in": lambda other, _: sign_in(other, credentials=[oauth(2)]),
-    "rotates": lambda other, _: other.rotate_key(),
+    "rotates": lambda other, _: other.keys.rotate(),
 }
 
 
@@ -104,7 +104,7 @@ def test_a_process_that_runs_goes_on_with_the_new_key(
 ) -> None:
     account = sign_in(store, credentials=[oauth()])
     for _ in range(times):
-        store.rotate_key()
+        store.keys.rotate()
     GOING_ON[what](other, account.id)
     written = what in ("writes", "signs in")
     expected = replace(oauth(2 if written else 1), generation=2 if written else 1)
@@ -119,9 +119,9 @@ def test_a_read_under_way_sees_what_it_began_with(path: Path, monkeypatch: pytes
         account = sign_in(store, credentials=[oauth()])
         with other._db.read() as db:
             db.exec_driver_sql("SELECT count(*) FROM credentials").scalar_one()
-            store.rotate_key()
+            store.keys.rotate()
             assert other.credentials(account.id)[KIND].token == oauth().token
-            vault = other._keys.vault(db)
+            vault = other.keys.vault(db)
             (blob,) = db.exec_driver_sql("SELECT secret FROM credentials").one()
             assert vault.open(Credential(KIND, ""), blob).token == oauth().token
 
@@ -132,7 +132,7 @@ def test_threads_and_processes_that_read_and_write_meanwhile_meet_no_wrong_key(s
     def work(number: int) -> str:
         mine = (store, other)[number % 2]
         if number % 5 == 0:
-            mine.rotate_key()
+            mine.keys.rotate()
         elif number % 5 == 1:
             mine.save_credential(account.id, oauth(0), now=NOW)
         return mine.credentials(account.id)[KIND].token
@@ -151,9 +151,9 @@ def test_a_rotation_killed_in_any_line_loses_nothing(path: Path, place: str) -> 
 @posix
 def test_rotations_killed_at_random_moments_under_a_running_process_lose_nothing(store: Store, path: Path) -> None:
     account = sign_in(store, credentials=[oauth(1)])
-    store.rotate_key()
+    store.keys.rotate()
     begun = time.perf_counter()
-    store.rotate_key()
+    store.keys.rotate()
     length_s = time.perf_counter() - begun
     process = start(FOREVER, path)
     assert process.stdin is not None and process.stdout is not None
@@ -171,7 +171,7 @@ def test_rotations_killed_at_random_moments_under_a_running_process_lose_nothing
         assert len(key_file(path).read_text().split()) == 1
     finish(process)
     with store._db.read() as db:
-        assert int(store._keys.vault(db).key_id.partition("-")[2]) >= 22  # two here, one at least of each
+        assert int(store.keys.vault(db).key_id.partition("-")[2]) >= 22  # two here, one at least of each
 
 
 def test_a_key_that_a_kill_left_in_the_file_goes_at_the_next_opening(path: Path) -> None:
@@ -192,22 +192,22 @@ def test_a_damaged_credential_stays_damaged_and_keeps_no_other_from_the_new_key(
     good = sign_in(store, "good", identity="2", credentials=[oauth(2)])
     with closing(sqlite3.connect(path)) as db, db:
         db.execute("UPDATE credentials SET secret = x'00' WHERE account_id <> ?", (good.id,))
-    assert store.rotate_key() == 1
+    assert store.keys.rotate() == 1
     assert store.every_credential().keys() == {good.id}
 
 
 def test_a_database_whose_key_is_another_is_neither_rotated_nor_touched(path: Path) -> None:
     with Store.open(str(path)) as store, Store.open(str(path)) as running:
         sign_in(store, credentials=[oauth()])
-        store.rotate_key()
+        store.keys.rotate()
         right = key_file(path).read_bytes()
         key_file(path).write_bytes(Fernet.generate_key())
         before = sealed(path)
         with pytest.raises(WrongKey, match=r"pool\.db\.key"):
-            running.rotate_key()
+            running.keys.rotate()
         assert sealed(path) == before
         key_file(path).write_bytes(right)
-        assert running.rotate_key() == 1
+        assert running.keys.rotate() == 1
 
 
 def test_a_key_file_that_cannot_be_written_leaves_the_old_key_in_force(store: Store, path: Path) -> None:
@@ -215,7 +215,7 @@ def test_a_key_file_that_cannot_be_written_leaves_the_old_key_in_force(store: St
     key_file(path).with_name("pool.db.key.new").mkdir()  # where the new file would be made
     before = key_file(path).read_bytes()
     with pytest.raises(StoreUnavailable, match="key file") as caught:
-        store.rotate_key()
+        store.keys.rotate()
     assert "\n" not in str(caught.value)
     assert key_file(path).read_bytes() == before
     with Store.open(str(path)) as again:
@@ -225,11 +225,11 @@ def test_a_key_file_that_cannot_be_written_leaves_the_old_key_in_force(store: St
 def test_in_a_keyring_the_new_key_takes_the_place_of_the_old(path: Path, drawer: Drawer) -> None:
     with Store.open(str(path)) as store:
         account = sign_in(store, credentials=[oauth()])
-        place = store.key_place()
+        place = store.keys.place()
         for times in (1, 2):
-            assert store.rotate_key() == 1
+            assert store.keys.rotate() == 1
             assert [name for _, name in drawer.kept] == [f"{place.name}-{times}"]
-        assert store.key_place() == KeyPlace(None, "seatpool", f"{place.name}-2")
+        assert store.keys.place() == KeyPlace(None, "seatpool", f"{place.name}-2")
     with Store.open(str(path)) as store:
         assert store.credentials(account.id)
     assert not key_file(path).exists()
@@ -241,7 +241,7 @@ def test_a_keyring_that_was_locked_meanwhile_keeps_the_old_key(path: Path, drawe
         before, kept = sealed(path), dict(drawer.kept)
         drawer.locked = True
         with pytest.raises(StoreUnavailable, match="unlock"):
-            store.rotate_key()
+            store.keys.rotate()
         assert (sealed(path), drawer.kept) == (before, kept)
         assert store.credentials(account.id)
 
@@ -250,7 +250,7 @@ def test_a_process_that_cannot_get_at_the_new_key_yet_can_later(path: Path, draw
     """Whoever has a rotated refresh token to store tries again when the database is unavailable."""
     with Store.open(str(path)) as store, Store.open(str(path)) as running:
         account = sign_in(store, credentials=[oauth()])
-        store.rotate_key()
+        store.keys.rotate()
         drawer.locked = True
         with pytest.raises(StoreUnavailable, match="unlock the keyring"):
             running.save_credential(account.id, oauth(2), now=NOW)
@@ -267,8 +267,8 @@ def test_a_key_stays_in_its_file_where_a_keyring_has_come_up_since(
         without.setenv("SEATPOOL_KEYRING", "off")
         Store.open(str(path)).close()
     with Store.open(str(path)) as store:
-        store.rotate_key()
-        assert store.key_place() == KeyPlace(key_file(path))
+        store.keys.rotate()
+        assert store.keys.place() == KeyPlace(key_file(path))
     assert drawer.kept == {}
     Store.open(str(path)).close()
 
@@ -291,6 +291,6 @@ def test_keys_that_several_kills_left_in_a_keyring_all_go_at_last(path: Path, mo
             left = []
             for deletions in (0, 0, 0, 1, 9):  # in this order: three are left, one of four goes, all of four go
                 drawer.deletions = deletions
-                store.rotate_key()
+                store.keys.rotate()
                 left.append(len(drawer.kept))
         assert left == [2, 3, 4, 4, 1]

@@ -1,13 +1,16 @@
 """Credentials, cooldowns, observations and leases, each through a real file."""
 
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
+from seatpool.clock import utcnow
 from seatpool.core.model import Affinity, Attempt, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
 from seatpool.store import Lease, Store, Superseded
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
+from tests.store.served import elapse, fresh
 
 
 def test_a_credential_comes_back_whole_with_its_generation(store: Store, other: Store) -> None:
@@ -148,16 +151,16 @@ def test_attempts_come_newest_first_of_one_account_or_of_all(store: Store) -> No
     a, b = (sign_in(store, name, identity=name) for name in "ab")
     first, second, third = attempt(a, 1), attempt(b, 2), attempt(a, 3, number=2)
     store.record(attempts=[second, third, first])
-    assert store.attempts(limit=9) == (third, second, first)
-    assert store.attempts(limit=1) == (third,)
-    assert store.attempts(limit=9, account_id=a.id) == (third, first)
+    assert store.past.attempts(limit=9) == (third, second, first)
+    assert store.past.attempts(limit=1) == (third,)
+    assert store.past.attempts(limit=9, account_id=a.id) == (third, first)
 
 
 @pytest.mark.parametrize("tokens", [Tokens(900, 0, 70), Tokens(None, None, 7), Tokens(7, None, None), None])
 def test_what_was_counted_of_an_attempt_comes_back_as_it_was(store: Store, tokens: Tokens | None) -> None:
     made = replace(attempt(sign_in(store), 1), total_ms=2345.5, tokens=tokens, chosen_in="flow-0")
     store.record(attempts=[made])
-    assert store.attempts(limit=9) == (made,)
+    assert store.past.attempts(limit=9) == (made,)
 
 
 def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
@@ -165,12 +168,17 @@ def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
     store.record(attempts=[attempt(account, 1), attempt(account, 2)])
     store.cool(cooldown(account, 1))
     running = store.cool(cooldown(account, 2, scope=Scope(ScopeKind.MODEL, "m")))
-    store.acquire("over", "me", now=NOW, until=at(1))
-    store.acquire("held", "me", now=NOW, until=at(2))
-    assert store.prune(before=at(2)) == 3  # one attempt, one cooldown, one lease
-    assert store.attempts(limit=9) == (attempt(account, 2),)
+    assert store.prune(before=at(2)) == 2  # one attempt, one cooldown
+    assert store.past.attempts(limit=9) == (attempt(account, 2),)
     assert store.changes(None).cooldowns == (running,)
-    assert not store.acquire("held", "another", now=NOW, until=at(9))
+
+
+def test_pruning_drops_leases_that_were_over(store: Store) -> None:
+    now = utcnow()
+    store.acquire("over", "me", now=now, until=now - timedelta(days=2))
+    store.acquire("held", "me", now=now, until=now + timedelta(days=2))
+    assert store.prune(before=now) == 1
+    assert not store.acquire("held", "another", now=now, until=now + timedelta(days=3))
 
 
 # who asks, when, until when, whether they get it: one after the other on one key
@@ -184,9 +192,24 @@ LEASE_STORY = [
 ]
 
 
-def test_a_lease_excludes_others_until_it_is_over(store: Store) -> None:
+def test_a_lease_excludes_others_until_it_is_over(store: Store, path: Path) -> None:
     got = [store.acquire("k", owner, now=at(now), until=at(until)) for owner, now, until, _ in LEASE_STORY]
     assert got == [expected for *_, expected in LEASE_STORY]
+
+
+@pytest.mark.parametrize("askew", [timedelta(0), timedelta(hours=1), timedelta(hours=-1)])
+def test_on_a_server_its_clock_alone_tells_when_a_lease_is_over(askew: timedelta) -> None:
+    """A process whose clock is an hour wrong neither steals a lease nor keeps one."""
+    minute, url = timedelta(minutes=1), fresh()
+    with Store.open(url) as right, Store.open(url) as wrong:
+        now = utcnow()
+        assert right.acquire("k", "right", now=now, until=now + minute)
+        assert not wrong.acquire("k", "wrong", now=now + askew, until=now + askew + minute)
+        elapse(url, minute)
+        assert wrong.acquire("k", "wrong", now=now + askew, until=now + askew + minute)
+        assert not right.acquire("k", "right", now=now, until=now + minute)
+        elapse(url, minute)
+        assert right.acquire("k", "right", now=now, until=now + minute)
 
 
 def test_only_its_owner_gives_a_lease_back(store: Store) -> None:

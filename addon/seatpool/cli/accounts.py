@@ -7,6 +7,7 @@ from rich.table import Table
 
 from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
 from seatpool.cli.importing import import_
+from seatpool.cli.people import owner, share, unshare
 from seatpool.cli.transfer import export_
 from seatpool.clock import utcnow
 from seatpool.core.model import Keeping
@@ -35,11 +36,16 @@ def list_(as_json: bool) -> None:
     if as_json:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
         return
+    team = any(row.owner is not None for row in rows)
     table = Table("account", "provider", "plan", "priority", "weight", "policy", "state", box=None)
+    for column in ("owner", "shared with") if team else ():
+        table.add_column(column)
     for row in rows:
         state = f"disabled: {row.disabled_reason}" if row.disabled_reason is not None else row.state
+        state = "not yours to use" if row.state == "foreign" else state
         how = (str(row.priority), f"{row.weight:g}", row.policy)
-        table.add_row(escape(row.name), row.provider, row.plan or "-", *how, escape(state))
+        whose = (row.owner or "everybody", ", ".join(row.people) or "-") if team else ()
+        table.add_row(escape(row.name), row.provider, row.plan or "-", *how, *map(escape, (state, *whose)))
     console().print(table if rows else EMPTY_POOL)
 
 
@@ -132,5 +138,5 @@ def rename(name: str, new_name: str) -> None:
     click.echo(f"{name} is now {new_name}")
 
 
-for command in (export_, import_):
+for command in (export_, import_, owner, share, unshare):
     account.add_command(command)

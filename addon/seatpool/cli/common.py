@@ -31,7 +31,8 @@ def with_database[F: Callable[..., Any]](command: F) -> F:
         metavar="PATH|URL",
         expose_value=False,
         callback=_keep_database,
-        help="Database: a SQLite file or an SQLAlchemy URL. [default: SEATPOOL_DB, else in your data directory]",
+        help="Database: a SQLite file, or postgresql+psycopg://USER@HOST/NAME."
+        " [default: SEATPOOL_DB, else in your data directory]",
     )
     return option(command)
 

@@ -60,31 +60,31 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
     if told["database"] is None:
         text = "the proxy that runs cannot open its database, and lets everything pass; it tries again by itself"
         yield problem(text, theirs("seatpool doctor --only proxies"))
-    elif told["database"].removeprefix("sqlite:///") != str(health.path):
+    elif located(told["database"]) != health.name:
         other = told["database"].removeprefix("sqlite:///")
         named = theirs(f"seatpool doctor --db {shlex.quote(other)}")
         yield warning(f"the proxy that runs uses another database, {other}", named)
 
 
 def _state_of(health: Health) -> Finding:
-    file = shlex.quote(str(health.path))
+    file, name = shlex.quote(str(health.path)), health.name
     away = theirs(f"mv {file} {file}.broken && seatpool status")
     if health.size is None:
-        return well(f"there is no database in {health.path} yet; whoever needs it first makes it")
+        return well(f"there is no database in {name} yet; whoever needs it first makes it")
     if health.fault is not None:
         return problem(f"the database {health.path} is damaged: {health.fault}; put a copy back, or begin anew", away)
     if health.foreign:
-        return problem(f"{health.path} is another program's database", theirs("seatpool --db PATH doctor"))
+        return problem(f"{name} is another program's database", theirs("seatpool --db PATH doctor"))
     if health.is_newer:
-        text = f"{health.path} was written by a newer seatpool (schema {health.schema}, this one knows {health.head})"
+        text = f"{name} was written by a newer seatpool (schema {health.schema}, this one knows {health.head})"
         return problem(text, theirs("update seatpool to that version"))
     if health.busy:
         return warning(f"another program holds {health.path} for longer than a write takes", theirs(f"lsof {file}"))
     size = f"{health.size / 1024 / 1024:.1f} MB"
     if health.is_older:
-        return well(f"{health.path}, {size}; the next start brings schema {health.schema} to {health.head}")
+        return well(f"{name}, {size}; the next start brings schema {health.schema} to {health.head}")
     unchecked = ", too large to be looked through now" if health.unchecked else ""
-    return well(f"{health.path}, {size}, schema {health.schema or 'none yet'}{unchecked}")
+    return well(f"{name}, {size}, schema {health.schema or 'none yet'}{unchecked}")
 
 
 def usable(database: str) -> Health | None:
@@ -105,7 +105,7 @@ def _key(database: str, _situation: Situation) -> Iterator[Finding]:
         return
     try:
         with Store.open(database) as store:
-            place = store.key_place()
+            place = store.keys.place()
     except StoreError as error:
         yield problem(str(error), theirs("seatpool key show"))
         return
@@ -139,7 +139,7 @@ def _accounts(database: str, situation: Situation) -> Iterator[Finding]:
             rows = status_rows(store, situation.now)
     except StoreError:
         return  # `key` says it
-    pooled = [row for row in rows if row.state != "editor"]
+    pooled = [row for row in rows if row.state not in ("editor", "foreign")]
     if not pooled:
         yield warning("no account is in the pool: everything goes with your editor's own login", theirs(SIGN_IN))
     for provider in ProviderName:

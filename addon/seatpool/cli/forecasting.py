@@ -64,7 +64,7 @@ def forecast(names: tuple[str, ...], tested: bool, as_json: bool) -> None:
 def _outlooks(store: Store, names: Sequence[str], now: datetime) -> Iterator[Outlook]:
     wanted = {store.account(name).id for name in names}
     accounts = [account for account in store.accounts() if not wanted or account.id in wanted]
-    history = store.window_history([account.id for account in accounts])
+    history = store.past.window_history([account.id for account in accounts])
     for account in sorted(accounts, key=lambda a: (a.provider, a.priority, a.name)):
         for window in store.windows(account.id):
             if not window.unlimited:

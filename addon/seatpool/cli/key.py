@@ -1,11 +1,16 @@
 """`seatpool key ...`: the key that seals the tokens in the database."""
 
 import json
+import os
+from typing import BinaryIO
 
 import click
 
-from seatpool.cli.common import PlainGroup, open_store, with_database
-from seatpool.store import KeyPlace
+from seatpool.cli.common import PlainGroup, database, open_store, with_database
+from seatpool.store import KeyPlace, located
+from seatpool.store.carrying import take_in
+
+_LONGEST = 10_000
 
 
 @click.group(cls=PlainGroup)
@@ -15,6 +20,8 @@ def key() -> None:
     \b
     seatpool key show
     seatpool key rotate
+    seatpool key export FILE
+    seatpool key import FILE
     """
 
 
@@ -31,7 +38,7 @@ def show(as_json: bool) -> None:
     seatpool key show --json | jq -r .file
     """
     with open_store() as store:
-        place = store.key_place()
+        place = store.keys.place()
     if as_json:
         kept = {
             "kept_in": "file" if place.file else "keyring",
@@ -49,15 +56,55 @@ def show(as_json: bool) -> None:
 def rotate() -> None:
     """Make a new key, encrypt every token with it, and delete the old key.
 
-    Proxies that are running go on with the new key. Copies of the database that were made before need the key of then.
+    Proxies that are running on this machine go on with the new key; other machines on the same database need it from
+    `seatpool key export`. Copies of the database that were made before need the key of then.
 
     \b
     seatpool key rotate
     """
     with open_store() as store:
-        count = store.rotate_key()
-        place = store.key_place()
+        count = store.keys.rotate()
+        place = store.keys.place()
+        shared = "://" in located(database())
     click.echo(f"{count} credential{'s' if count != 1 else ''} encrypted with a new key, kept in {_in_words(place)}")
+    if shared:
+        click.echo("other machines on this database need it now: seatpool key export, and seatpool key import there")
+
+
+@key.command()
+@click.argument("file", metavar="FILE|-")
+@with_database
+def export(file: str) -> None:
+    """Write the key into a new file (-: to standard output), for another machine on the same database.
+
+    Whoever has it and can read the database can read every token. Delete the file when the other machine has it.
+
+    \b
+    seatpool key export pool.key
+    seatpool key export - | ssh other seatpool key import -
+    """
+    with open_store() as store:
+        copied = store.keys.copy()
+    if file == "-":
+        click.echo(copied.decode())
+        return
+    with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+        stream.write(copied + b"\n")
+    click.echo(f"the key is in {file}; on the other machine: seatpool key import {file}, then delete both files")
+
+
+@key.command("import")
+@click.argument("file", type=click.File("rb"), metavar="FILE|-")
+@with_database
+def import_(file: BinaryIO) -> None:
+    """Keep the key that another machine has exported, if it is the one of this database.
+
+    \b
+    seatpool key import pool.key
+    seatpool --db postgresql+psycopg://me@db/pool key import pool.key
+    """
+    place = take_in(database(), file.read(_LONGEST))
+    click.echo(f"the key opens the tokens, and is kept in {_in_words(place)}")
 
 
 def _in_words(place: KeyPlace) -> str:

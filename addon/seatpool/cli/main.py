@@ -4,11 +4,14 @@ import click
 
 from seatpool.cli import footprint
 from seatpool.cli.accounts import account
+from seatpool.cli.admins import admin
+from seatpool.cli.auditing import audit
 from seatpool.cli.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
 from seatpool.cli.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
+from seatpool.cli.locking import lock
 from seatpool.cli.login import login
 from seatpool.cli.notify import notify
 from seatpool.cli.pac import pac
@@ -44,11 +47,14 @@ def main() -> None:
 
 COMMANDS = (
     account,
+    admin,
+    audit,
     ca,
     cooldown,
     doctor,
     forecast,
     key,
+    lock,
     login,
     notify,
     pac,

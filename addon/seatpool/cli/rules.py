@@ -10,11 +10,15 @@ from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.common import PlainGroup, console, open_store, with_database
+from seatpool.core.locks import RULES
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.repositories import normalised
+from seatpool.core.rulefile import read
 from seatpool.core.rules import Asked, Rule, Rules, meant
-from seatpool.service.rulebook import RulesError, default_path, rules_in
+from seatpool.service.rulebook import LOCKED, RulesError, default_path, rules_in
+from seatpool.store import Store
 
+OF_ADMINS = "these are locked for every proxy on this database: seatpool lock list"
 _file = click.argument("file", required=False, type=click.Path(path_type=Path, dir_okay=False))
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
@@ -23,7 +27,7 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def rules() -> None:
     """Look at the rules that say which accounts may serve what.
 
-    Without FILE it is rules.toml in your configuration directory, as for the proxy.
+    Without FILE it is rules.toml in your configuration directory, as for the proxy, or what an admin has locked.
 
     \b
     seatpool rules check
@@ -58,9 +62,9 @@ def show(file: Path | None, as_json: bool) -> None:
     seatpool rules show
     seatpool rules show --json | jq '.[] | select(.accounts == []) | .name'
     """
-    found = _read(file or default_path())
     with open_store() as store:
         accounts = store.accounts()
+        found, where = _in_force(store, file)
     if as_json:
         click.echo(json.dumps([_as_json(rule, accounts) for rule in found.rules], indent=2))
         return
@@ -68,6 +72,8 @@ def show(file: Path | None, as_json: bool) -> None:
     for rule in found.rules:
         cells = (rule.name, _when(rule), _then(rule), "\n".join(_named(rule, accounts)) or "none")
         table.add_row(str(rule.line), *map(escape, cells))
+    if where is None:
+        console().print(OF_ADMINS)
     console().print(table if found.rules else "no rules: every account may serve everything")
 
 
@@ -92,22 +98,31 @@ def test(
     seatpool rules test --provider codex --repository git@github.com:acme/widgets.git
     seatpool rules test --provider copilot --model gpt-5.4 --client neovim --json
     """
-    path = file or default_path()
     repositories = tuple(normalised(remote) or remote.lower() for remote in remotes)
     asked = Asked(ProviderName(provider), model, client.lower() if client else None, repositories)
-    rule = _read(path).first(asked)
     with open_store() as store:
+        found, path = _in_force(store, file)
         accounts = [account for account in store.accounts() if account.provider is asked.provider]
+    rule = found.first(asked)
     if as_json:
         decided = _as_json(rule, accounts) if rule is not None else None
         click.echo(json.dumps({"rule": decided, "repositories": repositories}, indent=2))
     elif rule is None:
         click.echo(f"no rule decides: every {provider} account may serve it")
     else:
-        click.echo(f'rule "{rule.name}" ({path}:{rule.line}) decides: {_then(rule)}')
+        click.echo(f'rule "{rule.name}" ({path or LOCKED}:{rule.line}) decides: {_then(rule)}')
         names = ", ".join(_named(rule, accounts))
         others = "an answer that names the rule, and no other account" if rule.binding else "any other account"
         click.echo(f"accounts: {names or 'none'}; where none of them can serve: {others}")
+
+
+def _in_force(store: Store, file: Path | None) -> tuple[Rules, Path | None]:
+    """Those of the file, or else those that are locked, or else those of the default place; and where they stand."""
+    locked = next((lock for lock in store.team.locks() if lock.name == RULES), None) if file is None else None
+    if locked is not None and locked.value is not None:
+        return read(locked.value.encode()), None
+    path = file or default_path()
+    return _read(path), path
 
 
 def _read(path: Path) -> Rules:

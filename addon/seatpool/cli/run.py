@@ -15,6 +15,7 @@ from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
 from seatpool.setup.address import HOST, PORT
 from seatpool.setup.hints import hints
+from seatpool.store import located
 
 PORT_OPTION = click.option(
     "--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback."
@@ -37,6 +38,8 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         raise click.ClickException(f"mitmdump is not beside {sys.executable}; install seatpool with its dependencies")
     if sys.stdout is None:
         sys.stdout = sys.stderr = _log()
+    if database():
+        located(database())  # what names none is told here, and is not handed on: it may hold a password
     authority = certified(mitmdump_arguments)
     footprint.settle()
     click.echo(hints(port, authority.trusted))

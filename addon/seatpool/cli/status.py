@@ -74,10 +74,13 @@ def status(watched: bool, as_json: bool, as_schema: bool, only_strays: bool) -> 
 
 def view(told: Report) -> Table | Text:
     """For a person."""
-    if not told.accounts:
+    locked = telling.locked(told)
+    if not told.accounts and locked is None:
         return Text(EMPTY_POOL)
     whole = Table.grid()
-    whole.add_row(status_table(told.accounts, told.at))
+    whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(EMPTY_POOL))
+    if locked is not None:
+        whole.add_row(Text(locked))
     if told.waited and told.last_waited_at is not None:
         some = f"{told.waited} request{'s' if told.waited != 1 else ''}"
         last = ago(told.last_waited_at, told.at)

@@ -32,7 +32,7 @@ WIDEST = 16
 """Characters up to which names of accounts are aligned."""
 
 
-def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
+def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> datetime | None:
     """How long ago, a time of today, or a date and time."""
     if value is None:
         return None
@@ -52,7 +52,7 @@ def _moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> 
 @click.option("-n", "--lines", "count", type=click.IntRange(0, 1_000_000), metavar="N", help="Begin with the last N.")
 @click.option("--follow/--no-follow", "-f/ ", default=True, help="Go on until Ctrl-C, or do not. [default: go on]")
 @click.option("--account", "names", multiple=True, metavar="NAME", help="Only requests that it was asked for last.")
-@click.option("--since", callback=_moment, metavar="WHEN", help="Only requests that began then or later: 15min, 14:30.")
+@click.option("--since", callback=moment, metavar="WHEN", help="Only requests that began then or later: 15min, 14:30.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON, an object in each line; times in UTC.")
 @click.option("--schema", "as_schema", is_flag=True, help="Print the JSON Schema of --json.")
 @with_database
@@ -85,11 +85,11 @@ def _batches(store: Store, wanted: Wanted, count: int | None, *, follow: bool) -
     """What there is, and then what comes."""
     place = 0
     if count is not None or wanted.since is None:
-        place, found = store.newest_ended(wanted, SHOWN if count is None else count)
+        place, found = store.past.newest_ended(wanted, SHOWN if count is None else count)
         yield found
     while True:
         before = place
-        place, found = store.ended_after(place, wanted, PAGE)
+        place, found = store.past.ended_after(place, wanted, PAGE)
         if found:
             yield found
         if place == before:

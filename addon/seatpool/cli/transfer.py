@@ -38,8 +38,10 @@ def export_(file: Path, names: tuple[str, ...], force: bool, passphrase_file: IO
     """
     with ending_cleanly(list), open_store() as store:
         _check_free(file, force)
-        chosen = _chosen(store, names)
-        content = export.seal(chosen, _new_passphrase(passphrase_file))
+        wanted = [account.name for account in _chosen(store, names)]
+        passphrase = _new_passphrase(passphrase_file)
+        chosen = store.team.exported(wanted)
+        content = export.seal(chosen, passphrase)
         _check_free(file, force)
         _write(file, content)
     click.echo(f"exported {', '.join(each.account.name for each in chosen)} to {file}")
@@ -90,6 +92,8 @@ def _save(store: Store, exported: export.Exported, name: str | None) -> tuple[Ac
         store.set_weight(account.name, told.weight)
     if added and told.keeping is not account.keeping:
         store.set_keeping(account.name, told.keeping)
+    if added and told.owner is not None:
+        store.team.set_owner(account.name, told.owner, told.people)
     if added and told.paused:
         store.set_paused(account.name, True, utcnow())
     return account, added
@@ -102,7 +106,7 @@ def _complain_of_lost_owners(exported: export.Exported) -> None:
             click.echo(f"  it follows {owner}, which is not on this machine; sign in with: seatpool login codex")
 
 
-def _chosen(store: Store, names: Sequence[str]) -> list[export.Exported]:
+def _chosen(store: Store, names: Sequence[str]) -> list[Account]:
     named = [store.account(name) for name in dict.fromkeys(names)]
     learnt = [account.name for account in named if account.learnt]
     if learnt:
@@ -112,7 +116,7 @@ def _chosen(store: Store, names: Sequence[str]) -> list[export.Exported]:
     accounts = named or [account for account in store.accounts() if not account.learnt]
     if not accounts:
         raise click.UsageError("there is no account to export")
-    return [export.Exported(each, tuple(store.credentials(each.id).values())) for each in accounts]
+    return accounts
 
 
 def _one_pool(accounts: Sequence[export.Exported]) -> bool:

@@ -116,7 +116,7 @@ def _databases() -> tuple[str, ...]:
 
 def _kept() -> set[Path]:
     """Of the data directory: what belongs to accounts."""
-    return {path for url in _databases() for path in removal.files(url)}
+    return {path for url in _databases() for path in removal.files(url)} | set(removal.keys_of_servers())
 
 
 def _data() -> Path:
@@ -160,12 +160,15 @@ def _sweep() -> None:
 
 def _accounts_plan() -> list[str]:
     paths = [path for url in _databases() for path in removal.files(url)]
-    return [f"delete {path}" for path in (*paths, *([rules_file()] if rules_file().exists() else []))]
+    keys = [f"delete {path}, the key of a database on a server, which stays" for path in removal.keys_of_servers()]
+    return [f"delete {path}" for path in (*paths, *([rules_file()] if rules_file().exists() else []))] + keys
 
 
 def _accounts_end() -> None:
     for url in _databases():
         removal.delete(url)
+    for path in removal.keys_of_servers():
+        path.unlink()
     rules = rules_file()
     rules.unlink(missing_ok=True)
     try:

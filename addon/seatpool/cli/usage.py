@@ -64,7 +64,7 @@ def usage(
     first = _first(days, since)
     known = _prices(priced or OURS)
     with open_store() as store:
-        used = store.usage(first)
+        used = store.past.usage(first)
     report = Report(By(by), first, utcnow().date(), known.date, *summed(used, By(by), known))
     if as_json:
         click.echo(telling.as_json(report))

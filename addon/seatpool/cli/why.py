@@ -4,10 +4,12 @@ import json
 from collections.abc import Mapping
 
 import click
+from rich.markup import escape
 
 from seatpool.cli import why_telling as telling
 from seatpool.cli.common import console, open_store, with_database
 from seatpool.clock import utcnow
+from seatpool.core.model import Account
 from seatpool.core.story import SHORT, Story
 from seatpool.store import Store
 
@@ -36,26 +38,32 @@ def why(request: str | None, count: int | None, as_json: bool) -> None:
     if request is not None and count is not None:
         raise click.UsageError("give REQUEST or --list, not both")
     with open_store() as store:
-        wanted = store.requests(limit=count) if count is not None else (_find(store, request),)
+        wanted = store.past.requests(limit=count) if count is not None else (_find(store, request),)
         stories = [_story(store, flow_id) for flow_id in wanted]
-        names = {account.id: account.name for account in store.accounts()}
-    _tell(stories, names, listed=count is not None, as_json=as_json)
+        accounts, person = store.accounts(), store.team.person
+    shut = [account for account in accounts if not account.open_to(person)]
+    _tell(stories, {account.id: account.name for account in accounts}, shut, listed=count is not None, as_json=as_json)
 
 
-def _tell(stories: list[Story], names: Mapping[int, str], *, listed: bool, as_json: bool) -> None:
+def _tell(stories: list[Story], names: Mapping[int, str], shut: list[Account], *, listed: bool, as_json: bool) -> None:
+    """`shut`: accounts that are not this person's to use, so no candidate of any choice for them."""
     if as_json:
         told = [telling.as_json(story, names) for story in stories]
         click.echo(json.dumps(told if listed else told[0], indent=2))
     elif not listed:
         for part in telling.told(stories[0], names, utcnow()):
             console().print(part)
+        asked = stories[0].choices[0].provider
+        theirs = [f"{account.name} ({account.owner}'s)" for account in shut if account.provider is asked]
+        if theirs:
+            console().print(escape(f"not yours to use: {', '.join(theirs)}"))
     else:
         console().print(telling.listed(stories, names, utcnow()) if stories else NONE_YET)
 
 
 def _find(store: Store, request: str | None) -> str:
     beginning = request.strip().lower().removeprefix("request=") if request is not None else ""
-    found = store.requests(beginning, limit=1 if not beginning else SHOWN + 1)
+    found = store.past.requests(beginning, limit=1 if not beginning else SHOWN + 1)
     if not found:
         unknown = f"no request {request} is recorded; seatpool why --list 20 shows the newest"
         raise click.ClickException(unknown if request is not None else NONE_YET)
@@ -68,4 +76,4 @@ def _find(store: Store, request: str | None) -> str:
 
 
 def _story(store: Store, flow_id: str) -> Story:
-    return Story(flow_id, *store.request(flow_id))
+    return Story(flow_id, *store.past.request(flow_id))

@@ -104,6 +104,14 @@ class Account(msgspec.Struct, frozen=True):
     keeping: Keeping = Keeping.NORMAL
     learnt: bool = False
     """The account that an editor is signed in with, known from its own traffic: we hold no login of it."""
+    owner: str | None = None
+    """Whose it is; None: everybody's."""
+    people: tuple[str, ...] = ()
+    """Who may use it beside its owner, by name; nobody where it is everybody's."""
+
+    def open_to(self, person: str | None) -> bool:
+        """Whether this person may use it; None stands for whoever asks where there are no persons."""
+        return self.owner is None or person is None or person == self.owner or person in self.people
 
     @property
     def usable(self) -> bool:

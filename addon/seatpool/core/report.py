@@ -12,6 +12,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from seatpool.core.locks import RULES, Lock
 from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, ScopeKind, UnderWay
 from seatpool.core.scoring import STALE_AFTER_S
 from seatpool.core.slots import EXPIRES
@@ -55,6 +56,7 @@ class Seen(msgspec.Struct, frozen=True):
     """How many requests have ended since midnight, by the account that served them; None: by none."""
     substituted: tuple[Substituted, ...] = ()
     unknown: tuple[Unknown, ...] = ()
+    locks: tuple[Lock, ...] = ()
     waited: tuple[int, datetime | None] = (0, None)
     """How many requests had to wait for an account in 24 hours, and when the last of them began to."""
 
@@ -99,6 +101,15 @@ class UnknownRow(msgspec.Struct, frozen=True):
     last_at: Moment
 
 
+class LockRow(msgspec.Struct, frozen=True):
+    """What an admin has fixed for every proxy on the database."""
+
+    name: Annotated[str, Meta(description="An option without `pool_`, or `rules`.")]
+    value: Annotated[str | None, Meta(description="What it is fixed to; null: rules, which have many lines.")]
+    by: Annotated[str, Meta(description="Who has fixed it.")]
+    since: Moment
+
+
 class AccountRow(msgspec.Struct, frozen=True):
     """One account."""
 
@@ -109,9 +120,9 @@ class AccountRow(msgspec.Struct, frozen=True):
     state: Annotated[
         str,
         Meta(
-            description="`ready`, `cooling` (the whole account), `paused`, `disabled`, or `editor`: an editor's own, "
-            "which serves while that is in use.",
-            extra_json_schema={"enum": ["ready", "cooling", "paused", "disabled", "editor"]},
+            description="`ready`, `cooling` (the whole account), `paused`, `disabled`, `editor`: an editor's own, "
+            "which serves while that is in use, or `foreign`: not to be used by whoever has asked for this.",
+            extra_json_schema={"enum": ["ready", "cooling", "paused", "disabled", "editor", "foreign"]},
         ),
     ]
     disabled_reason: Annotated[str | None, Meta(description="Why it is out of use until a person acts.")]
@@ -126,6 +137,8 @@ class AccountRow(msgspec.Struct, frozen=True):
     cooldowns: Annotated[tuple[CooldownRow, ...], Meta(description="The soonest end first.")]
     substituted: Annotated[tuple[SubstitutedRow, ...], Meta(description="The latest first.")] = ()
     unknown_refusals: Annotated[tuple[UnknownRow, ...], Meta(description="The latest first.")] = ()
+    owner: Annotated[str | None, Meta(description="Whose it is; null: everybody's.")] = None
+    people: Annotated[tuple[str, ...], Meta(description="Who may use it beside its owner.")] = ()
 
 
 class Report(msgspec.Struct, frozen=True):
@@ -138,10 +151,12 @@ class Report(msgspec.Struct, frozen=True):
     waited: Annotated[int, Meta(description="Requests that had to wait for an account within 24 hours.")]
     last_waited_at: Annotated[Moment | None, Meta(description="When the last of them began to.")]
     accounts: Annotated[tuple[AccountRow, ...], Meta(description="By provider, then priority, then name.")]
+    person: Annotated[str | None, Meta(description="Who has asked.")] = None
+    locks: Annotated[tuple[LockRow, ...], Meta(description="By name.")] = ()
 
 
-def report(seen: Seen, now: datetime, midnight: datetime) -> Report:
-    """The report of a moment; `midnight` is when the day began for whoever asks."""
+def report(seen: Seen, now: datetime, midnight: datetime, person: str | None = None) -> Report:
+    """The report of a moment for a person; `midnight` is when the day began for them."""
     windows = _by_account(seen.windows)
     cooldowns = _by_account((c.account_id, c) for c in sorted(seen.cooldowns, key=lambda c: c.until) if c.until > now)
     instead = _by_account((s.account_id, s) for s in sorted(seen.substituted, key=lambda s: s.last_at, reverse=True))
@@ -164,7 +179,9 @@ def report(seen: Seen, now: datetime, midnight: datetime) -> Report:
                 name=a.name,
                 provider=a.provider,
                 plan=a.plan,
-                state=state_of(a, cooling=any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns.get(a.id, ()))),
+                state=state_of(
+                    a, person, cooling=any(c.scope.kind is ScopeKind.ACCOUNT for c in cooldowns.get(a.id, ()))
+                ),
                 disabled_reason=a.disabled,
                 priority=a.priority,
                 weight=a.weight,
@@ -181,9 +198,13 @@ def report(seen: Seen, now: datetime, midnight: datetime) -> Report:
                 unknown_refusals=tuple(
                     UnknownRow(u.status, u.code, u.requests, u.last_at) for u in strange.get(a.id, ())
                 ),
+                owner=a.owner,
+                people=a.people,
             )
             for a in sorted(seen.accounts, key=lambda a: (a.provider, a.priority, a.name))
         ),
+        person=person,
+        locks=tuple(LockRow(k.name, None if k.name == RULES else k.value, k.person, k.at) for k in seen.locks),
     )
 
 
@@ -194,9 +215,10 @@ def _by_account[T](each: Iterable[tuple[int, T]]) -> dict[int, list[T]]:
     return found
 
 
-def state_of(account: Account, *, cooling: bool) -> str:
-    """In one word; `cooling`: the whole account rests."""
+def state_of(account: Account, person: str | None, *, cooling: bool) -> str:
+    """In one word, for a person; `cooling`: the whole account rests."""
     states = (
+        ("foreign", not account.open_to(person)),
         ("disabled", account.disabled is not None),
         ("paused", account.paused),
         ("cooling", cooling),

@@ -40,7 +40,11 @@ class PoolState:
 
     def __init__(self, strategy: Strategy | None = Strategy.QUOTA) -> None:
         self._strategy = strategy
+        self.person: str | None = None
+        """Who asks; None: somebody to whom every account is open."""
         self.accounts: dict[int, Account] = {}
+        self.foreign: set[int] = set()
+        """Ids of accounts that are there, but not this person's to use; nothing else is known of them here."""
         self._identified: dict[tuple[ProviderName, str], int] = {}
         self.usable: Counter[ProviderName] = Counter()
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
@@ -96,7 +100,15 @@ class PoolState:
         self.rank(policy.order, now)
 
     def put(self, account: Account, now: datetime) -> None:
-        """Add an account, or replace what was known of it."""
+        """Add an account, or replace what was known of it. One that is not this person's to use is none: see `foreign`.
+
+        There is no other way in, so whatever is chosen, asked or renewed is theirs.
+        """
+        if not account.open_to(self.person):
+            self.forget(account.id)
+            self.foreign.add(account.id)
+            return
+        self.foreign.discard(account.id)
         self._withdraw(account.id)
         self._count(account.id, -1)
         before = self.accounts.get(account.id)
@@ -146,7 +158,9 @@ class PoolState:
 
     def forget_all_but(self, account_ids: Iterable[int]) -> None:
         """Drop every account that is not named."""
-        for account_id in self.accounts.keys() - set(account_ids):
+        named = set(account_ids)
+        self.foreign &= named
+        for account_id in self.accounts.keys() - named:
             self.forget(account_id)
 
     def arrive(self, account_id: int, now: datetime) -> None:

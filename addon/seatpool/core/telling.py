@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 
-from seatpool.core.report import AccountRow, WindowRow
+from seatpool.core.report import AccountRow, Report, WindowRow
 from seatpool.core.spans import ago, span
 
 WIDE = 10
@@ -31,6 +31,8 @@ def cells(row: AccountRow, now: datetime, *, plain: bool = False) -> tuple[str, 
 
 def state(row: AccountRow, now: datetime) -> str:
     """Whether it may be asked, what of it rests for how long and why, and what else is to be known."""
+    if row.state == "foreign":
+        return f"not yours to use: {row.owner}'s"
     if row.disabled_reason is not None:
         return f"disabled: {row.disabled_reason}"
     parts = [row.state] if row.state != "cooling" else []
@@ -89,4 +91,12 @@ def gist(row: AccountRow, now: datetime) -> str:
     ]
     under_way = [f"{row.in_flight} in flight"] if row.in_flight else []
     why = [f"disabled: {row.disabled_reason}"] if row.disabled_reason is not None else [row.state]
+    if row.state == "foreign":
+        why = [f"not yours to use: {row.owner}'s"]
     return f"{row.name}: {', '.join((*why, *rests, *quota, *under_way))}"
+
+
+def locked(report: Report) -> str | None:
+    """What is locked, in one line; None where nothing is."""
+    each = (f"{k.name}{'' if k.value is None else f'={k.value}'} (by {k.by})" for k in report.locks)
+    return f"locked for every proxy on this database: {', '.join(each)}" if report.locks else None

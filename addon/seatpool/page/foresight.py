@@ -51,7 +51,7 @@ class Foresight:
         while self._due:
             row = rows.get(self._due.popleft())
             if row is not None:
-                self._made[row.id] = outlooks([row], store.window_history([row.id]), report.at)
+                self._made[row.id] = outlooks([row], store.past.window_history([row.id]), report.at)
             if time.thread_time() - before > (AT_ONCE_S if first else 0.0):
                 break
         if not first:

@@ -55,9 +55,9 @@ class Looks:
             return Look(problem=AWAY)
         try:
             report = reporting.read(store, utcnow())
-            place, recorded = store.newest_ended(Wanted(), SHOWN)
+            place, recorded = store.past.newest_ended(Wanted(), SHOWN)
             if after is not None and 0 <= place - after <= SHOWN:
-                place, recorded = store.ended_after(after, Wanted(), SHOWN)
+                place, recorded = store.past.ended_after(after, Wanted(), SHOWN)
             requests = msgspec.json.encode(_lines(store, recorded))
             return Look(EVERY_S, msgspec.json.encode(report), requests, place, self._foresight.told)
         except StoreError as error:
@@ -86,11 +86,11 @@ class Looks:
 
     def _ended(self, store: Store) -> bytes | None:
         if self._place < 0:
-            self._place, _ = store.newest_ended(Wanted(), 1)
+            self._place, _ = store.past.newest_ended(Wanted(), 1)
             return None
-        place, recorded = store.ended_after(self._place, Wanted(), AT_A_TIME)
+        place, recorded = store.past.ended_after(self._place, Wanted(), AT_A_TIME)
         if len(recorded) == AT_A_TIME:
-            place, recorded = store.newest_ended(Wanted(), AT_A_TIME)
+            place, recorded = store.past.newest_ended(Wanted(), AT_A_TIME)
         self._place = place
         return msgspec.json.encode(_lines(store, recorded)) if recorded else None
 

@@ -18,7 +18,7 @@ from seatpool.page.visit import EVENT_STREAM, Answer, Visit, data, words
 from seatpool.service import reporting
 from seatpool.service.threads import aside
 from seatpool.setup import page_token
-from seatpool.store import Store, StoreError, UnknownAccount
+from seatpool.store import NotAllowed, Store, StoreError, UnknownAccount
 
 logger = logging.getLogger(__name__)
 
@@ -85,6 +85,8 @@ class Site:
             return await self._answer(visit)
         except UnknownAccount as error:
             return words(404, str(error))
+        except NotAllowed as error:
+            return words(403, str(error))
         except StoreError as error:
             return words(503, str(error))
         except Exception:
@@ -121,7 +123,7 @@ class Site:
         def read() -> bytes:
             store = self._there()
             rows = reporting.read(store, utcnow())
-            history = store.window_history([row.id for row in rows.accounts])
+            history = store.past.window_history([row.id for row in rows.accounts])
             return msgspec.json.encode(outlooks(rows.accounts, history, rows.at))
 
         return data(await aside(read))

@@ -23,6 +23,7 @@ from seatpool.proxy.door import Door, Opened
 from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import FAULT, Guard
+from seatpool.proxy.locking import Locking
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
 from seatpool.proxy.pac import PacFile
@@ -55,6 +56,7 @@ class Pool:
         self.recording = Recording(self.exchanges)
         self.certificates = Certificates()
         self.faults = Faults()
+        self.locking = Locking(self.guard.book, self.faults)
         self._door: Door | None = None
         self._waiting: asyncio.Task[None] | None = None
         self._opened: Opened | None = None
@@ -65,6 +67,7 @@ class Pool:
         # mitmproxy asks these for their hooks after this one
         self.addons = (PacFile(), self.loops, self.own_host, self.page, self.seen)
         self._database: str | None = None
+        self._person = ""
         self._builtin: Any = None
         self._moving: asyncio.Task[None] | None = None
 
@@ -85,7 +88,7 @@ class Pool:
     def configure(self, updated: set[str]) -> None:
         """Check the options; the first time, open the database and read the pool."""
         if self._database is None:
-            self._database = options.database_of(ctx.options)
+            self._database, self._person = options.database_of(ctx.options), ctx.options.pool_person
             wrong = seams.missing_seams()
             if wrong:
                 raise exceptions.OptionsError(
@@ -100,9 +103,12 @@ class Pool:
             self._open(self._database)
             return
         options.check(ctx.options)
+        self.locking.check(updated)
         self._set_up_exchanges()
         if "pool_db" in updated and options.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
+        if "pool_person" in updated and ctx.options.pool_person != self._person:
+            raise exceptions.OptionsError("pool_person: restart to be somebody else")
         if "pool_rules" in updated:
             self._read_rules()
         if self.service is not None:
@@ -139,8 +145,13 @@ class Pool:
         service.ruling.rule_of = self.guard.book.of_turn
         service.notices.expiry = lambda: self.certificates.expiry
         service.knowledge.health.tell = self.faults.database_is
+        service.knowledge.relocked = lambda: self.locking.take(service.knowledge.locks)
+        service.knowledge.relocked()
         roster = service.knowledge.roster
         logger.info("action=start database=%s codex=%d copilot=%d", opened.store.url, *roster.values())
+        foreign = len(service.knowledge.state.foreign)
+        if foreign:
+            logger.info("action=person person=%s not-theirs=%d", opened.store.team.person, foreign)
         if not any(roster.values()):
             logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
 
@@ -154,7 +165,7 @@ class Pool:
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
-        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731
+        database = lambda: self._opened.store.url if self._opened else None  # noqa: E731 # a name for what is passed on
         self.own_host.pages[about.PATH] = about.About(self.seen, counted, database, self.page).page
         self.guard.book.start()
         self.recording.start()
@@ -205,12 +216,12 @@ class Pool:
         exchange, request = self.exchanges.get(flow), flow.request
         try:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
-            route = match(request.method, request.pretty_host, request.path, upgrade=upgrade)
+            host = exchange.host if exchange is not None else request.pretty_host
+            route = match(request.method, host, request.path, upgrade=upgrade)
             if route is None:
                 if exchange is None:
                     self.own_host.hide(flow)
-                kind = stray(request.method, request.pretty_host, request.path) if exchange is not None else None
-                if kind is not None:
+                elif (kind := stray(request.method, host, request.path)) is not None:
                     self.strays.note(kind)
                 return
             if exchange is None:

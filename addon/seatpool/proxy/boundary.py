@@ -101,24 +101,31 @@ class Boundary(HttpStream):
                 reply = yield self._translate(command)
 
     def _translate(self, command: commands.Command) -> commands.Command:
-        if isinstance(command, SendHttp):
-            to_client = command.connection is self.context.client
-            command.event.stream_id = self.stream_id if to_client else self._upstream_id
-            if isinstance(command.event, RequestHeaders):
-                command.event.request = self._wire(command.event.request, command.connection)
-            elif isinstance(command.event, RequestData) and self._exchange is not None:
-                command.event.data = self._exchange.take_body(command.event.data)
-            elif isinstance(command.event, ResponseHeaders):
-                self._answering = True
-                if self._exchange is not None:
-                    command.event.response = self._exchange.deliver(command.event.response)
-            elif isinstance(command.event, ResponseData) and self._exchange is not None:
-                command.event.data = self._exchange.hidden_body or command.event.data
-        elif isinstance(command, HttpRequestHeadersHook):
-            provider = provider_of(self.flow.request.pretty_host)
+        if type(command) is SendHttp:
+            self._renumber(command)
+        elif type(command) is HttpRequestHeadersHook:
+            host = self.flow.request.pretty_host  # mitmproxy looks it up in the headers each time
+            provider = provider_of(host)
             if provider is not None:
-                self._exchange = self._exchanges.begin(self.flow, provider)
+                self._exchange = self._exchanges.begin(self.flow, provider, host)
         return command
+
+    def _renumber(self, command: SendHttp) -> None:
+        event, exchange = command.event, self._exchange
+        if command.connection is not self.context.client:
+            event.stream_id = self._upstream_id
+            if isinstance(event, RequestHeaders):
+                event.request = self._wire(event.request, command.connection)
+            elif isinstance(event, RequestData) and exchange is not None:
+                event.data = exchange.take_body(event.data)
+            return
+        event.stream_id = self.stream_id
+        if isinstance(event, ResponseHeaders):
+            self._answering = True
+            if exchange is not None:
+                event.response = exchange.deliver(event.response)
+        elif isinstance(event, ResponseData) and exchange is not None:
+            event.data = exchange.hidden_body or event.data
 
     def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
         """An open WebSocket's bytes, under the id of the attempt that opened it."""

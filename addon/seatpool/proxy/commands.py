@@ -105,10 +105,10 @@ class Commands:
 
         with self._store() as store:
             opened = self._opened()
-            choices, attempts = store.request(flow.id)
+            choices, attempts = store.past.request(flow.id)
             if not choices and opened is not None:
                 opened.service.knowledge.flush(FLUSH_S)
-                choices, attempts = store.request(flow.id)
+                choices, attempts = store.past.request(flow.id)
             names = {account.id: account.name for account in store.accounts()}
         if not choices:
             raise exceptions.CommandError(f"nothing is recorded of {flow.id}: the pool had no hand in it")

@@ -6,12 +6,12 @@ built-in addon has, or one of ours, never changes, so it is asked once, until ot
 stays mitmproxy's own: the order, the errors logged per addon, `AddonHalt`, async hooks, the `update` that follows; and
 other scripts are asked every time, as before.
 
-It replaces two methods of one object, and stands aside where one of them, or one they call, is not the one it knows.
+It replaces three methods of one object, and stands aside where one of them, or one they call, is not the one it knows.
 """
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from inspect import isawaitable
+from inspect import isawaitable, iscoroutinefunction
 from types import FunctionType, MappingProxyType, ModuleType
 from typing import Any
 
@@ -24,7 +24,11 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "handle_lifecycle": ("args", "trigger_event", "isinstance", "flow", "Flow", "hooks", "UpdateHook"),
         "trigger_event": ("chain", "safecall", "invoke_addon", "exceptions", "AddonHalt"),
+        "trigger": ("chain", "safecall", "invoke_addon_sync", "exceptions", "AddonHalt"),
         "invoke_addon": ("_iter_hooks", "args", "inspect", "isawaitable"),
+        "invoke_addon_sync": (
+            *("_iter_hooks", "inspect", "iscoroutinefunction", "exceptions", "AddonManagerError", "name", "args"),
+        ),
         "_iter_hooks": (
             *("isinstance", "hooks", "Hook", "traverse", "getattr", "name", "callable", "types", "ModuleType"),
             *("exceptions", "AddonManagerError"),
@@ -33,6 +37,7 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Everything that the methods which are replaced refer to, and those that they call, in order."""
 
+REPLACED = ("handle_lifecycle", "trigger_event", "trigger")
 _SETTLED = ("mitmproxy.addons.", "seatpool.")
 _UPDATE = hooks.UpdateHook.name
 
@@ -43,12 +48,12 @@ Concerned = Sequence[tuple[object, Hook | None]]
 
 def install(manager: AddonManager) -> bool:
     """Replace the manager's methods. False, with nothing done, where it is not as expected."""
-    if not fits() or not {"trigger_event", "handle_lifecycle"}.isdisjoint(vars(manager)):
+    if not fits() or not vars(manager).keys().isdisjoint(REPLACED):
         logger.info("action=plain-dispatch reason=unknown-addon-manager")
         return False
     dispatch = Dispatch(manager)
-    manager.trigger_event = dispatch.trigger_event  # type: ignore[method-assign] # the point of this module
-    manager.handle_lifecycle = dispatch.handle_lifecycle  # type: ignore[method-assign]
+    for name in REPLACED:
+        setattr(manager, name, getattr(dispatch, name))
     return True
 
 
@@ -83,6 +88,22 @@ class Dispatch:
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Any hook."""
         await self._trigger(event.name, event.args())
+
+    def trigger(self, event: hooks.Hook) -> None:
+        """Those that nobody waits for, a line in the log foremost."""
+        name, args = event.name, event.args()
+        for group in self._concerned(name):
+            try:
+                for addon, hook in group:
+                    found = hook if hook is not None else hook_of(addon, name)
+                    if found is not None:
+                        _refuse_to_wait(found, name, addon)
+                        found(*args)
+            except exceptions.AddonHalt:
+                return
+            except Exception:
+                with safecall():
+                    raise
 
     async def _trigger(self, name: str, args: Sequence[object]) -> None:
         for group in self._concerned(name):
@@ -122,6 +143,11 @@ def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:
             yield each, None
         elif (hook := hook_of(each, name)) is not None:
             yield each, hook
+
+
+def _refuse_to_wait(hook: Hook, name: str, addon: object) -> None:
+    if iscoroutinefunction(hook):
+        raise exceptions.AddonManagerError(f"Async handler {name} ({addon}) cannot be called from sync context")
 
 
 def hook_of(addon: object, name: str) -> Hook | None:

@@ -53,7 +53,7 @@ class Door:
         """Blocking. None, with the reason in `problem`, where it cannot be."""
         self._was_there = self._was_there or Path(self.where).exists()
         try:
-            store = Store.open(self._database)
+            store = Store.open(self._database, person=self._options.pool_person)
             try:
                 transport = Transport(options.transport_of(self._options))
                 service = PoolService(store, transport, options.policy_of(self._options))

@@ -135,13 +135,13 @@ class Exchange(msgspec.Struct):
     """Set where the client is to read other numbers of quota than those that came."""
 
     @classmethod
-    def begin(cls, flow: http.HTTPFlow, provider: Provider) -> "Exchange":
-        """Take the secrets out of a flow that has just begun."""
+    def begin(cls, flow: http.HTTPFlow, provider: Provider, host: str) -> "Exchange":
+        """Take the secrets out of a flow to this host that has just begun."""
         request = flow.request
         fields = request.headers.fields
         hidden = _hide(request)
         address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
-        return cls(provider, headers_of(fields), hidden, address, request.pretty_host.lower(), flow.client_conn.id)
+        return cls(provider, headers_of(fields), hidden, address, host.lower(), flow.client_conn.id)
 
     def receive(self, response: http.Response) -> None:
         """An upstream's answer has begun: take the secrets out of it."""
@@ -382,9 +382,9 @@ class Exchanges:
         """The exchange of a flow, None where its host is not pooled or it is over."""
         return self._open.get(flow.id)
 
-    def begin(self, flow: http.HTTPFlow, provider: Provider) -> Exchange:
+    def begin(self, flow: http.HTTPFlow, provider: Provider, host: str) -> Exchange:
         """Begin one."""
-        exchange = self._open[flow.id] = Exchange.begin(flow, provider)
+        exchange = self._open[flow.id] = Exchange.begin(flow, provider, host)
         exchange.explained, exchange.named, exchange.quota = self._explained, self.named, self.quota
         return exchange
 

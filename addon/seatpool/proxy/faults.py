@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 import threading
+from collections.abc import Iterable
 from datetime import datetime
 
 from seatpool.clock import utcnow
@@ -24,6 +25,7 @@ class Faults:
         self._told: dict[str, datetime] = {}
         """What is wrong, and since when."""
         self._away: str | None = None
+        self._overruled: frozenset[str] = frozenset()
         self._writing: set[asyncio.Future[None]] = set()
         self._one_at_a_time = threading.Lock()
 
@@ -48,6 +50,16 @@ class Faults:
         if problem is not None:
             self._told[problem] = utcnow()
         self._leave()
+
+    def overruled(self, told: Iterable[str]) -> None:
+        """What is set here and does not count, because something else is locked. The log has it already."""
+        before, self._overruled = self._overruled, frozenset(told)
+        for gone in before - self._overruled:
+            self._told.pop(gone, None)
+        for new in self._overruled - before:
+            self._told[new] = utcnow()
+        if before != self._overruled:
+            self._leave()
 
     async def end(self) -> None:
         """The process goes."""

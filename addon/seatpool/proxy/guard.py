@@ -69,7 +69,7 @@ class Guard:
 
     def _words(self, rule: Rule, reason: str) -> str:
         allowed = ", ".join(rule.only)
-        return f'seatpool: the rule "{rule.name}" ({self.book.path.name}:{rule.line}) allows only {allowed}; {reason}'
+        return f'seatpool: the rule "{rule.name}" ({self.book.title}:{rule.line}) allows only {allowed}; {reason}'
 
     # -- an open socket
 

@@ -22,6 +22,8 @@ from seatpool.proxy.limits import Limits
 from seatpool.service import traces, webhook
 from seatpool.service.transport import TransportSettings
 from seatpool.setup import authority
+from seatpool.store import BadPerson
+from seatpool.store.audit import here
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -39,7 +41,15 @@ OPTIONS: tuple[Option, ...] = (
         "pool_db",
         str,
         "",
-        "Database of the pool: a SQLite file or an SQLAlchemy URL. Empty: SEATPOOL_DB, else the user's data directory.",
+        "Database of the pool: a SQLite file, or postgresql+psycopg://USER@HOST/NAME. Empty: SEATPOOL_DB, else the"
+        " user's data directory.",
+    ),
+    Option(
+        "pool_person",
+        str,
+        "",
+        "Who uses this proxy: only accounts of theirs, shared with them, or everybody's serve. Empty: SEATPOOL_PERSON, "
+        "else the system's user name.",
     ),
     Option(
         "pool_on_failure",
@@ -250,7 +260,7 @@ def apply_defaults(opts: options.Options) -> None:
     if not opts.allow_hosts and not opts.ignore_hosts:
         changes["allow_hosts"] = list(host_patterns())
     ours = authority.default_folder()
-    if not _was_set(opts, "confdir") and (ours / authority.IN_USE).exists():
+    if not was_set(opts, "confdir") and (ours / authority.IN_USE).exists():
         changes["confdir"] = str(ours)
     if listening.redirected(opts) and not opts.has_changed("block_global"):
         changes["block_global"] = False  # this machine's own address may be a public one; doors are shut otherwise
@@ -258,9 +268,14 @@ def apply_defaults(opts: options.Options) -> None:
         opts.update(**changes)
 
 
-def _was_set(opts: options.Options, name: str) -> bool:
+def was_set(opts: options.Options, name: str) -> bool:
     """Whether a person has set it, be it to its default: `has_changed` does not tell that."""
-    return opts._options[name].value is not optmanager.unset  # noqa: SLF001
+    return opts._options[name].value is not optmanager.unset  # noqa: SLF001 # as said above
+
+
+def unset(opts: options.Options, name: str) -> None:
+    """As if nobody had set it; for one that has its default's value."""
+    opts._options[name].reset()  # noqa: SLF001 # as said above
 
 
 def policy_of(opts: options.Options) -> Policy:
@@ -333,6 +348,14 @@ def _attempts(opts: options.Options) -> str | None:
     if 1 <= opts.pool_max_attempts <= 10:
         return None
     return f"pool_max_attempts={opts.pool_max_attempts}: say a number from 1 to 10"
+
+
+def _person(opts: options.Options) -> str | None:
+    try:
+        here(opts.pool_person)
+    except BadPerson as error:
+        return f"pool_person: {error}"
+    return None
 
 
 def _in_flight(opts: options.Options) -> str | None:
@@ -421,6 +444,7 @@ def _insecure(opts: options.Options) -> str | None:
 
 CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _attempts,
+    _person,
     _in_flight,
     _ledger,
     _addresses,

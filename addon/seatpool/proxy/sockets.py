@@ -139,7 +139,8 @@ class PoolWebsocketLayer(WebsocketLayer):
             ConnectionType.CLIENT, extensions_of(self.flow.response), conn=self.context.server
         )
         # It takes the same way as when the client sent it, ahead of whatever that one has sent since.
-        self.client_ws._events.appendleft(TextMessage(content.decode("utf-8", "replace")))  # noqa: SLF001
+        told = TextMessage(content.decode("utf-8", "replace"))
+        self.client_ws._events.appendleft(told)  # noqa: SLF001 # wsproto's queue has no front for others
         yield from self._relay(events.DataReceived(self.context.client, b""))
 
     def _close(self) -> layer.CommandGenerator[None]:

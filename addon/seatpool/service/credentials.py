@@ -48,8 +48,16 @@ class Credentials:
     ) -> Mapping[CredentialKind, Credential] | None:
         """Everything that the request needs of an account, fresh enough to send; None when the first cannot be had.
 
-        An editor's own login is taken as the editor sent it, with whatever else it sent along.
+        An editor's own login is taken as the editor sent it, with whatever else it sent along. An account that has been
+        removed, or taken from this person, gives nothing any more, were it in the middle of a renewal.
         """
+        known = self._knowledge.state.accounts
+        found = await self._of(provider, account, trail, refused) if account.id in known else None
+        return found if account.id in known else None
+
+    async def _of(
+        self, provider: Provider, account: Account, trail: Trail, refused: Credential | None
+    ) -> Mapping[CredentialKind, Credential] | None:
         if trail.own is not None and trail.own.account_id == account.id:
             return {trail.facts.needs[0]: trail.own.credential}
         found: dict[CredentialKind, Credential] = {}

@@ -7,15 +7,19 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 import asyncio
 import gc
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
+from functools import partial
 
 from msgspec.structs import replace
 
 from seatpool.clock import Watch, utcnow
 from seatpool.core import clockwork, strikes
 from seatpool.core.explain import Glimpse
+from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Provenance
@@ -29,12 +33,14 @@ from seatpool.service.probes import Probes
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Disabled, Lifted, Writer
-from seatpool.store import Changes, Store, StoreError, StoreUnavailable
+from seatpool.store import Changes, Ear, Store, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
 
-FOLLOW_EVERY_S = 0.25
-"""How often the store is asked whether another process has written: the promise is 250 ms."""
+FOLLOW_EVERY_S = 0.2
+"""How often the store is asked whether another process has written: the promise is 250 ms, the reading included."""
+HEARD_EVERY_S = 5.0
+"""The same where it tells by itself; asked all the same, for what it might have failed to tell."""
 KEPT = timedelta(days=30)
 """How long choices, observations and ended cooldowns are kept; attempts as their person says."""
 PRUNE_EVERY = timedelta(days=1)
@@ -53,6 +59,12 @@ def _spare_what_stays() -> None:
     gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
 
 
+def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
+    """From another thread; nothing where the loop is over."""
+    with suppress(RuntimeError):
+        loop.call_soon_threadsafe(callback)
+
+
 def _nobody_minds() -> None:
     """Nothing follows."""
 
@@ -65,6 +77,7 @@ class Knowledge:
     ) -> None:
         """`owner` names this process, and no other one."""
         self.state = PoolState()
+        self.state.person = store.team.person
         self.state.follow(policy, utcnow())
         self.state.caps.most = policy.max_in_flight
         self._store = store
@@ -78,11 +91,19 @@ class Knowledge:
         self.ledger_days = policy.ledger_days
         self._clock = Watch()
         self.health = Health()
+        self.locks: dict[str, Lock] = {}
+        """What has one value in every proxy on this database."""
+        self.relocked: Callable[[], None] = _nobody_minds
+        """To be called when `locks` has changed."""
         self.meters = Meters()
         self._revision = -1
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
+        self._ear: Ear | None = None
+        self._stirred = asyncio.Event()
+        """The store has told that there may be news."""
+        self._looked_at = -math.inf
         self.changed: Callable[[], None] = _nobody_minds
         """To be called when an account may be asked no longer."""
 
@@ -93,6 +114,7 @@ class Knowledge:
     def start(self) -> None:
         """Begin to follow what other processes write."""
         self._store.hurry()
+        self._ear = self._store.listen(partial(_call, asyncio.get_running_loop(), self._stirred.set))
         self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
 
     async def stop(self) -> None:
@@ -100,6 +122,8 @@ class Knowledge:
         if self._follower is not None:
             self._follower.cancel()
             await asyncio.gather(self._follower, return_exceptions=True)
+        if self._ear is not None:
+            await aside(self._ear.close)
         await self.drain_probes()
         self._beats.end(utcnow())
         await aside(self._writer.close)
@@ -199,7 +223,9 @@ class Knowledge:
 
     async def disable(self, account: Account, reason: str) -> None:
         """Take an account out of the choice until a person acts."""
-        self.state.put(replace(self.state.accounts.get(account.id, account), disabled=reason), utcnow())
+        held = self.state.accounts.get(account.id)
+        if held is not None:  # else it has gone meanwhile, or is not this person's any more
+            self.state.put(replace(held, disabled=reason), utcnow())
         self.changed()
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
         now = utcnow()
@@ -223,7 +249,8 @@ class Knowledge:
         with suppress(StoreError):
             await self._settle_in()
         while True:
-            await asyncio.sleep(FOLLOW_EVERY_S)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stirred.wait(), FOLLOW_EVERY_S)
             try:
                 problem = None
                 await self._look(utcnow())
@@ -246,15 +273,28 @@ class Knowledge:
         if jump is not None:
             self._set_clock(jump, now)
         self._beats.look(now)
+        if not self._is_due(looked_at := time.monotonic()):
+            return
+        self._looked_at = -math.inf  # unless it succeeds
         changes = await aside(self._store.news, self._revision)
-        if changes.revision != self._revision:
+        opened = (a for a in changes.accounts if a.id in self.state.foreign and a.open_to(self.state.person))
+        if not changes.full and any(opened):
+            changes = await aside(self._store.changes, None)  # nothing was kept of it so far
+        self._looked_at = looked_at
+        if changes.full or changes.revision != self._revision:
             self._take(changes)
             await self._vault.catch_up(changes.generations)
         if now - self._pruned_at > PRUNE_EVERY and self._store.trouble is None:
             await self._prune()
 
+    def _is_due(self, now: float) -> bool:
+        """Whether there may be news in the store."""
+        heard = self._stirred.is_set()
+        self._stirred.clear()
+        return heard or self._ear is None or not self._ear.hearing or now - self._looked_at >= HEARD_EVERY_S
+
     async def _settle_in(self) -> None:
-        await self._vault.warm()
+        await self._vault.warm(self.state.accounts)
         _spare_what_stays()
         await self._prune()
 
@@ -272,29 +312,47 @@ class Knowledge:
 
     def _take(self, changes: Changes) -> None:
         now = utcnow()
-        before = self.roster
+        before, shut = self.roster, len(self.state.foreign)
         if changes.full:
             names = {a.id for a in changes.accounts}
             self.meters.forget([i for i in self.state.accounts if i not in names])
             self.state.forget_all_but(names)
-            self._vault.forget_all_but(names)
-            self.provenance.forget_all_but(names)
         for account in changes.accounts:
             self.state.put(account, now)
+        known = self.state.accounts
+        if changes.full or len(self.state.foreign) > shut:
+            self._vault.forget_all_but(known)
+            self.provenance.forget_all_but(known.keys())
         for account_id, scope in changes.cleared:
             self.state.lift(account_id, scope, now)
         for cooldown in changes.cooldowns:
-            self.state.cool(clockwork.sensible(cooldown, now), now)
+            if cooldown.account_id in known:
+                self.state.cool(clockwork.sensible(cooldown, now), now)
         for account_id, window in changes.windows:
-            self.state.observe(account_id, (window,), now)
-        self.affinities.hear(changes.affinities, self._policy)
+            if account_id in known:
+                self.state.observe(account_id, (window,), now)
+        self.affinities.hear((held for held in changes.affinities if held.account_id in known), self._policy)
         for given in changes.carriers:
-            self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
+            if given.account_id in known:
+                self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
+        self._relock(changes)
         self._beats.hear(changes, now)
         if self._follower is not None:
-            for account_id in {account_id for account_id, _ in changes.windows}:
+            for account_id in {account_id for account_id, _ in changes.windows if account_id in known}:
                 self._probes.look(account_id)
         if self.roster != before and self._revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self._revision = changes.revision
         self.changed()
+
+    def _relock(self, changes: Changes) -> None:
+        before = dict(self.locks)
+        if changes.full:
+            self.locks.clear()
+        for lock in changes.locks:
+            if lock.value is not None:
+                self.locks[lock.name] = lock
+            else:
+                self.locks.pop(lock.name, None)
+        if self.locks != before:
+            self.relocked()

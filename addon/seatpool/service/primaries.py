@@ -65,7 +65,7 @@ class Primaries:
         known = self._present.get(key)
         if known is not None:
             known.seen_at, known.conversation = utcnow(), facts.conversation
-            return Own(known.account_id, known.credential, origin)
+            return self._own(known, origin)
         login = provider.primary(facts, headers, origin, utcnow())
         if login is None or digest(login.credentials[0].token) in self._refused:
             return None
@@ -75,7 +75,12 @@ class Primaries:
             self._learning[key] = task
             task.add_done_callback(lambda _: self._learning.pop(key, None))
         found = await asyncio.shield(task)
-        return Own(found.account_id, found.credential, origin) if found is not None else None
+        return self._own(found, origin) if found is not None else None
+
+    def _own(self, seen: _Present, origin: str) -> Own | None:
+        """None where the account is one that this person may not use: the pool has no hand in it then."""
+        known = seen.account_id in self._knowledge.state.accounts
+        return Own(seen.account_id, seen.credential, origin) if known else None
 
     def refused(self, credential: Credential) -> None:
         """Upstream does not take this token any more: it serves nobody until the editor brings another one."""

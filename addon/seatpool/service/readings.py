@@ -124,7 +124,7 @@ def _standing(taken: Taken) -> Iterator[Family]:
                     "account": a.name,
                     "provider": a.provider.value,
                     "plan": a.plan or "",
-                    "state": state_of(a, cooling=a.id in resting),
+                    "state": state_of(a, None, cooling=a.id in resting),
                 },
                 1,
             )

@@ -7,6 +7,6 @@ from seatpool.store import Store
 
 
 def read(store: Store, now: datetime) -> Report:
-    """Blocking; some milliseconds. The day is that of this machine's time zone."""
+    """Blocking; some milliseconds; for whoever has the store open. The day is that of this machine's time zone."""
     midnight = now.astimezone().replace(hour=0, minute=0, second=0, microsecond=0)
-    return report(store.seen(now, midnight), now, midnight.astimezone(now.tzinfo))
+    return report(store.seen(now, midnight), now, midnight.astimezone(now.tzinfo), store.team.person)

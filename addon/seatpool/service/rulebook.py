@@ -22,6 +22,8 @@ from seatpool.service.threads import aside
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 0.5
+LOCKED = "locked rules"
+"""Where rules stand that an admin has fixed for every proxy on the database."""
 CONVERSATIONS = 10_000
 """Of so many it is remembered what they told; the oldest are forgotten first."""
 
@@ -66,6 +68,9 @@ class RuleBook:
 
     def __init__(self) -> None:
         self.path = default_path()
+        self.own = NO_RULES
+        """Those of the file."""
+        self._imposed: Rules | None = None
         self._deciding = Deciding()
         self._seen: Signature | None = None
         self._settling: Signature | None = None
@@ -80,6 +85,16 @@ class RuleBook:
     def rules(self) -> Rules:
         """Those in force."""
         return self._deciding.rules
+
+    @property
+    def title(self) -> str:
+        """Where they stand."""
+        return self.path.name if self._imposed is None else LOCKED
+
+    def impose(self, text: str | None) -> None:
+        """Have these be in force, whatever the file says; None: the file's again. Raises `RuleMistakes`."""
+        self._imposed = read(text.encode()) if text is not None else None
+        self._deciding = Deciding(self._imposed if self._imposed is not None else self.own)
 
     # -- the file
 
@@ -143,7 +158,9 @@ class RuleBook:
         return rules_in(self.path)
 
     def _take(self, rules: Rules) -> None:
-        before, self._deciding = self.rules, Deciding(rules)
+        before, self.own = self.own, rules
+        if self._imposed is None:
+            self._deciding = Deciding(rules)
         if rules.rules or before.rules:
             logger.info("action=rules file=%s rules=%d", self.path, len(rules.rules))
 

@@ -1,7 +1,7 @@
 """The credentials that this process holds in memory, so that a normal request reads no database."""
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.service.threads import aside
@@ -18,10 +18,11 @@ class Vault:
         """What the store has not got yet, because it was away: newer than what it has."""
         self._reading: dict[int, asyncio.Future[dict[CredentialKind, Credential]]] = {}
 
-    async def warm(self) -> None:
-        """Read everything at once, so that an account's first request need not."""
-        for account_id, stored in (await aside(self._store.every_credential)).items():
-            self._held.setdefault(account_id, stored)
+    async def warm(self, account_ids: Collection[int]) -> None:
+        """Read those of all these accounts at once, so that an account's first request need not."""
+        for account_id, stored in (await aside(self._store.every_credential, set(account_ids))).items():
+            if account_id in account_ids:  # still
+                self._held.setdefault(account_id, stored)
 
     def get(self, account_id: int, kind: CredentialKind) -> Credential | None:
         """What memory holds; None also where the store was not asked yet."""

@@ -1,11 +1,12 @@
 """What outlives a process. The only importer of SQLAlchemy.
 
-`Store` is the whole face of it: synchronous, thread-safe, several processes on one file. It takes and returns core
+`Store` is the whole face of it: synchronous, thread-safe, several processes on one database. It takes and returns core
 values, never rows, and raises nothing but `StoreError`. Behind it each module has one idea::
 
     errors      what can go wrong, in one plain line each
     schema      the tables
-    engine      a URL or path -> an engine; how SQLite is set up; upserts; SQLAlchemy's errors in plain words
+    backend     where SQLite and PostgreSQL differ: sqlite, postgres (and listening, for what it notifies of)
+    engine      a URL or path -> an engine; upserts; statements for many rows; SQLAlchemy's errors in plain words
     migrate     brings a database to the present schema (Alembic, loaded only when there is something to do)
     masterkey   where the key lives that seals the credentials
     secrets     sealing and opening credentials with it
@@ -15,20 +16,27 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     accounts    credentials    cooldowns    observations    leases    affinities    beats     one kind of row each
     endings     requests that are over, to be followed; overview  what a report is made of
     transactions  turns of the threads of one process
-    store       the class that joins them
+    audit       in whose hands a process is, and what each has done; admins  who may do what
+    people      whose an account is; locks  what is the same for every proxy; team  those two and the audit, joined
+    store       the class that joins them; past, keys  what it has of records that are read, and of the key
     export      accounts with their logins as one encrypted file
 """
 
+from seatpool.store.backend import Ear
 from seatpool.store.endings import Wanted
 from seatpool.store.errors import (
+    BadLock,
     BadName,
+    BadPerson,
     BadWeight,
     NameTaken,
     NewerDatabase,
+    NotAllowed,
     StoreError,
     StoreUnavailable,
     Superseded,
     UnknownAccount,
+    Unstorable,
     WrongKey,
 )
 from seatpool.store.feed import Changes
@@ -37,18 +45,23 @@ from seatpool.store.masterkey import KeyPlace
 from seatpool.store.store import Store, default_url, located
 
 __all__ = [
+    "BadLock",
     "BadName",
+    "BadPerson",
     "BadWeight",
     "Changes",
+    "Ear",
     "KeyPlace",
     "Lease",
     "NameTaken",
     "NewerDatabase",
+    "NotAllowed",
     "Store",
     "StoreError",
     "StoreUnavailable",
     "Superseded",
     "UnknownAccount",
+    "Unstorable",
     "Wanted",
     "WrongKey",
     "default_url",

@@ -7,27 +7,33 @@ from itertools import count
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, delete, func, insert, select, true, update
 
+from seatpool.core.deeds import Did
 from seatpool.core.model import Account, Keeping, ProviderName
-from seatpool.store import revisions
-from seatpool.store.engine import Many
+from seatpool.store import admins, audit, revisions
+from seatpool.store.engine import Many, among
 from seatpool.store.errors import BadName, BadWeight, NameTaken, UnknownAccount
 from seatpool.store.schema import accounts, as_text
 
 LIGHTEST, HEAVIEST = 0.001, 1000.0
 """Of weights: a million to one is more than anybody means."""
+NO_PEOPLE = "[]"
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
 _HANDLE_ALONE = accounts.c.identity == accounts.c.handle
-_IN_JSON = select(accounts.c.id).where(
-    accounts.c.id.in_(select(func.json_each(bindparam("ids")).table_valued("value").c.value))
-)
+_AMONG = select(accounts.c.id).where(among(accounts.c.id, "ids"))
 _TOUCH = Many(
     "UPDATE accounts SET last_used_at = used.column2 FROM (VALUES (?, ?)) AS used"
     " WHERE accounts.id = used.column1"
     " AND (accounts.last_used_at IS NULL OR accounts.last_used_at < used.column2)",
     ["touched", "used_at"],
+    elsewhere=update(accounts)
+    .where(
+        accounts.c.id == bindparam("touched"),
+        func.coalesce(accounts.c.last_used_at < bindparam("used_at"), true()),
+    )
+    .values(last_used_at=bindparam("used_at")),
 )
 
 
@@ -63,7 +69,7 @@ def disabled(db: Connection, account_id: int) -> str | None:
 
 def existing(db: Connection, ids: Collection[int]) -> frozenset[int]:
     """Those of the ids that an account has."""
-    return frozenset(db.scalars(_IN_JSON, {"ids": json.dumps(list(ids))}))  # one statement, however many there are
+    return frozenset(db.scalars(_AMONG, {"ids": json.dumps(list(ids))}))  # one statement, however many there are
 
 
 class Login(msgspec.Struct, frozen=True):
@@ -90,6 +96,8 @@ def sign_in(db: Connection, login: Login, now: datetime) -> tuple[Account, bool]
         return _add(db, login, now), True
     if login.learnt and not held.learnt:
         return held, False
+    if not login.learnt:
+        admins.require_say(db, held)
     values: dict[str, Any] = {"issuer": login.issuer}
     if login.plan is not None:
         values["plan"] = login.plan
@@ -102,7 +110,13 @@ def sign_in(db: Connection, login: Login, now: datetime) -> tuple[Account, bool]
     _take_handle(db, login, held.id)
     if login.learnt:
         return _change(db, held, **values), False
-    return _write(db, held, **values, learnt=False, disabled=None, state_since=now), False
+    if held.learnt and held.owner is None:
+        values["owner"] = admins.owner_of_new(db)
+    written = write(db, held, **values, learnt=False, disabled=None, state_since=now)
+    audit.note(db, Did.SIGN_IN, written, before=_state(held), after=_state(written))
+    if written.name != held.name:
+        audit.note(db, Did.RENAME, held, before=held.name, after=written.name)
+    return written, False
 
 
 def _same(db: Connection, login: Login) -> Account | None:
@@ -132,10 +146,14 @@ def _add(db: Connection, login: Login, now: datetime) -> Account:
         "priority": 100,
         "paused": False,
         "state_since": now,
+        "owner": None if login.learnt else admins.owner_of_new(db),
     }
-    return _account(
+    added = _account(
         db.execute(insert(accounts).values(**values, revision=revisions.take(db)).returning(accounts)).one()
     )
+    if not login.learnt:  # what is learnt is no person's act
+        audit.note(db, Did.ADD, added, after=_kind(added))
+    return added
 
 
 def _take_handle(db: Connection, login: Login, account_id: int | None) -> None:
@@ -144,46 +162,48 @@ def _take_handle(db: Connection, login: Login, account_id: int | None) -> None:
         return
     had = _find(db, (accounts.c.provider == login.provider.value) & (accounts.c.handle == login.handle))
     if had is not None and had.id != account_id:
-        _write(db, had, handle=None)
+        write(db, had, handle=None)
 
 
 def rename(db: Connection, name: str, new_name: str) -> Account:
     """May raise `UnknownAccount`, `NameTaken` and `BadName`."""
-    held = named(db, name)
-    return _change(db, held, name=_own(db, new_name, held.id))
+    held = yours(db, name)
+    return _set(db, held, Did.RENAME, name=_own(db, new_name, held.id))
 
 
 def set_priority(db: Connection, name: str, priority: int) -> Account:
     """Lower is asked first. May raise `UnknownAccount`."""
-    return _change(db, named(db, name), priority=priority)
+    return _set(db, yours(db, name), Did.PRIORITY, priority=priority)
 
 
 def set_weight(db: Connection, name: str, weight: float) -> Account:
     """May raise `UnknownAccount` and `BadWeight`."""
-    held = named(db, name)
+    held = yours(db, name)
     if not LIGHTEST <= weight <= HEAVIEST:  # so worded, it refuses NaN as well
         raise BadWeight(weight, LIGHTEST, HEAVIEST)
-    return _change(db, held, weight=weight)
+    return _set(db, held, Did.WEIGHT, weight=weight)
 
 
 def set_keeping(db: Connection, name: str, keeping: Keeping) -> Account:
     """May raise `UnknownAccount`."""
-    return _change(db, named(db, name), keeping=keeping.value)
+    return _set(db, yours(db, name), Did.POLICY, keeping=keeping.value)
 
 
 def set_paused(db: Connection, name: str, paused: bool, now: datetime) -> Account:
     """Resuming also enables a disabled account: that lasts until a person acts. May raise `UnknownAccount`."""
-    held = named(db, name)
+    held = yours(db, name)
     wanted = (paused, held.disabled if paused else None)
     if wanted == (held.paused, held.disabled):
         return held
-    return _write(db, held, paused=paused, disabled=wanted[1], state_since=now)
+    written = write(db, held, paused=paused, disabled=wanted[1], state_since=now)
+    audit.note(db, Did.PAUSE if paused else Did.RESUME, written, before=_state(held), after=_state(written))
+    return written
 
 
 def disable(db: Connection, account_id: int, reason: str, now: datetime) -> Account:
     """May raise `UnknownAccount`."""
     held = numbered(db, account_id)
-    return held if held.disabled == reason else _write(db, held, disabled=reason, state_since=now)
+    return held if held.disabled == reason else write(db, held, disabled=reason, state_since=now)
 
 
 def set_plan(db: Connection, account_id: int, plan: str | None) -> Account:
@@ -192,8 +212,10 @@ def set_plan(db: Connection, account_id: int, plan: str | None) -> Account:
 
 
 def remove(db: Connection, name: str) -> Account:
-    """The row and everything of it; returns what it was. May raise `UnknownAccount`."""
-    return _delete(db, named(db, name))
+    """The row and everything of it; returns what it was. May raise `UnknownAccount` and `NotAllowed`."""
+    held = yours(db, name)
+    audit.note(db, Did.REMOVE, held, before=_kind(held))
+    return _delete(db, held)
 
 
 def forget(db: Connection, account_id: int) -> bool:
@@ -224,7 +246,35 @@ def _account(row: Row[Any]) -> Account:
         learnt=row.learnt,
         weight=row.weight,
         keeping=Keeping(row.keeping),
+        owner=row.owner,
+        people=tuple(json.loads(row.people)) if row.people != NO_PEOPLE else (),
     )
+
+
+def yours(db: Connection, name: str) -> Account:
+    """One that this person may change. May raise `UnknownAccount` and `NotAllowed`."""
+    held = named(db, name)
+    admins.require_say(db, held)
+    return held
+
+
+def _set(db: Connection, held: Account, did: Did, **value: Any) -> Account:
+    """Write one value and note who has; the same again is no deed."""
+    written = _change(db, held, **value)
+    if written is not held:
+        (field,) = value
+        audit.note(db, did, held, before=getattr(held, field), after=getattr(written, field))
+    return written
+
+
+def _kind(held: Account) -> str:
+    return f"{held.provider}, {held.plan}" if held.plan else held.provider.value
+
+
+def _state(held: Account) -> str:
+    if held.disabled is not None:
+        return f"disabled: {held.disabled}"
+    return "paused" if held.paused else "in use"
 
 
 def _find(db: Connection, which: ColumnElement[bool]) -> Account | None:
@@ -240,10 +290,11 @@ def _delete(db: Connection, held: Account) -> Account:
 
 def _change(db: Connection, held: Account, **values: Any) -> Account:
     """Write what differs; nothing to write is no change for others to read."""
-    return held if all(getattr(held, key) == value for key, value in values.items()) else _write(db, held, **values)
+    return held if all(getattr(held, key) == value for key, value in values.items()) else write(db, held, **values)
 
 
-def _write(db: Connection, held: Account, **values: Any) -> Account:
+def write(db: Connection, held: Account, **values: Any) -> Account:
+    """Put these in place of what it has, for others to read."""
     stamped = update(accounts).where(accounts.c.id == held.id).values(**values, revision=revisions.take(db))
     return _account(db.execute(stamped.returning(accounts)).one())
 

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
+from seatpool.core.deeds import Did
 from seatpool.core.model import Cooldown, Scope, ScopeKind
-from seatpool.store import revisions
+from seatpool.store import accounts, admins, audit, revisions
 from seatpool.store.engine import upsert
 from seatpool.store.errors import UnknownAccount
 from seatpool.store.schema import cooldowns
@@ -47,12 +48,23 @@ def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
 
 
 def lift(db: Connection, account_id: int | None) -> int:
-    """End those of one account, or all, before their time; how many. Those that are over count while they are kept."""
-    which = _RUNNING if account_id is None else _RUNNING & (cooldowns.c.account_id == account_id)
-    if db.execute(select(cooldowns.c.account_id).where(which).limit(1)).first() is None:
-        return 0
-    revision = revisions.take(db)
-    return db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision)).rowcount
+    """End those of one account, or all, before their time; how many. Those that are over count while they are kept.
+
+    It is for whoever may use an account, or change it: the others' are left alone.
+    """
+    resting = db.scalars(select(cooldowns.c.account_id).where(_RUNNING).distinct()).all()
+    count, person = 0, audit.actor(db).person
+    for held in accounts.every(db):
+        if held.id not in resting or account_id not in (None, held.id):
+            continue
+        if not held.open_to(person) and not admins.has_say(db, held):
+            continue
+        revision = revisions.take(db)
+        which = _RUNNING & (cooldowns.c.account_id == held.id)
+        lifted = db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision)).rowcount
+        audit.note(db, Did.CLEAR_COOLDOWNS, held, before=lifted)
+        count += lifted
+    return count
 
 
 def lift_these(db: Connection, cooled: Sequence[Cooldown]) -> None:

@@ -1,6 +1,6 @@
 """Credential rows, on an open transaction; what is secret of them goes through the vault."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 
@@ -26,10 +26,17 @@ def of_account(db: Connection, vault: Vault, account_id: int) -> dict[Credential
     return {CredentialKind(row.kind): _credential(row, vault) for row in rows}
 
 
-def of_everybody(db: Connection, vault: Vault) -> dict[int, dict[CredentialKind, Credential]]:
-    """By account; a damaged one is left out here, and complained of when its account is asked for."""
+def of_everybody(
+    db: Connection, vault: Vault, account_ids: Collection[int] | None = None
+) -> dict[int, dict[CredentialKind, Credential]]:
+    """By account, and only of these accounts where any are named: what others hold is not opened.
+
+    A damaged one is left out here, and complained of when its account is asked for.
+    """
     found: dict[int, dict[CredentialKind, Credential]] = {}
     for row in db.execute(select(credentials)):
+        if account_ids is not None and row.account_id not in account_ids:
+            continue
         try:
             found.setdefault(row.account_id, {})[CredentialKind(row.kind)] = _credential(row, vault)
         except StoreUnavailable:

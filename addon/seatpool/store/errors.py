@@ -11,6 +11,10 @@ class StoreUnavailable(StoreError):
     """The database cannot be read or written now: locked, full, damaged, out of reach, or closed."""
 
 
+class Unstorable(StoreError):
+    """A value that this kind of database cannot keep, such as a text with a NUL in it. Nothing was changed."""
+
+
 class NewerDatabase(StoreError):
     """The database has a schema that this version does not know. Nothing was changed in it."""
 
@@ -64,3 +68,37 @@ class BadWeight(StoreError):
 
     def __init__(self, weight: float, lightest: float, heaviest: float) -> None:
         super().__init__(f"{weight:g} cannot be a weight; say a number from {lightest:g} to {heaviest:g}")
+
+
+class BadPerson(StoreError):
+    """A name that cannot be a person's."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"{name!r} cannot be a person's name; use one line of visible characters, 100 at most")
+
+
+class BadLock(StoreError):
+    """What cannot be locked, or not to that."""
+
+
+class NotAllowed(StoreError):
+    """Another person may do that, this one may not. Nothing was changed."""
+
+    @classmethod
+    def admins_only(cls, admins: Iterable[str], person: str) -> "NotAllowed":
+        """For what concerns everybody."""
+        return cls(f"only an admin may do that: {', '.join(admins)}; {_you_are(person)}")
+
+    @classmethod
+    def anothers(cls, name: str, owner: str | None, admins: Iterable[str], person: str) -> "NotAllowed":
+        """For an account of somebody else's."""
+        return cls(f"{name} is {owner}'s: only they or an admin may do that: {', '.join(admins)}; {_you_are(person)}")
+
+    @classmethod
+    def everybodys(cls, name: str) -> "NotAllowed":
+        """For an account that nobody can be kept from."""
+        return cls(f"{name} is everybody's; say whose it is first: seatpool account owner {name} PERSON")
+
+
+def _you_are(person: str) -> str:
+    return f"you are {person}, unless SEATPOOL_PERSON says otherwise"

@@ -139,6 +139,8 @@ def _row(exported: Exported) -> dict[str, Any]:
         "weight": account.weight,
         "keeping": account.keeping.value,
         "plan": account.plan,
+        "owner": account.owner,
+        "people": list(account.people),
         "credentials": [
             {
                 "kind": credential.kind.value,
@@ -167,6 +169,8 @@ def _exported(row: dict[str, Any]) -> Exported:
         handle=row["handle"],
         weight=float(row.get("weight", 1.0)),  # the first exports knew neither
         keeping=Keeping(row.get("keeping", Keeping.NORMAL)),
+        owner=row.get("owner"),
+        people=tuple(row.get("people", ())),
     )
     return Exported(account, tuple(_credential(each) for each in row["credentials"]))
 

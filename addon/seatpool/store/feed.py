@@ -6,8 +6,9 @@ from types import MappingProxyType
 import msgspec
 from sqlalchemy import Connection
 
+from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Affinity, Carried, Cooldown, CredentialKind, QuotaWindow, Scope, UnderWay
-from seatpool.store import accounts, affinities, beats, carriers, cooldowns, credentials, observations, revisions
+from seatpool.store import accounts, affinities, beats, carriers, cooldowns, credentials, locks, observations, revisions
 
 _NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
@@ -31,6 +32,8 @@ class Changes(msgspec.Struct, frozen=True):
     """Conversations that were served, the oldest first; the newest ten thousand of more."""
     carriers: tuple[Carried, ...] = ()
     """What accounts gave out, the oldest first; of the newest twenty thousand answers."""
+    locks: tuple[Lock, ...] = ()
+    """Those that were cleared among them."""
     under_way: tuple[UnderWay, ...] | None = ()
     """What every process has under way, all there is each time; None: as it was."""
 
@@ -56,5 +59,6 @@ def read(db: Connection, since: int | None) -> Changes:
         generations=credentials.changed_generations(db, after),
         affinities=affinities.changed(db, after),
         carriers=carriers.changed(db, after),
+        locks=locks.changed(db, after),
         under_way=beats.every(db),
     )

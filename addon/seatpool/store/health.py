@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import msgspec
+from sqlalchemy import URL, inspect, text
 
 from seatpool.store import engine as engines
 from seatpool.store.errors import StoreUnavailable
@@ -24,6 +25,9 @@ class Health(msgspec.Struct, frozen=True):
     """What was found."""
 
     path: Path
+    """Of its file."""
+    served: str | None = None
+    """Where it is, for one on a server; it has no file then."""
     size: int | None = None
     """Bytes, with the write-ahead log; None: there is no such file."""
     schema: str | None = None
@@ -42,6 +46,11 @@ class Health(msgspec.Struct, frozen=True):
     """What others on this machine could read."""
 
     @property
+    def name(self) -> str:
+        """Where it is, as a person would say it."""
+        return self.served or str(self.path)
+
+    @property
     def is_newer(self) -> bool:
         """A newer seatpool has written it."""
         return self.schema is not None and self.schema not in REVISIONS
@@ -53,15 +62,21 @@ class Health(msgspec.Struct, frozen=True):
 
 
 def examine(url_or_path: str, within_s: float) -> Health:
-    """`""` is the default, as for `Store.open`. Raises `StoreUnavailable` for what names no database."""
-    path = Path(engines.place(engines.resolve(url_or_path or default_url())))
+    """`""` is the default, as for `Store.open`. Raises `StoreUnavailable` for what names no database.
+
+    And for a server that cannot be reached, or does not let us in.
+    """
+    url = engines.resolve(url_or_path or default_url())
+    if url.get_backend_name() != "sqlite":
+        return _on_server(url)
+    path = Path(engines.place(url))
     if not path.exists():
         return Health(path)
     if not path.is_file():
         raise StoreUnavailable(f"the database {path} is no file; choose another one")
     files = [path.with_name(path.name + end) for end in ("", "-wal", "-shm")]
     needed = [file for file in (path.parent, *files) if file.exists() and not os.access(file, os.W_OK)]
-    secret = [file for file in (*files, key_file(str(path))) if file.exists() and _is_open(file)]
+    secret = [file for file in (*files, key_file(str(path), "")) if file.exists() and _is_open(file)]
     health = Health(
         path,
         size=sum(file.stat().st_size for file in files[:2] if file.exists()),
@@ -73,6 +88,19 @@ def examine(url_or_path: str, within_s: float) -> Health:
             return _looked_into(db, health, within_s)
     except sqlite3.Error as error:
         return msgspec.structs.replace(health, fault=str(error))
+
+
+def _on_server(url: URL) -> Health:
+    where, engine = engines.place(url), engines.open_engine(url)
+    try:
+        with engines.plainly(url.get_backend_name(), where), engine.connect() as db:
+            tables = inspect(db).get_table_names()
+            ours = "alembic_version" in tables
+            schema = db.scalar(text("SELECT version_num FROM alembic_version")) if ours else None
+            size = db.scalar(text("SELECT pg_database_size(current_database())"))
+    finally:
+        engine.dispose()
+    return Health(Path(), where, size, schema, foreign=bool(tables) and not ours)
 
 
 def _looked_into(db: sqlite3.Connection, health: Health, within_s: float) -> Health:

@@ -2,12 +2,15 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete
+from sqlalchemy import Connection, delete, func
 
 from seatpool.store.engine import upsert
 from seatpool.store.schema import leases
+
+_NOW = func.timezone("UTC", func.clock_timestamp(), type_=leases.c.until.type)
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -20,13 +23,18 @@ class Lease(msgspec.Struct, frozen=True):
 
 
 def acquire(db: Connection, lease: Lease, now: datetime, until: datetime) -> bool:
-    """Whether `lease.owner` holds it now: it was free, or over, or its own already (then prolonged)."""
-    values = {"owner": lease.owner, "until": until}
+    """Whether `lease.owner` holds it now: it was free, or over, or its own already (then prolonged).
+
+    Where processes are on several machines, whose clocks differ, it is the database's clock that counts.
+    """
+    shared = db.dialect.name == "postgresql"
+    at: Any = _NOW if shared else now
+    values = {"owner": lease.owner, "until": _NOW + (until - now) if shared else until}
     wanted = upsert(leases).values(key=lease.key, **values)
     taken = wanted.on_conflict_do_update(
         index_elements=[leases.c.key],
         set_=values,
-        where=(leases.c.until <= now) | (leases.c.owner == lease.owner),
+        where=(leases.c.until <= at) | (leases.c.owner == lease.owner),
     )
     return db.execute(taken.returning(leases.c.key)).first() is not None
 

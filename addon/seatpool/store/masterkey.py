@@ -1,5 +1,8 @@
 """Where the key lives that seals the credentials: a 0600 file beside the database, or the operating system's keyring.
 
+That of a database on a server is in this person's data directory, under its own number: every machine needs it, and it
+is carried there by a person. `SEATPOOL_KEY_FILE` names the file for either.
+
 A key file that exists always wins. A new key goes to the keyring when a real one answers, else to a new key file;
 `SEATPOOL_KEYRING=off` always means the file. `keyring` is loaded only when it is asked.
 
@@ -8,17 +11,21 @@ Whoever writes here holds the database's write lock, so nobody else does at the 
 """
 
 import os
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from itertools import takewhile
 from pathlib import Path
 
 import msgspec
+import platformdirs
 from cryptography.fernet import Fernet
 
 from seatpool.store.errors import StoreUnavailable, WrongKey
 
 _SERVICE = "seatpool"
+_IMPORT = "bring it here from a machine that has it: seatpool key export there, seatpool key import here"
+_NUMBER = re.compile(r"[0-9a-f]{32}").fullmatch
 _LEAST_PRIORITY = 1.0
 """Backends below are stand-ins: plain text files, or none at all (keyring's own rule for `recommended`)."""
 
@@ -32,40 +39,63 @@ class KeyPlace(msgspec.Struct, frozen=True):
     """Of the entry in the keyring, under `service`."""
 
 
-def key_file(database: str) -> Path:
-    """The key file of a SQLite database."""
+def key_file(database: str, key_id: str) -> Path:
+    """The key file of a database; of its keys one after the other, which is why `key_id` is any of them."""
+    if named := os.environ.get("SEATPOOL_KEY_FILE", ""):
+        return Path(named).expanduser().absolute()
+    if _is_served(database):
+        return platformdirs.user_data_path("seatpool") / f"{key_id.partition('-')[0]}.key"
     return Path(f"{database}.key")
+
+
+def of_servers() -> tuple[Path, ...]:
+    """Key files of databases on servers, on this machine."""
+    return tuple(sorted(path for path in platformdirs.user_data_path("seatpool").glob("*.key") if _NUMBER(path.stem)))
+
+
+def _is_served(database: str) -> bool:
+    return "://" in database
+
+
+def or_import(database: str) -> str:
+    """The other way to have the key back, where there is one."""
+    return f", or {_IMPORT}" if _is_served(database) else ""
 
 
 def place(database: str, key_id: str) -> KeyPlace:
     """Where `find` finds the key."""
-    file = key_file(database)
+    file = key_file(database, key_id)
     return KeyPlace(file) if file.exists() else KeyPlace(None, _SERVICE, key_id)
 
 
 def find(database: str, key_id: str) -> tuple[bytes, ...]:
     """The key of a database that has one, or several of which one is it. Raises `WrongKey` when none can be had."""
-    file = key_file(database)
+    file = key_file(database, key_id)
     if (keys := _read(file)) is not None:
         return keys
+    back = _IMPORT if _is_served(database) else "put the file back"
     if not _keyring_wanted():
-        raise WrongKey(f"the key of {database} is missing: no {file}, and SEATPOOL_KEYRING=off; put the file back")
+        raise WrongKey(f"the key of {database} is missing: no {file}, and SEATPOOL_KEYRING=off; {back}")
     if (kept := _ask_keyring(key_id)) is None:
-        raise WrongKey(
-            f"the key of {database} is neither in {file} nor in the keyring; unlock the keyring, or put the file back"
-        )
+        raise WrongKey(f"the key of {database} is neither in {file} nor in the keyring; unlock the keyring, or {back}")
     return (kept,)
 
 
 def make(database: str, key_id: str) -> bytes:
     """A key for a database that has none yet; a key file that is there is taken. May raise `StoreUnavailable`."""
-    file = key_file(database)
-    if (keys := _read(file)) is not None:
+    keys = _read(key_file(database, key_id))
+    if keys is not None:
         return next(iter(keys), b"")
     key = Fernet.generate_key()
-    if not (_keyring_wanted() and _tell_keyring(key_id, key)):
-        _write(file, [key])
+    keep(database, key_id, key)
     return key
+
+
+def keep(database: str, key_id: str, key: bytes) -> None:
+    """Keep this one alone, where `find` finds it: in the file that is there, else the keyring, else a new file."""
+    file = key_file(database, key_id)
+    if file.exists() or not (_keyring_wanted() and _tell_keyring(key_id, key)):
+        _write(file, [key])
 
 
 def add(database: str, key_id: str, key: bytes, *, beside: bytes) -> None:
@@ -73,21 +103,22 @@ def add(database: str, key_id: str, key: bytes, *, beside: bytes) -> None:
 
     Raises `StoreUnavailable`, and then nothing has changed.
     """
-    if _read(key_file(database)) is not None:
-        _write(key_file(database), [beside, key])
+    file = key_file(database, key_id)
+    if _read(file) is not None:
+        _write(file, [beside, key])
     elif not _tell_keyring(key_id, key):
         raise StoreUnavailable("the keyring does not take a new key, so the old one stays; unlock it and try again")
 
 
-def is_untidy(database: str) -> bool:
+def is_untidy(database: str, key_id: str) -> bool:
     """Whether the file holds more than one key, or half a change; nobody asks the keyring that often."""
-    file = key_file(database)
+    file = key_file(database, key_id)
     return _draft(file).exists() or len(_read(file) or ()) > 1
 
 
-def keep_only(database: str, key: bytes) -> None:
+def keep_only(database: str, key_id: str, key: bytes) -> None:
     """Take every other key out of the file, if there is one. May raise `StoreUnavailable`."""
-    file = key_file(database)
+    file = key_file(database, key_id)
     keys = _read(file)
     if keys is not None and keys != (key,):
         _write(file, [key])
@@ -124,6 +155,7 @@ def _write(file: Path, keys: Iterable[bytes]) -> None:
     """Whole or not at all, and on the disk: a kill or a power cut leaves the former file, or this one."""
     draft = _draft(file)
     with _plainly(file):
+        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         draft.unlink(missing_ok=True)  # of a process that was killed here
         handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "wb") as stream:

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
+from seatpool.store import backend
 from seatpool.store import engine as engines
 from seatpool.store.errors import NewerDatabase, StoreUnavailable
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010", "0011", "0012", "0013")
+REVISIONS = tuple(f"{number:04}" for number in range(1, 15))
 """Every schema that ever was, oldest first, as the files in `migrations/versions` name them."""
 HEAD = REVISIONS[-1]
 
@@ -24,7 +25,7 @@ def bring_to_head(engine: Engine, where: str) -> None:
     """Migrate where needed. The database's own write lock is the lock: others wait, then find nothing to do."""
     with engine.connect() as db:
         found = found_revision(db, where)
-    engines.ensure_wal(engine)
+    backend.of(engine.dialect.name).prepare(engine, engines.BUSY_TIMEOUT_S)
     if found == HEAD:
         return
     logging.getLogger("alembic").setLevel(logging.WARNING)  # it tells of every plugin that it sets up
@@ -45,12 +46,12 @@ def found_revision(db: Connection, where: str) -> str | None:
     tables = inspect(db).get_table_names()
     if "alembic_version" not in tables:
         if tables:
-            raise StoreUnavailable(f"the database {where} belongs to another program; choose another file")
+            raise StoreUnavailable(f"the database {where} belongs to another program; choose another one")
         return None
     found: str | None = db.scalar(text("SELECT version_num FROM alembic_version"))
     if found is not None and found not in REVISIONS:
         raise NewerDatabase(
             f"the database {where} was written by a newer seatpool (schema {found}, this one knows {HEAD});"
-            " update seatpool, or choose another file"
+            " update seatpool, or choose another one"
         )
     return found

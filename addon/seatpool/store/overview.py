@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import Connection
 
 from seatpool.core.report import Seen
-from seatpool.store import accounts, beats, choices, cooldowns, endings, observations
+from seatpool.store import accounts, beats, choices, cooldowns, endings, locks, observations
 
 SUBSTITUTED_WITHIN = timedelta(days=1)
 """For so long is said what was served with another model than was asked for, and what had to wait."""
@@ -23,5 +23,6 @@ def read(db: Connection, now: datetime, midnight: datetime) -> Seen:
         today=endings.counts(db, midnight),
         substituted=choices.substituted(db, now - SUBSTITUTED_WITHIN),
         unknown=observations.unknown(db, now - UNKNOWN_WITHIN),
+        locks=locks.every(db),
         waited=choices.held(db, now - SUBSTITUTED_WITHIN),
     )

@@ -18,6 +18,11 @@ def files(url_or_path: str = "") -> tuple[Path, ...]:
     return tuple(path for path in (Path(f"{where}{end}") for end in _BESIDE) if path.exists())
 
 
+def keys_of_servers() -> tuple[Path, ...]:
+    """The key files of databases on servers. Those databases are not ours to delete: others use them."""
+    return masterkey.of_servers()
+
+
 def in_use(url_or_path: str = "") -> bool:
     """Whether another process has it open."""
     where = _place(url_or_path)

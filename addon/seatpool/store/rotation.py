@@ -14,7 +14,8 @@ from collections.abc import Iterator
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from sqlalchemy import Connection, bindparam, select, update
 
-from seatpool.store import masterkey
+from seatpool.core.deeds import Did
+from seatpool.store import admins, audit, masterkey
 from seatpool.store.engine import Many
 from seatpool.store.schema import credentials, master_key
 from seatpool.store.secrets import Keychain, Vault
@@ -31,8 +32,10 @@ _RESEAL = Many(
 def rotate(db: Connection, keys: Keychain, where: str) -> tuple[str, int]:
     """Steps 1 and 2, in a durable write transaction; the new key's id, and how many credentials were sealed anew.
 
-    One that is damaged stays as it is. May raise `WrongKey` and `StoreUnavailable`; the key has not changed then.
+    One that is damaged stays as it is. May raise `WrongKey`, `StoreUnavailable` and `NotAllowed`; the key has not
+    changed then.
     """
+    admins.require(db)
     old = keys.vault(db)
     new = Vault(Fernet.generate_key(), _next(old.key_id))
     masterkey.add(where, new.key_id, new.key, beside=old.key)
@@ -40,6 +43,7 @@ def rotate(db: Connection, keys: Keychain, where: str) -> tuple[str, int]:
     if rows:
         _RESEAL.run(db, rows)
     db.execute(update(master_key).values(key_id=new.key_id, proof=new.prove()))
+    audit.note(db, Did.ROTATE_KEY, before=old.key_id, after=new.key_id)
     return new.key_id, len(rows)
 
 
@@ -62,7 +66,7 @@ def tidy(db: Connection, keys: Keychain, where: str, key_id: str) -> None:
     if vault.key_id != key_id:
         return
     if masterkey.place(where, key_id).file is not None:
-        masterkey.keep_only(where, vault.key)
+        masterkey.keep_only(where, key_id, vault.key)
     else:
         masterkey.forget(former_keys(key_id))
 

@@ -5,8 +5,10 @@
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 from sqlalchemy import (
+    BigInteger,
     Boolean,
     Column,
     Dialect,
@@ -45,17 +47,33 @@ def as_moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text).replace(tzinfo=UTC)
 
 
+def _as_utc(moment: datetime | None) -> datetime | None:
+    return None if moment is None else moment.replace(tzinfo=UTC)
+
+
 class Moment(sqlite.DATETIME):
-    """Aware datetimes in and out. SQLAlchemy's own type writes the same text, and takes longer than SQLite's work."""
+    """Aware datetimes in and out. SQLAlchemy's own type writes the same text, and takes longer than SQLite's work.
+
+    PostgreSQL reads that text, too, into a TIMESTAMP without a time zone: UTC, whatever zone a session is in.
+    """
+
+    def adapt(self, cls: type[Any], **kw: Any) -> Any:
+        """For SQLAlchemy, whose drivers would put types of their own in this one's place."""
+        return type(self)()
 
     def bind_processor(self, dialect: Dialect) -> Callable[[datetime | None], str | None]:
         """For SQLAlchemy."""
         return as_text
 
-    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[str | None], datetime | None]:
+    def result_processor(self, dialect: Dialect, coltype: object) -> Callable[[Any], datetime | None]:
         """For SQLAlchemy."""
-        return as_moment
+        return as_moment if dialect.name == "sqlite" else _as_utc
 
+
+Whole = Integer().with_variant(BigInteger(), "postgresql")
+"""A number that may pass two thousand millions: SQLite's do anyway."""
+Id = String().with_variant(String(collation="C"), "postgresql")
+"""A text whose order is that of its characters, whatever language a server speaks."""
 
 metadata = MetaData(
     naming_convention={
@@ -80,9 +98,9 @@ feed = Table(
     "feed",
     metadata,
     Column("id", Integer, primary_key=True, autoincrement=False),  # the one row is 1
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
     # Revision of the last removal of an account: who last looked before it must read everything again.
-    Column("forgotten", Integer, nullable=False),
+    Column("forgotten", Whole, nullable=False),
 )
 
 master_key = Table(
@@ -107,11 +125,13 @@ accounts = Table(
     Column("plan", String),
     Column("last_used_at", Moment),
     Column("state_since", Moment, nullable=False),  # last signed in, paused, resumed or disabled
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
     Column("handle", String),  # of one provider's accounts no two have the same: see `accounts.sign_in`
     Column("learnt", Boolean, nullable=False, server_default=false()),
     Column("weight", Float, nullable=False, server_default="1"),
     Column("keeping", String, nullable=False, server_default=Keeping.NORMAL.value),
+    Column("owner", String),  # a person; none: it is everybody's
+    Column("people", String, nullable=False, server_default="[]"),  # who may use it beside them, as JSON
     UniqueConstraint("provider", "identity"),
     sqlite_autoincrement=True,  # a removed account's id is never given again: other processes may still hold it
 )
@@ -125,7 +145,7 @@ credentials = Table(
     Column("expires_at", Moment),
     Column("generation", Integer, nullable=False),
     Column("renewed_at", Moment, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
 )
 
 cooldowns = Table(
@@ -137,9 +157,9 @@ cooldowns = Table(
     Column("reason", String, nullable=False),
     Column("until", Moment, nullable=False),
     Column("created_at", Moment, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
     # Revision of its last lifting, 0 before; the row's own while it is lifted, so that other processes hear of it.
-    Column("lifted", Integer, nullable=False),
+    Column("lifted", Whole, nullable=False),
     Column("strikes", Integer, nullable=False, server_default="0"),
 )
 
@@ -154,7 +174,7 @@ windows = Table(
     Column("unlimited", Boolean, nullable=False),
     Column("length_s", Integer),
     Column("resets_at", Moment),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
 )
 
 affinities = Table(
@@ -163,19 +183,19 @@ affinities = Table(
     Column("conversation", String, primary_key=True),  # opaque
     _of_account(),
     Column("served_at", Moment, nullable=False),
-    Column("cached_tokens", Integer),
-    Column("revision", Integer, nullable=False),
+    Column("cached_tokens", Whole),
+    Column("revision", Whole, nullable=False),
     Index(None, "revision"),
 )
 
 carriers = Table(
     "carriers",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", Whole, primary_key=True),
     _of_account(),
     Column("digests", LargeBinary, nullable=False),  # hashes, eight bytes each
     Column("learnt_at", Moment, nullable=False),
-    Column("revision", Integer, nullable=False),
+    Column("revision", Whole, nullable=False),
     Index(None, "revision"),
 )
 
@@ -190,8 +210,8 @@ under_way = Table(
 attempts = Table(
     "attempts",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("flow_id", String, nullable=False),
+    Column("id", Whole, primary_key=True),
+    Column("flow_id", Id, nullable=False),
     Column("number", Integer, nullable=False),
     _of_account(),
     Column("route", String, nullable=False),
@@ -201,14 +221,14 @@ attempts = Table(
     Column("started_at", Moment, nullable=False),
     Column("first_byte_ms", Float),
     Column("reason", String),
-    Column("chosen_in", String),
+    Column("chosen_in", Id),
     Column("total_ms", Float),
-    Column("input_tokens", Integer),
-    Column("cached_tokens", Integer),
-    Column("output_tokens", Integer),
-    Column("reasoning_tokens", Integer),
-    Column("written_tokens", Integer),
-    Column("nano_credits", Integer),
+    Column("input_tokens", Whole),
+    Column("cached_tokens", Whole),
+    Column("output_tokens", Whole),
+    Column("reasoning_tokens", Whole),
+    Column("written_tokens", Whole),
+    Column("nano_credits", Whole),
     Column("client", String),
     Column("repository", String),
     Index(None, "started_at"),
@@ -225,24 +245,24 @@ usage_days = Table(
     Column("client", String, primary_key=True),
     Column("account", String, nullable=False),  # its name at the last writing
     Column("provider", String, nullable=False),
-    Column("requests", Integer, nullable=False),  # that were answered, or sent until somebody broke off
-    Column("aborted", Integer, nullable=False),  # those of them that were broken off
-    Column("failed", Integer, nullable=False),  # beside them
-    Column("told", Integer, nullable=False),  # those of the requests of which anything was counted
-    Column("input_tokens", Integer),  # from here on: none where it was never told
-    Column("cached_tokens", Integer),
-    Column("output_tokens", Integer),
-    Column("reasoning_tokens", Integer),
-    Column("written_tokens", Integer),
-    Column("nano_credits", Integer),
+    Column("requests", Whole, nullable=False),  # that were answered, or sent until somebody broke off
+    Column("aborted", Whole, nullable=False),  # those of them that were broken off
+    Column("failed", Whole, nullable=False),  # beside them
+    Column("told", Whole, nullable=False),  # those of the requests of which anything was counted
+    Column("input_tokens", Whole),  # from here on: none where it was never told
+    Column("cached_tokens", Whole),
+    Column("output_tokens", Whole),
+    Column("reasoning_tokens", Whole),
+    Column("written_tokens", Whole),
+    Column("nano_credits", Whole),
     sqlite_with_rowid=False,
 )
 
 endings = Table(
     "endings",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("flow_id", String, nullable=False),
+    Column("id", Whole, primary_key=True),
+    Column("flow_id", Id, nullable=False),
     Column("first", Integer, nullable=False),
     Column("number", Integer, nullable=False),
     Column("account_id", ForeignKey("accounts.id", ondelete="CASCADE")),  # none where nothing was sent
@@ -257,8 +277,8 @@ endings = Table(
 choices = Table(
     "choices",
     metadata,
-    Column("id", Integer, primary_key=True),
-    Column("flow_id", String, nullable=False),
+    Column("id", Whole, primary_key=True),
+    Column("flow_id", Id, nullable=False),
     Column("number", Integer, nullable=False),
     Column("decided_at", Moment, nullable=False),
     Column("provider", String, nullable=False),
@@ -291,4 +311,37 @@ leases = Table(
     Column("key", String, primary_key=True),
     Column("owner", String, nullable=False),
     Column("until", Moment, nullable=False),
+)
+
+admins = Table(
+    "admins",
+    metadata,
+    Column("person", String, primary_key=True),
+    Column("since", Moment, nullable=False),
+)
+
+locks = Table(
+    "locks",
+    metadata,
+    Column("name", Id, primary_key=True),
+    Column("value", String),  # none: it was cleared, so that other processes hear of it
+    Column("person", String, nullable=False),  # who has locked or cleared it
+    Column("set_at", Moment, nullable=False),
+    Column("revision", Whole, nullable=False),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Whole, primary_key=True),
+    Column("done_at", Moment, nullable=False),
+    Column("person", String, nullable=False),
+    Column("system_user", String, nullable=False),
+    Column("host", String, nullable=False),
+    Column("deed", String, nullable=False),
+    Column("account_id", Integer),  # outlives its account, as the next one does
+    Column("account", String),  # its name at that time
+    Column("before", String),
+    Column("after", String),
+    Index(None, "done_at"),
 )

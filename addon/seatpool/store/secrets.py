@@ -70,6 +70,10 @@ class Keychain:
         self._where = where
         self._known = {vault.key_id: vault}
 
+    def is_untidy(self) -> bool:
+        """Whether a kill in a rotation has left more than the one key."""
+        return masterkey.is_untidy(self._where, next(reversed(self._known)))
+
     def vault(self, db: Connection) -> Vault:
         """The one that seals what this transaction sees. Raises `WrongKey`."""
         kept = db.execute(_KEPT).one()
@@ -104,7 +108,7 @@ def _first_vault(db: Connection, where: str) -> Vault:
     key_id = uuid.uuid4().hex
     vault = next(_vaults([masterkey.make(where, key_id)], key_id), None)
     if vault is None:
-        raise _no_key(where)
+        raise _no_key(where, key_id)
     db.execute(insert(master_key).values(id=1, key_id=key_id, proof=vault.prove()))
     return vault
 
@@ -112,11 +116,11 @@ def _first_vault(db: Connection, where: str) -> Vault:
 def _vault(where: str, key_id: str, proof: bytes) -> Vault:
     vaults = list(_vaults(masterkey.find(where, key_id), key_id))
     if not vaults:
-        raise _no_key(where)
+        raise _no_key(where, key_id)
     for vault in vaults:
         if vault.proves(proof):
             return vault
-    raise WrongKey(f"the key at hand is not the one that sealed {where}; put the right {where}.key back")
+    raise WrongKey(f"the key at hand is not the one that sealed {where}; {_mended(where, key_id)}")
 
 
 def _vaults(keys: Iterable[bytes], key_id: str) -> Iterator[Vault]:
@@ -127,5 +131,9 @@ def _vaults(keys: Iterable[bytes], key_id: str) -> Iterator[Vault]:
             continue
 
 
-def _no_key(where: str) -> WrongKey:
-    return WrongKey(f"what is kept as the key of {where} is no key; put the right {where}.key back")
+def _no_key(where: str, key_id: str) -> WrongKey:
+    return WrongKey(f"what is kept as the key of {where} is no key; {_mended(where, key_id)}")
+
+
+def _mended(where: str, key_id: str) -> str:
+    return f"put the right {masterkey.key_file(where, key_id)} back{masterkey.or_import(where)}"

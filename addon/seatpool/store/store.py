@@ -1,16 +1,15 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import date, datetime
-from pathlib import Path
+from datetime import datetime
 from types import MappingProxyType
 from typing import Self
 
 import platformdirs
-from sqlalchemy import URL, Connection, Engine
+from sqlalchemy import URL, Engine
 
+from seatpool.core.deeds import Actor
 from seatpool.core.explain import Choice
-from seatpool.core.ledger import Used
 from seatpool.core.model import (
     Account,
     Affinity,
@@ -25,20 +24,18 @@ from seatpool.core.model import (
     UnderWay,
 )
 from seatpool.core.report import Seen
-from seatpool.core.tail import Ended, Recorded
+from seatpool.core.tail import Ended
 from seatpool.store import (
     accounts,
+    audit,
     beats,
     cooldowns,
     feed,
     leases,
-    ledger,
-    masterkey,
     migrate,
     observations,
     overview,
     revisions,
-    rotation,
     secrets,
 )
 from seatpool.store import affinities as affinity_rows
@@ -48,12 +45,14 @@ from seatpool.store import credentials as credential_rows
 from seatpool.store import endings as ending_rows
 from seatpool.store import engine as engines
 from seatpool.store import history as history_rows
-from seatpool.store.endings import Wanted
-from seatpool.store.errors import StoreError, Superseded, WrongKey
+from seatpool.store.backend import Ear
+from seatpool.store.errors import StoreError, Superseded
 from seatpool.store.feed import Changes
+from seatpool.store.keys import Keys
 from seatpool.store.leases import Lease
-from seatpool.store.masterkey import KeyPlace
-from seatpool.store.secrets import Keychain, Vault
+from seatpool.store.past import Past
+from seatpool.store.secrets import Keychain
+from seatpool.store.team import Team
 from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
@@ -76,26 +75,35 @@ class Store:
     Moments must be aware of their time zone; they come back in UTC.
     """
 
-    def __init__(self, url: URL, engine: Engine, keys: Keychain) -> None:
+    def __init__(self, url: URL, engine: Engine, chain: Keychain, actor: Actor) -> None:
         """For `open`."""
         self.url = url.render_as_string(hide_password=True)
         self._where = engines.place(url)
         self._db = Transactions(engine, self._where)
-        self._keys = keys
+        self._known_losses = 0
+        self.keys = Keys(self._db, chain, self._where)
+        """The key that seals the credentials."""
+        self.past = Past(self._db)
+        """What was recorded, to be read."""
+        self.team = Team(self._db, self.keys, actor)
+        """The people on this database, and what they have done."""
 
     @classmethod
-    def open(cls, url_or_path: str = "") -> Self:
-        """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file."""
+    def open(cls, url_or_path: str = "", *, person: str = "") -> Self:
+        """Open, and make or migrate where needed. `""` is `default_url()`; a plain path is a SQLite file.
+
+        `person`: who acts; `""` is what the environment or the operating system says. Raises `BadPerson`.
+        """
+        actor = audit.here(person)
         url = engines.resolve(url_or_path or default_url())
         where = engines.place(url)
-        engines.create_file(Path(where), ours=not url_or_path)
-        engine = engines.open_engine(url)
+        engines.of(url).make_place(url, ours=not url_or_path)
+        engine = audit.acting(engines.open_engine(url), actor)
         try:
-            with engines.plainly(where):
+            with engines.plainly(engine.dialect.name, where):
                 migrate.bring_to_head(engine, where)
-                store = cls(url, engine, secrets.unlock(engine, where))
-                if masterkey.is_untidy(where):
-                    store._tidy_keys(None)
+                store = cls(url, engine, secrets.unlock(engine, where), actor)
+                store.keys.tidy()
                 return store
         except BaseException:
             engine.dispose()
@@ -146,12 +154,25 @@ class Store:
     def news(self, since: int) -> Changes:
         """As `changes`, but empty where all of it was written by this store's own users through `cool`, `record` and
         `save_credential`: they know it already. As cheap as `revision` then.
+
+        Everything where a server was lost meanwhile: it may have forgotten numbers that were told, and give them again.
         """
+        if self._known_losses != (losses := self._db.losses):
+            everything = self.changes(None)
+            self._known_losses = losses
+            return everything
         told = self._db.told  # before the database is asked: what is told later than this is no news either way
         current = self.revision()
         if since == current or told.start <= since + 1 <= current < told.stop:
             return feed.nothing(current)
         return self.changes(since)
+
+    def listen(self, wake: Callable[[], None]) -> Ear | None:
+        """Have `wake` called, in a thread of its own, when there may be `news`; None: one has to ask, again and again.
+
+        To be closed before the store is.
+        """
+        return self._db.listen(wake)
 
     # -- accounts
 
@@ -201,7 +222,7 @@ class Store:
         with self._db.write(durable=True) as db:
             account, added = accounts.sign_in(db, login, now)
             if credentials and account.learnt == learnt:
-                vault = self._keys.vault(db)
+                vault = self.keys.vault(db)
                 for credential in credentials:
                     credential_rows.save(db, vault, account.id, credential, now)
             return account, added
@@ -258,13 +279,15 @@ class Store:
 
     # -- credentials
 
-    def every_credential(self) -> dict[int, dict[CredentialKind, Credential]]:
-        """All there are, by account: one read instead of one for each."""
-        return self._opened(credential_rows.of_everybody)
+    def every_credential(
+        self, account_ids: Collection[int] | None = None
+    ) -> dict[int, dict[CredentialKind, Credential]]:
+        """All there are, by account, or those of these accounts: one read instead of one for each."""
+        return self.keys.opened(lambda db, vault: credential_rows.of_everybody(db, vault, account_ids))
 
     def credentials(self, account_id: int) -> dict[CredentialKind, Credential]:
         """Every one that is stored for the account; none for an account that is gone."""
-        return self._opened(lambda db, vault: credential_rows.of_account(db, vault, account_id))
+        return self.keys.opened(lambda db, vault: credential_rows.of_account(db, vault, account_id))
 
     def save_credential(
         self,
@@ -287,26 +310,8 @@ class Store:
             if release is not None:
                 leases.release(db, release)
             if expected is None or expected == credential_rows.generation(db, account_id, credential.kind):
-                return credential_rows.save(db, self._keys.vault(db), account_id, credential, now)
+                return credential_rows.save(db, self.keys.vault(db), account_id, credential, now)
         raise Superseded(account_id, credential.kind)
-
-    # -- the key that seals the credentials
-
-    def rotate_key(self) -> int:
-        """Make a new one and seal everything with it; how many credentials. Other processes notice by themselves.
-
-        A kill at any point leaves either the old key in force or the new one, and that one at hand.
-        """
-        with self._db.write(durable=True) as db:
-            key_id, count = rotation.rotate(db, self._keys, self._where)
-        self._tidy_keys(key_id)
-        self._db.empty_log()
-        return count
-
-    def key_place(self) -> KeyPlace:
-        """Where the key is kept."""
-        with self._db.read() as db:
-            return masterkey.place(self._where, self._keys.vault(db).key_id)
 
     # -- cooldowns
 
@@ -343,8 +348,8 @@ class Store:
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        `history`: observations to be kept beside that, for `window_history`. `lifted`: cooldowns that are ended before
-        their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
+        `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended
+        before their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
         removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `carriers`, of `under_way` and of
         `affinities`, of which the newest of each conversation stays.
         """
@@ -366,11 +371,6 @@ class Store:
             if under_way is not None:
                 beats.save(db, under_way)
 
-    def attempts(self, *, limit: int, account_id: int | None = None) -> tuple[Attempt, ...]:
-        """The newest first, of one account or of all."""
-        with self._db.read() as db:
-            return observations.newest_attempts(db, limit, account_id)
-
     def affinities(self, since: datetime) -> tuple[Affinity, ...]:
         """Conversations served then or later, the oldest first; of more than ten thousand the newest."""
         with self._db.read() as db:
@@ -381,53 +381,17 @@ class Store:
         with self._db.read() as db:
             return observations.windows_of(db, account_id)
 
-    def requests(self, beginning: str = "", *, limit: int) -> tuple[str, ...]:
-        """Ids of recorded requests that begin so, the newest first."""
-        with self._db.read() as db:
-            return choice_rows.newest(db, beginning, limit)
-
-    def request(self, flow_id: str) -> tuple[tuple[Choice, ...], tuple[Attempt, ...]]:
-        """What was chosen for a request, and what came of it, each in order; nothing where it is not recorded.
-
-        Where it stayed with its conversation, the choice is that of the earlier request which tells its candidates.
-        """
-        with self._db.read() as db:
-            choices, attempts = choice_rows.of_request(db, flow_id), observations.attempts_of(db, flow_id)
-            told_in = attempts[0].chosen_in if attempts else None
-            earlier = choice_rows.of_request(db, told_in) if told_in is not None else ()
-            return tuple(c for c in earlier if c.account_id == attempts[0].account_id)[-1:] + choices, attempts
-
     def seen(self, now: datetime, midnight: datetime) -> Seen:
         """What a report of this moment is made of; `midnight` is when the day began."""
         with self._db.read() as db:
             return overview.read(db, now, midnight)
-
-    def newest_ended(self, wanted: Wanted, limit: int) -> tuple[int, tuple[Recorded, ...]]:
-        """The newest requests that are over, the oldest of them first; and from where to go on with `ended_after`."""
-        with self._db.read() as db:
-            return ending_rows.newest(db, wanted, limit)
-
-    def ended_after(self, place: int, wanted: Wanted, limit: int) -> tuple[int, tuple[Recorded, ...]]:
-        """Requests that have ended after that place, and the next place. Cheap where there is none."""
-        with self._db.read() as db:
-            return ending_rows.after(db, wanted, place, limit)
-
-    def window_history(self, account_ids: Collection[int]) -> dict[tuple[int, str], list[QuotaWindow]]:
-        """How the windows of these accounts were used up, by account id and bucket, the oldest observation first."""
-        with self._db.read() as db:
-            return history_rows.of_accounts(db, account_ids)
-
-    def usage(self, first: date) -> tuple[Used, ...]:
-        """What was used on that day of UTC and later, day by day; of accounts that are gone as well."""
-        with self._db.read() as db:
-            return ledger.since(db, first)
 
     def prune(self, *, before: datetime, attempts: datetime | None = None) -> int:
         """Drop what was chosen and observed, and cooldowns and leases that ended, before then; how many.
 
         Attempts as well, or those before another moment; the sums of their days stay.
         """
-        with self._db.write() as db:
+        with self._db.write(patient=True) as db:
             others: int = sum(rows.prune(db, before) for rows in _PRUNED)
             return others + observations.prune(db, attempts or before)
 
@@ -447,23 +411,3 @@ class Store:
         """End these rights, whoever has them."""
         with self._db.write() as db:
             leases.free(db, keys)
-
-    def _opened[T](self, read: Callable[[Connection, Vault], T]) -> T:
-        """What is read with the key that seals it; once more where that key was changed, and went, during the read."""
-        try:
-            with self._db.read() as db:
-                return read(db, self._keys.vault(db))
-        except WrongKey:
-            with self._db.read() as db:
-                return read(db, self._keys.vault(db))
-
-    def _tidy_keys(self, key_id: str | None) -> None:
-        """Take away the keys that are not in force; `key_id` is the one that is, None where the disk may not know."""
-        try:
-            if key_id is None:
-                with self._db.write(durable=True) as db:
-                    key_id = rotation.confirm(db, self._keys)
-            with self._db.write() as db:
-                rotation.tidy(db, self._keys, self._where, key_id)
-        except StoreError:
-            pass  # a key too many does no harm, and the next opening tries again

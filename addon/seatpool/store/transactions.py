@@ -1,14 +1,15 @@
 """Transactions on one engine: how the threads of a process take turns, and what the process knows to have written."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
 
+from seatpool.store import backend, revisions
 from seatpool.store import engine as engines
-from seatpool.store import revisions
+from seatpool.store.backend import Ear
 from seatpool.store.errors import StoreUnavailable
 
 
@@ -18,6 +19,7 @@ class Transactions:
     def __init__(self, engine: Engine, where: str) -> None:
         self._where = where
         self._engine = engine
+        self._kind = backend.of(engine.dialect.name)
         self._lookup = engines.lookup(engine)
         self._engines = {
             (durable, busy_s): kind(engine, busy_s)
@@ -25,9 +27,12 @@ class Transactions:
             for busy_s in (engines.BUSY_TIMEOUT_S, engines.HURRIED_S)
         }
         self._turn = threading.Lock()
+        event.listen(engine, "invalidate", self._note_loss)
         self._closed = False
         self.told = range(0)
         """The last revisions without a gap that were taken by writes with `told`."""
+        self.losses = 0
+        """How often a connection to a server was lost: it may be another one since, or itself of some time ago."""
         self.hurried = False
         """Requests wait for writes: those that are not `patient` wait for a second, and while none succeeds not at all.
 
@@ -50,6 +55,10 @@ class Transactions:
                 yield db
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, InvalidRequestError) as error:
             raise self._damaged(error) from error
+
+    def listen(self, wake: Callable[[], None]) -> Ear | None:
+        """See `Backend`."""
+        return self._kind.listen(self._engine, wake)
 
     def lookup(self) -> AbstractContextManager[Connection]:
         """For one lone SELECT."""
@@ -94,7 +103,7 @@ class Transactions:
         """Take what was deleted or replaced out of the log as well, where that can be done now."""
         try:
             with self.lookup() as db:
-                engines.empty_log(db)
+                self._kind.empty_log(db)
         except StoreUnavailable:
             pass  # the log is overwritten in time, and what is secret in it is sealed
 
@@ -103,13 +112,20 @@ class Transactions:
         said = f"what it holds cannot be read ({type(error).__name__})"
         return StoreUnavailable(f"the database {self._where} is damaged: {said}; put a copy back")
 
+    def _note_loss(self, *_connection: object) -> None:
+        self.losses += 1
+
     @contextmanager
     def _transaction(self, engine: Engine) -> Iterator[Connection]:
         if self._closed:
             raise StoreUnavailable(f"the database {self._where} was closed by this program")
         try:
-            with engines.plainly(self._where), engine.begin() as db:
+            with engines.plainly(self._engine.dialect.name, self._where), engine.begin() as db:
                 yield db
+        except StoreUnavailable as error:
+            if self._kind.is_away(error.__cause__):
+                self.trouble = str(error)  # so that no request waits for a server that is not there
+            raise
         finally:
             if self._closed:
                 self._engine.pool.dispose()  # `close` could not reach the connection that was in use here

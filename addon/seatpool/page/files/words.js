@@ -35,6 +35,7 @@ export function quota(w, now) {
 }
 
 export function state(row, now) {
+  if (row.state === "foreign") return [`not yours to use: ${row.owner}'s`];
   if (row.disabled_reason !== null) return [`disabled: ${row.disabled_reason}`];
   const rests = row.cooldowns.map((c) => `${c.of ? `${c.of} ` : ""}cooling ${span(-since(c.until, now))}: ${c.reason}`);
   const instead = row.substituted.map(

@@ -14,8 +14,11 @@ import msgspec
 
 from seatpool.setup import address
 
-KEPT = ("SEATPOOL_KEYRING", "PYTHON_KEYRING_BACKEND", "XDG_DATA_HOME", "XDG_CONFIG_HOME")
-"""Variables that say where things are; a session that starts programs may not have those of a shell."""
+KEPT = (
+    *("SEATPOOL_KEYRING", "SEATPOOL_KEY_FILE", "SEATPOOL_PERSON", "PYTHON_KEYRING_BACKEND"),
+    *("PGPASSFILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
+)
+"""Variables that say where things are, and who one is; a session that starts programs may lack those of a shell."""
 UNBUFFERED = "PYTHONUNBUFFERED"
 _QUIET = ("--set", "flow_detail=0")
 """Nobody reads a line for each request; the pool's own stay."""
@@ -49,6 +52,8 @@ def make(
     """`database` is what the person has named, if anything. Raises `Unfit`."""
     if proxy.has_login:
         raise Unfit("a login in --proxy would stand in a file that others can read; leave it out")
+    if address.hidden(database) != database:
+        raise Unfit("the database's URL has a password in it, which would stand in a file; write it into ~/.pgpass")
     for former, argument in zip(("", *arguments), arguments, strict=False):
         _refuse_secrets(former, argument)
     elsewhere = () if proxy.host == address.HOST else ("--listen-host", proxy.host)

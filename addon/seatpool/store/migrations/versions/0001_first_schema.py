@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Id, Whole
+
 revision = "0001"
 down_revision = None
 
@@ -26,8 +28,8 @@ def _make_bookkeeping() -> None:
     feed = op.create_table(
         "feed",
         sa.Column("id", sa.Integer, nullable=False, autoincrement=False),
-        sa.Column("revision", sa.Integer, nullable=False),
-        sa.Column("forgotten", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
+        sa.Column("forgotten", Whole, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_feed"),
     )
     op.bulk_insert(feed, [{"id": 1, "revision": 0, "forgotten": 0}])
@@ -61,7 +63,7 @@ def _make_accounts() -> None:
         sa.Column("plan", sa.String),
         sa.Column("last_used_at", sa.DateTime),
         sa.Column("state_since", sa.DateTime, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_accounts"),
         sa.UniqueConstraint("name", name="uq_accounts_name"),
         sa.UniqueConstraint("provider", "identity", name="uq_accounts_provider_identity"),
@@ -75,7 +77,7 @@ def _make_accounts() -> None:
         sa.Column("expires_at", sa.DateTime),
         sa.Column("generation", sa.Integer, nullable=False),
         sa.Column("renewed_at", sa.DateTime, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
         sa.PrimaryKeyConstraint("account_id", "kind", name="pk_credentials"),
     )
     op.create_table(
@@ -86,8 +88,8 @@ def _make_accounts() -> None:
         sa.Column("reason", sa.String, nullable=False),
         sa.Column("until", sa.DateTime, nullable=False),
         sa.Column("created_at", sa.DateTime, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
-        sa.Column("lifted", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
+        sa.Column("lifted", Whole, nullable=False),
         sa.PrimaryKeyConstraint("account_id", "scope", "value", name="pk_cooldowns"),
     )
 
@@ -103,13 +105,13 @@ def _make_observations() -> None:
         sa.Column("unlimited", sa.Boolean, nullable=False),
         sa.Column("length_s", sa.Integer),
         sa.Column("resets_at", sa.DateTime),
-        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
         sa.PrimaryKeyConstraint("account_id", "bucket", name="pk_windows"),
     )
     op.create_table(
         "attempts",
-        sa.Column("id", sa.Integer, nullable=False),
-        sa.Column("flow_id", sa.String, nullable=False),
+        sa.Column("id", Whole, nullable=False),
+        sa.Column("flow_id", Id, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
         *_of_account("attempts"),
         sa.Column("route", sa.String, nullable=False),

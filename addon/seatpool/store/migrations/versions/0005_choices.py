@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Id, Whole
+
 revision = "0005"
 down_revision = "0004"
 
@@ -12,8 +14,8 @@ def upgrade() -> None:
     op.add_column("attempts", sa.Column("reason", sa.String))
     op.create_table(
         "choices",
-        sa.Column("id", sa.Integer, nullable=False),
-        sa.Column("flow_id", sa.String, nullable=False),
+        sa.Column("id", Whole, nullable=False),
+        sa.Column("flow_id", Id, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("decided_at", sa.DateTime, nullable=False),
         sa.Column("provider", sa.String, nullable=False),

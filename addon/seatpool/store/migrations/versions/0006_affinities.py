@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Whole
+
 revision = "0006"
 down_revision = "0005"
 
@@ -14,8 +16,8 @@ def upgrade() -> None:
         sa.Column("conversation", sa.String, nullable=False),
         sa.Column("account_id", sa.Integer, nullable=False),
         sa.Column("served_at", sa.DateTime, nullable=False),
-        sa.Column("cached_tokens", sa.Integer),
-        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("cached_tokens", Whole),
+        sa.Column("revision", Whole, nullable=False),
         sa.PrimaryKeyConstraint("conversation", name="pk_affinities"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_affinities_account_id", ondelete="CASCADE"),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Whole
+
 revision = "0011"
 down_revision = "0010"
 
@@ -11,11 +13,11 @@ def upgrade() -> None:
     """Nothing was kept so far."""
     op.create_table(
         "carriers",
-        sa.Column("id", sa.Integer, nullable=False),
+        sa.Column("id", Whole, nullable=False),
         sa.Column("account_id", sa.Integer, nullable=False),
         sa.Column("digests", sa.LargeBinary, nullable=False),
         sa.Column("learnt_at", sa.DateTime, nullable=False),
-        sa.Column("revision", sa.Integer, nullable=False),
+        sa.Column("revision", Whole, nullable=False),
         sa.PrimaryKeyConstraint("id", name="pk_carriers"),
         sa.ForeignKeyConstraint(["account_id"], ["accounts.id"], name="fk_carriers_account_id", ondelete="CASCADE"),
     )

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Whole
+
 revision = "0012"
 down_revision = "0011"
 
@@ -23,7 +25,7 @@ _SO_FAR = """
 def upgrade() -> None:
     """Of attempts so far the days are summed up; what asked for them, and about what, is not known."""
     for name in ("reasoning_tokens", "written_tokens", "nano_credits"):
-        op.add_column("attempts", sa.Column(name, sa.Integer))
+        op.add_column("attempts", sa.Column(name, Whole))
     for name in ("client", "repository"):
         op.add_column("attempts", sa.Column(name, sa.String))
     op.create_table(
@@ -32,10 +34,11 @@ def upgrade() -> None:
         sa.Column("account_id", sa.Integer, nullable=False),
         *(sa.Column(name, sa.String, nullable=False) for name in ("model", "repository", "client")),
         *(sa.Column(name, sa.String, nullable=False) for name in ("account", "provider")),
-        *(sa.Column(name, sa.Integer, nullable=False) for name in ("requests", "aborted", "failed", "told")),
-        *(sa.Column(name, sa.Integer) for name in ("input_tokens", "cached_tokens", "output_tokens")),
-        *(sa.Column(name, sa.Integer) for name in ("reasoning_tokens", "written_tokens", "nano_credits")),
+        *(sa.Column(name, Whole, nullable=False) for name in ("requests", "aborted", "failed", "told")),
+        *(sa.Column(name, Whole) for name in ("input_tokens", "cached_tokens", "output_tokens")),
+        *(sa.Column(name, Whole) for name in ("reasoning_tokens", "written_tokens", "nano_credits")),
         sa.PrimaryKeyConstraint("day", "account_id", "model", "repository", "client", name="pk_usage_days"),
         sqlite_with_rowid=False,
     )
-    op.execute(_SO_FAR)
+    if op.get_bind().dialect.name == "sqlite":  # no other database is that old
+        op.execute(_SO_FAR)

@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from seatpool.store.schema import Id, Whole
+
 revision = "0013"
 down_revision = "0012"
 
@@ -11,8 +13,8 @@ def upgrade() -> None:
     """Of requests so far nothing is known."""
     op.create_table(
         "endings",
-        sa.Column("id", sa.Integer, nullable=False),
-        sa.Column("flow_id", sa.String, nullable=False),
+        sa.Column("id", Whole, nullable=False),
+        sa.Column("flow_id", Id, nullable=False),
         sa.Column("first", sa.Integer, nullable=False),
         sa.Column("number", sa.Integer, nullable=False),
         sa.Column("account_id", sa.Integer),

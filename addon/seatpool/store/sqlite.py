@@ -1,0 +1,160 @@
+"""Everything that is special about SQLite (see `backend`).
+
+A kill of the process loses nothing that was committed: the write-ahead log is in the operating system's hands by then.
+A power cut may take the last commits with it under `synchronous=NORMAL`, so what cannot be had twice (a rotated refresh
+token) is committed as `durable`, which waits for the disk.
+"""
+
+import os
+import sqlite3
+import stat
+import time
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from types import MappingProxyType
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from seatpool.store.backend import BEGIN, BUSY
+from seatpool.store.errors import StoreUnavailable
+
+CACHE_KIB = 512
+"""Of each connection. Nothing here reads much twice, and a process holds several connections."""
+
+_OWNER_ALONE = 0o700
+
+_KINDS: Mapping[str, tuple[str | None, str | None]] = MappingProxyType(
+    {
+        "lookup": (None, None),
+        "read": (None, "BEGIN"),
+        "write": ("NORMAL", "BEGIN IMMEDIATE"),
+        "durable": ("FULL", "BEGIN IMMEDIATE"),
+    }
+)
+"""How SQLite begins each kind of transaction, after setting `synchronous` where the connection has it otherwise.
+
+IMMEDIATE: a writer waits for its turn at the start, not in the middle.
+"""
+
+_MENDING = (
+    ("locked", "another program is busy with it, try again or end that program"),
+    ("full", "free some space on that disk"),
+    ("unable to open", "check that it is a file in a directory that is yours"),
+    ("readonly", "make the file and its directory writable for you"),
+    ("not a database", "move the file away, or put a copy back"),
+    ("malformed", "move the file away, or put a copy back"),
+    ("disk I/O", "check that disk"),
+)
+
+
+def checked(url: URL) -> URL:
+    """See `Backend`."""
+    if url.database in (None, "", ":memory:"):
+        raise StoreUnavailable("a database in memory cannot be shared; give a path, or sqlite:///PATH")
+    return url
+
+
+def place(url: URL) -> str:
+    """See `Backend`: the file."""
+    return url.database or ""
+
+
+def make_place(url: URL, *, ours: bool) -> None:
+    """See `Backend`: the file and its directory."""
+    create_file(Path(place(url)), ours=ours)
+
+
+def create_file(path: Path, *, ours: bool) -> None:
+    """Make the file and its directory, readable by their owner alone; what exists is left as it is.
+
+    `ours`: nobody named the directory, so it is made to be its owner's alone even if it exists.
+    """
+    try:
+        if ours and path.parent.is_dir() and stat.S_IMODE(path.parent.stat().st_mode) != _OWNER_ALONE:
+            path.parent.chmod(_OWNER_ALONE)
+        path.parent.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if not path.parent.is_dir():
+            raise StoreUnavailable(f"the database cannot be made: {path.parent} is not a directory") from None
+    except OSError as error:
+        raise StoreUnavailable(f"the database {path} cannot be made: {error.strerror or error}") from error
+
+
+def make_engine(url: URL, busy_s: float) -> Engine:
+    """See `Backend`."""
+    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": busy_s})
+    event.listen(engine, "connect", partial(_set_up, busy_s))
+    event.listen(engine, "begin", _begin)
+    return engine
+
+
+def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
+    try:
+        connection.isolation_level = None  # Python's own idea of when to BEGIN is switched off; `_begin` says it
+        for pragma in ("foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE_KIB}"):
+            connection.execute(f"PRAGMA {pragma}").close()
+        record.info["busy"] = busy_s
+    except BaseException:
+        connection.close()
+        raise
+
+
+def _begin(connection: Connection) -> None:
+    options = connection.get_execution_options()
+    level, begin = _KINDS[options[BEGIN]]
+    busy_s = options[BUSY]
+    if connection.info["busy"] != busy_s:
+        connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_s * 1000:.0f}").close()
+        connection.info["busy"] = busy_s
+    if level is not None and connection.info.get("synchronous") != level:
+        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
+        connection.info["synchronous"] = level
+    if begin is not None:
+        connection.exec_driver_sql(begin)
+
+
+def prepare(engine: Engine, busy_s: float) -> None:
+    """See `Backend`: readers beside one writer. The mode stays with the file, so this writes once in a file's life.
+
+    SQLite does not wait by itself when several processes switch a new file at once.
+    """
+    deadline = time.monotonic() + busy_s
+    while True:
+        try:
+            with engine.execution_options(**{BEGIN: "lookup"}).connect() as db:
+                if db.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
+                    db.exec_driver_sql("PRAGMA journal_mode=WAL").close()
+            return
+        except DBAPIError as error:
+            if "locked" not in str(error.orig) or time.monotonic() > deadline:
+                raise
+            time.sleep(0.02)
+
+
+def empty_log(db: Connection) -> None:
+    """See `Backend`: deleted rows live on in the write-ahead log; nothing happens while others read."""
+    db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
+
+
+def listen(engine: Engine, wake: Callable[[], None]) -> None:
+    """See `Backend`: SQLite tells nobody."""
+
+
+def is_away(cause: BaseException | None) -> bool:
+    """See `Backend`: a file is there, or is not; to look costs nothing."""
+    return False
+
+
+def is_the_value(error: DBAPIError) -> bool:
+    """See `Backend`: SQLite keeps anything."""
+    return False
+
+
+def plain(error: DBAPIError) -> tuple[str, str]:
+    """See `Backend`."""
+    said = (str(error.orig).splitlines() or ["no reason given"])[0]
+    return said, next((hint for part, hint in _MENDING if part in said), "check the file and its directory")

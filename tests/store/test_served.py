@@ -1,0 +1,214 @@
+"""What a server does that a file does not: it tells, it goes away and comes back, and it is on another machine."""
+
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from seatpool.core.model import CredentialKind
+from seatpool.store import Store, StoreError, StoreUnavailable, Unstorable, located
+from tests.harness import postgres
+from tests.store.made import ADDON, NOW, at, attempt, cooldown, finish, oauth, sign_in, start
+from tests.store.served import fresh, told
+
+LIMIT_S = 30
+"""Only for what would never come."""
+
+NOTHING_OF_IT = """
+import sys
+from seatpool.store import Store
+Store.open(sys.argv[1]).close()
+print(*(name for name in sys.modules if "psycopg" in name or "postgres" in name))
+"""
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[postgres.Server]:
+    """One of our own, since it is stopped."""
+    made = postgres.started(fsync=True)
+    yield made
+    made.remove()
+
+
+class Alarm:
+    """Rings when the store wakes somebody."""
+
+    def __init__(self) -> None:
+        self.rung = threading.Event()
+
+    def __call__(self) -> None:
+        self.rung.set()
+
+    def rings(self) -> bool:
+        was = self.rung.wait(LIMIT_S)
+        self.rung.clear()
+        return was
+
+
+def test_a_change_wakes_who_listens_in_another_process(tmp_path: Path) -> None:
+    url, alarm = fresh(), Alarm()
+    with Store.open(url) as store, Store.open(url) as other:
+        account = sign_in(store)
+        ear = other.listen(alarm)
+        assert ear is not None and alarm.rings() and ear.hearing
+        seen = other.changes(None).revision
+        store.cool(cooldown(account, 60))
+        assert alarm.rings()
+        assert other.news(seen).cooldowns == (cooldown(account, 60),)
+        store.acquire("k", "me", now=NOW, until=at(60))  # is told to nobody
+        ear.close()
+        ear.close()
+        store.cool(cooldown(account, 90))
+        assert not alarm.rung.is_set() and not ear.hearing
+
+
+def test_a_file_tells_nobody(store: Store, path: Path) -> None:
+    assert store.listen(Alarm()) is None
+
+
+@pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
+def test_a_server_that_goes_and_comes_back_costs_an_error_meanwhile_and_nothing_else(
+    server: postgres.Server, how: signal.Signals
+) -> None:
+    alarm = Alarm()
+    with Store.open(server.new()) as store:
+        account = sign_in(store, credentials=[oauth()])
+        ear = store.listen(alarm)
+        assert ear is not None and alarm.rings() and ear.hearing
+        store.hurry()
+        seen = store.changes(None).revision
+        stored = store.save_credential(account.id, oauth(2), now=NOW)
+        store.cool(cooldown(account, 60))
+        server.stop(how)
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="cannot be used") as caught:
+                store.cool(cooldown(account, 90))
+            assert "\n" not in str(caught.value)
+        with pytest.raises(StoreUnavailable, match="Connection refused"):
+            store.news(seen)
+        assert alarm.rings() and not ear.hearing and store.trouble is not None
+        server.start()
+        while not ear.hearing:
+            assert alarm.rings()
+        news = store.news(seen + 2)
+        assert news.full, "it may have been another server, or itself of some time ago"
+        assert news.cooldowns == (cooldown(account, 60),) and not store.news(news.revision).full
+        assert store.credentials(account.id) == {CredentialKind.CODEX_OAUTH: stored}
+        store.record(attempts=[attempt(account, 1)])
+        assert store.trouble is None and store.cool(cooldown(account, 90)) == cooldown(account, 90)
+        ear.close()
+
+
+def test_nobody_waits_for_long_for_a_server_that_hangs(server: postgres.Server) -> None:
+    """It takes connections and acknowledges packets, as its kernel does; it does not answer."""
+    with Store.open(server.new()) as store:
+        account = sign_in(store)
+        store.hurry()
+        seen = store.changes(None).revision
+        server.freeze()
+        try:
+            with pytest.raises(StoreUnavailable, match=r"not answered for \d s|timeout expired"):
+                store.cool(cooldown(account, 60))
+            with pytest.raises(StoreUnavailable, match=r"not answered for \d s|timeout expired"):
+                store.cool(cooldown(account, 60))
+            with pytest.raises(StoreUnavailable):
+                store.news(seen)
+        finally:
+            server.freeze(thaw=True)
+        store.record()  # which is patient, and tries
+        assert store.cool(cooldown(account, 60)) == cooldown(account, 60)
+        assert store.news(seen).full
+
+
+def test_a_start_without_the_server_says_so_in_one_line(server: postgres.Server) -> None:
+    server.stop()
+    with pytest.raises(StoreUnavailable, match="Connection refused; see that the server runs") as caught:
+        Store.open(server.url("pool1"))
+    assert "\n" not in str(caught.value)
+    server.start()
+
+
+REFUSED = {
+    "postgresql+psycopg://me:FAKESECRET@db/pool": r"has a password in it \(postgresql://me@db/pool\); .* PGPASSWORD",
+    "postgresql://me@db/pool?password=FAKESECRET": r"has a password in it \(postgresql://me@db/pool\)",
+    "postgresql+asyncpg://me@db/pool": r"say postgresql\+psycopg://USER@HOST/DATABASE",
+    "mysql://me:FAKESECRET@db/pool": "mysql databases are not supported; give a path, sqlite",
+}
+
+
+@pytest.mark.parametrize("named", REFUSED)
+def test_what_is_refused_and_what_to_say_instead(named: str) -> None:
+    with pytest.raises(StoreUnavailable, match=REFUSED[named]) as caught:
+        located(named)
+    assert "FAKESECRET" not in str(caught.value)
+
+
+def test_what_the_server_refuses_is_told_with_what_helps(server: postgres.Server) -> None:
+    for name, said in {"nowhere": "does not exist; make that user and database", "latin": "createdb -E UTF8"}.items():
+        if name == "latin":
+            server.say(f"CREATE DATABASE latin OWNER {postgres.USER} ENCODING LATIN1 LOCALE 'C' TEMPLATE template0")
+        with pytest.raises(StoreUnavailable, match=said):
+            Store.open(server.url(name))
+    theirs = server.new()
+    told_by = theirs.rpartition("/")[2]
+    server.say("CREATE TABLE recipes (name text)", told_by)
+    with pytest.raises(StoreUnavailable, match="belongs to another program"):
+        Store.open(theirs)
+
+
+def test_a_value_that_cannot_be_kept_is_no_outage() -> None:
+    with Store.open(fresh()) as store:
+        account = sign_in(store)
+        with pytest.raises(Unstorable):
+            store.save_login(provider=account.provider, identity="\0", name="x", issuer="", credentials=(), now=NOW)
+        assert store.trouble is None
+
+
+def test_text_is_in_the_order_of_its_characters_and_moments_are_utc_whatever_the_server_speaks() -> None:
+    url = fresh()
+    told(url, f"ALTER ROLE {postgres.USER} IN DATABASE {url.rpartition('/')[2]} SET timezone = 'Asia/Tokyo'")
+    with Store.open(url) as store:
+        account = sign_in(store)
+        assert store.cool(cooldown(account, 60)) == store.changes(None).cooldowns[0]
+    assert told(url, "SELECT created_at FROM cooldowns") == NOW.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def test_nothing_of_postgresql_is_loaded_for_a_file(path: Path) -> None:
+    """Nor for the migrations of a new one, but for what Alembic loads by itself."""
+    Store.open(str(path)).close()
+    assert finish(start(NOTHING_OF_IT, path)).split() == []
+
+
+def test_without_the_driver_it_tells_what_to_install(tmp_path: Path) -> None:
+    (tmp_path / "psycopg.py").write_text("raise ImportError('no pq wrapper available')")
+    program = "from seatpool.store import Store; Store.open('postgresql+psycopg://me@127.0.0.1:1/pool')"
+    env = {"PYTHONPATH": f"{tmp_path}:{ADDON}"}
+    said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=LIMIT_S)
+    assert said.stderr.splitlines()[-1].endswith("say pip install 'seatpool[postgres]'")
+
+
+def test_processes_that_open_an_empty_database_at_once_migrate_it_once() -> None:
+    url = postgres.shared().new()
+    opening = "import sys; from seatpool.store import Store; sys.stdin.readline(); Store.open(sys.argv[1]).close()"
+    processes = [start(opening, url) for _ in range(3)]
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in processes:
+        finish(process)
+    assert told(url, "SELECT count(*) FROM feed") == "1" and told(url, "SELECT count(*) FROM master_key") == "1"
+
+
+def test_nobody_waits_for_ever_for_a_process_that_was_stopped_in_the_middle_of_a_write() -> None:
+    url = fresh()
+    with Store.open(url) as store, Store.open(url) as stopped, stopped._db.write() as db:
+        store.hurry()
+        with pytest.raises(StoreError, match="lock timeout; another program is busy with it"):
+            store.set_paused("work", True, NOW)
+        wait = db.exec_driver_sql("SHOW idle_in_transaction_session_timeout").scalar_one()
+        assert wait == "10s", "then the server ends it"
