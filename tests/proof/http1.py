@@ -145,7 +145,7 @@ class Socket:
         events = self._upstream.events(request)
         limit = self._upstream.limit(self._seat, answer)
         if limit is not None:
-            at = random.choice((0, 0, random.randrange(1, len(events)), len(events) - 1))
+            at = random.choice((0, random.randrange(1, len(events)), len(events) - 1))
             error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
             events[at:] = [json.dumps(error, separators=(",", ":"))]
         elif random.random() < mood.failing:

@@ -89,10 +89,13 @@ class Upstream:
         random, now, mood = self.loop.random, self.issuer.now, self.mood
         if seat.limited_until > now:
             left_s = seat.limited_until - now
+            if left_s > 40 and random.random() < 0.3:  # whoever throttles knows nothing of quota
+                left_s = random.choice((3.0, 20.0))
+                answer.until = now + left_s
+                return _throttle(left_s) if seat.provider is ProviderName.CODEX else dict(_BRIEF)
             answer.until = seat.limited_until
             if seat.provider is ProviderName.COPILOT:
-                code = "user_global_rate_limited:pro" if left_s > 40 else "rate_limited"
-                return {"code": code, "message": "Sorry, you have been limited."}
+                return dict(_SPENT if left_s > 40 else _BRIEF)
             return _spent(seat.limited_until, left_s) if left_s > 40 else _throttle(left_s)
         dice = random.random()
         if dice < mood.limited:
@@ -121,6 +124,10 @@ class Upstream:
                 {"type": "response.completed", "response": {**response, "usage": usage}},
             )
         ]
+
+
+_SPENT = {"code": "user_global_rate_limited:pro", "message": "Sorry, you have been limited."}
+_BRIEF = {"code": "rate_limited", "message": "Sorry, you have been limited."}
 
 
 def _spent(until: float, left_s: float) -> dict[str, object]:
