@@ -50,7 +50,7 @@ def main() -> None:
                 "simulated_s": round(found.simulated_s, 3),
                 "spent_s": round(spent() - began, 4),
                 "broken": None if broken is None else broken.name,
-                "why": None if broken is None else broken.why,
+                "why": None if broken is None else broken.why.replace(folder, "POOL"),
                 "told": found.told if broken is not None or arguments.steps else [],
             }
             sys.stdout.write(json.dumps(told) + "\n")

@@ -23,6 +23,8 @@ class Mood:
     limited: float = 0.05
     """The account's quota is spent from now on."""
     throttled: float = 0.04
+    midway: float = 0.05
+    """The same amid a turn on a socket, when a tool has been called."""
     nameless: float = 0.01
     """A limit that names no end."""
     failing: float = 0.05
@@ -107,6 +109,12 @@ class Upstream:
         else:
             return None
         return self.limit(seat, answer)
+
+    def spend(self, seat: Seat | None, answer: Answer) -> dict[str, object] | None:
+        """The account's limit begins now, perhaps."""
+        if seat is not None and self.loop.random.random() < self.mood.midway:
+            seat.limited_until = max(seat.limited_until, self.issuer.now + 600.0)
+        return self.limit(seat, answer) if seat is not None and seat.limited_until > self.issuer.now else None
 
     def events(self, request: str) -> list[str]:
         """An answer's, with one call of a tool."""
