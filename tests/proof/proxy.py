@@ -71,6 +71,7 @@ def set_up() -> None:
         addon.load(made)  # type: ignore[arg-type, no-untyped-call]
     for option in OPTIONS:
         made.add_option(option.name, option.typespec, option.default, option.help, option.choices)
+    made.update(pool_header_timeout_s="15")  # everybody waits for what is never answered
     turns.install()
     ctx.options, ctx.master = made, ROUTER  # type: ignore[assignment]
 

@@ -32,7 +32,7 @@ from tests.proof.world import HERE, moment
 
 ORIGINS = ("https://eu.chatgpt.com", "https://evil.example")
 """Where issuers say that a workspace is served."""
-LASTS_S = 240.0
+LASTS_S = 120.0
 """Of simulated time, until everybody must have had an answer."""
 QUIET_S = 30.0
 """After the last answer."""
