@@ -24,7 +24,7 @@ from seatpool.proxy.replay import PoolHttpLayer
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT
 from seatpool.service.writer import GATHER_S, Row, Writer
-from seatpool.store import Store
+from seatpool.store import Ear, Store
 from tests.proof.issuer import Issuer, Sender
 from tests.proof.loop import Loop, Owner
 from tests.proof.network import Clear, Far, Line, accept
@@ -139,6 +139,21 @@ class Handler(LiveConnectionHandler):
             proxy.decided(hook, began)
 
 
+class _Deaf:
+    hearing = False
+
+    def close(self) -> None:
+        """Nothing is heard anyway."""
+
+
+class Unwatched(Store):
+    """A store that one has to ask for news: a thread that watches the file would come in when the machine likes."""
+
+    def listen(self, wake: Callable[[], None]) -> Ear:
+        """Nobody calls."""
+        return _Deaf()
+
+
 class Proxy:
     """A process. Once it is killed, another one may be started over the same database."""
 
@@ -159,7 +174,7 @@ class Proxy:
         """Share of the flows that another addon sends elsewhere."""
         before, loop.owner = loop.owner, self.owner
         try:
-            self.store = Store.open(database)
+            self.store = Unwatched.open(database)
             _share_statements(self.store)
             self.service = PoolService(self.store, Sender(issuer, self.owner), policy, writer=Stepping)
             self.pool = Pool()

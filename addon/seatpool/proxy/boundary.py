@@ -88,29 +88,33 @@ class Boundary(HttpStream):
                 command = generator.send(reply)
             except StopIteration:
                 return
+            if type(command) is SendHttp:
+                if type(command.event) is ResponseProtocolError and not self._answering:
+                    yield from self._instead_of(command)
+                    reply = None
+                else:
+                    reply = yield self._renumber(command)
+                continue
             if type(command) is DropStream and command.stream_id == self.stream_id:
                 self._clock.forget(self.stream_id)
                 if self._upstream_id != self.stream_id:
                     yield DropStream(self._upstream_id)
-            if type(command) is SendHttp and type(command.event) is ResponseProtocolError and not self._answering:
-                known = self._exchange.provider if self._exchange is not None else None
-                for part in in_place_of(command, known or provider_of(self.context.client.sni or ""), self.context):
-                    yield self._translate(part)
-                reply = None
-            else:
-                reply = yield self._translate(command)
+            reply = yield self._translate(command)
+
+    def _instead_of(self, error: SendHttp) -> layer.CommandGenerator[None]:
+        known = self._exchange.provider if self._exchange is not None else None
+        for part in in_place_of(error, known or provider_of(self.context.client.sni or ""), self.context):
+            yield self._renumber(part) if type(part) is SendHttp else part
 
     def _translate(self, command: commands.Command) -> commands.Command:
-        if type(command) is SendHttp:
-            self._renumber(command)
-        elif type(command) is HttpRequestHeadersHook:
+        if type(command) is HttpRequestHeadersHook:
             host = self.flow.request.pretty_host  # mitmproxy looks it up in the headers each time
             provider = provider_of(host)
             if provider is not None:
                 self._exchange = self._exchanges.begin(self.flow, provider, host)
         return command
 
-    def _renumber(self, command: SendHttp) -> None:
+    def _renumber(self, command: SendHttp) -> SendHttp:
         event, exchange = command.event, self._exchange
         if command.connection is not self.context.client:
             event.stream_id = self._upstream_id
@@ -118,7 +122,7 @@ class Boundary(HttpStream):
                 event.request = self._wire(event.request, command.connection)
             elif isinstance(event, RequestData) and exchange is not None:
                 event.data = exchange.take_body(event.data)
-            return
+            return command
         event.stream_id = self.stream_id
         if isinstance(event, ResponseHeaders):
             self._answering = True
@@ -126,6 +130,7 @@ class Boundary(HttpStream):
                 event.response = exchange.deliver(event.response)
         elif isinstance(event, ResponseData) and exchange is not None:
             event.data = exchange.hidden_body or event.data
+        return command
 
     def passthrough(self, event: events.Event) -> layer.CommandGenerator[None]:
         """An open WebSocket's bytes, under the id of the attempt that opened it."""

@@ -74,7 +74,7 @@ class Dispatch:
         self._manager = manager
         self._chain: list[object] | None = None
         self._length = 0
-        self._open: Sequence[tuple[object, list[object]]] = ()
+        self._open: Sequence[tuple[object, Sequence[object]]] = ()
         """Addons that have others inside of them, or may get some; with those."""
         self._asked: dict[str, Sequence[Concerned]] = {}
 
@@ -82,7 +82,7 @@ class Dispatch:
         """A hook of a flow or a connection, and the `update` of a flow that follows it."""
         args = event.args()
         await self._trigger(event.name, args)
-        if isinstance(args[0], flow.Flow):
+        if isinstance(args[0], flow.Flow) and self._asked.get(_UPDATE, True):
             await self._trigger(_UPDATE, ([args[0]],))
 
     async def trigger_event(self, event: hooks.Hook) -> None:
@@ -133,7 +133,10 @@ class Dispatch:
 
     def _moved(self) -> bool:
         """Whether an addon has others inside than before, as when a script was read again."""
-        return any(_inside(addon) != inside for addon, inside in self._open)
+        for addon, inside in self._open:  # noqa: SIM110 # a generator would cost more than what it looks at
+            if getattr(addon, "addons", ()) != inside:
+                return True
+        return False
 
 
 def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:
@@ -167,8 +170,10 @@ def _walk(addons: Sequence[object]) -> Iterator[object]:
         yield from _walk(_inside(addon))
 
 
-def _inside(addon: object) -> list[object]:
-    return list(getattr(addon, "addons", ()))
+def _inside(addon: object) -> Sequence[object]:
+    """A copy, which equals what it was made of as long as that stays as it is."""
+    inside = getattr(addon, "addons", ())
+    return inside[:] if isinstance(inside, list | tuple) else list(inside)
 
 
 def _is_open(addon: object) -> bool:

@@ -52,8 +52,8 @@ class Backend(Protocol):
     def empty_log(self, db: Connection) -> None:
         """Take what was deleted out of the files as well, where that can be done; on a connection of a `lookup`."""
 
-    def listen(self, engine: Engine, wake: Callable[[], None]) -> Ear | None:
-        """Have `wake` called, in a thread of its own, after every commit of another process; None: it has to ask."""
+    def listen(self, engine: Engine, wake: Callable[[], None]) -> Ear:
+        """Have `wake` called, in a thread of its own, after every commit of another process."""
 
     def is_the_value(self, error: DBAPIError) -> bool:
         """Whether it is about a value that this kind of database cannot keep, whatever state it is in."""

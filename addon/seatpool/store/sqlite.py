@@ -18,8 +18,9 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from seatpool.store.backend import BEGIN, BUSY
+from seatpool.store.backend import BEGIN, BUSY, Ear
 from seatpool.store.errors import StoreUnavailable
+from seatpool.store.watching import Watcher
 
 CACHE_KIB = 512
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
@@ -140,8 +141,9 @@ def empty_log(db: Connection) -> None:
     db.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").close()
 
 
-def listen(engine: Engine, wake: Callable[[], None]) -> None:
-    """See `Backend`: SQLite tells nobody."""
+def listen(engine: Engine, wake: Callable[[], None]) -> Ear:
+    """See `Backend`: SQLite tells nobody, so somebody watches."""
+    return Watcher(Path(place(engine.url)), wake)
 
 
 def is_away(cause: BaseException | None) -> bool:

@@ -167,8 +167,8 @@ class Store:
             return feed.nothing(current)
         return self.changes(since)
 
-    def listen(self, wake: Callable[[], None]) -> Ear | None:
-        """Have `wake` called, in a thread of its own, when there may be `news`; None: one has to ask, again and again.
+    def listen(self, wake: Callable[[], None]) -> Ear:
+        """Have `wake` called, in a thread of its own, when there may be `news`, as long as the ear is `hearing`.
 
         To be closed before the store is.
         """

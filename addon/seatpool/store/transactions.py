@@ -56,7 +56,7 @@ class Transactions:
         except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, InvalidRequestError) as error:
             raise self._damaged(error) from error
 
-    def listen(self, wake: Callable[[], None]) -> Ear | None:
+    def listen(self, wake: Callable[[], None]) -> Ear:
         """See `Backend`."""
         return self._kind.listen(self._engine, wake)
 
