@@ -143,9 +143,12 @@ class Socket:
         random, mood = self._loop.random, self._upstream.mood
         answer = self._upstream.begin(request, self._seat, 200)
         events = self._upstream.events(request)
-        limit = self._upstream.limit(self._seat, answer)
+        limit, at = self._upstream.limit(self._seat, answer), 0
+        if limit is None:
+            limit, at = self._upstream.spend(self._seat, answer), len(events) - 1
+        elif random.random() < 0.3:
+            at = random.randrange(1, len(events))
         if limit is not None:
-            at = random.choice((0, 0, random.randrange(1, len(events)), len(events) - 1))
             error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
             events[at:] = [json.dumps(error, separators=(",", ":"))]
         elif random.random() < mood.failing:

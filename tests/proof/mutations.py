@@ -37,6 +37,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.exchange",
             "if assignment is not None and not self.provider.may_receive(assignment.account, upstream):",
             "if assignment is not None and not upstream:",
+            seen_in=9,
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
@@ -47,7 +48,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=25,
+            seen_in=63,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
@@ -56,10 +57,10 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "message = turn.message",
             seen_in=91,
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=16),
-        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=10),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=5),
+        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=26),
         "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=22
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=20
         ),
         "sound": Mutation(
             "seatpool.service.knowledge",

@@ -8,6 +8,7 @@ import json
 import sys
 import tempfile
 import time
+import warnings
 from pathlib import Path
 
 from tests.proof import world
@@ -26,6 +27,7 @@ def main() -> None:
     parser.add_argument("--steps", action="store_true", help="tell every step that was noted, not only the last ones")
     arguments = parser.parse_args()
     spent = time.process_time
+    warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # what the killed were about to do
     if arguments.mutation is not None:
         Mutating(MUTATIONS[arguments.mutation]).install()
     world.enter()
@@ -48,7 +50,7 @@ def main() -> None:
                 "simulated_s": round(found.simulated_s, 3),
                 "spent_s": round(spent() - began, 4),
                 "broken": None if broken is None else broken.name,
-                "why": None if broken is None else broken.why,
+                "why": None if broken is None else broken.why.replace(folder, "POOL"),
                 "told": found.told if broken is not None or arguments.steps else [],
             }
             sys.stdout.write(json.dumps(told) + "\n")

@@ -25,10 +25,13 @@ from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT
 from seatpool.service.writer import GATHER_S, Row, Writer
 from seatpool.store import Ear, Store
+from seatpool.store.watching import EVERY_S
 from tests.proof.issuer import Issuer, Sender
 from tests.proof.loop import Loop, Owner
 from tests.proof.network import Clear, Far, Line, accept
 
+HEARS = 0.8
+"""Share of the processes that can watch the database's file; the others ask."""
 MODE = ProxyMode.parse("regular")
 
 
@@ -37,6 +40,7 @@ class Router:
 
     def __init__(self) -> None:
         self.connections: dict[str, LiveConnectionHandler] = {}
+        self.ears: list[Ears] = []
         self.loop: Loop | None = None
         self.addons = self.commands = self
         self.options = options.Options()
@@ -71,6 +75,7 @@ def set_up() -> None:
         addon.load(made)  # type: ignore[arg-type, no-untyped-call]
     for option in OPTIONS:
         made.add_option(option.name, option.typespec, option.default, option.help, option.choices)
+    made.update(pool_header_timeout_s="15")  # everybody waits for what is never answered
     turns.install()
     ctx.options, ctx.master = made, ROUTER  # type: ignore[assignment]
 
@@ -138,19 +143,41 @@ class Handler(LiveConnectionHandler):
             proxy.decided(hook, began)
 
 
-class _Deaf:
-    hearing = False
+class Ears:
+    """In the place of the thread that watches the database's file; of the simulated world, as the writer's is."""
+
+    def __init__(self, loop: Loop, wake: Callable[[], None]) -> None:
+        self._loop = loop
+        self._owner = loop.owner
+        self._wake = wake
+        self._due = False
+        self.hearing = loop.random.random() < HEARS
+        self.stir()
+
+    def stir(self) -> None:
+        """Somebody has committed something."""
+        if self.hearing and not self._due:
+            self._due = True
+            self._loop.post(self._owner, self._loop.random.random() * EVERY_S, self._ring)
+
+    def _ring(self) -> None:
+        self._due = False
+        self._wake()
 
     def close(self) -> None:
-        """Nothing is heard anyway."""
+        """Hear no more."""
+        self.hearing = False
 
 
-class Unwatched(Store):
-    """A store that one has to ask for news: a thread that watches the file would come in when the machine likes."""
+class Watched(Store):
+    """A store whose file is watched by the simulated world."""
 
     def listen(self, wake: Callable[[], None]) -> Ear:
-        """Nobody calls."""
-        return _Deaf()
+        """Be told of commits."""
+        assert ROUTER.loop is not None
+        ears = Ears(ROUTER.loop, wake)
+        ROUTER.ears.append(ears)
+        return ears
 
 
 class Proxy:
@@ -173,7 +200,7 @@ class Proxy:
         """Share of the flows that another addon sends elsewhere."""
         before, loop.owner = loop.owner, self.owner
         try:
-            self.store = Unwatched.open(database)
+            self.store = Watched.open(database)
             _share_statements(self.store)
             self.service = PoolService(self.store, Sender(issuer, self.owner), policy, writer=Stepping)
             self.pool = Pool()

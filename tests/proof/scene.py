@@ -32,7 +32,7 @@ from tests.proof.world import HERE, moment
 
 ORIGINS = ("https://eu.chatgpt.com", "https://evil.example")
 """Where issuers say that a workspace is served."""
-LASTS_S = 240.0
+LASTS_S = 120.0
 """Of simulated time, until everybody must have had an answer."""
 QUIET_S = 30.0
 """After the last answer."""
@@ -64,7 +64,7 @@ class Scene:
     def __init__(self, seed: int, database: Path) -> None:
         self.seed = seed
         self.loop = loop = HERE.begin(seed)
-        ROUTER.loop, ROUTER.connections = loop, {}
+        ROUTER.loop, ROUTER.connections, ROUTER.ears = loop, {}, []
         self.random = random = loop.random
         self.trial = Trial()
         self.database = str(database)
@@ -414,6 +414,9 @@ def _comparable(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
+_READS = ("SELECT", "PRAGMA", "BEGIN")
+
+
 class Errors(logging.Handler):
     """An error that is logged is one of the product, or of the simulation."""
 
@@ -432,7 +435,8 @@ class Stage:
     def __init__(self) -> None:
         self.scene: Scene | None = None
         self.folder = Path()
-        self.wrote = False
+        self.wrote = self.cooled = False
+        """So far in the transaction that is under way."""
         self.played = 0
 
     def set_up(self, folder: Path) -> None:
@@ -472,19 +476,23 @@ class Stage:
                 gc.freeze()
 
     def _begins(self, _db: Connection) -> None:
-        self.wrote = False
+        self.wrote = self.cooled = False
         if self.scene is not None:
             self.scene.begins()
 
     def _executes(self, _db: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if "cooldowns" in statement and not statement.startswith("SELECT"):
+        if not statement.startswith(_READS):
             self.wrote = True
+            self.cooled = self.cooled or "cooldowns" in statement
 
     def _ends(self, db: Connection) -> None:
         if self.scene is not None:
             self.scene.ends()
-            if self.wrote:
+            if self.cooled:
                 self.scene.look_at_cooldowns(db)
+            if self.wrote:
+                for ears in ROUTER.ears:
+                    ears.stir()
 
 
 STAGE = Stage()

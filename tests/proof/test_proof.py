@@ -14,7 +14,7 @@ from tests.proof.mutations import MUTATIONS, Mutation, Outdated
 from tests.proof.trial import INVARIANTS
 
 PROVE = REPOSITORY / "scripts" / "proving"
-SEEDS = 40
+SEEDS = 30
 
 
 def prove(*arguments: str) -> subprocess.CompletedProcess[str]:

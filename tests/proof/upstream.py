@@ -23,6 +23,8 @@ class Mood:
     limited: float = 0.05
     """The account's quota is spent from now on."""
     throttled: float = 0.04
+    midway: float = 0.05
+    """The same amid a turn on a socket, when a tool has been called."""
     nameless: float = 0.01
     """A limit that names no end."""
     failing: float = 0.05
@@ -89,10 +91,13 @@ class Upstream:
         random, now, mood = self.loop.random, self.issuer.now, self.mood
         if seat.limited_until > now:
             left_s = seat.limited_until - now
+            if left_s > 40 and random.random() < 0.3:  # whoever throttles knows nothing of quota
+                left_s = random.choice((3.0, 20.0))
+                answer.until = now + left_s
+                return _throttle(left_s) if seat.provider is ProviderName.CODEX else dict(_BRIEF)
             answer.until = seat.limited_until
             if seat.provider is ProviderName.COPILOT:
-                code = "user_global_rate_limited:pro" if left_s > 40 else "rate_limited"
-                return {"code": code, "message": "Sorry, you have been limited."}
+                return dict(_SPENT if left_s > 40 else _BRIEF)
             return _spent(seat.limited_until, left_s) if left_s > 40 else _throttle(left_s)
         dice = random.random()
         if dice < mood.limited:
@@ -104,6 +109,12 @@ class Upstream:
         else:
             return None
         return self.limit(seat, answer)
+
+    def spend(self, seat: Seat | None, answer: Answer) -> dict[str, object] | None:
+        """The account's limit begins now, perhaps."""
+        if seat is not None and self.loop.random.random() < self.mood.midway:
+            seat.limited_until = max(seat.limited_until, self.issuer.now + 600.0)
+        return self.limit(seat, answer) if seat is not None and seat.limited_until > self.issuer.now else None
 
     def events(self, request: str) -> list[str]:
         """An answer's, with one call of a tool."""
@@ -121,6 +132,10 @@ class Upstream:
                 {"type": "response.completed", "response": {**response, "usage": usage}},
             )
         ]
+
+
+_SPENT = {"code": "user_global_rate_limited:pro", "message": "Sorry, you have been limited."}
+_BRIEF = {"code": "rate_limited", "message": "Sorry, you have been limited."}
 
 
 def _spent(until: float, left_s: float) -> dict[str, object]:
