@@ -91,7 +91,7 @@ class Clients:
             try:
                 await work(kind, proxy)
             except (*_BROKEN, Wrong):
-                await asyncio.sleep(0.2)  # it is written down; a person would try again
+                await asyncio.sleep(max(0.5, self.pause_s))  # it is written down; a person would try again
 
     @asynccontextmanager
     async def _asking(self, kind: str, proxy: int) -> AsyncIterator[Asked]:
