@@ -1,7 +1,6 @@
 """Where it all runs: a private network where that is allowed, the upstream, the proxies and their databases."""
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
@@ -15,6 +14,7 @@ from typing import Any, Self
 
 from scripts.benchmark import wire
 from scripts.benchmark.client import Broken, Target
+from scripts.benchmark.processes import memory_kb
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.store import Store
@@ -24,7 +24,6 @@ from tests.upstream import tokens
 
 OPTIONS = {"flow_detail": "0", "connection_strategy": "lazy", "upstream_cert": "false"}
 """The same for every proxy: the pool's own defaults, and no line per flow."""
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 _REDIRECT = """\
 import socket
@@ -44,15 +43,9 @@ class Proxy:
     program: Mitmdump
     target: Target
 
-    def cpu_s(self) -> float:
-        """CPU time that the process has used, user and system."""
-        fields = Path(f"/proc/{self.program.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
     def memory_kb(self) -> int:
         """Resident memory."""
-        status = Path(f"/proc/{self.program.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+        return memory_kb(self.program.pid)
 
 
 class Field:
