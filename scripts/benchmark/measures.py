@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -11,7 +10,8 @@ from scripts.benchmark.choosing import CHOICES_US, choice_us
 from scripts.benchmark.client import Broken, Connection, Group, Target
 from scripts.benchmark.field import Field, Proxy, forgive
 from scripts.benchmark.plan import Plan
-from scripts.benchmark.turns import Contestant, Round, contestant, in_turns, order
+from scripts.benchmark.starting import first_answer, start_in_turns
+from scripts.benchmark.turns import Contestant, Round, contestant, in_turns, order, rounds
 from scripts.benchmark.watching import watching
 from scripts.benchmark.wire import JSON_END, Kind, Requests
 
@@ -93,14 +93,7 @@ class Bench:
         bare = self._field.proxy("bare", bare=True)
         self._field.start(bare).program.stop()  # makes the CA that all share
         pool = self._field.proxy("pool", accounts=self.plan.accounts)
-        running = [bare, pool]
-        for number in range(self.plan.starts):
-            for place in order(2, number):
-                running[place].program.stop()
-                began = time.perf_counter()
-                running[place] = self._field.start(running[place])
-                await first_answer(running[place].target)
-                self.seen.start_s.setdefault(running[place].name, []).append(time.perf_counter() - began)
+        running, self.seen.start_s = await start_in_turns(self._field, [bare, pool], self.plan.starts)
         return running[0], running[1]
 
     async def warm(self, bare: Proxy, pool: Proxy) -> None:
@@ -118,19 +111,19 @@ class Bench:
             count = self.plan.requests(kind)
             self._say(f"load: {self.plan.rounds} rounds of {count} x {kind}")
             direct = Contestant(self._field.direct.name, (self._field.direct,))
-            self.seen.load[kind] = await self._rounds([direct, contestant(bare), contestant(pool)], kind, count)
+            self.seen.load[kind] = await self._rounds([direct, contestant(bare), contestant(pool)], kind)
             self._served += self.plan.rounds * count
 
     async def watched(self, pool: Proxy) -> None:
         """The same load, in turns with somebody at the page and with nobody."""
         count = self.plan.small * WATCHED
         self._say(f"page: {self.plan.rounds} rounds of {count} x json, watched and not")
-        rounds = self.seen.watched = {"alone": [], "watched": []}
+        found = self.seen.watched = {"alone": [], "watched": []}
         for number in range(self.plan.rounds):
             for place in order(2, number):
                 async with watching(pool.target) if place else contextlib.nullcontext():
                     seen = await in_turns([contestant(pool)], Kind.JSON, count, self.plan.connections)
-                rounds["watched" if place else "alone"].append(seen[pool.name])
+                found["watched" if place else "alone"].append(seen[pool.name])
 
     async def latency(self, bare: Proxy, pool: Proxy) -> None:
         """One request at a time, in turns: time to the first byte."""
@@ -197,19 +190,11 @@ class Bench:
         self._say(f"crowd: {self.plan.rounds} rounds of {self.plan.small} x json")
         both = [contestant(proxy) for proxy in proxies]
         await in_turns(both, Kind.JSON, self.plan.small, self.plan.connections)
-        self.seen.crowd = await self._rounds(both, Kind.JSON, self.plan.small)
+        self.seen.crowd = await self._rounds(both, Kind.JSON)
 
-    async def _rounds(self, contestants: Sequence[Contestant], kind: Kind, count: int) -> dict[str, list[Round]]:
-        found: dict[str, list[Round]] = {each.name: [] for each in contestants}
-        for number in range(self.plan.rounds):
-            for name, seen in (await in_turns(contestants, kind, count, self.plan.connections, number)).items():
-                found[name].append(seen)
-        return found
-
-
-async def first_answer(target: Target) -> None:
-    async with Group(target, 1) as group:
-        await group.load(Requests(Kind.JSON), 1)
+    async def _rounds(self, contestants: Sequence[Contestant], kind: Kind) -> dict[str, list[Round]]:
+        count = self.plan.requests(kind)
+        return await rounds(contestants, kind, count, self.plan.connections, self.plan.rounds)
 
 
 async def _ask_who(target: Target) -> bytes:

@@ -10,7 +10,7 @@ from scripts.benchmark.client import percentile
 from scripts.benchmark.goals import Goal, judged, ratio, table
 from scripts.benchmark.measures import FEW, LOADED, Measured
 from scripts.benchmark.plan import Plan
-from scripts.benchmark.turns import Round
+from scripts.benchmark.turns import Round, cpu_ms, over
 from scripts.benchmark.wire import EVENTS, Kind
 
 TITLES = {
@@ -62,7 +62,7 @@ def report(seen: Measured, plan: Plan) -> str:
     figures: list[tuple[str, ...]] = [("", "requests/s", "CPU ms/request", "added first byte p50", "p99, ms")]
     for kind in LOADED:
         for target, rounds in seen.load[kind].items():
-            cpu = f"{median(r.cpu_ms for r in rounds):.2f}" if target != "direct" else "-"
+            cpu = f"{cpu_ms(rounds):.2f}" if target != "direct" else "-"
             added = [f"{added_ms(seen, kind, target, share):.2f}" if cpu != "-" else "-" for share in (0.5, 0.99)]
             speed = f"{median(r.requests / r.wall_s for r in rounds):.0f}"
             figures.append((f"{TITLES[kind]}, {target}", speed, cpu, *added))
@@ -81,10 +81,8 @@ def as_json(seen: Measured, plan: Plan) -> dict[str, Any]:
 def _cpu(
     title: str, reference: Sequence[Round], rounds: Sequence[Round], must: float, aim: float | None = None
 ) -> Goal:
-    """Round by round, since rounds of one number ran in the same weather."""
-    found = median(ratio(ours.cpu_ms, theirs.cpu_ms) for ours, theirs in zip(rounds, reference, strict=True))
-    shown = [f"{median(r.cpu_ms for r in some):.2f} ms" for some in (reference, rounds)]
-    return Goal(f"CPU per request, {title}", shown[0], shown[1], found, must, aim)
+    shown = [f"{cpu_ms(some):.2f} ms" for some in (reference, rounds)]
+    return Goal(f"CPU per request, {title}", shown[0], shown[1], over(rounds, reference), must, aim)
 
 
 def _both(values: dict[str, Any], reduce: Callable[[Any], float]) -> tuple[float, float]:

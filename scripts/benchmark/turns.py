@@ -5,9 +5,11 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import median
 
 from scripts.benchmark.client import Group, Target
 from scripts.benchmark.field import Proxy
+from scripts.benchmark.goals import ratio
 from scripts.benchmark.processes import Meter
 from scripts.benchmark.wire import CONVERSATION, Kind, Requests
 
@@ -25,6 +27,8 @@ class Round:
     wall_s: float
     cpu_s: float
     """Of the proxy; 0 where there is none."""
+    whole_s: float = 0.0
+    """How long the round took, everybody's turns together: that long a proxy was idle, or at work."""
 
     @property
     def cpu_ms(self) -> float:
@@ -61,6 +65,7 @@ async def in_turns(
         for group, asked in zip(groups, requests, strict=True):
             # A connection's first request pays for the connection: TLS here, TLS upstream, a certificate.
             await asyncio.gather(*(one.load(asked, len(one.connections)) for one in group))
+        whole = time.perf_counter()
         before = [sum(meter.cpu_s() for meter in some) for some in meters]
         for turn, size in enumerate(sizes):
             for place in order(len(contestants), number + turn):
@@ -69,7 +74,29 @@ async def in_turns(
                 wall[place] += time.perf_counter() - began
         await asyncio.sleep(SETTLE_S if any(meters) else 0)
         used = [sum(meter.cpu_s() for meter in some) - was for some, was in zip(meters, before, strict=True)]
-    return {each.name: Round(count, wall[place], used[place]) for place, each in enumerate(contestants)}
+        whole = time.perf_counter() - whole
+    return {each.name: Round(count, wall[place], used[place], whole) for place, each in enumerate(contestants)}
+
+
+async def rounds(
+    contestants: Sequence[Contestant], kind: Kind, count: int, connections: int, times: int
+) -> dict[str, list[Round]]:
+    """So many rounds, by name."""
+    found: dict[str, list[Round]] = {each.name: [] for each in contestants}
+    for number in range(times):
+        for name, seen in (await in_turns(contestants, kind, count, connections, number)).items():
+            found[name].append(seen)
+    return found
+
+
+def cpu_ms(rounds: Sequence[Round]) -> float:
+    """Per request, the median of rounds."""
+    return median(seen.cpu_ms for seen in rounds)
+
+
+def over(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
+    """CPU per request over somebody else's: round by round, since rounds of one number ran in the same weather."""
+    return median(ratio(ours.cpu_ms, theirs.cpu_ms) for ours, theirs in zip(rounds, reference, strict=True))
 
 
 def order(size: int, number: int) -> list[int]:
