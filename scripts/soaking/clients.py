@@ -24,7 +24,7 @@ TAG = "x-soak"
 """A header by which the fakes' journal finds a request again."""
 CREATE = {"type": "response.create", "model": "gpt-x", "input": [{"type": "message"}]}
 ELSEWHERE = "websocket_connection_limit_reached"
-"""The word at which Codex repeats its turn on another socket, and says nothing of it (codex.md 4)."""
+"""The word at which Codex repeats its turn on another socket, and says nothing of it (codex.md 5)."""
 ENDS = {"response.completed", "response.failed", "error"}
 PATIENCE_S = 45.0
 TURNS = 5
