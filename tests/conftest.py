@@ -2,12 +2,13 @@
 
 import os
 import signal
+import sys
 from typing import Any
 
 import pytest
 from hypothesis import settings
 
-settings.register_profile("same", derandomize=True)
+settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine takes its time
 settings.register_profile("explore", max_examples=1_000, deadline=None)
 # A run that fails is to fail again for everybody; looking for new examples is a task of its own.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
@@ -15,6 +16,14 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_sessionfinish() -> None:
+    """A worker ends without what Python does at the end."""
+    postgres = sys.modules.get("tests.harness.postgres")
+    if postgres is not None:
+        postgres.end_shared()
+
 
 LONGEST_FIRST = ("faults", "conformance", "clients", "e2e/login", "e2e", "cli", "scripts", "sim", "service")
 """Folders, in the order in which they begin: what takes long is not to be left for the end. The others follow."""

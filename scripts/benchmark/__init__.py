@@ -5,8 +5,11 @@ wire          the requests, the answers and how their ends are told: bytes made 
 upstream      the server behind everything, a process of its own
 client        connections that ask and time the answers
 field         the private network, the upstream, the proxies and their databases
+processes     what a process has used: CPU in nanoseconds, memory
+turns         load in turns: some requests on one proxy, then as many on the next
 choosing      one choice of an account, by the core alone
 measures      the rounds
-results       ratios, tables, JSON
+goals         ratios beside what they must be, and tables of text
+results       what a run comes to: goals, tables, JSON
 main          arguments, progress, and the end
 """

@@ -1,13 +1,12 @@
 """Where it all runs: a private network where that is allowed, the upstream, the proxies and their databases."""
 
 import contextlib
-import os
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Any, Self
 
 from scripts.benchmark import wire
 from scripts.benchmark.client import Broken, Target
+from scripts.benchmark.processes import memory_kb
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.store import Store
@@ -24,7 +24,6 @@ from tests.upstream import tokens
 
 OPTIONS = {"flow_detail": "0", "connection_strategy": "lazy", "upstream_cert": "false"}
 """The same for every proxy: the pool's own defaults, and no line per flow."""
-TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 _REDIRECT = """\
 import socket
@@ -44,15 +43,9 @@ class Proxy:
     program: Mitmdump
     target: Target
 
-    def cpu_s(self) -> float:
-        """CPU time that the process has used, user and system."""
-        fields = Path(f"/proc/{self.program.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS_PER_S
-
     def memory_kb(self) -> int:
         """Resident memory."""
-        status = Path(f"/proc/{self.program.pid}/status").read_text()
-        return next(int(line.split()[1]) for line in status.splitlines() if line.startswith("VmRSS:"))
+        return memory_kb(self.program.pid)
 
 
 class Field:
@@ -95,22 +88,24 @@ class Field:
                 said = program.log[stumbled : stumbled + 12]
                 raise Broken("\n".join((f"{program.folder.name} logged an error:", *said)))
 
-    def proxy(self, name: str, *, bare: bool = False, accounts: int = 0) -> Proxy:
-        """Make a proxy, not yet started, with so many accounts in its database."""
+    def proxy(self, name: str, *, bare: bool = False, accounts: int = 0, database: Path | str | None = None) -> Proxy:
+        """Make a proxy, not yet started, with so many accounts in its database, or with a database that is there."""
         folder = self._folder / name
         program = Mitmdump(
             folder,
             lab=self._lab,
             upstream_ca=self._folder / "fake-ca.pem",
             bare=bare,
-            options=OPTIONS,
+            options=OPTIONS | ({"pool_db": str(database)} if database else {}),
             arguments=self._arguments,
             env={"SEATPOOL_KEYRING": "off"},
         )
         folder.mkdir()
         if (shared := self._folder / "confdir").exists():
             shutil.copytree(shared, folder / "confdir")
-        if not bare:
+        if database is not None:
+            program.database = database
+        elif not bare:
             fill(program.database, accounts)
         self._ends.callback(program.stop)
         self._programs.append(program)
@@ -126,6 +121,16 @@ class Field:
             shutil.copytree(proxy.program.ca.parent, shared)
         return Proxy(
             proxy.name, proxy.program, self._target(proxy.name, proxy.program.address, proxy.program.ca, proxy=True)
+        )
+
+    def run(self, argv: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
+        """Run a program to its end, in a home of its own."""
+        env = {"HOME": str(self._folder), **env}
+        if self._lab is not None:
+            return self._lab.run(argv, env=env, timeout_s=300)
+        made = clean_environment(env)
+        return subprocess.run(
+            argv, env=made, cwd=self._folder, capture_output=True, text=True, check=False, timeout=300
         )
 
     def _target(self, name: str, address: tuple[str, int], ca: Path, *, proxy: bool) -> Target:
@@ -162,7 +167,7 @@ def _connect(host: str, port: int) -> socket.socket:
     return socket.create_connection((host, port), timeout=10)
 
 
-def fill(database: Path, accounts: int) -> None:
+def fill(database: Path | str, accounts: int) -> None:
     """Put Codex accounts into a database that need no side call for weeks."""
     now = datetime.now(UTC)
     with Store.open(str(database)) as store:
@@ -188,7 +193,7 @@ def fill(database: Path, accounts: int) -> None:
             )
 
 
-def forgive(database: Path) -> None:
+def forgive(database: Path | str) -> None:
     """End every cooldown; a running proxy hears of it within a quarter of a second."""
     with Store.open(str(database)) as store:
         store.clear_cooldowns()

@@ -9,111 +9,69 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import fields, replace
+from dataclasses import asdict
 from pathlib import Path
 
-from scripts.benchmark import plan as plans
-from scripts.benchmark import results
+from scripts.benchmark import axes, keeping, results
+from scripts.benchmark.arguments import parser, plan_of
+from scripts.benchmark.axes import Axis, Setting
 from scripts.benchmark.client import Broken
 from scripts.benchmark.field import Field
+from scripts.benchmark.keeping import Findings
 from scripts.benchmark.measures import Bench
 from scripts.benchmark.plan import Plan
 
-DESCRIPTION = """\
-Measure the pool beside bare mitmdump with a three-line streaming addon, and beside no proxy at all: in one run, in
-interleaved rounds, with HTTP/1.1 over TLS on both sides, all on loopback. Ratios stand beside the project's goals.
-CPU per request is the steadiest figure; on a busy machine look at that one.
-"""
-EXAMPLES = """\
-examples:
-  ./scripts/bench                        everything, about five minutes
-  ./scripts/bench --quick                about one minute
-  ./scripts/bench --json results.json    keep every single figure as well
-  ./scripts/bench --quick --rounds 9     any count can be set on its own
-"""
+Say = Callable[[str], None]
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run. Returns the exit code: 1 when the run broke, 130 when it was interrupted."""
-    arguments = _parser().parse_args(argv)
-    counts = {f.name: value for f in fields(Plan) if (value := getattr(arguments, f.name)) is not None}
-    plan = replace(plans.QUICK if arguments.quick else plans.FULL, **counts)
+    arguments = parser().parse_args(argv)
+    if arguments.sizes and not arguments.axes:
+        parser().error("--sizes goes with --axes")
     os.environ["SEATPOOL_KEYRING"] = "off"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+
+    def say(what: str) -> None:
+        print(f"[{time.monotonic() - began:4.0f} s] {what}", file=sys.stderr, flush=True)
+
     try:
-        with tempfile.TemporaryDirectory(prefix="seatpool-bench-") as folder:
-            _measure(plan, Path(folder), arguments.json, private=False if arguments.no_namespace else None)
+        found = _measured(arguments, say)
     except Broken as error:
         print("\n".join((f"bench: {error}", *getattr(error, "__notes__", ()))), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("bench: interrupted; nothing is left running", file=sys.stderr)
         return 130
+    say("done")
+    print(found.text)
+    if arguments.json is not None:
+        arguments.json.write_text(json.dumps(found.figures, indent=1) + "\n")
+    if arguments.keep is not None:
+        say(f"kept in {keeping.keep(found, arguments.keep)}")
     return 0
 
 
-def _measure(plan: Plan, folder: Path, wanted: Path | None, *, private: bool | None) -> None:
-    began = time.monotonic()
-
-    def say(what: str) -> None:
-        print(f"[{time.monotonic() - began:4.0f} s] {what}", file=sys.stderr, flush=True)
-
-    with Field(folder, private=private) as field:
-        seen = asyncio.run(Bench(plan, field, say).run())
+def _measured(arguments: argparse.Namespace, say: Say) -> Findings:
+    plan, private = plan_of(arguments), False if arguments.no_namespace else None
+    with tempfile.TemporaryDirectory(prefix="seatpool-bench-") as folder, Field(Path(folder), private=private) as field:
+        found = asyncio.run(_axes(arguments, plan, field, say)) if arguments.axes else _goals(plan, field, say)
         field.check()
-    say("done")
-    print(results.report(seen, plan))
-    if wanted is not None:
-        wanted.write_text(json.dumps(results.as_json(seen, plan), indent=1) + "\n")
+    return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="bench", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument("--quick", action="store_true", help="fewer and smaller rounds")
-    parser.add_argument("--json", type=_writable, metavar="FILE", help="write goals and figures there")
-    parser.add_argument(
-        "--no-namespace",
-        action="store_true",
-        help="lead the upstream's name astray inside the proxies, as is done where private networks are not allowed",
-    )
-    counts = parser.add_argument_group("counts, each in place of the plan's own")
-    for name, (least, what) in COUNTS.items():
-        counts.add_argument(f"--{name}", type=_at_least(least), metavar="N", help=what)
-    return parser
+def _goals(plan: Plan, field: Field, say: Say) -> Findings:
+    seen = asyncio.run(Bench(plan, field, say).run())
+    return Findings("goals", results.report(seen, plan), results.as_json(seen, plan) | {"machine": keeping.machine()})
 
 
-COUNTS = {
-    "rounds": (1, "rounds of load"),
-    "small": (1, "small JSON answers in a round"),
-    "short": (1, "8-event streams in a round"),
-    "long": (1, "200-event streams in a round"),
-    "latency": (1, "requests timed without load"),
-    "failovers": (1, "refusals"),
-    "soak": (0, "requests served before memory is read"),
-    "streams": (1, "streams open at the same time"),
-    "starts": (1, "starts of each proxy"),
-    "accounts": (3, "accounts in the pool"),
-    "crowd": (1, "accounts in the large pool"),
-    "connections": (1, "connections that the load is spread over"),
-}
-"""Fields of `Plan`: the least that makes sense, and what they are."""
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"say {least} or more")
-        return value
-
-    return number
-
-
-def _writable(text: str) -> Path:
-    """Told now rather than after the last round."""
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no file that can be written")
-    return path
+async def _axes(arguments: argparse.Namespace, plan: Plan, field: Field, say: Say) -> Findings:
+    usual = axes.QUICK if arguments.quick else axes.FULL
+    found: dict[str, Axis] = {}
+    for name in arguments.axes:
+        found[name] = await axes.AXES[name](Setting(field, plan, arguments.sizes or usual[name], say))
+        say(f"{name}: done")
+    text = "\n\n".join("\n".join(axis.lines()) for axis in found.values())
+    seen = {name: axis.as_json() for name, axis in found.items()}
+    return Findings("axes", text, {"axes": seen, "plan": asdict(plan), "machine": keeping.machine()})

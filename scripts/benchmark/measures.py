@@ -1,8 +1,8 @@
 """The rounds. Whatever is compared is measured in turns, so that a noisy moment falls on everybody."""
 
 import asyncio
-import time
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -10,12 +10,12 @@ from scripts.benchmark.choosing import CHOICES_US, choice_us
 from scripts.benchmark.client import Broken, Connection, Group, Target
 from scripts.benchmark.field import Field, Proxy, forgive
 from scripts.benchmark.plan import Plan
+from scripts.benchmark.starting import first_answer, start_in_turns
+from scripts.benchmark.turns import Contestant, Round, contestant, in_turns, order, rounds
 from scripts.benchmark.watching import watching
-from scripts.benchmark.wire import CONVERSATION, JSON_END, Kind, Requests
+from scripts.benchmark.wire import JSON_END, Kind, Requests
 
 LOADED = (Kind.JSON, Kind.SHORT, Kind.LONG)
-SETTLE_S = 0.3
-"""After a round: what the pool writes late belongs to the round as well."""
 HEARD_S = 0.6
 """Until a proxy knows that its cooldowns were ended, with room to spare."""
 BATCH = 30
@@ -26,21 +26,6 @@ FEW = 10
 """Accounts of the pool that the large one is compared with."""
 
 Say = Callable[[str], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Round:
-    """One target's share of a round of load."""
-
-    requests: int
-    wall_s: float
-    cpu_s: float
-    """Of the proxy; 0 where there is none."""
-
-    @property
-    def cpu_ms(self) -> float:
-        """Per request."""
-        return self.cpu_s * 1000 / self.requests
 
 
 @dataclass(slots=True)
@@ -108,14 +93,7 @@ class Bench:
         bare = self._field.proxy("bare", bare=True)
         self._field.start(bare).program.stop()  # makes the CA that all share
         pool = self._field.proxy("pool", accounts=self.plan.accounts)
-        running = [bare, pool]
-        for number in range(self.plan.starts):
-            for place in _order(2, number):
-                running[place].program.stop()
-                began = time.perf_counter()
-                running[place] = self._field.start(running[place])
-                await _first_answer(running[place].target)
-                self.seen.start_s.setdefault(running[place].name, []).append(time.perf_counter() - began)
+        running, self.seen.start_s = await start_in_turns(self._field, [bare, pool], self.plan.starts)
         return running[0], running[1]
 
     async def warm(self, bare: Proxy, pool: Proxy) -> None:
@@ -132,25 +110,20 @@ class Bench:
         for kind in LOADED:
             count = self.plan.requests(kind)
             self._say(f"load: {self.plan.rounds} rounds of {count} x {kind}")
-            rounds = self.seen.load[kind] = {"direct": [], bare.name: [], pool.name: []}
-            for number in range(self.plan.rounds):
-                for place in _order(3, number):
-                    target, proxy = ((self._field.direct, None), (bare.target, bare), (pool.target, pool))[place]
-                    rounds[target.name].append(await self._round(target, proxy, kind, count))
+            direct = Contestant(self._field.direct.name, (self._field.direct,))
+            self.seen.load[kind] = await self._rounds([direct, contestant(bare), contestant(pool)], kind)
             self._served += self.plan.rounds * count
 
     async def watched(self, pool: Proxy) -> None:
         """The same load, in turns with somebody at the page and with nobody."""
         count = self.plan.small * WATCHED
         self._say(f"page: {self.plan.rounds} rounds of {count} x json, watched and not")
-        rounds = self.seen.watched = {"alone": [], "watched": []}
+        found = self.seen.watched = {"alone": [], "watched": []}
         for number in range(self.plan.rounds):
-            for place in _order(2, number):
-                if place:
-                    async with watching(pool.target):
-                        rounds["watched"].append(await self._round(pool.target, pool, Kind.JSON, count))
-                else:
-                    rounds["alone"].append(await self._round(pool.target, pool, Kind.JSON, count))
+            for place in order(2, number):
+                async with watching(pool.target) if place else contextlib.nullcontext():
+                    seen = await in_turns([contestant(pool)], Kind.JSON, count, self.plan.connections)
+                found["watched" if place else "alone"].append(seen[pool.name])
 
     async def latency(self, bare: Proxy, pool: Proxy) -> None:
         """One request at a time, in turns: time to the first byte."""
@@ -164,7 +137,7 @@ class Bench:
                 self.seen.first_ms[kind] = times
                 requests = [Requests(kind) for _ in targets]
                 for number in range(count):
-                    for place in _order(3, number):
+                    for place in order(3, number):
                         timing = await groups[place].connections[0].ask(requests[place].one())
                         times[targets[place].name].append(timing.first_s * 1000)
                 self._served += count
@@ -183,7 +156,7 @@ class Bench:
                 if number % batch == 0:
                     await asyncio.to_thread(forgive, pool.program.database)
                     await asyncio.sleep(HEARD_S)
-                for place in _order(3, number):
+                for place in order(3, number):
                     name = names[place]
                     connection = (to_bare if name == "bare" else to_pool).connections[0]
                     times[name].append((await connection.ask(requests[name].one())).whole_s * 1000)
@@ -203,7 +176,7 @@ class Bench:
             # Started anew: what the load has left behind would take the streams in, and they would seem to be free.
             proxy.program.stop()
             fresh = self._field.start(proxy)
-            await _first_answer(fresh.target)
+            await first_answer(fresh.target)
             before = fresh.memory_kb()
             async with Group(fresh.target, self.plan.streams) as group:
                 await group.hold(Requests(Kind.HELD))
@@ -215,30 +188,13 @@ class Bench:
         made = {"few": min(FEW, self.plan.crowd), "crowd": self.plan.crowd}
         proxies = [self._field.start(self._field.proxy(name, accounts=count)) for name, count in made.items()]
         self._say(f"crowd: {self.plan.rounds} rounds of {self.plan.small} x json")
-        for proxy in proxies:
-            self.seen.crowd[proxy.name] = []
-            await self._round(proxy.target, proxy, Kind.JSON, self.plan.small)
-        for number in range(self.plan.rounds):
-            for place in _order(2, number):
-                proxy = proxies[place]
-                self.seen.crowd[proxy.name].append(await self._round(proxy.target, proxy, Kind.JSON, self.plan.small))
+        both = [contestant(proxy) for proxy in proxies]
+        await in_turns(both, Kind.JSON, self.plan.small, self.plan.connections)
+        self.seen.crowd = await self._rounds(both, Kind.JSON)
 
-    async def _round(self, target: Target, proxy: Proxy | None, kind: Kind, count: int) -> Round:
-        requests = Requests(kind, conversation=CONVERSATION)
-        async with Group(target, self.plan.connections) as group:
-            # A connection's first request pays for the connection: TLS here, TLS upstream, a certificate.
-            await group.load(requests, len(group.connections))
-            cpu, began = proxy.cpu_s() if proxy else 0.0, time.perf_counter()
-            await group.load(requests, count)
-            wall = time.perf_counter() - began
-            if proxy is not None:
-                await asyncio.sleep(SETTLE_S)
-            return Round(count, wall, proxy.cpu_s() - cpu if proxy else 0.0)
-
-
-async def _first_answer(target: Target) -> None:
-    async with Group(target, 1) as group:
-        await group.load(Requests(Kind.JSON), 1)
+    async def _rounds(self, contestants: Sequence[Contestant], kind: Kind) -> dict[str, list[Round]]:
+        count = self.plan.requests(kind)
+        return await rounds(contestants, kind, count, self.plan.connections, self.plan.rounds)
 
 
 async def _ask_who(target: Target) -> bytes:
@@ -247,9 +203,3 @@ async def _ask_who(target: Target) -> bytes:
         connection.kept = bytearray()
         await connection.ask(Requests(Kind.WHO).one(), (JSON_END,))
         return bytes(connection.kept)
-
-
-def _order(size: int, number: int) -> list[int]:
-    """Of the targets in a round: everybody is first, and follows everybody, equally often."""
-    forth = [(number + place) % size for place in range(size)]
-    return forth if number // size % 2 == 0 else forth[::-1]

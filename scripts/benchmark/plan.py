@@ -1,6 +1,6 @@
 """How much is measured."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from scripts.benchmark.wire import Kind
 
@@ -52,6 +52,8 @@ FULL = Plan(
     accounts=100,
     crowd=10_000,
 )
+AXES = replace(FULL, rounds=5, small=300, short=150, starts=5)
+"""For `--axes`, which measures at many places."""
 QUICK = Plan(
     rounds=3,
     small=300,

@@ -13,10 +13,11 @@ import pytest
 from msgspec.structs import replace
 
 from seatpool.cli.schemas import OF, text
+from seatpool.core.ended import Ended, Recorded
 from seatpool.core.explain import WAITING
 from seatpool.core.model import Attempt, QuotaWindow, Tokens
 from seatpool.core.report import Report
-from seatpool.core.tail import Ended, Line, Recorded, line
+from seatpool.core.tail import Line, line
 from seatpool.store import Store, Wanted
 from tests.cli.schema import problems
 from tests.cli.test_cli import good, refused

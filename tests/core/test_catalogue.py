@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 
 from seatpool.core.catalogue import MODELS_LIMIT, Catalogue, Draws
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow
-from seatpool.core.report import Seen, report
+from seatpool.core.report import report
+from seatpool.core.seen import Seen
 from seatpool.core.selection import LACKING, RENEWAL, SPENT, Demand, Exhausted, Selection, select
 from seatpool.core.state import FRESH, PoolState
 

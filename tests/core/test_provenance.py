@@ -37,6 +37,16 @@ def test_it_holds_fifty_thousand_and_then_forgets_what_is_oldest() -> None:
     assert all(there[-5000:])
 
 
+def test_nothing_is_forgotten_while_there_is_room_for_more_shelves() -> None:
+    known, chance = Provenance(), random.Random(2)
+    keys = [chance.getrandbits(64) for _ in range(8_000)]
+    for number, key in enumerate(keys):
+        known.learn([key], 1 + number % 3, NOW + 60 * number)
+    assert [known.giver(key, NOW, 1e9) for key in keys] == [1 + number % 3 for number in range(len(keys))]
+    assert known.learn(keys[-100:], 4, NOW + 60 * 9_000) == tuple(keys[-100:])
+    assert {known.giver(key, NOW, 1e9) for key in keys[-100:]} == {4}
+
+
 def test_on_a_full_shelf_the_oldest_makes_room() -> None:
     known = Provenance()
     keys = [1 + SHELVES * number for number in range(PLACES + 1)]

@@ -17,7 +17,8 @@ from seatpool.core.model import (
     ScopeKind,
     UnderWay,
 )
-from seatpool.core.report import Report, Seen, Substituted, Unknown, WindowRow, report
+from seatpool.core.report import Report, WindowRow, report
+from seatpool.core.seen import Seen, Substituted, Unknown
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import ProviderName
-from seatpool.core.rulefile import RuleMistakes, lines_of, read
+from seatpool.core.rulefile import lines_of, read
+from seatpool.core.rules import RuleMistakes
 
 GOOD = b"""\
 # mine

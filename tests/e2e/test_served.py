@@ -96,6 +96,19 @@ async def test_a_limit_met_on_one_machine_moves_the_other_and_a_crash_of_the_ser
     assert len(sent) == machines.sent + 2, "each once; and the two that were refused"
     assert leaks(one.folder) == []
 
+    two.proxy.stop()
+    server.stop()
+    for account in ("alice", "bob"):
+        one.fakes.behave(account)
+    since = len(two.proxy.log)
+    two.proxy.start()
+    assert await machines.served_by(two, "a start without it") == "editor"
+    server.start()
+    with Store.open(str(one.proxy.database)) as store:
+        store.clear_cooldowns()
+    two.proxy.wait_log("action=start .* codex=2", 30, since=since)
+    assert await machines.served_by(two, "and with it") == "alice"
+
 
 async def told_of(scene: Scene, holds: Callable[[float], bool], account: str = "alice") -> None:
     """Wait until a proxy knows how long an account rests."""

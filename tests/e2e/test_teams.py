@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from seatpool.setup import troubles
-from seatpool.store import Store
+from seatpool.store import Store, located
 from tests.e2e.conftest import ACCOUNTS, ALONE, CODEX_BODY, CODEX_PATH, Scene, codex_headers
-from tests.harness import Incoming, Lab, Mitmdump
+from tests.harness import Incoming, Lab, Mitmdump, postgres
 from tests.harness.marks import needs_namespaces
 
 pytestmark = needs_namespaces
@@ -24,18 +24,33 @@ only = "bob"
 """
 
 
+@pytest.fixture(params=["sqlite", "postgres"])
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database of theirs."""
+    if request.param == "sqlite":
+        yield str(tmp_path / "pool.db")
+        return
+    server = postgres.started()
+    try:
+        yield server.socket_url(server.new().rpartition("/")[2])
+    finally:
+        server.remove()
+
+
 @contextmanager
-def two_people(folder: Path) -> Iterator[dict[str, Scene]]:
+def two_people(folder: Path, url: str) -> Iterator[dict[str, Scene]]:
     """Ann and Ben. Ann's Codex account is `alice`, of higher rank than `bob`, which is everybody's."""
     with pytest.MonkeyPatch.context() as patch, Lab(folder) as lab:
         patch.setenv("SEATPOOL_KEYRING", "off")
+        if "://" in url:
+            patch.setenv("SEATPOOL_KEY_FILE", str(folder / "key"))
         fakes = lab.upstream({"accounts": ACCOUNTS})
         scenes = {}
         for port, person in enumerate(("ann", "ben"), start=8080):
             own = {"pool_rotate_on_limit": "true"} if person == "ben" else {}
-            options = {**ALONE, "pool_db": str(folder / "pool.db"), "pool_person": person, **own}
+            options = {**ALONE, "pool_db": url, "pool_person": person, **own}
             proxy = Mitmdump(folder / person, lab=lab, upstream_ca=fakes.ca, options=options)
-            proxy.port, proxy.database = port, folder / "pool.db"
+            proxy.port, proxy.database = port, url
             scenes[person] = Scene(lab, fakes, proxy, folder)
         scenes["ann"].pool("alice", "bob")
         with scenes["ann"].store as store:
@@ -63,16 +78,18 @@ async def overruled(scene: Scene) -> list[str]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(scene.proxy.folder / "runtime"))
         async with asyncio.timeout(20):
-            while not (left := troubles.read(str(scene.proxy.database))):
+            while not (left := troubles.read(located(str(scene.proxy.database)))):
                 await asyncio.sleep(0.05)
     return [trouble.what for trouble in left]
 
 
-async def test_an_account_serves_its_owner_and_whom_it_is_shared_with_and_locks_hold_for_both(tmp_path: Path) -> None:
-    with two_people(tmp_path) as people:
+async def test_an_account_serves_its_owner_and_whom_it_is_shared_with_and_locks_hold_for_both(
+    tmp_path: Path, url: str
+) -> None:
+    with two_people(tmp_path, url) as people:
         ann, ben = people["ann"], people["ben"]
         fakes = ann.fakes
-        with Store.open(str(tmp_path / "pool.db"), person="ann") as store:
+        with Store.open(url, person="ann") as store:
             # whoever is not listed is never served by it
             for _ in range(3):
                 await asks(ben, "bens")

@@ -59,7 +59,7 @@ async def test_the_end_of_a_stream_is_read(scene: Scene, route: str, behaviour: 
     (attempt,) = await recorded(scene)
     assert (attempt.outcome, attempt.status, attempt.tokens) == ("ok", 200, TOLD[route.partition(" ")[0]])
     assert attempt.first_byte_ms is not None and attempt.total_ms is not None
-    assert attempt.first_byte_ms + (100 if behaviour is not LONG else 0) <= attempt.total_ms < 10_000
+    assert attempt.first_byte_ms < attempt.total_ms
 
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "Codex" not in route])

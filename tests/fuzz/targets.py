@@ -11,8 +11,8 @@ from urllib.parse import unquote
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import OK
-from seatpool.core.rulefile import RuleMistakes, lines_of, read
-from seatpool.core.rules import Asked, Rules
+from seatpool.core.rulefile import lines_of, read
+from seatpool.core.rules import Asked, RuleMistakes, Rules
 from seatpool.core.shown import Shown
 from seatpool.providers import jsonparts, rewriting
 from seatpool.providers.base import (

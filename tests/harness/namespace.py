@@ -126,6 +126,12 @@ class Lab:
     ) -> None:
         self.close()
 
+    @property
+    def holder_pid(self) -> int:
+        """A process inside: `/proc/PID/root` is how its files look to whoever lives there."""
+        assert self._holder is not None, "the lab is closed"
+        return self._holder.pid
+
     def close(self) -> None:
         """End everything that was started here, newest first."""
         for process in reversed(self._processes):

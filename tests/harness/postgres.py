@@ -4,7 +4,6 @@ On a free port of loopback and a Unix socket, without waiting for the disk. As r
 PostgreSQL refuses root.
 """
 
-import atexit
 import os
 import pwd
 import shutil
@@ -144,9 +143,14 @@ def started(*, fsync: bool = False) -> Server:
 @cache
 def shared() -> Server:
     """The one that all tests of a run share, until its end."""
-    server = started()
-    atexit.register(server.remove)
-    return server
+    return started()
+
+
+def end_shared() -> None:
+    """At the end of a run."""
+    if shared.cache_info().currsize:
+        shared().remove()
+        shared.cache_clear()
 
 
 @cache

@@ -3,12 +3,13 @@
 import logging
 import re
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 from mitmproxy import addonmanager, exceptions, hooks, master, options
-from mitmproxy.addons import anticache, default_addons, save, script
+from mitmproxy.addons import anticache, default_addons, maplocal, save, script
 from mitmproxy.proxy.layers.http._hooks import HttpRequestHook, HttpResponseHook
 from mitmproxy.test import tflow
 
@@ -102,6 +103,19 @@ def test_our_own_addons_are_asked_once_with_those_inside_of_them() -> None:
     found = list(dispatch.concerned(entry, "requestheaders"))
     ours = [(a, a.requestheaders) for a in (pool, *pool.addons) if hasattr(a, "requestheaders")]
     assert found == [(entry, None), *ours] and len(ours) > 1
+
+
+def test_a_hook_with_nothing_to_do_is_left_alone_until_it_has(monkeypatch: pytest.MonkeyPatch) -> None:
+    addon, flow = maplocal.MapLocal(), tflow.tflow()
+    ((_, hook),) = dispatch.concerned(addon, "request")
+    assert hook is not None
+    hook(flow)
+    assert flow.response is None
+    addon.replacements = [maplocal.parse_map_local_spec(f"|//|.*|{__file__}")]
+    hook(flow)
+    assert flow.response is not None and flow.response.content == Path(__file__).read_bytes()
+    monkeypatch.setattr(maplocal.MapLocal, "request", lambda self, flow: "another")
+    assert [hook(flow) for _, hook in dispatch.concerned(addon, "request") if hook is not None] == ["another"]
 
 
 def test_a_hook_that_cannot_be_called_is_an_error_and_a_module_of_its_name_is_none() -> None:

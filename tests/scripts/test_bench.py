@@ -55,7 +55,12 @@ def test_one_run_prints_every_figure_and_every_goal_and_writes_them_as_json(tmp_
     assert {goal["name"]: goal["must"] for goal in written["goals"]} == GOALS
     for name in GOALS:
         row = next(line for line in lines if line.startswith(f"{name}  "))
-        assert row.endswith(("met", "NOT MET"))
+        assert row.endswith((" aim met", " met", " NOT MET"))
+    aims = {goal["name"]: goal["aim"] for goal in written["goals"]}
+    assert aims["CPU per request, 200-event stream"] == 0.95
+    assert aims["choice among 10"] is None
+    assert lines[-1].startswith("must: ")
+    assert f" of {sum(aim is not None for aim in aims.values())} met" in lines[-1].partition("; aim: ")[2]
     assert len(written["measured"]["failover_ms"]["refused"]) == TINY["failovers"]
 
 

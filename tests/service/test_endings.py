@@ -4,10 +4,11 @@ from typing import Any
 
 import pytest
 
+from seatpool.core.ended import Ended
 from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.selection import Exhausted
-from seatpool.core.tail import Ended, line
+from seatpool.core.tail import line
 from seatpool.providers.base import Headers
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK, Ending

@@ -67,6 +67,29 @@ async def test_limits_found_while_the_database_is_locked_are_stored_afterwards(
     assert caplog.text.count("action=database-away") == caplog.text.count("action=database-back") == 1
 
 
+async def test_a_token_that_is_refused_and_cannot_be_renewed_now_is_not_sent_again(
+    store: Store, issuer: Issuer, service: PoolService, tmp_path: Path
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    trail, first = await begin(service)
+    with locked(tmp_path / "pool.db"):
+        again = await service.recover(trail, Outcome(OutcomeKind.UNAUTHORIZED, "token_expired"), Answered(401, 3.0))
+        assert again is not None and again.account.id != first.account.id
+        for number in range(3):
+            _, other = await begin(service, f"talk-{number}")
+            assert other.account.id == again.account.id
+    assert issuer.refreshes == 0
+    for number in range(400):
+        _, other = await begin(service, f"later-{number}")
+        if other.account.id == first.account.id:
+            break
+        await asyncio.sleep(0.05)
+    assert (other.account.id, issuer.refreshes) == (first.account.id, 1)
+    assert other.credential.token != first.credential.token
+
+
 async def test_a_rotated_token_serves_from_memory_and_is_stored_when_the_lock_has_gone(
     store: Store, issuer: Issuer, service: PoolService, tmp_path: Path
 ) -> None:

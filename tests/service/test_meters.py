@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from prometheus_client.parser import text_string_to_metric_families
 
+from seatpool.core.ended import Ended
 from seatpool.core.model import (
     Account,
     Attempt,
@@ -17,7 +18,6 @@ from seatpool.core.model import (
     Tokens,
 )
 from seatpool.core.state import PoolState
-from seatpool.core.tail import Ended
 from seatpool.service import meters as metering
 from seatpool.service.meters import EXHAUSTED, HALTED, OPEN, OTHER, Meters
 from seatpool.service.readings import render, take

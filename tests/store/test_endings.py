@@ -4,7 +4,7 @@ import threading
 
 from msgspec.structs import replace
 
-from seatpool.core.tail import Ended
+from seatpool.core.ended import Ended
 from seatpool.store import Store, Wanted
 from tests.store.made import NOW, at, attempt, sign_in
 

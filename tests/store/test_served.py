@@ -1,4 +1,4 @@
-"""What a server does that a file does not: it tells, it goes away and comes back, and it is on another machine."""
+"""What a server does that a file does not: it goes away and comes back, and it is on another machine."""
 
 import signal
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from seatpool.core.model import CredentialKind
 from seatpool.store import Store, StoreError, StoreUnavailable, Unstorable, located
 from tests.harness import postgres
-from tests.store.made import ADDON, NOW, at, attempt, cooldown, finish, oauth, sign_in, start
+from tests.store.made import ADDON, NOW, attempt, cooldown, finish, oauth, sign_in, start
 from tests.store.served import fresh, told
 
 LIMIT_S = 30
@@ -49,25 +49,19 @@ class Alarm:
         return was
 
 
-def test_a_change_wakes_who_listens_in_another_process(tmp_path: Path) -> None:
-    url, alarm = fresh(), Alarm()
-    with Store.open(url) as store, Store.open(url) as other:
-        account = sign_in(store)
-        ear = other.listen(alarm)
-        assert ear is not None and alarm.rings() and ear.hearing
-        seen = other.changes(None).revision
-        store.cool(cooldown(account, 60))
-        assert alarm.rings()
-        assert other.news(seen).cooldowns == (cooldown(account, 60),)
-        store.acquire("k", "me", now=NOW, until=at(60))  # is told to nobody
-        ear.close()
-        ear.close()
-        store.cool(cooldown(account, 90))
-        assert not alarm.rung.is_set() and not ear.hearing
-
-
-def test_a_file_tells_nobody(store: Store, path: Path) -> None:
-    assert store.listen(Alarm()) is None
+def test_a_change_wakes_who_listens_in_another_process(store: Store, other: Store) -> None:
+    alarm, account = Alarm(), sign_in(store)
+    ear = other.listen(alarm)
+    assert ear is not None and alarm.rings() and ear.hearing
+    seen = other.changes(None).revision
+    store.cool(cooldown(account, 60))
+    assert alarm.rings()
+    assert other.news(seen).cooldowns == (cooldown(account, 60),)
+    ear.close()
+    ear.close()
+    alarm.rung.clear()
+    store.cool(cooldown(account, 90))
+    assert not alarm.rung.is_set() and not ear.hearing
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])

@@ -155,13 +155,14 @@ class Journal:
         self.entries: list[Entry] = []
         self._file = file
         self._quiet = quiet
-        self._number = 0
+        self.number = 0
+        """Of the last entry."""
         self._waiters: set[asyncio.Future[None]] = set()
 
     def open(self, request: Request) -> Entry:
         """Start the entry of a request; a quiet journal keeps none, for benchmarks."""
-        self._number += 1
-        entry = describe(request, self._number)
+        self.number += 1
+        entry = describe(request, self.number)
         if not self._quiet:
             self.entries.append(entry)
         self.changed()

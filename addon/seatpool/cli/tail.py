@@ -13,10 +13,11 @@ from rich.text import Text
 from seatpool.cli import schemas
 from seatpool.cli.common import INTERRUPTED, console, open_store, with_database
 from seatpool.clock import utcnow
+from seatpool.core.ended import UNANSWERED, Recorded
 from seatpool.core.model import Account
 from seatpool.core.outcome import OK
 from seatpool.core.story import SHORT
-from seatpool.core.tail import UNANSWERED, Line, Recorded, line
+from seatpool.core.tail import Line, line
 from seatpool.store import Store, Wanted
 
 SHOWN = 10

@@ -19,7 +19,7 @@ import msgspec
 
 from seatpool.core.model import ProviderName
 from seatpool.core.repositories import normalised
-from seatpool.core.rules import Patterns, Rule, Rules
+from seatpool.core.rules import Mistake, Patterns, Rule, RuleMistakes, Rules
 
 LARGEST = 256 * 1024
 """Bytes; a longer file is none that a person wrote."""
@@ -30,22 +30,6 @@ MOST = 1_000
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the top of the document."""
-
-
-class Mistake(msgspec.Struct, frozen=True):
-    """What is wrong, and where."""
-
-    line: int
-    """From 1."""
-    message: str
-
-
-class RuleMistakes(ValueError):
-    """The file says no rules; it tells every mistake, by line."""
-
-    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
-        super().__init__("; ".join(f"{m.line}: {m.message}" for m in mistakes))
-        self.mistakes = mistakes
 
 
 def read(content: bytes) -> Rules:

@@ -20,6 +20,22 @@ REMEMBERED = 1_000
 """Answers kept of each kind; then all are forgotten."""
 
 
+class Mistake(msgspec.Struct, frozen=True):
+    """What is wrong in a file of rules, and where."""
+
+    line: int
+    """From 1."""
+    message: str
+
+
+class RuleMistakes(ValueError):
+    """A file says no rules; it tells every mistake, by line."""
+
+    def __init__(self, mistakes: tuple[Mistake, ...]) -> None:
+        super().__init__("; ".join(f"{m.line}: {m.message}" for m in mistakes))
+        self.mistakes = mistakes
+
+
 class Asked(msgspec.Struct, frozen=True):
     """What rules look at of a request."""
 

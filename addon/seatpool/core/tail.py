@@ -1,50 +1,20 @@
 """One line for each request that is over: which account, why, and what it took."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from seatpool.core.ended import UNANSWERED, Recorded, was_sent
 from seatpool.core.explain import EXHAUSTED, WAITING, BarKind, Choice
 from seatpool.core.model import Account, Attempt, ProviderName
 from seatpool.core.reasons import REASONS, barred
 from seatpool.core.report import Moment
 from seatpool.core.story import in_place_of
 
-UNANSWERED = "unanswered"
-"""Of a request whose client left before what came of it could be told."""
 NAMED = 3
 """Accounts that are named where nobody could be asked."""
-
-
-class Ended(msgspec.Struct, frozen=True):
-    """A request that is over. On a socket each turn is one; the handshake belongs to the first."""
-
-    flow_id: str
-    first: int
-    """Number of its first attempt."""
-    number: int
-    """Number of its last attempt; less than `first`: nothing was sent."""
-    account_id: int | None
-    """Of its last attempt."""
-    began_at: datetime
-    first_byte_ms: float | None
-    """From then to the first byte for the client; None where there was no answer, or a refusal."""
-    total_ms: float
-    sent_at: datetime
-    """When its first attempt was sent: of a socket's first turn that may be earlier. Finds the attempts."""
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """Everything that is stored of a request that is over."""
-
-    ended: Ended
-    choices: Sequence[Choice] = ()
-    """In order; those of earlier requests first whose conversations it stayed with."""
-    attempts: Sequence[Attempt] = ()
-    """In order."""
 
 
 class Sent(msgspec.Struct, frozen=True):
@@ -106,11 +76,6 @@ def line(recorded: Recorded, accounts: Mapping[int, Account]) -> Line:
         model=last.model if last is not None else choice.model if choice is not None else None,
         repository=next((a.repository for a in reversed(attempts) if a.repository is not None), None),
     )
-
-
-def was_sent(ended: Ended) -> bool:
-    """Whether anybody was asked."""
-    return ended.number >= ended.first
 
 
 def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:

@@ -11,8 +11,8 @@ from types import MappingProxyType
 
 import msgspec
 
+from seatpool.core.ended import UNANSWERED, Ended, was_sent
 from seatpool.core.model import Account, Attempt, ProviderName
-from seatpool.core.tail import UNANSWERED, Ended, was_sent
 
 OK, LEFT = "ok", "left"
 """Outcomes that are nobody's failure."""

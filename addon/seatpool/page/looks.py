@@ -6,7 +6,8 @@ from collections.abc import Callable
 import msgspec
 
 from seatpool.clock import utcnow
-from seatpool.core.tail import Line, Recorded, line
+from seatpool.core.ended import Recorded
+from seatpool.core.tail import Line, line
 from seatpool.page.foresight import Foresight
 from seatpool.service import reporting
 from seatpool.store import Store, StoreError, Wanted

@@ -17,8 +17,13 @@ from typing import Any
 
 from mitmproxy import exceptions, flow, hooks
 from mitmproxy.addonmanager import AddonManager, safecall
+from mitmproxy.addons.maplocal import MapLocal
 
 logger = logging.getLogger(__name__)
+
+Hook = Callable[..., Any]
+Concerned = Sequence[tuple[object, Hook | None]]
+"""Addons with their hook; None: it may have come or gone, and is looked for every time."""
 
 KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -37,13 +42,25 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Everything that the methods which are replaced refer to, and those that they call, in order."""
 
+IDLE_WITHOUT: Mapping[Hook, tuple[str, tuple[str, ...]]] = MappingProxyType(
+    {
+        MapLocal.request: (
+            "replacements",
+            (
+                *("response", "error", "live", "request", "pretty_url", "replacements", "matches", "re", "search"),
+                *("regex", "local_path", "is_file", "file_candidates", "extend", "version", "MITMPROXY", "mimetypes"),
+                *("guess_type", "str", "read_bytes", "OSError", "logging", "warning", "http", "Response", "make"),
+                *("info", "join"),
+            ),
+        )
+    }
+)
+"""Hooks that take their time, though they do nothing as long as this attribute of their addon is empty; and, as above,
+the names they are known by."""
+
 REPLACED = ("handle_lifecycle", "trigger_event", "trigger")
 _SETTLED = ("mitmproxy.addons.", "seatpool.")
 _UPDATE = hooks.UpdateHook.name
-
-Hook = Callable[..., Any]
-Concerned = Sequence[tuple[object, Hook | None]]
-"""Addons with their hook; None: it may have come or gone, and is looked for every time."""
 
 
 def install(manager: AddonManager) -> bool:
@@ -145,7 +162,14 @@ def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:
         if not type(each).__module__.startswith(_SETTLED):
             yield each, None
         elif (hook := hook_of(each, name)) is not None:
-            yield each, hook
+            yield each, _unless_idle(each, hook)
+
+
+def _unless_idle(addon: object, hook: Hook) -> Hook:
+    attribute, known = IDLE_WITHOUT.get(getattr(hook, "__func__", hook), ("", ()))
+    if not attribute or hook.__code__.co_names != known:
+        return hook
+    return lambda *args: hook(*args) if getattr(addon, attribute) else None
 
 
 def _refuse_to_wait(hook: Hook, name: str, addon: object) -> None:

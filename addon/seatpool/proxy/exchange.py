@@ -120,7 +120,7 @@ class Exchange(msgspec.Struct):
     opening: Opening | None = None
     """Set by the addon where the beginning of a streamed answer is to be read before the client sees it."""
     begun: Callable[[], None] = _nobody
-    """Set by the addon: what is to be noted when the client is about to get an answer; see `begins`."""
+    """Set by the addon: what is to be noted when the client gets an answer; see `begins`."""
     tap: Tap | None = None
     """Set where the answer streams by."""
     explained: Callable[[str], str | None] = _unexplained
@@ -152,7 +152,7 @@ class Exchange(msgspec.Struct):
         _hide(response)
 
     def begins(self) -> None:
-        """The client is about to get the answer, whose beginning needs no reading any more. Again does nothing."""
+        """The client gets the answer, whose beginning needs no reading any more. Again does nothing."""
         begun, self.begun, self.opening = self.begun, _nobody, None
         begun()
 

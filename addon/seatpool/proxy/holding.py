@@ -7,6 +7,7 @@ over. Then they go out in order, byte for byte, and what follows passes as it co
 """
 
 import logging
+from collections.abc import Sequence
 
 from mitmproxy.proxy import commands, events, layer
 from mitmproxy.proxy.context import Context
@@ -85,14 +86,14 @@ class Holding(Boundary):
     def _let_go(self) -> layer.CommandGenerator[None]:
         held, self._held = self._held, []
         self._clock.forget(self.stream_id)
-        yield from self._begin()
+        yield from self._begin(held)
+
+    def _begin(self, held: Sequence[bytes] = ()) -> layer.CommandGenerator[None]:
+        yield from super().start_response_stream()
         for data in held:
             yield from self.state_stream_response_body(ResponseData(self.stream_id, data))
-
-    def _begin(self) -> layer.CommandGenerator[None]:
         if self._exchange is not None:
-            self._exchange.begins()
-        yield from super().start_response_stream()
+            self._exchange.begins()  # what is learnt from it need not keep the client waiting
 
     # -- what the replay layer gives
 

@@ -12,7 +12,7 @@ import msgspec
 from mitmproxy import ctx, exceptions
 
 from seatpool.core.locks import PREFIX, RULES, Lock, as_option
-from seatpool.core.rulefile import RuleMistakes
+from seatpool.core.rules import RuleMistakes
 from seatpool.proxy import options
 from seatpool.proxy.faults import Faults
 from seatpool.service.rulebook import RuleBook

@@ -129,9 +129,8 @@ class Page:
         """Answers that go on, with their client."""
         self.streams: Streams = {}
 
-    @property
     def site(self) -> "Site":
-        """Loaded when it is first asked for."""
+        """Loaded when it is first asked for. No property: mitmproxy asks an addon for those when it is added."""
         if self._site is None:
             from seatpool.page.site import Site
 
@@ -177,7 +176,7 @@ class Page:
         scheme = "https" if flow.client_conn.tls else "http"
         _, token = self._tokens.pop(flow.id, ("", ""))
         visit = Visit(request.method, request.path, scheme, tuple(hosts), headers, token)
-        given = await self.site.answer(visit, HOSTS)
+        given = await self.site().answer(visit, HOSTS)
         response = _response(given, request)
         if given.stream is None:
             flow.response = response
@@ -233,7 +232,8 @@ class Page:
             return
         from seatpool.page.listener import Listener
 
-        listener = Listener(self.site.answer)
+        # no bound method of the site, which would load it before anybody visits
+        listener = Listener(lambda visit, hosts: self.site().answer(visit, hosts))
         try:
             await listener.open(port)
         except OSError as error:

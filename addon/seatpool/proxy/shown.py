@@ -1,16 +1,21 @@
 """What clients are told of quota: put into what goes out to them, once the pool has read what came."""
 
 import logging
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from mitmproxy import http
 from mitmproxy.websocket import WebSocketMessage
 
+from seatpool.core.model import ProviderName
 from seatpool.core.shown import Showing
 from seatpool.providers.base import Provider
-from seatpool.providers.showing import DIALECTS
 from seatpool.service.pool import PoolService
-from seatpool.service.shown import ShownQuota
 from seatpool.service.trail import Trail
+
+if TYPE_CHECKING:
+    from seatpool.providers.showing import Dialect
+    from seatpool.service.shown import ShownQuota
 
 logger = logging.getLogger(__name__)
 
@@ -22,14 +27,15 @@ FIRST_REFUSAL = 400
 class ClientQuota:
     """One per proxy, where the person wants other numbers than upstream's."""
 
-    def __init__(self, shown: ShownQuota) -> None:
+    def __init__(self, shown: "ShownQuota", dialects: "Mapping[ProviderName, Dialect]") -> None:
         self._shown = shown
+        self._dialects = dialects
 
     def head(self, trail: Trail, status: int, fields: Fields) -> Fields:
         """The head of an answer, as the client is to read it."""
         if status >= FIRST_REFUSAL:
             return fields
-        shown, dialect = self._shown.of(trail), DIALECTS[trail.facts.route.provider]
+        shown, dialect = self._shown.of(trail), self._dialects[trail.facts.route.provider]
         came = [(name.decode("latin-1"), value.decode("latin-1")) for name, value in fields]
         if shown is None:
             self._shown.note(trail, dialect.sizes(came))
@@ -40,7 +46,7 @@ class ClientQuota:
         """An upstream's message that is about to be passed on."""
         if message.dropped:
             return
-        shown, dialect = self._shown.of(trail), DIALECTS[trail.facts.route.provider]
+        shown, dialect = self._shown.of(trail), self._dialects[trail.facts.route.provider]
         if shown is None:
             self._shown.note(trail, dialect.message_sizes(message.content))
             return
@@ -52,7 +58,7 @@ class ClientQuota:
 
     def look_up(self, provider: Provider, flow: http.HTTPFlow) -> None:
         """The whole answer to a question that an editor asks with its own login."""
-        request, response, dialect = flow.request, flow.response, DIALECTS[provider.name]
+        request, response, dialect = flow.request, flow.response, self._dialects[provider.name]
         if response is None or response.status_code != 200 or response.stream:
             return
         shown = self._shown.pool(provider.name) if dialect.looks_up(request.method, request.path) else None
@@ -69,4 +75,8 @@ def client_quota(showing: str, service: PoolService | None) -> ClientQuota | Non
     """None where clients read what came: then nothing stands in its way."""
     if service is None or showing == Showing.UPSTREAM:
         return None
-    return ClientQuota(ShownQuota(service.knowledge.state, Showing(showing)))
+    # Loaded by those who wish for it: most see what came.
+    from seatpool.providers.showing import DIALECTS
+    from seatpool.service.shown import ShownQuota
+
+    return ClientQuota(ShownQuota(service.knowledge.state, Showing(showing)), DIALECTS)

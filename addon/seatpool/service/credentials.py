@@ -32,6 +32,8 @@ class Credentials:
         self._primaries = primaries
         refresher.consequences = self._renewal_refused
         self._client_headers: dict[ProviderName, ClientHeaders] = {}
+        self._dead: dict[tuple[int, CredentialKind], str] = {}
+        """Tokens that upstream takes no more, and that could not be renewed since the database was away: by account."""
 
     def note_client(self, provider: Provider, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -67,6 +69,8 @@ class Credentials:
                 continue
             held = self._vault.get(account.id, kind)
             unusable = refused if index == 0 else None
+            if self._dead and held is not None and self._dead.get((account.id, kind)) == held.token:
+                unusable = held
             if held is None or held is unusable or not provider.ready(held, now):
                 held = await self._obtain(provider, account, kind, unusable, trail)
             if held is not None:
@@ -89,8 +93,11 @@ class Credentials:
             result = await self._renew(provider, account, kind, why, refused)
         except StoreError as error:
             logger.warning("account=%s action=renewal-failed reason=%s: %s", account.name, type(error).__name__, error)
+            if refused is not None:
+                self._dead[account.id, kind] = refused.token
             return self._good_enough(account, kind, refused)
         if isinstance(result, Renewed):
+            self._dead.pop((account.id, kind), None)
             return result.credential
         if result.revoked:
             trail.halted = Halted(account, result.code)

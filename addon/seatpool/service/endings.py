@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from seatpool.clock import utcnow
-from seatpool.core.tail import Ended
+from seatpool.core.ended import Ended
 from seatpool.service.trail import Trail
 
 

@@ -18,13 +18,13 @@ from msgspec.structs import replace
 
 from seatpool.clock import Watch, utcnow
 from seatpool.core import clockwork, strikes
+from seatpool.core.ended import Ended
 from seatpool.core.explain import Glimpse
 from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
-from seatpool.core.tail import Ended
 from seatpool.service.affinities import Affinities
 from seatpool.service.beats import Beats
 from seatpool.service.health import Health

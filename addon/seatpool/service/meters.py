@@ -6,9 +6,9 @@ words (`readings`). What the outside chooses - a model's name, a refusal's code 
 
 from collections.abc import Callable, Sequence
 
+from seatpool.core.ended import UNANSWERED, Ended, was_sent
 from seatpool.core.exposition import Histogram
 from seatpool.core.model import Attempt, CredentialKind
-from seatpool.core.tail import UNANSWERED, Ended, was_sent
 
 MOST = 2000
 """Entries of a table; whatever comes then is counted as `OTHER`."""

@@ -14,8 +14,7 @@ import msgspec
 import platformdirs
 
 from seatpool.core.model import ProviderName
-from seatpool.core.rulefile import Mistake, RuleMistakes, read
-from seatpool.core.rules import NO_RULES, Asked, Deciding, Rule, Rules
+from seatpool.core.rules import NO_RULES, Asked, Deciding, Mistake, Rule, RuleMistakes, Rules
 from seatpool.providers.base import RequestFacts
 from seatpool.service.threads import aside
 
@@ -56,7 +55,7 @@ def default_path() -> Path:
 def rules_in(path: Path) -> Rules:
     """The rules of a file (blocking). Raises `RulesError`."""
     try:
-        return read(path.read_bytes())
+        return _read(path.read_bytes())
     except RuleMistakes as error:
         raise RulesError(path, error.mistakes) from None
     except OSError as error:
@@ -93,7 +92,7 @@ class RuleBook:
 
     def impose(self, text: str | None) -> None:
         """Have these be in force, whatever the file says; None: the file's again. Raises `RuleMistakes`."""
-        self._imposed = read(text.encode()) if text is not None else None
+        self._imposed = _read(text.encode()) if text is not None else None
         self._deciding = Deciding(self._imposed if self._imposed is not None else self.own)
 
     # -- the file
@@ -210,6 +209,12 @@ class RuleBook:
         while len(self._told) > CONVERSATIONS:
             self._told.popitem(last=False)
         return asked
+
+
+def _read(content: bytes) -> Rules:
+    from seatpool.core.rulefile import read  # most have no rules, and need no parser of TOML
+
+    return read(content)
 
 
 def _signature(path: Path) -> Signature | None:

@@ -11,9 +11,9 @@ import time
 from collections.abc import Sequence
 from urllib.parse import urlsplit
 
+from seatpool.core.ended import Ended
 from seatpool.core.model import Attempt
 from seatpool.core.state import PoolState
-from seatpool.core.tail import Ended
 from seatpool.core.tracing import Request
 from seatpool.providers.base import HttpRequest
 from seatpool.service.meters import Meters

@@ -15,9 +15,9 @@ from datetime import datetime
 
 import msgspec
 
+from seatpool.core.ended import Ended
 from seatpool.core.explain import Choice, Glimpse, explain
 from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
-from seatpool.core.tail import Ended
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store, StoreUnavailable, UnknownAccount
 

@@ -10,8 +10,8 @@ from sqlalchemy import Column, Connection, Row, Select, bindparam, delete, func,
 from seatpool.core.explain import WAITING, Bar, BarKind, Choice, Contender
 from seatpool.core.model import Account, Keeping, ProviderName, Scope, ScopeKind
 from seatpool.core.outcome import OK
-from seatpool.core.report import Substituted
 from seatpool.core.scoring import Score, Standing
+from seatpool.core.seen import Substituted
 from seatpool.core.strategy import Candidate, Strategy
 from seatpool.store.engine import Many
 from seatpool.store.schema import as_moment, as_text, attempts, choices

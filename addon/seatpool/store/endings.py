@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select
 
-from seatpool.core.tail import Ended, Recorded
+from seatpool.core.ended import Ended, Recorded
 from seatpool.store import choices as choice_rows
 from seatpool.store import observations
 from seatpool.store.engine import Many

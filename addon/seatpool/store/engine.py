@@ -32,8 +32,8 @@ HURRIED_S = 1.0
 FORMS = "give a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
 
 _VALUES = re.compile(r"VALUES (\(\?(?:, \?)*\))")
-_SIZES = (64, 16, 4, 1)
-"""Rows in one statement; the driver keeps the statements of these few sizes ready."""
+_SIZES = (16, 4, 1)
+"""Rows in one statement; the driver keeps the statements of these few sizes ready, with the last values in them."""
 
 
 def resolve(url_or_path: str) -> URL:

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from seatpool.core.model import Attempt, QuotaWindow, Tokens
 from seatpool.core.outcome import UNKNOWN
-from seatpool.core.report import Unknown
+from seatpool.core.seen import Unknown
 from seatpool.store import ledger, revisions
 from seatpool.store.engine import Many, upsert
 from seatpool.store.schema import as_text, attempts, windows

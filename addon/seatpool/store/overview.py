@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from seatpool.core.report import Seen
+from seatpool.core.seen import Seen
 from seatpool.store import accounts, beats, choices, cooldowns, endings, locks, observations
 
 SUBSTITUTED_WITHIN = timedelta(days=1)

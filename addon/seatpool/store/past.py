@@ -3,10 +3,10 @@
 from collections.abc import Collection
 from datetime import date
 
+from seatpool.core.ended import Recorded
 from seatpool.core.explain import Choice
 from seatpool.core.ledger import Used
 from seatpool.core.model import Attempt, QuotaWindow
-from seatpool.core.tail import Recorded
 from seatpool.store import choices, endings, history, ledger, observations
 from seatpool.store.endings import Wanted
 from seatpool.store.transactions import Transactions

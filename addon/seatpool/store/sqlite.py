@@ -22,7 +22,7 @@ from seatpool.store.backend import BEGIN, BUSY, Ear
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.watching import Watcher
 
-CACHE_KIB = 512
+CACHE_KIB = 128
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
 _OWNER_ALONE = 0o700

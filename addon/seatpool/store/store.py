@@ -9,6 +9,7 @@ import platformdirs
 from sqlalchemy import URL, Engine
 
 from seatpool.core.deeds import Actor
+from seatpool.core.ended import Ended
 from seatpool.core.explain import Choice
 from seatpool.core.model import (
     Account,
@@ -23,8 +24,7 @@ from seatpool.core.model import (
     QuotaWindow,
     UnderWay,
 )
-from seatpool.core.report import Seen
-from seatpool.core.tail import Ended
+from seatpool.core.seen import Seen
 from seatpool.store import (
     accounts,
     audit,

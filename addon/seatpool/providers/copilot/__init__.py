@@ -32,7 +32,6 @@ from seatpool.providers.copilot import (
     errors,
     events,
     frames,
-    login,
     primary,
     quota,
     renew,
@@ -169,6 +168,8 @@ class Copilot:
         return None
 
     def read_login(self, name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
+        from seatpool.providers.copilot import login  # four modules of files that a command reads, and no proxy
+
         return login.read_login(name, content)
 
 

@@ -1,0 +1,116 @@
+"""Load in turns: some requests on one proxy, then as many on the next, so that a noisy moment falls on everybody."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import median
+
+from scripts.benchmark.client import Group, Target
+from scripts.benchmark.field import Proxy
+from scripts.benchmark.goals import ratio
+from scripts.benchmark.processes import Meter
+from scripts.benchmark.wire import CONVERSATION, Kind, Requests
+
+TURN = 25
+"""Requests of one before it is the next one's turn, at most."""
+SETTLE_S = 0.3
+"""After a round: what the pool writes late belongs to the round as well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """One target's share of a round of load."""
+
+    requests: int
+    wall_s: float
+    cpu_s: float
+    """Of the proxy; 0 where there is none."""
+    whole_s: float = 0.0
+    """How long the round took, everybody's turns together: that long a proxy was idle, or at work."""
+
+    @property
+    def cpu_ms(self) -> float:
+        """Per request."""
+        return self.cpu_s * 1000 / self.requests
+
+
+@dataclass(frozen=True, slots=True)
+class Contestant:
+    """Who takes part: one proxy, or several that share the load, or nobody between client and upstream."""
+
+    name: str
+    targets: tuple[Target, ...]
+    pids: tuple[int, ...] = ()
+
+
+def contestant(*proxies: Proxy, name: str = "") -> Contestant:
+    """Of proxies that run."""
+    targets = tuple(proxy.target for proxy in proxies)
+    return Contestant(name or proxies[0].name, targets, tuple(proxy.program.pid for proxy in proxies))
+
+
+async def in_turns(
+    contestants: Sequence[Contestant], kind: Kind, count: int, connections: int, number: int = 0
+) -> dict[str, Round]:
+    """A round of `count` requests for everybody, by name; `number` is the round's, and says who begins."""
+    turns = max(1, -(-count // TURN))
+    sizes = [count * (turn + 1) // turns - count * turn // turns for turn in range(turns)]
+    requests = [Requests(kind, conversation=CONVERSATION) for _ in contestants]
+    meters = [[Meter(pid) for pid in each.pids] for each in contestants]
+    wall = [0.0] * len(contestants)
+    async with contextlib.AsyncExitStack() as open_:
+        groups = [await _groups(open_, each, connections) for each in contestants]
+        for group, asked in zip(groups, requests, strict=True):
+            # A connection's first request pays for the connection: TLS here, TLS upstream, a certificate.
+            await asyncio.gather(*(one.load(asked, len(one.connections)) for one in group))
+        whole = time.perf_counter()
+        before = [sum(meter.cpu_s() for meter in some) for some in meters]
+        for turn, size in enumerate(sizes):
+            for place in order(len(contestants), number + turn):
+                began = time.perf_counter()
+                await _share(groups[place], requests[place], size)
+                wall[place] += time.perf_counter() - began
+        await asyncio.sleep(SETTLE_S if any(meters) else 0)
+        used = [sum(meter.cpu_s() for meter in some) - was for some, was in zip(meters, before, strict=True)]
+        whole = time.perf_counter() - whole
+    return {each.name: Round(count, wall[place], used[place], whole) for place, each in enumerate(contestants)}
+
+
+async def rounds(
+    contestants: Sequence[Contestant], kind: Kind, count: int, connections: int, times: int
+) -> dict[str, list[Round]]:
+    """So many rounds, by name."""
+    found: dict[str, list[Round]] = {each.name: [] for each in contestants}
+    for number in range(times):
+        for name, seen in (await in_turns(contestants, kind, count, connections, number)).items():
+            found[name].append(seen)
+    return found
+
+
+def cpu_ms(rounds: Sequence[Round]) -> float:
+    """Per request, the median of rounds."""
+    return median(seen.cpu_ms for seen in rounds)
+
+
+def over(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
+    """CPU per request over somebody else's: round by round, since rounds of one number ran in the same weather."""
+    return median(ratio(ours.cpu_ms, theirs.cpu_ms) for ours, theirs in zip(rounds, reference, strict=True))
+
+
+def order(size: int, number: int) -> list[int]:
+    """Of the targets in a round: everybody is first, and follows everybody, equally often."""
+    forth = [(number + place) % size for place in range(size)]
+    return forth if number // size % 2 == 0 else forth[::-1]
+
+
+async def _groups(open_: contextlib.AsyncExitStack, each: Contestant, connections: int) -> list[Group]:
+    size = max(1, connections // len(each.targets))
+    return [await open_.enter_async_context(Group(target, size)) for target in each.targets]
+
+
+async def _share(groups: Sequence[Group], requests: Requests, size: int) -> None:
+    """Spread over the processes of a contestant, all at the same time."""
+    parts = [size * (place + 1) // len(groups) - size * place // len(groups) for place in range(len(groups))]
+    await asyncio.gather(*(group.load(requests, part) for group, part in zip(groups, parts, strict=True)))
