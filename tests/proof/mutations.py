@@ -37,30 +37,31 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.exchange",
             "if assignment is not None and not self.provider.may_receive(assignment.account, upstream):",
             "if assignment is not None and not upstream:",
-            seen_in=9,
+            seen_in=2,
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
             "            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):\n                break",
             "            break",
+            seen_in=1,
         ),
         "spent-token": Mutation(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=63,
+            seen_in=27,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=91,
+            seen_in=228,
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=5),
-        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=26),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=11),
+        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False"),
         "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=20
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=68
         ),
         "sound": Mutation(
             "seatpool.service.knowledge",
