@@ -2,6 +2,7 @@
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
 from typing import Any
 
 import matplotlib as mpl
@@ -34,6 +35,22 @@ def _pictures(figures: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "goals", _goals(goals)
     for name, axis in figures.get("axes", {}).items():
         yield name, _axis(axis)
+    if peer := figures.get("peer"):
+        yield f"peer-{peer['measured']['peer']}", _peer(peer["measured"])
+
+
+def _peer(seen: Mapping[str, Any]) -> str:
+    """Bars for everybody in one panel for each measure."""
+    names = [name for name in seen["memory_mb"] if name in seen["load"]]
+    cpu = {name: median(one["cpu_s"] / one["requests"] * 1000 for one in seen["load"][name]) for name in names}
+    later = {name: median(seen["first_ms"][name]) - median(seen["first_ms"]["direct"]) for name in names}
+    panels = {"CPU per request, ms": cpu, "added first byte p50, ms": later, "memory, MB": seen["memory_mb"]}
+    figure = Figure(figsize=(PANEL[0] * len(panels), PANEL[1]), layout="constrained")
+    for plot, (title, values) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
+        bars = plot.bar(names, [values[name] for name in names], color=[POOL if n == "pool" else BARE for n in names])
+        plot.bar_label(bars, fmt="{:.1f}")
+        plot.set_title(title, fontsize=8)
+    return _svg(figure)
 
 
 def _goals(goals: Sequence[Mapping[str, Any]]) -> str:

@@ -17,6 +17,8 @@ TURN = 25
 """Requests of one before it is the next one's turn, at most."""
 SETTLE_S = 0.3
 """After a round: what the pool writes late belongs to the round as well."""
+IDLE_S = 0.5
+"""Looked at before each round: a proxy works a little while nobody asks, and longest where others are slow."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +28,9 @@ class Round:
     requests: int
     wall_s: float
     cpu_s: float
-    """Of the proxy; 0 where there is none."""
-    whole_s: float = 0.0
-    """How long the round took, everybody's turns together: that long a proxy was idle, or at work."""
+    """Of the proxy, without what it used while it was idle and others had their turn; 0 where there is none."""
+    idle: float = 0.0
+    """CPU seconds in a second in which nobody asks."""
 
     @property
     def cpu_ms(self) -> float:
@@ -67,17 +69,34 @@ async def in_turns(
         for group, asked in zip(groups, requests, strict=True):
             # A connection's first request pays for the connection: TLS here, TLS upstream, a certificate.
             await asyncio.gather(*(one.load(asked, len(one.connections)) for one in group))
-        whole = time.perf_counter()
-        before = [sum(meter.cpu_s() for meter in some) for some in meters]
+        await asyncio.sleep(SETTLE_S if any(meters) else 0)
+        idle = await _idle(meters)
+        before, began = _read(meters), time.perf_counter()
         for turn, size in enumerate(sizes):
             for place in order(len(contestants), number + turn):
-                began = time.perf_counter()
+                wall[place] -= time.perf_counter()
                 await _share(groups[place], requests[place], size)
-                wall[place] += time.perf_counter() - began
+                wall[place] += time.perf_counter()
         await asyncio.sleep(SETTLE_S if any(meters) else 0)
-        used = [sum(meter.cpu_s() for meter in some) - was for some, was in zip(meters, before, strict=True)]
-        whole = time.perf_counter() - whole
-    return {each.name: Round(count, wall[place], used[place], whole) for place, each in enumerate(contestants)}
+        whole = time.perf_counter() - began
+        used = [now - was for now, was in zip(_read(meters), before, strict=True)]
+    found = {}
+    for place, each in enumerate(contestants):
+        others = idle[place] * max(0.0, whole - wall[place])
+        found[each.name] = Round(count, wall[place], max(0.0, used[place] - others), idle[place])
+    return found
+
+
+async def _idle(meters: Sequence[Sequence[Meter]]) -> list[float]:
+    """CPU seconds in a second, while nobody asks."""
+    before, began = _read(meters), time.perf_counter()
+    await asyncio.sleep(IDLE_S if any(meters) else 0)
+    took = time.perf_counter() - began
+    return [(now - was) / took for now, was in zip(_read(meters), before, strict=True)]
+
+
+def _read(meters: Sequence[Sequence[Meter]]) -> list[float]:
+    return [sum(meter.cpu_s() for meter in some) for some in meters]
 
 
 async def rounds(

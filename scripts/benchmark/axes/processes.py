@@ -1,14 +1,11 @@
 """Against the number of processes that share a database."""
 
-import asyncio
 from collections.abc import Sequence
 from statistics import median
 
 from scripts.benchmark.axes.axis import Axis, Setting
-from scripts.benchmark.processes import Meter
 from scripts.benchmark.turns import Round
 
-IDLE_S = 3.0
 COLUMNS = {
     "ms": ("CPU of small JSON, all processes, ms", "{:.3f}"),
     "x": ("x bare", "{:.3f}"),
@@ -29,13 +26,10 @@ async def along_processes(setting: Setting) -> Axis:
             pools.append(setting.field.start(made))
         setting.say(f"processes: {size}, {setting.plan.rounds} rounds of {setting.plan.small} x json")
         theirs, ours = await setting.beside(bare, *pools)
-        meters = [Meter(proxy.program.pid) for proxy in (bare, *pools)]
-        before = [meter.cpu_s() for meter in meters]
-        await asyncio.sleep(IDLE_S)
-        of_bare, *idle = [(meter.cpu_s() - was) / IDLE_S for meter, was in zip(meters, before, strict=True)]
+        idle = median(seen.idle for seen in ours) / size * 1000
         memory = sum(proxy.memory_kb() for proxy in pools) / size / 1024
-        row = {"at": size, "ms": _at_work(ours, sum(idle)), "idle_ms": sum(idle) / size * 1000, "memory_mb": memory}
-        axis.rows.append(row | {"x": row["ms"] / _at_work(theirs, of_bare)})
+        row = {"at": size, "ms": _at_work(ours), "idle_ms": idle, "memory_mb": memory}
+        axis.rows.append(row | {"x": row["ms"] / _at_work(theirs)})
     for proxy in (bare, *pools):
         proxy.program.stop()
     axis.notes.append("CPU per request is without what the processes use when idle")
@@ -43,6 +37,6 @@ async def along_processes(setting: Setting) -> Axis:
     return axis
 
 
-def _at_work(rounds: Sequence[Round], idle: float) -> float:
-    """CPU per request in ms, without that of idle processes: `idle` seconds each second."""
-    return max(1e-9, median((seen.cpu_s - idle * seen.whole_s) / seen.requests for seen in rounds) * 1000)
+def _at_work(rounds: Sequence[Round]) -> float:
+    """CPU per request in ms, without that of idle processes."""
+    return max(1e-9, median((seen.cpu_s - seen.idle * seen.wall_s) / seen.requests for seen in rounds) * 1000)

@@ -118,7 +118,11 @@ async def _timed(
         requests = [each.asks(kind) for each in contestants if each.asks is not None]
         for number in range(count):
             for turn in order(len(contestants), number):
-                timing = await groups[turn].connections[0].ask(requests[turn].one())
+                connection = groups[turn].connections[0]
+                connection.kept = bytearray() if kind is Kind.LIMITED else None
+                timing = await connection.ask(requests[turn].one())
+                if connection.kept is not None and TURN_ENDS not in connection.kept:
+                    raise Broken(f"{contestants[turn].name} handed on no turn after a refusal")
                 first[contestants[turn].name].append(timing.first_s * 1000)
                 whole[contestants[turn].name].append(timing.whole_s * 1000)
     return first, whole
