@@ -61,8 +61,11 @@ class Axis:
         return [row[key] for row in self.rows if key in row]
 
     def flat(self, key: str, what: str, *, since: int = 0, limits: tuple[float, float] = FLAT) -> None:
-        """Add the goal that the last is not above the one at `since`."""
-        column, (first, *_, last) = self.columns[key], [(r["at"], r[key]) for r in self.rows[since:]] * 2
+        """Add the goal that the last is not above the one at `since`; none where that is the same."""
+        column, seen = self.columns[key], [(row["at"], row[key]) for row in self.rows[since:]]
+        if len(seen) < 2:
+            return
+        first, *_, last = seen
         show = f"{column[1]} {column[0].rpartition(', ')[2]}"
         shown = show.format(first[1]), show.format(last[1])
         must, aim = limits
