@@ -7,6 +7,7 @@ from pathlib import Path
 
 from scripts.benchmark import axes, keeping
 from scripts.benchmark import plan as plans
+from scripts.benchmark.peers import PEERS
 from scripts.benchmark.plan import Plan
 
 DESCRIPTION = """\
@@ -23,7 +24,8 @@ examples:
   ./scripts/bench --axes                 cost against the number of accounts, open streams, requests on record,
                                          processes, requests served, and what the database writes: half an hour
   ./scripts/bench --axes streams --sizes 100,3000
-  ./scripts/bench --keep                 figures and plots into scripts/bench-results/VERSION; also with --axes
+  ./scripts/bench --keep                 figures and plots into scripts/bench-results/VERSION; also with --axes, --peer
+  ./scripts/bench --peer codex-lb        beside codex-lb, or litellm: what each does is told with the figures
 """
 COUNTS = {
     "rounds": (1, "rounds of load"),
@@ -57,6 +59,9 @@ def parser() -> argparse.ArgumentParser:
         help=f"cost against the number of something, in the place of the goals: {','.join(axes.AXES)} (all)",
     )
     made.add_argument("--sizes", type=_sizes, metavar="N,N...", help="where --axes measures, in place of its own")
+    made.add_argument(
+        "--peer", choices=list(PEERS), help="the pool beside another program, got from the package index, in its place"
+    )
     made.add_argument("--json", type=_writable, metavar="FILE", help="write goals and figures there")
     made.add_argument(
         "--keep",
@@ -80,7 +85,7 @@ def parser() -> argparse.ArgumentParser:
 def plan_of(arguments: argparse.Namespace) -> Plan:
     """Counts, with those that were given."""
     counts = {f.name: value for f in fields(Plan) if (value := getattr(arguments, f.name)) is not None}
-    full = plans.AXES if arguments.axes else plans.FULL
+    full = plans.AXES if arguments.axes else plans.PEER if arguments.peer else plans.FULL
     return replace(plans.QUICK if arguments.quick else full, **counts)
 
 

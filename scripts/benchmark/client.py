@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from scripts.benchmark import wire
-from scripts.benchmark.wire import Requests
+from scripts.benchmark.wire import Asking
 
 ANSWER_TIMEOUT_S = 30.0
 ENDS = (wire.STREAM_END, wire.JSON_END)
@@ -41,33 +41,39 @@ class Target:
     proxy: bool
     ca: Path
     connect: Connect
+    plain: bool = False
+    """Spoken with as it is, without TLS: an endpoint on this machine."""
+    first: bytes = b""
+    """What has to be in the first part of an answer that counts as such; anything, usually."""
 
-    def context(self) -> ssl.SSLContext:
+    def context(self) -> ssl.SSLContext | None:
         """What trusts it. Made once for many connections: reading the CA takes a while."""
-        return ssl.create_default_context(cafile=self.ca)
+        return None if self.plain else ssl.create_default_context(cafile=self.ca)
 
 
 class Connection(asyncio.Protocol):
     """A kept-alive connection; one request at a time."""
 
-    def __init__(self, target: str) -> None:
-        self._target = target
+    def __init__(self, target: Target) -> None:
+        self._target = target.name
+        self._mark = target.first
         self._transport: asyncio.Transport
         self._waiting: asyncio.Future[Timing] | None = None
         self._ends: tuple[bytes, ...] = ENDS
         self._sent = 0.0
         self._first = 0.0
+        self._told = False
         self._tail = b""
         self.kept: bytearray | None = None
         """Where the answer is kept, for whoever sets it before asking."""
 
     @classmethod
-    async def open(cls, target: Target, context: ssl.SSLContext) -> Self:
+    async def open(cls, target: Target, context: ssl.SSLContext | None) -> Self:
         """Connect, through a tunnel where the target is a proxy."""
         raw = await asyncio.to_thread(_tunnel, target)
         loop = asyncio.get_running_loop()
         _, made = await loop.create_connection(
-            lambda: cls(target.name), sock=raw, ssl=context, server_hostname=wire.HOST
+            lambda: cls(target), sock=raw, ssl=context, server_hostname=wire.HOST if context else None
         )
         return made
 
@@ -77,7 +83,7 @@ class Connection(asyncio.Protocol):
         waiting: asyncio.Future[Timing] = loop.create_future()
         self._waiting = waiting
         deadline = loop.call_later(ANSWER_TIMEOUT_S, self._fail, f"did not answer within {ANSWER_TIMEOUT_S:.0f} s")
-        self._ends, self._first, self._tail = ends, 0.0, b""
+        self._ends, self._first, self._told, self._tail = ends, 0.0, False, b""
         self._sent = time.perf_counter()
         self._transport.write(request)
         try:
@@ -98,11 +104,13 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Look for the beginning and the end of the answer, at nothing between."""
         now = time.perf_counter()
-        if not self._first:
-            self._first = now
+        if not self._told:
+            self._told = True
             if not data.startswith(b"HTTP/1.1 200"):
                 self._fail("answered " + data[:200].partition(b"\r\n")[0].decode("latin-1"))
                 return
+        if not self._first and self._mark in data:
+            self._first = now
         if self.kept is not None:
             self.kept += data
         self._tail = data if len(data) >= 16 else self._tail[-16:] + data
@@ -141,14 +149,14 @@ class Group:
         self._close()
         await asyncio.sleep(0)
 
-    async def load(self, requests: Requests, count: int) -> list[Timing]:
+    async def load(self, requests: Asking, count: int) -> list[Timing]:
         """Ask `count` requests, each connection again as soon as it has its answer."""
         todo = itertools.repeat(None, count)
         timings: list[Timing] = []
         await asyncio.gather(*(_work(connection, todo, requests, timings) for connection in self.connections))
         return timings
 
-    async def hold(self, requests: Requests) -> None:
+    async def hold(self, requests: Asking) -> None:
         """Open a stream on every connection, and leave it open."""
         for batch in itertools.batched(self.connections, OPENING_AT_ONCE):
             await asyncio.gather(*(connection.ask(requests.one(), (wire.EVENT_END,)) for connection in batch))
@@ -159,7 +167,7 @@ class Group:
         self.connections.clear()
 
 
-async def _work(connection: Connection, todo: Iterator[None], requests: Requests, timings: list[Timing]) -> None:
+async def _work(connection: Connection, todo: Iterator[None], requests: Asking, timings: list[Timing]) -> None:
     for _ in todo:
         timing = await connection.ask(requests.one())
         timings.append(timing)

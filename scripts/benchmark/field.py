@@ -6,8 +6,9 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +25,7 @@ from tests.upstream import tokens
 
 OPTIONS = {"flow_detail": "0", "connection_strategy": "lazy", "upstream_cert": "false"}
 """The same for every proxy: the pool's own defaults, and no line per flow."""
+ENDPOINT_TIMEOUT_S = 180.0
 
 _REDIRECT = """\
 import socket
@@ -122,6 +124,34 @@ class Field:
         return Proxy(
             proxy.name, proxy.program, self._target(proxy.name, proxy.program.address, proxy.program.ca, proxy=True)
         )
+
+    def endpoint(self, argv: Sequence[str], env: Mapping[str, str], log: Path, port: int) -> subprocess.Popen[Any]:
+        """Start a program that listens on `port` in the private network, and wait for it. Raises `Broken`."""
+        if self._lab is None:
+            raise Broken("peers are pointed at a fake chatgpt.com, which takes a private network (Linux, unshare)")
+        with log.open("wb") as out:
+            process = self._lab.popen(argv, env={"HOME": str(log.parent), **env}, stdout=out, stderr=out)
+        self._ends.callback(self._lab.end, process)
+        deadline = time.monotonic() + ENDPOINT_TIMEOUT_S
+        while process.poll() is None and time.monotonic() < deadline:
+            try:
+                self._lab.connect("127.0.0.1", port).close()
+            except OSError:
+                time.sleep(0.05)
+            else:
+                return process
+        said = "\n".join(log.read_text(errors="replace").splitlines()[-12:])
+        raise Broken(f"{log.stem} did not start:\n{said}")
+
+    def endpoint_target(self, name: str, port: int, first: bytes) -> Target:
+        """An endpoint that was started."""
+        made = self._target(name, ("127.0.0.1", port), self.upstream_ca, proxy=False)
+        return replace(made, plain=True, first=first)
+
+    @property
+    def upstream_ca(self) -> Path:
+        """What clients of the upstream have to trust."""
+        return self._folder / "fake-ca.pem"
 
     def run(self, argv: Sequence[str], env: Mapping[str, str]) -> subprocess.CompletedProcess[str]:
         """Run a program to its end, in a home of its own."""

@@ -18,7 +18,7 @@ from seatpool.cli.version import version as described
 from tests.harness import REPOSITORY
 
 RESULTS = REPOSITORY / "scripts" / "bench-results"
-NAMED = re.compile(r"\d+(\.\d+)*[a-z0-9.]*")
+NAMED = re.compile(r"next|\d+(\.\d+)*[a-z0-9.]*")
 """A version, as the name of a folder."""
 
 
@@ -58,8 +58,30 @@ def keep(found: Findings, version: str, results: Path = RESULTS) -> Path:
     about = ", ".join(f"{name} {value}" for name, value in found.figures["machine"].items())
     (folder / f"{found.name}.txt").write_text(f"{about}\n\n{found.text}\n")
     (folder / f"{found.name}.json").write_text(json.dumps(found.figures, indent=1) + "\n")
-    from scripts.benchmark.plots import plots  # it takes a second, and is in the dev set only
+    from scripts.benchmark.plots import plots  # its library takes a second to load, and is in the dev set only
 
     for name, picture in plots(found.figures).items():
         (folder / f"{name}.svg").write_text(picture)
+    (results / "README.md").write_text(_index(results))
     return folder
+
+
+def _index(results: Path) -> str:
+    """Every release, the newest first and with its pictures."""
+    lines = [
+        "# What was measured",
+        "",
+        "Written by `./scripts/bench --keep`; figures of different machines are not comparable, ratios are.",
+    ]
+    releases = sorted((path for path in results.iterdir() if path.is_dir()), key=_age, reverse=True)
+    for place, folder in enumerate(releases):
+        told = ", ".join(f"[{path.stem}]({folder.name}/{path.name})" for path in sorted(folder.glob("*.txt")))
+        lines += ["", f"## {folder.name}", "", told]
+        pictures = sorted(folder.glob("*.svg")) if place == 0 else []
+        lines += [f"![{path.stem}]({folder.name}/{path.name})" for path in pictures]
+    return "\n".join(lines) + "\n"
+
+
+def _age(folder: Path) -> tuple[bool, list[int]]:
+    """A version's numbers, in order; what is no number is to become the next release."""
+    return not folder.name[0].isdigit(), [int(number) for number in re.findall(r"\d+", folder.name)]

@@ -19,6 +19,7 @@ from scripts.benchmark.client import Broken
 from scripts.benchmark.field import Field
 from scripts.benchmark.keeping import Findings
 from scripts.benchmark.measures import Bench
+from scripts.benchmark.peers import PEERS, Peer, comparing
 from scripts.benchmark.plan import Plan
 
 Say = Callable[[str], None]
@@ -29,6 +30,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser().parse_args(argv)
     if arguments.sizes and not arguments.axes:
         parser().error("--sizes goes with --axes")
+    if arguments.peer and arguments.axes:
+        parser().error("--peer and --axes are two runs")
     os.environ["SEATPOOL_KEYRING"] = "off"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
@@ -56,7 +59,12 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _measured(arguments: argparse.Namespace, say: Say) -> Findings:
     plan, private = plan_of(arguments), False if arguments.no_namespace else None
     with tempfile.TemporaryDirectory(prefix="seatpool-bench-") as folder, Field(Path(folder), private=private) as field:
-        found = asyncio.run(_axes(arguments, plan, field, say)) if arguments.axes else _goals(plan, field, say)
+        if arguments.peer:
+            found = _peer(PEERS[arguments.peer], plan, field, Path(folder), say)
+        elif arguments.axes:
+            found = asyncio.run(_axes(arguments, plan, field, say))
+        else:
+            found = _goals(plan, field, say)
         field.check()
     return found
 
@@ -64,6 +72,12 @@ def _measured(arguments: argparse.Namespace, say: Say) -> Findings:
 def _goals(plan: Plan, field: Field, say: Say) -> Findings:
     seen = asyncio.run(Bench(plan, field, say).run())
     return Findings("goals", results.report(seen, plan), results.as_json(seen, plan) | {"machine": keeping.machine()})
+
+
+def _peer(peer: Peer, plan: Plan, field: Field, folder: Path, say: Say) -> Findings:
+    seen = asyncio.run(comparing.compare(peer, plan, field, folder, say))
+    figures = {**comparing.as_json(seen), "plan": asdict(plan), "machine": keeping.machine()}
+    return Findings(f"peer-{peer.name}", comparing.report(peer, seen), figures)
 
 
 async def _axes(arguments: argparse.Namespace, plan: Plan, field: Field, say: Say) -> Findings:

@@ -54,6 +54,8 @@ FULL = Plan(
 )
 AXES = replace(FULL, rounds=5, small=300, short=150, starts=5)
 """For `--axes`, which measures at many places."""
+PEER = replace(FULL, rounds=5, short=200, latency=300, accounts=30)
+"""For `--peer`; refusals take accounts out, so there are fewer of them than accounts."""
 QUICK = Plan(
     rounds=3,
     small=300,

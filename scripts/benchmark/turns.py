@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -11,7 +11,7 @@ from scripts.benchmark.client import Group, Target
 from scripts.benchmark.field import Proxy
 from scripts.benchmark.goals import ratio
 from scripts.benchmark.processes import Meter
-from scripts.benchmark.wire import CONVERSATION, Kind, Requests
+from scripts.benchmark.wire import CONVERSATION, Asking, Kind, Requests
 
 TURN = 25
 """Requests of one before it is the next one's turn, at most."""
@@ -43,6 +43,8 @@ class Contestant:
     name: str
     targets: tuple[Target, ...]
     pids: tuple[int, ...] = ()
+    asks: Callable[[Kind], Asking] | None = None
+    """Makes its requests, where they are not those of Codex."""
 
 
 def contestant(*proxies: Proxy, name: str = "") -> Contestant:
@@ -57,7 +59,7 @@ async def in_turns(
     """A round of `count` requests for everybody, by name; `number` is the round's, and says who begins."""
     turns = max(1, -(-count // TURN))
     sizes = [count * (turn + 1) // turns - count * turn // turns for turn in range(turns)]
-    requests = [Requests(kind, conversation=CONVERSATION) for _ in contestants]
+    requests = [(each.asks or _usual)(kind) for each in contestants]
     meters = [[Meter(pid) for pid in each.pids] for each in contestants]
     wall = [0.0] * len(contestants)
     async with contextlib.AsyncExitStack() as open_:
@@ -99,6 +101,10 @@ def over(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
     return median(ratio(ours.cpu_ms, theirs.cpu_ms) for ours, theirs in zip(rounds, reference, strict=True))
 
 
+def _usual(kind: Kind) -> Asking:
+    return Requests(kind, conversation=CONVERSATION)
+
+
 def order(size: int, number: int) -> list[int]:
     """Of the targets in a round: everybody is first, and follows everybody, equally often."""
     forth = [(number + place) % size for place in range(size)]
@@ -110,7 +116,7 @@ async def _groups(open_: contextlib.AsyncExitStack, each: Contestant, connection
     return [await open_.enter_async_context(Group(target, size)) for target in each.targets]
 
 
-async def _share(groups: Sequence[Group], requests: Requests, size: int) -> None:
+async def _share(groups: Sequence[Group], requests: Asking, size: int) -> None:
     """Spread over the processes of a contestant, all at the same time."""
     parts = [size * (place + 1) // len(groups) - size * place // len(groups) for place in range(len(groups))]
     await asyncio.gather(*(group.load(requests, part) for group, part in zip(groups, parts, strict=True)))

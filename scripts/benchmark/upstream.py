@@ -46,11 +46,13 @@ class Answers(asyncio.Protocol):
         head = self._buffer[:end]
         self._missing = end + 4 + int(_header(head, b"content-length") or 0)
         if len(self._buffer) >= self._missing:
-            self._buffer, self._missing = b"", 0
-            self._answer(head)
+            body, self._buffer, self._missing = self._buffer[end + 4 :], b"", 0
+            self._answer(head, body)
 
-    def _answer(self, head: bytes) -> None:
-        asked = _header(head, b"x-bench").decode()
+    def _answer(self, head: bytes, body: bytes) -> None:
+        asked, request = _header(head, b"x-bench").decode(), _header(head, b"x-client-request-id")
+        if not asked and (mark := wire.MARK.search(body)):
+            asked, request = mark[1].decode(), mark[2]
         if not asked:  # the pool's own questions: it has to do without an answer
             self._transport.write(wire.NOT_FOUND)
             return
@@ -58,14 +60,13 @@ class Answers(asyncio.Protocol):
         if kind is Kind.WHO:
             self._transport.write(wire.who(_header(head, b"authorization").decode()))
             return
-        if kind is Kind.REFUSED:
-            request = _header(head, b"x-client-request-id")
+        if kind in wire.REFUSALS:
             if request not in self.refused:
                 self.refused.add(request)
                 self._transport.write(self.refusal)
                 return
             self.refused.discard(request)
-            kind = Kind.SHORT
+            kind = wire.REFUSALS[kind]
         for piece in self.prepared[kind]:
             self._transport.write(piece)
 

@@ -2,8 +2,10 @@
 
 import itertools
 import json
+import re
 import time
 from enum import StrEnum
+from typing import Protocol
 
 from tests.upstream import tokens
 from tests.upstream.logins import codex_auth
@@ -31,6 +33,10 @@ class Kind(StrEnum):
     """429 for the first account that asks with this request id, a short stream for the next one."""
     HELD = "held"
     """A stream that stays open after its first event."""
+    TURN = "turn"
+    """A stream of 8 events that begins and ends as a model's turn does: some peers look at that."""
+    LIMITED = "limited"
+    """As `REFUSED`, then a turn."""
     WHO = "who"
     """A JSON answer that names the account asking."""
 
@@ -38,7 +44,23 @@ class Kind(StrEnum):
 _series = itertools.count()
 """Tells requests of different series apart: an id never comes twice in a run."""
 
+
+def next_series() -> int:
+    """A number that no other series of requests has."""
+    return next(_series)
+
+
 EVENTS = {Kind.SHORT: 8, Kind.LONG: 200, Kind.HELD: 1}
+
+REFUSALS = {Kind.REFUSED: Kind.SHORT, Kind.LIMITED: Kind.TURN}
+"""What comes after the refusal."""
+
+
+class Asking(Protocol):
+    """Makes requests."""
+
+    def one(self) -> bytes:
+        """The next one."""
 
 
 class Requests:
@@ -79,9 +101,26 @@ class Requests:
 def answers() -> dict[Kind, tuple[bytes, ...]]:
     """What is written for each kind, one write after the other."""
     made = {kind: (_head(200, "text/event-stream", None), *_events(kind)) for kind in EVENTS}
+    made[Kind.TURN] = (_head(200, "text/event-stream", None), *_turn())
     body = b'{"output":"%s",%s' % (b"x" * 200, JSON_END)
     made[Kind.JSON] = (_head(200, "application/json", len(body)) + body,)
     return made
+
+
+MARK = re.compile(rb"bench:([a-z]+):([0-9-]+)")
+"""A kind and the request's id, in the body: some peers hand on no headers."""
+TURN_BEGINS, TURN_ENDS = b"response.created", b"response.completed"
+
+
+def marked_body(kind: Kind, request: str) -> bytes:
+    """A turn of Codex's, of the same size as that of `Requests`."""
+    said = [{"type": "input_text", "text": f"bench:{kind}:{request} {'x' * 2000}"}]
+    told = {
+        "model": "gpt-x",
+        "instructions": "be brief",
+        "input": [{"type": "message", "role": "user", "content": said}],
+    }
+    return json.dumps({**told, "stream": True, "store": False}).encode()
 
 
 def who(authorization: str) -> bytes:
@@ -129,4 +168,21 @@ def _events(kind: Kind) -> list[bytes]:
         found.append(b"%x\r\n%s\r\n" % (len(event), event))
     if kind is not Kind.HELD:
         found[-1] += STREAM_END[2:]
+    return found
+
+
+def _turn() -> list[bytes]:
+    """The same number of events as a short stream, of about the same size."""
+    of = {"id": "resp_bench", "object": "response", "created_at": int(time.time()), "model": "gpt-x", "output": []}
+    of |= {"parallel_tool_calls": True, "tool_choice": "auto", "tools": []}
+    usage = {"input_tokens": 500, "output_tokens": 24, "total_tokens": 524}
+    delta = {"type": "response.output_text.delta", "item_id": "msg_bench", "output_index": 0, "content_index": 0}
+    told: list[dict[str, object]] = [{"type": "response.created", "response": {**of, "status": "in_progress"}}]
+    told += [{**delta, "delta": "word " * 4} for _ in range(EVENTS[Kind.SHORT] - 2)]
+    told.append({"type": "response.completed", "response": {**of, "status": "completed", "usage": usage}})
+    found = []
+    for number, one in enumerate(told):
+        event = f"event: {one['type']}\ndata: {json.dumps({**one, 'sequence_number': number})}\n\n".encode()
+        found.append(b"%x\r\n%s\r\n" % (len(event), event))
+    found[-1] += STREAM_END[2:]
     return found

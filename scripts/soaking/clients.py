@@ -23,6 +23,8 @@ from tests.harness.websocket_client import Dropped
 TAG = "x-soak"
 """A header by which the fakes' journal finds a request again."""
 CREATE = {"type": "response.create", "model": "gpt-x", "input": [{"type": "message"}]}
+ELSEWHERE = "websocket_connection_limit_reached"
+"""The word at which Codex repeats its turn on another socket, and says nothing of it (codex.md 5)."""
 ENDS = {"response.completed", "response.failed", "error"}
 PATIENCE_S = 45.0
 TURNS = 5
@@ -176,10 +178,10 @@ class Clients:
                 socket.abort()
 
     async def _turn(self, socket: WebSocketClient | None, asked: Asked) -> WebSocketClient:
-        """As a client does it whose socket was closed while it idled: on another one."""
+        """As Codex does it: on another socket when this one was closed while it idled, or sends it elsewhere."""
         if socket is not None:
             events = await _events(socket)
-            if events:
+            if events and not _sent_elsewhere(events):
                 _ended_well(events)
                 return socket
             socket.abort()
@@ -233,6 +235,11 @@ def _delta(event: dict[str, Any]) -> str:
         return str(event["delta"])
     choices = event.get("choices") or [{}]
     return str(choices[0].get("delta", {}).get("content") or "")
+
+
+def _sent_elsewhere(events: list[dict[str, Any]]) -> bool:
+    """Nothing was said but that."""
+    return [(event.get("error") or {}).get("code") for event in events] == [ELSEWHERE]
 
 
 def _ended_well(events: list[dict[str, Any]]) -> None:

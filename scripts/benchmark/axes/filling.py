@@ -14,7 +14,7 @@ TABLES: Mapping[str, tuple[int, float]] = MappingProxyType(
 DUE = "strftime('%Y-%m-%d %H:%M:%f000', 'now', '-30 days')"
 _NUMBER = "printf('%08x-0000-4000-8000-%012x', n.i, n.i)"
 _SUMS = """
-INSERT OR IGNORE INTO usage_days
+INSERT INTO usage_days
 SELECT substr(started_at, 1, 10), account_id, coalesce(model, ''), coalesce(repository, ''), coalesce(client, ''),
        accounts.name, accounts.provider, count(*), 0, 0, count(input_tokens), sum(input_tokens), sum(cached_tokens),
        sum(output_tokens), sum(reasoning_tokens), sum(written_tokens), sum(nano_credits)
@@ -30,8 +30,8 @@ def fill_history(database: Path, requests: int, accounts: int) -> int:
     for table, (days, share) in TABLES.items():
         most = CHOICES_KEPT if table == "choices" else requests
         _multiply(db, table, min(int(requests * share), most), days, accounts)
-    if requests:
-        db.execute(_SUMS)
+    db.execute("DELETE FROM usage_days")
+    db.execute(_SUMS)
     db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
     db.close()
     return database.stat().st_size
