@@ -98,8 +98,7 @@ class Pool:
             options.check(ctx.options)
             self._set_up_exchanges()
             self._read_rules()
-            dispatch.install(ctx.master.addons)
-            turns.install()
+            self._shorten_ways()
             self._open(self._database)
             return
         options.check(ctx.options)
@@ -113,6 +112,11 @@ class Pool:
             self._read_rules()
         if self.service is not None:
             self.service.set_policy(options.policy_of(ctx.options))
+
+    def _shorten_ways(self) -> None:
+        """Through mitmproxy, where it is the one that we know."""
+        calls = dispatch.install(ctx.master.addons)
+        self.exchanges.at_once = calls.at_once if turns.install() and calls is not None else None
 
     def _set_up_exchanges(self) -> None:
         self.exchanges.limits = options.limits_of(ctx.options)

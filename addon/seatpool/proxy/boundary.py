@@ -23,7 +23,12 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
     ResponseTrailers,
 )
-from mitmproxy.proxy.layers.http._hooks import HttpRequestHeadersHook
+from mitmproxy.proxy.layers.http._hooks import (
+    HttpErrorHook,
+    HttpRequestHeadersHook,
+    HttpResponseHeadersHook,
+    HttpResponseHook,
+)
 
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
@@ -33,6 +38,9 @@ from seatpool.proxy.wording import in_place_of
 logger = logging.getLogger(__name__)
 
 FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
+
+AT_ONCE = (HttpRequestHeadersHook, HttpResponseHeadersHook, HttpResponseHook, HttpErrorHook)
+"""Hooks for which addons hardly ever wait."""
 
 FIRST_REFUSAL = 400
 """Statuses from here on may be answered by another attempt."""
@@ -99,7 +107,13 @@ class Boundary(HttpStream):
                 self._clock.forget(self.stream_id)
                 if self._upstream_id != self.stream_id:
                     yield DropStream(self._upstream_id)
-            reply = yield self._translate(command)
+            command = self._translate(command)
+            if isinstance(command, AT_ONCE) and self._exchanges.at_once is not None:
+                reply, rest = None, self._exchanges.at_once(command)
+                if rest is not None:
+                    yield rest
+            else:
+                reply = yield command
 
     def _instead_of(self, error: SendHttp) -> layer.CommandGenerator[None]:
         known = self._exchange.provider if self._exchange is not None else None

@@ -7,17 +7,25 @@ stays mitmproxy's own: the order, the errors logged per addon, `AddonHalt`, asyn
 other scripts are asked every time, as before.
 
 It replaces three methods of one object, and stands aside where one of them, or one they call, is not the one it knows.
+
+A stream of ours does not even send its hooks there: on their way up through a dozen layers each becomes a task, and
+its end an event that comes down again through all of them, mostly to say that nobody had to wait. `at_once` calls the
+addons where the stream is, and leaves to that way what has to be waited for.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from inspect import isawaitable, iscoroutinefunction
 from types import FunctionType, MappingProxyType, ModuleType
-from typing import Any
+from typing import Any, cast
 
 from mitmproxy import exceptions, flow, hooks
 from mitmproxy.addonmanager import AddonManager, safecall
 from mitmproxy.addons.maplocal import MapLocal
+from mitmproxy.proxy.commands import StartHook
+from mitmproxy.proxy.mode_servers import ProxyConnectionHandler
+from mitmproxy.proxy.server import ConnectionHandler
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +50,19 @@ KNOWN_NAMES: Mapping[str, tuple[str, ...]] = MappingProxyType(
 )
 """Everything that the methods which are replaced refer to, and those that they call, in order."""
 
+WAY_OF_A_HOOK: Mapping[FunctionType, tuple[str, ...]] = MappingProxyType(
+    {
+        cast("FunctionType", ConnectionHandler.hook_task): (
+            *("handle_hook", "blocking", "server_event", "events", "HookCompleted"),
+        ),
+        cast("FunctionType", ProxyConnectionHandler.handle_hook): (
+            *("timeout_watchdog", "disarm", "args", "master", "addons", "handle_lifecycle"),
+            *("isinstance", "flow", "Flow", "wait_for_resume"),
+        ),
+    }
+)
+"""The same of what lies between a stream's hook and its addons."""
+
 IDLE_WITHOUT: Mapping[Hook, tuple[str, tuple[str, ...]]] = MappingProxyType(
     {
         MapLocal.request: (
@@ -63,24 +84,37 @@ _SETTLED = ("mitmproxy.addons.", "seatpool.")
 _UPDATE = hooks.UpdateHook.name
 
 
-def install(manager: AddonManager) -> bool:
-    """Replace the manager's methods. False, with nothing done, where it is not as expected."""
+@dataclass
+class PoolRestHook(StartHook):
+    """What is still to be waited for of a hook that was called at once."""
+
+    name = "pool_rest"
+    flow: flow.Flow
+
+    def __post_init__(self) -> None:
+        """No field, since mitmproxy gives all of these to the addons."""
+        self.rest: Coroutine[Any, Any, None] | None = None
+        """None: somebody has intercepted the flow, and it waits to be resumed."""
+
+
+def install(manager: AddonManager) -> "Dispatch | None":
+    """Replace the manager's methods. None, with nothing done, where it is not as expected."""
     if not fits() or not vars(manager).keys().isdisjoint(REPLACED):
         logger.info("action=plain-dispatch reason=unknown-addon-manager")
-        return False
+        return None
     dispatch = Dispatch(manager)
     for name in REPLACED:
         setattr(manager, name, getattr(dispatch, name))
-    return True
+    return dispatch
 
 
 def fits() -> bool:
     """Whether mitmproxy's methods are as they are known."""
-    return all(_is_known(name, known) for name, known in KNOWN_NAMES.items())
+    methods = {getattr(AddonManager, name, None): known for name, known in KNOWN_NAMES.items()}
+    return all(_is_known(method, known) for method, known in (methods | dict(WAY_OF_A_HOOK)).items())
 
 
-def _is_known(name: str, known: tuple[str, ...]) -> bool:
-    method = getattr(AddonManager, name, None)
+def _is_known(method: object, known: tuple[str, ...]) -> bool:
     return isinstance(method, FunctionType) and method.__code__.co_names == known
 
 
@@ -97,14 +131,45 @@ class Dispatch:
 
     async def handle_lifecycle(self, event: hooks.Hook) -> None:
         """A hook of a flow or a connection, and the `update` of a flow that follows it."""
+        if isinstance(event, PoolRestHook):
+            if event.rest is not None:
+                await event.rest
+            return
         args = event.args()
         await self._trigger(event.name, args)
-        if isinstance(args[0], flow.Flow) and self._asked.get(_UPDATE, True):
-            await self._trigger(_UPDATE, ([args[0]],))
+        await self._update(args[0])
 
     async def trigger_event(self, event: hooks.Hook) -> None:
         """Any hook."""
         await self._trigger(event.name, event.args())
+
+    def at_once(self, event: StartHook) -> PoolRestHook | None:
+        """Call a flow's hook now, and its `update`; None: that was it. Else a hook to be sent in its place."""
+        (message,) = args = event.args()
+        rest = self._call(event.name, args)
+        if rest is not None:
+            return _rest(message, self._then_update(rest, message))
+        if self._asked.get(_UPDATE, True) and (rest := self._call(_UPDATE, ([message],))) is not None:
+            return _rest(message, rest)
+        return _rest(message, None) if message.intercepted else None
+
+    def _call(self, name: str, args: Sequence[Any]) -> Coroutine[Any, Any, None] | None:
+        """Call a hook; what has to be awaited, if anything, with all that follows it."""
+        calls = _Calls(name, args, self._concerned(name))
+        waiting = calls.go_on()
+        return calls.wait(waiting) if waiting is not None else None
+
+    async def _trigger(self, name: str, args: Sequence[Any]) -> None:
+        if (rest := self._call(name, args)) is not None:
+            await rest
+
+    async def _then_update(self, rest: Coroutine[Any, Any, None], message: flow.Flow) -> None:
+        await rest
+        await self._update(message)
+
+    async def _update(self, message: object) -> None:
+        if isinstance(message, flow.Flow) and self._asked.get(_UPDATE, True):
+            await self._trigger(_UPDATE, ([message],))
 
     def trigger(self, event: hooks.Hook) -> None:
         """Those that nobody waits for, a line in the log foremost."""
@@ -119,20 +184,6 @@ class Dispatch:
             except exceptions.AddonHalt:
                 return
             except Exception:
-                with safecall():
-                    raise
-
-    async def _trigger(self, name: str, args: Sequence[object]) -> None:
-        for group in self._concerned(name):
-            try:
-                for addon, hook in group:
-                    found = hook if hook is not None else hook_of(addon, name)
-                    result = found(*args) if found is not None else None
-                    if result is not None and isawaitable(result):
-                        await result
-            except exceptions.AddonHalt:
-                return
-            except Exception:  # mitmproxy says what of it is logged, and how
                 with safecall():
                     raise
 
@@ -154,6 +205,56 @@ class Dispatch:
             if getattr(addon, "addons", ()) != inside:
                 return True
         return False
+
+
+class _Calls:
+    """One hook on its way through the addons."""
+
+    def __init__(self, name: str, args: Sequence[Any], groups: Sequence[Concerned]) -> None:
+        self._name = name
+        self._args = args
+        self._groups = iter(groups)
+        self._group: Iterator[tuple[object, Hook | None]] = iter(())
+
+    def go_on(self) -> Awaitable[object] | None:
+        """Call one after the other; whom to await before that can go on, None where it is over."""
+        name, args = self._name, self._args
+        while True:
+            try:
+                for addon, hook in self._group:
+                    found = hook if hook is not None else hook_of(addon, name)
+                    result = found(*args) if found is not None else None
+                    if result is not None and isawaitable(result):
+                        waiting: Awaitable[object] = result
+                        return waiting
+            except exceptions.AddonHalt:
+                return None
+            except Exception:  # mitmproxy says what of it is logged, and how
+                with safecall():
+                    raise
+            group = next(self._groups, None)
+            if group is None:
+                return None
+            self._group = iter(group)
+
+    async def wait(self, waiting: Awaitable[object] | None) -> None:
+        """The same from there on, to the end."""
+        while waiting is not None:
+            try:
+                await waiting
+            except exceptions.AddonHalt:
+                return
+            except Exception:
+                self._group = iter(())  # what fails in an addon ends with it
+                with safecall():
+                    raise
+            waiting = self.go_on()
+
+
+def _rest(message: flow.Flow, rest: Coroutine[Any, Any, None] | None) -> PoolRestHook:
+    hook = PoolRestHook(message)
+    hook.rest = rest
+    return hook
 
 
 def concerned(addon: object, name: str) -> Iterator[tuple[object, Hook | None]]:

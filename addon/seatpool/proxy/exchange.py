@@ -13,6 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import msgspec
 from mitmproxy import http
+from mitmproxy.proxy.commands import StartHook
 
 from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
@@ -372,6 +373,11 @@ class Exchanges:
         """Clients are told whose their answers are."""
         self.quota: ClientQuota | None = None
         """None: clients read what came of quota."""
+        self.at_once: Callable[[StartHook], StartHook | None] | None = None
+        """Calls the addons with a stream's hook, and gives what is to be sent in its place, if anything.
+
+        None: hooks are sent.
+        """
         self._explained = explained
         self._open: dict[str, Exchange] = {}
 
