@@ -84,7 +84,7 @@ async def _axes(arguments: argparse.Namespace, plan: Plan, field: Field, say: Sa
     usual = axes.QUICK if arguments.quick else axes.FULL
     found: dict[str, Axis] = {}
     for name in arguments.axes:
-        found[name] = await axes.AXES[name](Setting(field, plan, arguments.sizes or usual[name], say))
+        found[name] = await axes.AXES[name](Setting(name, field, plan, arguments.sizes or usual[name], say))
         say(f"{name}: done")
     text = "\n\n".join("\n".join(axis.lines()) for axis in found.values())
     seen = {name: axis.as_json() for name, axis in found.items()}

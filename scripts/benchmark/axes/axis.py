@@ -20,6 +20,7 @@ FLAT = (1.05, 1.02)
 class Setting:
     """Where and how much."""
 
+    axis: str
     field: Field
     plan: Plan
     sizes: Sequence[int]
@@ -27,8 +28,8 @@ class Setting:
 
     async def bare(self) -> Proxy:
         """A running mitmdump without a pool, beside which everything is measured; it makes the CA that all share."""
-        name = f"bare-{id(self):x}"
-        (started,), _ = await start_in_turns(self.field, [self.field.proxy(name, bare=True)], 1)
+        made = self.field.proxy(f"bare-{self.axis}", bare=True)
+        (started,), _ = await start_in_turns(self.field, [made], 1)
         return started
 
     async def rounds(self, contestants: Sequence[Contestant], kind: Kind) -> dict[str, list[Round]]:
