@@ -74,7 +74,7 @@ def test_the_lock_has_what_the_wheel_asks_for(wheel: Path) -> None:
     every = list(map(Requirement, told.get_all("Requires-Dist") or ()))
     always = [wanted for wanted in every if wanted.marker is None or wanted.marker.evaluate({"extra": ""})]
     extras = {wanted.name for wanted in every if wanted not in always}
-    assert extras == {"matplotlib", "opentelemetry-proto"}, "extras are nobody's by default"
+    assert extras == {"matplotlib", "opentelemetry-proto", "psycopg"}, "extras are nobody's by default"
     for wanted in always:
         assert locked[wanted.name] in wanted.specifier, wanted
     assert told["Description-Content-Type"] == "text/markdown"

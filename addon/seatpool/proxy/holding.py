@@ -89,11 +89,15 @@ class Holding(Boundary):
         yield from self._begin(held)
 
     def _begin(self, held: Sequence[bytes] = ()) -> layer.CommandGenerator[None]:
+        """What is learnt from an answer's head need not keep the client waiting, unless it is shown some of it."""
+        exchange = self._exchange
+        if exchange is not None and exchange.quota is not None:
+            exchange.begins()
         yield from super().start_response_stream()
         for data in held:
             yield from self.state_stream_response_body(ResponseData(self.stream_id, data))
-        if self._exchange is not None:
-            self._exchange.begins()  # what is learnt from it need not keep the client waiting
+        if exchange is not None:
+            exchange.begins()
 
     # -- what the replay layer gives
 
