@@ -73,9 +73,9 @@ class Bench:
         await self.warm(bare, pool)
         await self.load(bare, pool)
         await self.latency(bare, pool)
-        await self.watched(pool)
         await self.failover(bare, pool)
-        await self.memory(bare, pool)
+        bare, pool = await self.memory(bare, pool)
+        await self.watched(pool)
         for proxy in (bare, pool):
             proxy.program.stop()
         await self.crowd()
@@ -162,8 +162,8 @@ class Bench:
                     times[name].append((await connection.ask(requests[name].one())).whole_s * 1000)
         await asyncio.to_thread(forgive, pool.program.database)
 
-    async def memory(self, bare: Proxy, pool: Proxy) -> None:
-        """Resident memory after many requests, and what open streams add to it."""
+    async def memory(self, bare: Proxy, pool: Proxy) -> tuple[Proxy, Proxy]:
+        """Resident memory after many requests, and what open streams add to it; both as they were started anew."""
         missing = max(0, self.plan.soak - self._served)
         self._say(f"memory: {missing} more requests, then {self.plan.streams} open streams")
         for proxy in (bare, pool):
@@ -172,6 +172,7 @@ class Bench:
                     await group.load(Requests(Kind.JSON), missing)
             self.seen.served_kb[proxy.name] = proxy.memory_kb()
         self.seen.served = self._served + missing
+        started: list[Proxy] = []
         for proxy in (bare, pool):
             # Started anew: what the load has left behind would take the streams in, and they would seem to be free.
             proxy.program.stop()
@@ -181,6 +182,8 @@ class Bench:
             async with Group(fresh.target, self.plan.streams) as group:
                 await group.hold(Requests(Kind.HELD))
                 self.seen.stream_kb[proxy.name] = (fresh.memory_kb() - before) / self.plan.streams
+            started.append(fresh)
+        return started[0], started[1]
 
     async def crowd(self) -> None:
         """The same load on a small pool and on a large one."""

@@ -36,7 +36,7 @@ from seatpool.proxy.wording import say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
-from seatpool.service.threads import share_heap
+from seatpool.service.threads import spare_memory
 from seatpool.setup.strangers import paths_file
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class Pool:
 
     def load(self, loader: Loader) -> None:
         """Declare the options."""
-        share_heap()
+        spare_memory()
         gc.freeze()  # as in this package's beginning
         options.add_options(loader)
         Commands(lambda: self._opened).add(loader)

@@ -44,8 +44,9 @@ HEARD_EVERY_S = 5.0
 KEPT = timedelta(days=30)
 """How long choices, observations and ended cooldowns are kept; attempts as their person says."""
 PRUNE_EVERY = timedelta(days=1)
-YOUNG_COLLECTIONS = 3
-"""Of garbage, until the older objects are looked through as well; Python's own is 10."""
+COLLECTIONS = (350, 5, 2)
+"""New objects until garbage is looked for among them, and how often that is done until older ones are looked through as
+well. Python's own are 700, 10 and 10; a request leaves garbage with its body in it, and so half as much waits."""
 
 
 def _spare_what_stays() -> None:
@@ -56,7 +57,7 @@ def _spare_what_stays() -> None:
     gc.collect()
     gc.freeze()
     gc.collect()  # else the next ones wait until there is a quarter of what was frozen
-    gc.set_threshold(*gc.get_threshold()[:2], YOUNG_COLLECTIONS)
+    gc.set_threshold(*COLLECTIONS)
 
 
 def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:

@@ -14,18 +14,24 @@ from functools import partial
 WORKERS = 2
 """Writes of a process take turns anyway."""
 
-_M_ARENA_MAX = -8
+_LARGE = 128 * 1024
+"""Bytes: what is larger comes from the system, and goes back to it at once. glibc begins so, but raises this to the
+largest piece that was ever given back, and keeps twice as much of what is free."""
+
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="seatpool")
 
 
-def share_heap() -> None:
-    """Have all threads of this process allocate from one heap; later ones, and where glibc is.
+def spare_memory() -> None:
+    """Have all threads of this process allocate from one heap, and give back what is free; where glibc is.
 
-    It would give each thread one, that they may allocate at the same time. Python's cannot; it costs a megabyte.
+    It would give each later thread a heap, that they may allocate at the same time. Python's cannot; it costs a megabyte.
     """
     with suppress(AttributeError, OSError, TypeError):  # other C libraries have no such thing, or no such name
-        ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
+        mallopt = ctypes.CDLL(None).mallopt
+        for parameter, value in ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, _LARGE), (_M_MMAP_THRESHOLD, _LARGE)):
+            mallopt(parameter, value)
 
 
 async def aside[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
