@@ -26,7 +26,8 @@ _threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="seatpool")
 def spare_memory() -> None:
     """Have all threads of this process allocate from one heap, and give back what is free; where glibc is.
 
-    It would give each later thread a heap, that they may allocate at the same time. Python's cannot; it costs a megabyte.
+    It would give each later thread a heap, that they may allocate at the same time. Python's cannot; that costs a
+    megabyte.
     """
     with suppress(AttributeError, OSError, TypeError):  # other C libraries have no such thing, or no such name
         mallopt = ctypes.CDLL(None).mallopt
