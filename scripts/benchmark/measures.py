@@ -190,7 +190,11 @@ class Bench:
         self._say(f"crowd: making {self.plan.crowd} accounts")
         made = {"few": min(FEW, self.plan.crowd), "crowd": self.plan.crowd}
         proxies = [self._field.start(self._field.proxy(name, accounts=count)) for name, count in made.items()]
-        self._say(f"crowd: {self.plan.rounds} rounds of {self.plan.small} x json")
+        self._say(f"crowd: one request for everybody, then {self.plan.rounds} rounds of {self.plan.small} x json")
+        for proxy in proxies:
+            # What is learnt of an account for the first time is no cost of having many.
+            async with Group(proxy.target, self.plan.connections) as group:
+                await group.load(Requests(Kind.JSON, conversation=1), made[proxy.name])
         both = [contestant(proxy) for proxy in proxies]
         await in_turns(both, Kind.JSON, self.plan.small, self.plan.connections)
         self.seen.crowd = await self._rounds(both, Kind.JSON)
