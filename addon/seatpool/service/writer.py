@@ -127,8 +127,12 @@ class Writer:
         self._busy = True
         if not self._rows and self._store.trouble is not None:
             self._write([])
-        while self._rows and self._write([self._rows.popleft() for _ in range(min(BATCH, len(self._rows)))]):
-            pass
+        left = len(self._rows)  # what comes meanwhile gathers for the next time
+        while left > 0 and self._rows:
+            queued = [self._rows.popleft() for _ in range(min(BATCH, left, len(self._rows)))]
+            left -= len(queued)
+            if not self._write(queued):
+                break
         with self._idle:
             self._busy = False
             self._idle.notify_all()
