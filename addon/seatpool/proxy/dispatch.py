@@ -173,19 +173,7 @@ class Dispatch:
 
     def trigger(self, event: hooks.Hook) -> None:
         """Those that nobody waits for, a line in the log foremost."""
-        name, args = event.name, event.args()
-        for group in self._concerned(name):
-            try:
-                for addon, hook in group:
-                    found = hook if hook is not None else hook_of(addon, name)
-                    if found is not None:
-                        _refuse_to_wait(found, name, addon)
-                        found(*args)
-            except exceptions.AddonHalt:
-                return
-            except Exception:
-                with safecall():
-                    raise
+        _Calls(event.name, event.args(), self._concerned(event.name), may_wait=False).go_on()
 
     def _concerned(self, name: str) -> Sequence[Concerned]:
         """By addon of the chain, since what fails in one ends with it, those inside of it included."""
@@ -210,9 +198,10 @@ class Dispatch:
 class _Calls:
     """One hook on its way through the addons."""
 
-    def __init__(self, name: str, args: Sequence[Any], groups: Sequence[Concerned]) -> None:
+    def __init__(self, name: str, args: Sequence[Any], groups: Sequence[Concerned], *, may_wait: bool = True) -> None:
         self._name = name
         self._args = args
+        self._may_wait = may_wait
         self._groups = iter(groups)
         self._group: Iterator[tuple[object, Hook | None]] = iter(())
 
@@ -223,8 +212,12 @@ class _Calls:
             try:
                 for addon, hook in self._group:
                     found = hook if hook is not None else hook_of(addon, name)
-                    result = found(*args) if found is not None else None
-                    if result is not None and isawaitable(result):
+                    if found is None:
+                        continue
+                    if not self._may_wait:
+                        _refuse_to_wait(found, name, addon)
+                    result = found(*args)
+                    if self._may_wait and result is not None and isawaitable(result):
                         waiting: Awaitable[object] = result
                         return waiting
             except exceptions.AddonHalt:

@@ -128,11 +128,8 @@ class Writer:
         if not self._rows and self._store.trouble is not None:
             self._write([])
         left = len(self._rows)  # what comes meanwhile gathers for the next time
-        while left > 0 and self._rows:
-            queued = [self._rows.popleft() for _ in range(min(BATCH, left, len(self._rows)))]
-            left -= len(queued)
-            if not self._write(queued):
-                break
+        while left and self._write([self._rows.popleft() for _ in range(min(BATCH, left))]):
+            left -= min(BATCH, left)
         with self._idle:
             self._busy = False
             self._idle.notify_all()
