@@ -22,32 +22,21 @@ from typing import Any
 from scripts.soaking.world import CODEX, COPILOT
 
 from seatpool.core.model import CredentialKind
-from seatpool.providers.registry import PROVIDERS
 from seatpool.service.records import OK
 from seatpool.store import Store
 from tests.harness.remains import whole
+from tests.harness.signing_in import sign_in
 from tests.upstream import codex_login, copilot_login
 from tests.upstream.tokens import read_token
 
 
-def sign_in(url: str, folder: str) -> None:
+def sign_all_in(url: str, folder: str) -> None:
     """Every account, as an import does it."""
     with Store.open(url) as store:
         for name in (*CODEX, *COPILOT):
             home = Path(folder, name)
             path = codex_login(home, name) if name in CODEX else copilot_login(home, name, prefix="gho")
-            found = (each.read_login(path.name, path.read_bytes()) for each in PROVIDERS.values())
-            for login in next(logins for logins in found if logins is not None):
-                store.save_login(
-                    provider=login.provider,
-                    identity=login.identity,
-                    name=name,
-                    explicit_name=True,
-                    issuer=login.issuer,
-                    plan=login.plan,
-                    credentials=login.credentials,
-                    now=datetime.now(UTC),
-                )
+            sign_in(store, path, name)
 
 
 def look(url: str) -> dict[str, Any]:
@@ -82,7 +71,7 @@ def hold(url: str, seconds: str) -> None:
 
 
 ORDERS: Mapping[str, Callable[..., Any]] = {
-    "sign-in": sign_in,
+    "sign-in": sign_all_in,
     "look": look,
     "hold": hold,
     "is-whole": lambda url: whole(Path(url)),

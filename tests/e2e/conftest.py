@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from seatpool.core.model import Cooldown
-from seatpool.providers.registry import PROVIDERS
 from seatpool.store import Store
 from tests.harness import Lab, Mitmdump, Network
 from tests.harness.namespace import why_no_namespaces
+from tests.harness.signing_in import sign_in
 from tests.upstream import Control, codex_login, copilot_login, tokens
 from tests.upstream.logins import codex_auth
 
@@ -86,18 +86,8 @@ class Scene:
         """Put accounts into the pool, the first to be asked first. `expires_in_s` is for Codex access tokens."""
         with self.store as store:
             for priority, name in enumerate(names):
-                for login in self._logins(name, expires_in_s):
-                    account, _ = store.save_login(
-                        provider=login.provider,
-                        identity=login.identity,
-                        name=name,
-                        explicit_name=True,
-                        issuer=login.issuer,
-                        plan=login.plan,
-                        credentials=login.credentials,
-                        now=datetime.now(UTC),
-                    )
-                    store.set_priority(account.name, priority)
+                sign_in(store, self._login(name, expires_in_s), name)
+                store.set_priority(name, priority)
         self._heard(names)
 
     def _heard(self, names: tuple[str, ...]) -> None:
@@ -106,14 +96,11 @@ class Scene:
             counts = [sum(ACCOUNTS[name]["provider"] == kind for name in names) for kind in ("codex", "copilot")]
             self.proxy.wait_last_log(r"action=(?:pool|start) ", r"codex={} copilot={}$".format(*counts))
 
-    def _logins(self, name: str, expires_in_s: float) -> tuple[Any, ...]:
+    def _login(self, name: str, expires_in_s: float) -> Path:
         folder = self.folder / "logins" / name
         if ACCOUNTS[name]["provider"] == "codex":
-            path = codex_login(folder, name, expires_in_s=expires_in_s)
-        else:
-            path = copilot_login(folder, name, prefix="gho")
-        found = (p.read_login(path.name, path.read_bytes()) for p in PROVIDERS.values())
-        return next(logins for logins in found if logins is not None)
+            return codex_login(folder, name, expires_in_s=expires_in_s)
+        return copilot_login(folder, name, prefix="gho")
 
     def cooldowns(self) -> dict[str, Cooldown]:
         """Live cooldowns by account name."""

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 from seatpool.core.model import ScopeKind
-from seatpool.providers.registry import PROVIDERS
 from seatpool.service.records import SOCKET
 from seatpool.store import Store
 from tests.faults import observer
@@ -21,6 +20,7 @@ from tests.faults.cells import Cell
 from tests.faults.table import Seen
 from tests.harness import Lab, Mitmdump, Network
 from tests.harness.remains import leaks
+from tests.harness.signing_in import sign_in
 from tests.upstream import Control, codex_login, copilot_login
 from tests.upstream.doors import NAMES, Door
 
@@ -109,18 +109,7 @@ class Matrix:
     def _add(self, store: Store, provider: str, name: str, priority: int) -> None:
         folder = self.folder / "logins" / name
         path = codex_login(folder, name) if provider == "codex" else copilot_login(folder, name, prefix="gho")
-        found = (each.read_login(path.name, path.read_bytes()) for each in PROVIDERS.values())
-        for login in next(logins for logins in found if logins is not None):
-            store.save_login(
-                provider=login.provider,
-                identity=login.identity,
-                name=name,
-                explicit_name=True,
-                issuer=login.issuer,
-                plan=login.plan,
-                credentials=login.credentials,
-                now=datetime.now(UTC),
-            )
+        sign_in(store, path, name)
         store.set_priority(name, priority)
 
     # -- asking
