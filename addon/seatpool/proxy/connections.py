@@ -7,6 +7,7 @@ from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, 
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
 from seatpool.proxy import goaway
+from seatpool.proxy.gathering import gather
 
 
 class FreshHttpConnection(GetHttpConnection):
@@ -50,11 +51,13 @@ class Connecting(HttpLayer):
 
     def register_connection(self, command: RegisterHttpConnection) -> layer.CommandGenerator[None]:
         """A connection was opened, or could not be."""
-        client = self._http2(command.connection)
         if command.err is not None:
             self._unusable.add(command.connection)
-        elif client is not None:
-            goaway.stay(client, self._unusable.add)
+        else:
+            client = self._top(command.connection)
+            gather(client)
+            if isinstance(client, Http2Client):
+                goaway.stay(client, self._unusable.add)
         yield from super().register_connection(command)
 
     def opening(self, asked: GetHttpConnection | None) -> Connection | None:
@@ -75,5 +78,8 @@ class Connecting(HttpLayer):
         return client is not None and client.stream_queue.pop(stream_id, None) is not None
 
     def _http2(self, connection: Connection) -> Http2Client | None:
-        top = self.connections[connection].context.layers[-1] if connection in self.connections else None
+        top = self._top(connection) if connection in self.connections else None
         return top if isinstance(top, Http2Client) else None
+
+    def _top(self, connection: Connection) -> layer.Layer:
+        return self.connections[connection].context.layers[-1]
