@@ -44,7 +44,7 @@ HEARD_EVERY_S = 5.0
 KEPT = timedelta(days=30)
 """How long choices, observations and ended cooldowns are kept; attempts as their person says."""
 PRUNE_EVERY = timedelta(days=1)
-COLLECTIONS = (350, 5, 2)
+COLLECTIONS = (350, 5, 10)
 """New objects until garbage is looked for among them, and how often that is done until older ones are looked through as
 well. Python's own are 700, 10 and 10; a request leaves garbage with its body in it, and so half as much waits."""
 
