@@ -23,6 +23,8 @@ class Mutation(msgspec.Struct, frozen=True):
     new: str
     seen_in: int = 0
     """A seed whose world has shown it; only a hint, to be quick."""
+    breaks: str = ""
+    """The invariant, where the mutation is not called after it."""
 
     def applied(self, source: str, path: str) -> str:
         """The faulty source. Raises `Outdated`."""
@@ -41,9 +43,21 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
-            "            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):\n                break",
+            "            if taken and elapsed() - asked < LEASE - HEARTBEAT:\n                break",
             "            break",
             seen_in=1,
+        ),
+        "leases-by-the-calendar": Mutation(
+            "seatpool.store.leases",
+            "return elapsed().total_seconds()",
+            "return utcnow().timestamp()",
+            breaks="one-refresh",
+        ),
+        "leases-of-the-dead": Mutation(
+            "seatpool.store.leases",
+            "(leases.c.begun_s > up_s) | (leases.c.over_s <= up_s)",
+            "leases.c.over_s <= up_s",
+            breaks="answered",
         ),
         "spent-token": Mutation(
             "seatpool.service.refresher",
@@ -70,7 +84,12 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
     }
 )
-"""By the invariant that each breaks."""
+"""Most are called after the invariant that they break; there is one for each."""
+
+
+def broken_by(name: str) -> str:
+    """The invariant."""
+    return MUTATIONS[name].breaks or name
 
 
 class Mutating(importlib.abc.MetaPathFinder):
