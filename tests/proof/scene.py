@@ -307,7 +307,9 @@ class Scene:
         if self.quiet:
             return
         if self.loop.now < RENEWED_BY_S and not any(seat.asking for seat in self.issuer.seats.values()):
-            self.loop.post(self.loop.world, 0.1, self._start_anew)  # what is worth seeing is a renewal that is broken off
+            self.loop.post(
+                self.loop.world, 0.1, self._start_anew
+            )  # what is worth seeing is a renewal that is broken off
             return
         for proxy in tuple(self.proxies):
             if proxy is not None and not proxy.dead:
