@@ -12,7 +12,7 @@ UNANSWERED = "unanswered"
 """Of a request whose client left before what came of it could be told."""
 
 
-class Ended(msgspec.Struct, frozen=True):
+class Ended(msgspec.Struct, frozen=True, gc=False):
     """A request that is over. On a socket each turn is one; the handshake belongs to the first."""
 
     flow_id: str
@@ -30,7 +30,7 @@ class Ended(msgspec.Struct, frozen=True):
     """When its first attempt was sent: of a socket's first turn that may be earlier. Finds the attempts."""
 
 
-class Recorded(msgspec.Struct, frozen=True):
+class Recorded(msgspec.Struct, frozen=True, gc=False):
     """Everything that is stored of a request that is over."""
 
     ended: Ended

@@ -85,7 +85,7 @@ RESTING = frozenset({BarKind.DISABLED, BarKind.PAUSED, BarKind.AWAY, BarKind.COO
 """What keeps an account out whoever asks, where it is about the whole account."""
 
 
-class Bar(msgspec.Struct, frozen=True):
+class Bar(msgspec.Struct, frozen=True, gc=False):
     """One thing that kept an account out."""
 
     kind: BarKind
@@ -111,7 +111,7 @@ class Contender(NamedTuple):
     """A rule puts it before others."""
 
 
-class Choice(msgspec.Struct, frozen=True):
+class Choice(msgspec.Struct, frozen=True, gc=False):
     """One choice of an account for a request, as it is recorded. Knows accounts by id, and nothing that was said."""
 
     flow_id: str

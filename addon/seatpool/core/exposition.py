@@ -14,27 +14,30 @@ _ESCAPED = str.maketrans({"\\": r"\\", "\n": r"\n", '"': r"\""})
 _ESCAPED_HELP = str.maketrans({"\\": r"\\", "\n": r"\n"})
 
 
-class Histogram:
+class Histogram(msgspec.Struct, gc=False):
     """How often what took how long. Its size does not change with what is observed."""
 
-    __slots__ = ("bounds", "counts", "total")
+    bounds: Sequence[float]
+    """The upper ends of its buckets, rising, in seconds."""
+    counts: tuple[int, ...]
+    """One more than bounds: what takes longer than the last is in the last one. No list: thousands of those would be
+    looked through for garbage."""
+    total: float = 0.0
 
-    def __init__(self, bounds: Sequence[float]) -> None:
-        """`bounds`: the upper ends of its buckets, rising, in seconds."""
-        self.bounds = bounds
-        self.counts = [0] * (len(bounds) + 1)
-        self.total = 0.0
+    @classmethod
+    def of(cls, bounds: Sequence[float]) -> "Histogram":
+        """An empty one."""
+        return cls(bounds, (0,) * (len(bounds) + 1))
 
     def observe(self, seconds: float) -> None:
         """One more."""
-        self.counts[bisect_left(self.bounds, seconds)] += 1
+        at, counts = bisect_left(self.bounds, seconds), self.counts
+        self.counts = (*counts[:at], counts[at] + 1, *counts[at + 1 :])
         self.total += seconds
 
     def copy(self) -> "Histogram":
         """As it is now."""
-        twin = Histogram(self.bounds)
-        twin.counts, twin.total = list(self.counts), self.total
-        return twin
+        return Histogram(self.bounds, self.counts, self.total)
 
 
 class Sample(msgspec.Struct, frozen=True):

@@ -1,4 +1,8 @@
-"""The values that cross boundaries: frozen, slotted, and silent about tokens."""
+"""The values that cross boundaries: frozen, slotted, and silent about tokens.
+
+What is frozen and holds nothing but such values cannot be part of a cycle. So it is `gc=False`, here and wherever there
+is one for each account or each request: nobody has to look through ten thousand of them for garbage.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -51,7 +55,7 @@ class ScopeKind(StrEnum):
     BUCKET = "bucket"
 
 
-class Scope(msgspec.Struct, frozen=True):
+class Scope(msgspec.Struct, frozen=True, gc=False):
     """What a cooldown covers. `value` is empty for the whole account, else the model's or bucket's name."""
 
     kind: ScopeKind = ScopeKind.ACCOUNT
@@ -61,7 +65,7 @@ class Scope(msgspec.Struct, frozen=True):
 WHOLE_ACCOUNT = Scope()
 
 
-class Credential(msgspec.Struct, frozen=True):
+class Credential(msgspec.Struct, frozen=True, gc=False):
     """A token and what belongs to it. Its `repr` shows kind and expiry, never a secret."""
 
     kind: CredentialKind
@@ -79,7 +83,7 @@ class Credential(msgspec.Struct, frozen=True):
     __repr__ = silent("token", "refresh_token", "endpoints", "attributes")
 
 
-class Account(msgspec.Struct, frozen=True):
+class Account(msgspec.Struct, frozen=True, gc=False):
     """Who pays. A person in a workspace, never just an e-mail address (codex.md 4)."""
 
     id: int
@@ -119,7 +123,7 @@ class Account(msgspec.Struct, frozen=True):
         return not self.paused and self.disabled is None
 
 
-class QuotaWindow(msgspec.Struct, frozen=True):
+class QuotaWindow(msgspec.Struct, frozen=True, gc=False):
     """One limit of one account as it was last seen."""
 
     bucket: str
@@ -148,7 +152,7 @@ class QuotaWindow(msgspec.Struct, frozen=True):
         return self.resets_at
 
 
-class Cooldown(msgspec.Struct, frozen=True):
+class Cooldown(msgspec.Struct, frozen=True, gc=False):
     """A timed removal of an account, or of a part of it, from selection."""
 
     account_id: int
@@ -161,7 +165,7 @@ class Cooldown(msgspec.Struct, frozen=True):
     """How often in a row there was a limit here that nobody gave a time for; 0 where upstream has always named one."""
 
 
-class Affinity(msgspec.Struct, frozen=True):
+class Affinity(msgspec.Struct, frozen=True, gc=False):
     """Which account served a conversation last."""
 
     conversation: str
@@ -172,7 +176,7 @@ class Affinity(msgspec.Struct, frozen=True):
     """What the account's prompt cache holds of it; None where upstream has not told."""
 
 
-class Carried(msgspec.Struct, frozen=True):
+class Carried(msgspec.Struct, frozen=True, gc=False):
     """What an account has given out that nobody else can read: hashes alone, no contents."""
 
     account_id: int
@@ -181,7 +185,7 @@ class Carried(msgspec.Struct, frozen=True):
     learnt_at: datetime
 
 
-class UnderWay(msgspec.Struct, frozen=True):
+class UnderWay(msgspec.Struct, frozen=True, gc=False):
     """How many requests of one process are under way, as it has told the others."""
 
     owner: str
@@ -207,7 +211,7 @@ class Tokens(NamedTuple):
     """What a plan that bills by use was charged: billionths of an AI credit (copilot.md 5.3)."""
 
 
-class Attempt(msgspec.Struct, frozen=True):
+class Attempt(msgspec.Struct, frozen=True, gc=False):
     """One sending of one flow upstream, or one turn on its open socket, as it is recorded."""
 
     flow_id: str

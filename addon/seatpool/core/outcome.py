@@ -76,7 +76,7 @@ _USUALLY: Mapping[OutcomeKind, About] = MappingProxyType(
 """Of every other kind it is the account's."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """A classified answer."""
 
     kind: OutcomeKind

@@ -81,7 +81,7 @@ class Standing(Enum):
     EXHAUSTED = "exhausted"
 
 
-class Score(msgspec.Struct, frozen=True):
+class Score(msgspec.Struct, frozen=True, gc=False):
     """A number, and what it came from."""
 
     value: float

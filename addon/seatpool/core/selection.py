@@ -28,7 +28,7 @@ FULL = "full"
 """Why there is nobody: whoever could serve has as many requests under way as it takes."""
 
 
-class Demand(msgspec.Struct, frozen=True):
+class Demand(msgspec.Struct, frozen=True, gc=False):
     """What a request asks of an account."""
 
     provider: ProviderName
@@ -51,7 +51,7 @@ class Demand(msgspec.Struct, frozen=True):
     """Quota of the model's own that the request draws on: an account that has none left of it is left out."""
 
 
-class Selection(msgspec.Struct, frozen=True):
+class Selection(msgspec.Struct, frozen=True, gc=False):
     """The account to ask."""
 
     account: Account
@@ -60,7 +60,7 @@ class Selection(msgspec.Struct, frozen=True):
     or `best` (first in the strategy's order); `fallback` where it is for another model than was asked for."""
 
 
-class Exhausted(msgspec.Struct, frozen=True):
+class Exhausted(msgspec.Struct, frozen=True, gc=False):
     """No account is eligible."""
 
     limited: bool

@@ -39,7 +39,7 @@ class Strategy(StrEnum):
     WEIGHTED = "weighted"
 
 
-class Candidate(msgspec.Struct, frozen=True):
+class Candidate(msgspec.Struct, frozen=True, gc=False):
     """One account as a strategy sees it."""
 
     account: Account

@@ -54,7 +54,7 @@ class Headers:
         return self._fields.items()
 
 
-class HttpRequest(msgspec.Struct, frozen=True):
+class HttpRequest(msgspec.Struct, frozen=True, gc=False):
     """A side call. Its `repr` leaves headers and body out: they hold credentials."""
 
     method: str
@@ -67,7 +67,7 @@ class HttpRequest(msgspec.Struct, frozen=True):
     __repr__ = silent("headers", "body")
 
 
-class HttpReply(msgspec.Struct, frozen=True):
+class HttpReply(msgspec.Struct, frozen=True, gc=False):
     """An answer, read whole. Its `repr` leaves headers and body out."""
 
     status: int
@@ -77,7 +77,7 @@ class HttpReply(msgspec.Struct, frozen=True):
     __repr__ = silent("headers", "body")
 
 
-class Route(msgspec.Struct, frozen=True):
+class Route(msgspec.Struct, frozen=True, gc=False):
     """A kind of request that may be served by another account than the editor's."""
 
     provider: ProviderName
@@ -88,7 +88,7 @@ class Route(msgspec.Struct, frozen=True):
     websocket: bool = False
 
 
-class RequestFacts(msgspec.Struct, frozen=True):
+class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     """What the pool must know of a request to choose an account for it."""
 
     route: Route
@@ -113,7 +113,7 @@ class RequestFacts(msgspec.Struct, frozen=True):
     __repr__ = silent("turn_state", "sent")
 
 
-class Edits(msgspec.Struct, frozen=True):
+class Edits(msgspec.Struct, frozen=True, gc=False):
     """Everything that is changed of a request, and nothing else is: where it goes, these headers, what is wished."""
 
     origin: str
@@ -127,7 +127,7 @@ class Edits(msgspec.Struct, frozen=True):
     __repr__ = silent("set_headers")
 
 
-class Frame(msgspec.Struct, frozen=True):
+class Frame(msgspec.Struct, frozen=True, gc=False):
     """What one WebSocket message says."""
 
     outcome: Outcome | None = None
@@ -165,7 +165,7 @@ class Why(Enum):
     """Upstream just refused the held one (401 or 421), whatever its expiry says."""
 
 
-class RenewalNeed(msgspec.Struct, frozen=True):
+class RenewalNeed(msgspec.Struct, frozen=True, gc=False):
     """Why and for whom a credential is to be had."""
 
     account: Account
@@ -177,19 +177,19 @@ class RenewalNeed(msgspec.Struct, frozen=True):
     why: Why = Why.MISSING
 
 
-class Reread(msgspec.Struct, frozen=True):
+class Reread(msgspec.Struct, frozen=True, gc=False):
     """Yielded by a renewal of a login that another program renews: what does its file hold now?"""
 
     path: str
 
 
-class Keep(msgspec.Struct, frozen=True):
+class Keep(msgspec.Struct, frozen=True, gc=False):
     """Yielded by a renewal: store this durably *before* going on (a refresh token is good once)."""
 
     credential: Credential
 
 
-class Renewed(msgspec.Struct, frozen=True):
+class Renewed(msgspec.Struct, frozen=True, gc=False):
     """A renewal went well."""
 
     credential: Credential
@@ -197,7 +197,7 @@ class Renewed(msgspec.Struct, frozen=True):
     windows: tuple[QuotaWindow, ...] = ()
 
 
-class RenewalRefused(msgspec.Struct, frozen=True):
+class RenewalRefused(msgspec.Struct, frozen=True, gc=False):
     """A renewal was refused."""
 
     code: str
@@ -216,7 +216,7 @@ Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renew
 where there was none."""
 
 
-class Usage(msgspec.Struct, frozen=True):
+class Usage(msgspec.Struct, frozen=True, gc=False):
     """What an issuer tells of an account's quota when it is asked."""
 
     windows: tuple[QuotaWindow, ...]
@@ -225,7 +225,7 @@ class Usage(msgspec.Struct, frozen=True):
     """The held one with what it lacked and the answer told; None where there was nothing to learn."""
 
 
-class NotTold(msgspec.Struct, frozen=True):
+class NotTold(msgspec.Struct, frozen=True, gc=False):
     """An issuer that was asked has not told."""
 
     code: str
@@ -250,7 +250,7 @@ class NotALogin(ValueError):
     """The file holds no login that we can read; the message says what is wrong with it, never its contents."""
 
 
-class ImportedLogin(msgspec.Struct, frozen=True):
+class ImportedLogin(msgspec.Struct, frozen=True, gc=False):
     """One login found in a file of another program."""
 
     provider: ProviderName

@@ -1,7 +1,4 @@
-"""Renews the credentials in use before they run out, so that no request has to wait for it.
-
-Nothing is renewed for an account that serves nobody: there is no synthetic traffic (promises.md).
-"""
+"""Renews the credentials in use before they run out, so that no request has to wait for it."""
 
 import asyncio
 import logging
@@ -12,6 +9,7 @@ from datetime import datetime, timedelta
 from seatpool.core.model import Account, Credential, ProviderName
 from seatpool.providers.base import Provider
 from seatpool.service.credentials import Credentials
+from seatpool.service.inuse import InUse
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import MEMORY_ONLY
 from seatpool.service.vault import Vault
@@ -39,27 +37,23 @@ class Keeper:
         providers: Mapping[ProviderName, Provider],
         owner: str,
     ) -> None:
-        self._knowledge = knowledge
         self._vault = vault
         self._credentials = credentials
         self._providers = providers
         self._owner = owner
-        self._used: dict[int, datetime] = {}
+        self._in_use = InUse(knowledge.state, IN_USE)
         self._waits: dict[int, datetime] = {}
         self._renewing: set[asyncio.Task[None]] = set()
 
     def used(self, account_id: int, now: datetime) -> None:
         """Note that an account serves a request."""
-        self._used[account_id] = now
+        self._in_use.note(account_id, now)
 
     def look(self, now: datetime) -> None:
         """Begin the renewals that are due."""
-        for account_id, used_at in tuple(self._used.items()):
-            account = self._knowledge.state.accounts.get(account_id)
-            if account is None or now - used_at > IN_USE:
-                self._used.pop(account_id)
-                self._waits.pop(account_id, None)
-            elif account.usable and not account.learnt and self._waits.get(account_id, now) <= now:
+        for account in self._in_use.some(now):
+            if self._waits.get(account.id, now) <= now:
+                self._waits.pop(account.id, None)
                 self._look_after(account, now)
 
     async def drain(self) -> None:

@@ -39,7 +39,7 @@ class Meters:
         """Input, those of it that were cached, and output, by account and model."""
         self.first_byte: dict[int, Histogram] = {}
         """From a request to the first byte for its client, by account."""
-        self.added = Histogram(ADDED_S)
+        self.added = Histogram.of(ADDED_S)
         """From a request that was read whole to its first sending."""
         self.refreshes: dict[Key, int] = {}
         """By account, kind of credential and outcome."""
@@ -93,7 +93,7 @@ class Meters:
         if account_id is not None and over.first_byte_ms is not None:
             histogram = self.first_byte.get(account_id)
             if histogram is None:
-                histogram = self.first_byte[account_id] = Histogram(FIRST_BYTE_S)
+                histogram = self.first_byte[account_id] = Histogram.of(FIRST_BYTE_S)
             histogram.observe(over.first_byte_ms / 1000)
         if mine and over.sent_at > over.began_at:  # else it went out on a socket that was open
             self.added.observe((over.sent_at - over.began_at).total_seconds())

@@ -1,7 +1,7 @@
 """Asks issuers about the accounts that this process uses: for quota that answers have not told lately, and for models.
 
-Nothing is asked about an account that serves nobody: there is no synthetic traffic (promises.md). One process asks at
-a time, by a lease; an issuer that refuses is left alone for as long as it says, and longer each time.
+One process asks at a time, by a lease; an issuer that refuses is left alone for as long as it says, and longer each
+time.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from seatpool.core.selection import REVOKED
 from seatpool.providers.base import NotTold, Provider
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import Errand
+from seatpool.service.inuse import InUse
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import Sender
 from seatpool.service.threads import aside
@@ -65,7 +66,7 @@ class Poller:
         self._providers = providers
         self._owner = owner
         self._errands = errands
-        self._used: dict[int, datetime] = {}
+        self._in_use = InUse(knowledge.state, ACTIVE)
         self._waits: dict[Key, datetime] = {}
         self._trouble: dict[Key, int] = {}
         """How often in a row an issuer has not told."""
@@ -73,17 +74,13 @@ class Poller:
 
     def used(self, account_id: int, now: datetime) -> None:
         """Note that an account serves."""
-        self._used[account_id] = now
+        self._in_use.note(account_id, now)
 
     def look(self, now: datetime) -> None:
         """Begin what is due."""
-        for account_id, used_at in tuple(self._used.items()):
-            account = self._knowledge.state.accounts.get(account_id)
-            if account is None or now - used_at > ACTIVE:
-                del self._used[account_id]
-            elif account.usable and not account.learnt:
-                for errand in self._errands:
-                    self._look_after(errand, account, now)
+        for account in self._in_use.some(now):
+            for errand in self._errands:
+                self._look_after(errand, account, now)
 
     async def stop(self) -> None:
         """Leave what is under way: nothing is lost with it."""

@@ -33,7 +33,7 @@ _MODEL = re.compile(rb'"model"\s*:\s*"([A-Za-z0-9._:/@+-]{1,128})"')
 """It stands near the beginning of the message."""
 
 
-class Ending(msgspec.Struct, frozen=True):
+class Ending(msgspec.Struct, frozen=True, gc=False):
     """How a flow ended whose answer had begun."""
 
     outcome: str = OK

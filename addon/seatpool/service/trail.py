@@ -18,7 +18,7 @@ from seatpool.providers.carriers import Carrier
 from seatpool.providers.repairs import Repaired
 
 
-class Assignment(msgspec.Struct, frozen=True):
+class Assignment(msgspec.Struct, frozen=True, gc=False):
     """A flow and an account, for one attempt."""
 
     account: Account
@@ -34,7 +34,7 @@ class Assignment(msgspec.Struct, frozen=True):
     """Send on a connection of its own: the last one refused and may be about to close."""
 
 
-class Own(msgspec.Struct, frozen=True):
+class Own(msgspec.Struct, frozen=True, gc=False):
     """What the editor itself is signed in with, where that is an account of the pool as well."""
 
     account_id: int
@@ -44,14 +44,14 @@ class Own(msgspec.Struct, frozen=True):
     """Where the editor sent it."""
 
 
-class Halted(msgspec.Struct, frozen=True):
+class Halted(msgspec.Struct, frozen=True, gc=False):
     """An issuer has revoked or flagged an account: its request must not go to another one (promises.md)."""
 
     account: Account
     code: str
 
 
-class Answered(msgspec.Struct, frozen=True):
+class Answered(msgspec.Struct, frozen=True, gc=False):
     """What is known of the answer to an attempt when its head arrives, or fails to."""
 
     status: int | None
