@@ -401,7 +401,8 @@ class Scene:
         stored = all(
             p.service._refresher._running == {} and p.service._refresher._safekeeping._storing == set() for p in living
         )
-        return free and stored and not asking
+        ending = any(p.ending for p in living)  # what it could not store by its end goes with it
+        return free and stored and not asking and not ending
 
     def _at_the_end(self) -> None:
         for proxy in self.owners.values():

@@ -131,7 +131,7 @@ class Refresher:
             found = held.get(kind)
             if found is not None and not _same(found, stale) and provider.ready(found, utcnow()):
                 if taken:
-                    await aside(self._store.release, lease.key, lease.owner)
+                    await self._give_back(lease, account, kind)
                 return Renewed(found)
             if taken and elapsed() - asked < LEASE - HEARTBEAT:
                 break
@@ -153,7 +153,15 @@ class Refresher:
             over.set()
             await beating  # one that is under way would take the lease again, behind our back
             with suppress(StoreUnavailable):  # it ends by itself
-                await aside(self._store.release, lease.key, lease.owner)
+                await self._give_back(lease, account, kind)
+
+    async def _give_back(self, lease: Lease, account: Account, kind: CredentialKind) -> None:
+        """Unless what was got is not stored yet: whoever had the right then would send the token that was spent for it.
+
+        So others wait until it is, which they see in the store, or the lease is over.
+        """
+        if self._vault.unstored(account.id, kind) is None:
+            await aside(self._store.release, lease.key, lease.owner)
 
     async def _without_lease(
         self,
