@@ -14,7 +14,7 @@ PACKAGE = ADDON / "seatpool"
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "providers": {"core"},
-    "store": {"core"},
+    "store": {"core", "clock"},
     "service": {"store", "providers", "core", "clock"},
     # The store only to compose, in the addon; of setup the certificate authority, which lasts shorter than a proxy.
     "page": {"service", "store", "setup", "core", "clock"},

@@ -128,6 +128,20 @@ async def test_the_next_seats_handshake_may_be_refused_as_any_other(scene: Scene
     ]
 
 
+async def test_what_a_client_sends_while_the_next_upstream_opens_gets_there(scene: Scene) -> None:
+    scene.pool("carol", "dave")
+    scene.fakes.behave("carol", SPENT)
+    scene.fakes.behave("dave", {"kind": "ok", "on": ["handshake"], "delay_ms": 600})
+    async with open_socket(scene) as socket:
+        moving = asyncio.create_task(turn(socket))
+        await asyncio.to_thread(scene.fakes.wait, 2, route="responses")
+        await socket.ping(b"from the client")
+        assert said(await moving).startswith("dave0")
+        async with asyncio.timeout(10):
+            await socket.pong()
+    assert scene.fakes.journal(route="responses")[1]["pings"] == ["from the client"]
+
+
 @pytest.mark.parametrize("behaviour", [{"kind": "usage_limit", "retry_after": 60}, {"kind": "close"}])
 async def test_where_no_other_upstream_opens_the_refusal_comes_and_then_the_end(
     scene: Scene, behaviour: dict[str, Any]

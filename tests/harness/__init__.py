@@ -6,6 +6,7 @@ mitmdump          `Mitmdump`: a real mitmdump with the pool, or bare
 clients           `Network`: HTTP/1.1, HTTP/2 and WebSocket clients through a proxy; `curl`
 browser           `Chromium`: a real browser without a screen, driven over its debugging pipe
 incoming          an answer as it arrives, with times
+elapsing          time that goes by for leases
 marks             `needs_namespaces`, for tests
 """
 

@@ -57,8 +57,6 @@ class Seat:
     rotations: list[Rotation] = field(default_factory=list)
     asking: list[Owner] = field(default_factory=list)
     """Processes with an exchange under way."""
-    doubtful: set[Owner] = field(default_factory=set)
-    """Those whose right to an exchange ended under them, when the clock was set."""
     limited_until: float = 0.0
     serial: int = 0
     id: int = 0
@@ -131,10 +129,8 @@ class Issuer:
         return token
 
     def clock_set(self, by_s: float) -> None:
-        """The machine's clock, not ours. Rights that are stored with an end are over then; nobody can know better."""
+        """The machine's clock, not ours."""
         self.skew_s -= by_s
-        for seat in self.seats.values():
-            seat.doubtful.update(seat.asking)
 
     # -- a side call, on its way
 
@@ -161,7 +157,7 @@ class Issuer:
         if not request.url.endswith("/oauth/token"):
             return None
         seat = self._seat_of(request)
-        others = [each for each in seat.asking if not each.dead and each not in seat.doubtful]
+        others = [each for each in seat.asking if not each.dead]
         if others:
             self._trial.broken("one-refresh", f"{owner} renews {seat.name} while {others[0]} does")
         seat.asking.append(owner)

@@ -62,6 +62,8 @@ class Loop(asyncio.AbstractEventLoop):
         self.now = 0.0
         self.wall_s = 1_795_000_000.0
         """What the machine's clock says at the beginning, and what it was set by."""
+        self.up_s = 1000.0
+        """How long ago the machine was started, at the beginning; less, where it was started anew since."""
         self.world = Owner("world")
         self.owner = self.world
         """Whose step this is."""
@@ -89,6 +91,10 @@ class Loop(asyncio.AbstractEventLoop):
     def wall(self) -> float:
         """What the clock of whoever asks says: seconds since the epoch."""
         return self.wall_s + self.now + self.owner.skew_s
+
+    def up(self) -> float:
+        """Seconds since the machine was started, whatever its clock was set to: the same for all processes."""
+        return self.up_s + self.now
 
     # -- what asyncio asks of a loop
 

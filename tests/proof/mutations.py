@@ -23,6 +23,8 @@ class Mutation(msgspec.Struct, frozen=True):
     new: str
     seen_in: int = 0
     """A seed whose world has shown it; only a hint, to be quick."""
+    breaks: str = ""
+    """The invariant, where the mutation is not called after it."""
 
     def applied(self, source: str, path: str) -> str:
         """The faulty source. Raises `Outdated`."""
@@ -41,25 +43,38 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
-            "            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):\n                break",
+            "            if taken and elapsed() - asked < LEASE - HEARTBEAT:\n                break",
             "            break",
-            seen_in=1,
+        ),
+        "leases-by-the-calendar": Mutation(
+            "seatpool.store.leases",
+            "return elapsed().total_seconds()",
+            "return utcnow().timestamp()",
+            seen_in=20,
+            breaks="one-refresh",
+        ),
+        "leases-of-the-dead": Mutation(
+            "seatpool.store.leases",
+            "(leases.c.begun_s > up_s) | (leases.c.over_s <= up_s)",
+            "leases.c.over_s <= up_s",
+            seen_in=117,
+            breaks="answered",
         ),
         "spent-token": Mutation(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=27,
+            seen_in=135,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=228,
+            seen_in=62,
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=11),
-        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False"),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", ""),
+        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=14),
         "answered": Mutation(
             "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=68
         ),
@@ -70,7 +85,12 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
     }
 )
-"""By the invariant that each breaks."""
+"""Most are called after the invariant that they break; there is one for each."""
+
+
+def broken_by(name: str) -> str:
+    """The invariant."""
+    return MUTATIONS[name].breaks or name
 
 
 class Mutating(importlib.abc.MetaPathFinder):

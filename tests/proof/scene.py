@@ -36,6 +36,8 @@ LASTS_S = 120.0
 """Of simulated time, until everybody must have had an answer."""
 QUIET_S = 30.0
 """After the last answer."""
+RENEWED_BY_S = 12.0
+"""A machine is started anew while a login is renewed, or then."""
 SWEEP_EVERY = 40
 """Seeds; what a process has in memory is kept from the garbage collector at its start, the dead ones' as well."""
 HEARD_S = 3.0
@@ -244,8 +246,10 @@ class Scene:
             self.loop.post(self.loop.world, random.random() * 10.0, self._stop_somebody)
         if random.random() < 0.2:
             self.loop.post(self.loop.world, random.random() * 8.0, self._away)
-        if random.random() < 0.15:
+        for _ in range(random.choice((0, 0, 0, 0, 1, 2))):
             self.loop.post(self.loop.world, random.random() * 8.0, self._set_clock)
+        if random.random() < 0.1:
+            self.loop.post(self.loop.world, random.choice((0.2, random.random() * 10.0)), self._start_anew)
 
     def _somebody(self) -> Proxy | None:
         able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead and not proxy.ending]
@@ -293,11 +297,25 @@ class Scene:
             self.loop.note("the database is away")
 
     def _set_clock(self) -> None:
-        # Not far back: a lease of somebody who was killed meanwhile would last as much longer (seed 300856 was that).
-        by_s = self.random.choice((-2.0, -2.0, -2.0, 2.0, 40.0, 4000.0))
+        by_s = self.random.choice((-4000.0, -40.0, -2.0, 2.0, 40.0, 4000.0))
         self.loop.wall_s += by_s
         self.issuer.clock_set(by_s)
         self.loop.note(f"the clock is set by {by_s:.0f} s")
+
+    def _start_anew(self) -> None:
+        """The machine: nothing of any process is left, and its clock's steady part begins again."""
+        if self.quiet:
+            return
+        if self.loop.now < RENEWED_BY_S and not any(seat.asking for seat in self.issuer.seats.values()):
+            self.loop.post(
+                self.loop.world, 0.1, self._start_anew
+            )  # what is worth seeing is a renewal that is broken off
+            return
+        for proxy in tuple(self.proxies):
+            if proxy is not None and not proxy.dead:
+                self.crash(proxy)
+        self.loop.up_s = self.random.choice((1.0, 500.0, 5000.0)) - self.loop.now
+        self.loop.note("the machine was started anew")
 
     def begins(self) -> None:
         """A transaction is about to begin, in a thread of some process."""
@@ -383,16 +401,19 @@ class Scene:
         stored = all(
             p.service._refresher._running == {} and p.service._refresher._safekeeping._storing == set() for p in living
         )
-        return free and stored and not asking
+        ending = any(p.ending for p in living)  # what it could not store by its end goes with it
+        return free and stored and not asking and not ending
 
     def _at_the_end(self) -> None:
         for proxy in self.owners.values():
             if proxy.dead:
                 continue
+            if proxy.service._refresher._running:
+                self.trial.broken("answered", f"everybody has gone, and {proxy.owner} still waits to renew a login")
             self._look_at_places(proxy)
         for seat in self.issuer.seats.values():
             last = seat.rotations[-1] if seat.rotations else None
-            lost = last is None or not last.arrived or last.asked_by.dead or seat.doubtful
+            lost = last is None or not last.arrived or last.asked_by.dead
             if last is not None and not lost and self._stored(seat) != last.fresh:
                 self.trial.broken("spent-token", f"the last token of {seat.name} is not stored")
 

@@ -11,7 +11,7 @@ import pytest
 from scripts.proving.main import MOST, World, play
 
 from tests.harness import REPOSITORY
-from tests.proof.mutations import MUTATIONS, Mutation, Outdated
+from tests.proof.mutations import MUTATIONS, Mutation, Outdated, broken_by
 from tests.proof.trial import INVARIANTS
 
 PROVE = REPOSITORY / "scripts" / "proving"
@@ -32,12 +32,16 @@ def test_everything_holds_and_a_world_is_the_same_whatever_was_played_before_it(
     assert (again["digest"], again["steps"]) == (worlds[SEEDS - 1]["digest"], worlds[SEEDS - 1]["steps"])
 
 
-@pytest.mark.parametrize("name", INVARIANTS)
+@pytest.mark.parametrize("name", MUTATIONS)
 def test_a_fault_in_the_product_breaks_what_must_hold_and_its_seed_plays_that_again(name: str) -> None:
-    found = next((world for world in _worlds(name) if world["broken"] == name), None)
+    found = next((world for world in _worlds(name) if world["broken"] == broken_by(name)), None)
     assert found is not None, f"{MUTATIONS[name]} was not found"
     (again,) = play(found["seed"], 1, name)
     assert again == {**found, "spent_s": again["spent_s"]}
+
+
+def test_for_each_thing_that_must_hold_there_is_a_fault() -> None:
+    assert {broken_by(name) for name in MUTATIONS} == set(INVARIANTS)
 
 
 def _worlds(name: str) -> Iterator[World]:

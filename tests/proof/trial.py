@@ -23,7 +23,7 @@ INVARIANTS: Mapping[str, str] = MappingProxyType(
         "tool-once": "no tool call reaches an editor twice",
         "bytes": "what an editor gets of an answer is what upstream sent of it, byte for byte",
         "cooldown": "a limit with a time is not asked again before that, and no stored one is shortened",
-        "answered": "every request ends",
+        "answered": "every request ends, and so does every renewal",
         "sound": "nothing is raised that nobody catches, and no error is logged",
     }
 )
@@ -47,8 +47,6 @@ class Trial:
         """A spent token has come. Nobody is to blame where whoever had its successor was killed before it was kept."""
         if rotation is None:
             self.broken("spent-token", f"{owner} sent a token of {seat.name} that was never given out")
-            return
-        if rotation.asked_by in seat.doubtful:
             return
         later = [each.fresh for each in seat.rotations[seat.rotations.index(rotation) :]]
         why = f"{owner} used a spent token of {seat.name}"

@@ -49,7 +49,7 @@ def moment() -> datetime:
 def enter() -> None:
     """From now on."""
     os.environ["SEATPOOL_KEYRING"] = "off"
-    clock: Callable[..., float] = lambda *_: 1000.0 + HERE.loop.now  # noqa: E731 # no method: it is called without an instance
+    clock: Callable[..., float] = lambda *_: HERE.loop.up()  # noqa: E731 # no method: it is called without an instance
     time.monotonic = time.perf_counter = time.clock_gettime = clock
     time.time = lambda: HERE.loop.wall()
     os.urandom = random._urandom = lambda size: HERE.chance.randbytes(size)  # type: ignore[attr-defined]

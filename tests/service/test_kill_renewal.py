@@ -16,7 +16,6 @@ from pathlib import Path
 from statistics import median
 
 import pytest
-from freezegun import freeze_time
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
@@ -26,6 +25,7 @@ from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment
 from seatpool.service.transport import Transport, TransportSettings
 from seatpool.store import Store
+from tests.harness.elapsing import elapse
 from tests.harness.remains import leaks, whole
 from tests.service.killing import Executioner, Victim, executioner, seeds
 from tests.service.victims import ask
@@ -138,10 +138,9 @@ async def test_a_kill_between_token_answer_and_commit_loses_no_account_and_no_sp
                     error.add_note(f"to see it again: SEATPOOL_SEED={seed} pytest {Path(__file__).name}")
                     raise
 
-    with freeze_time(datetime.now(UTC) + LATER, tick=True, real_asyncio=True):
-        async with asyncio.TaskGroup() as lanes:
-            for _ in range(LANES):
-                lanes.create_task(lane())
+    async with asyncio.TaskGroup() as lanes:
+        for _ in range(LANES):
+            lanes.create_task(lane())
     assert len(seeds(SEEDS)) == 1 or fates >= {Fate.LOST, Fate.KEPT}, "the kills come before the commit and after it"
 
 
@@ -156,6 +155,7 @@ async def one_seed(
         assert await victim.end() == -9
         await issuer.tunnel.idle()
         assert whole(folder / "pool.db") and leaks(folder) == []
+        elapse(str(folder / "pool.db"), LATER)
         with Store.open(str(folder / "pool.db")) as store:
             return await go_on(issuer, store)
 

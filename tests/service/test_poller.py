@@ -7,6 +7,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from freezegun import freeze_time
@@ -26,6 +27,7 @@ from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher
 from seatpool.service.vault import Vault
 from seatpool.store import Store
+from tests.harness.elapsing import elapse
 from tests.service.conftest import Issuer, sign_in
 from tests.service.test_pool import FACTS, begin
 
@@ -123,6 +125,12 @@ def clock() -> Iterator[object]:
         yield frozen
 
 
+def pass_by(store: Store, frozen: Any, span: timedelta) -> None:
+    """For everybody, and for leases."""
+    frozen.tick(span)
+    elapse(store.url, span)
+
+
 # -- whom, and when
 
 
@@ -212,15 +220,14 @@ async def test_what_another_process_has_seen_meanwhile_is_taken_over_unasked(sto
 async def test_the_lease_of_a_process_that_died_is_over_after_three_minutes(store: Store, issuer: Told) -> None:
     with clock() as frozen:
         account = sign_in(store, issuer, "alice")
-        now = datetime.now(UTC)
-        assert store.acquire(f"usage:{account.id}", "dead", now=now, until=now + REVALIDATE)
+        assert store.acquire(f"usage:{account.id}", "dead", REVALIDATE)
         bench = Bench(store, issuer)
         for _ in range(5):
             await bench.look(account)
-            frozen.tick(30)  # type: ignore[attr-defined]
+            pass_by(store, frozen, timedelta(seconds=30))
         assert issuer.asked == []
         for _ in range(2):
-            frozen.tick(30)  # type: ignore[attr-defined]
+            pass_by(store, frozen, timedelta(seconds=30))
             await bench.look(account)
         assert issuer.times("usage") == 1
 
@@ -246,11 +253,11 @@ async def test_a_refusal_is_left_alone_for_as_long_as_it_says_by_every_process(
         account = sign_in(store, issuer, "alice", timedelta(days=10))
         one, two = Bench(store, issuer), Bench(other, issuer, "two")
         await one.look(account)
-        frozen.tick(pause - SECOND)  # type: ignore[attr-defined]
+        pass_by(store, frozen, pause - MINUTE)
         await one.look(account)
         await two.look(account)
         assert issuer.times("usage") == 1
-        frozen.tick(2 * SECOND)  # type: ignore[attr-defined]
+        pass_by(store, frozen, 2 * MINUTE)
         await one.look(account)
         assert issuer.times("usage") == 2
         assert store.account("alice").usable, "quota that cannot be read disables nobody"
@@ -451,7 +458,6 @@ async def test_an_answer_without_windows_is_an_answer(store: Store, issuer: Told
 async def test_processes_do_not_ask_in_step(store: Store, issuer: Told) -> None:
     with clock():
         alice = sign_in(store, issuer, "alice")
-        now = datetime.now(UTC)
         asking = 0
         for number in range(8):
             issuer.asked.clear()
@@ -459,7 +465,7 @@ async def test_processes_do_not_ask_in_step(store: Store, issuer: Told) -> None:
             bench.seen(alice, REVALIDATE + JITTER / 2)
             await bench.look(alice)
             asking += issuer.times("usage")
-            store.acquire("usage:1", f"process-{number}", now=now, until=now)  # the next one is to find it free
+            store.free(["usage:1"])  # as the next one is to find it
         assert 0 < asking < 8
 
 

@@ -1,6 +1,7 @@
 """Assigning and recovering, over a real store: what is durable, what is counted, who is asked next."""
 
 import asyncio
+import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, Provide
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.base import Headers, HttpReply, HttpRequest, RequestFacts, Route
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK, Ending
 from seatpool.service.trail import Answered, Assignment, Trail
@@ -173,11 +174,59 @@ async def test_two_processes_refresh_an_expired_login_once(store: Store, issuer:
     other_store.close()
 
 
-async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_is_used(
-    store: Store, issuer: Issuer
+@pytest.mark.parametrize("by", [timedelta(days=1), timedelta(days=-1)])
+async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_set_to(
+    store: Store, issuer: Issuer, by: timedelta
 ) -> None:
-    noon = datetime(2026, 11, 21, 12, tzinfo=UTC)
-    ends = []
+    sent, wanted, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    loop, got = asyncio.get_running_loop(), list[bool]()
+
+    class Held:
+        """An issuer that takes its time."""
+
+        async def send(self, request: HttpRequest) -> HttpReply:
+            reply = await issuer.send(request)
+            sent.set()
+            await may_answer.wait()
+            return reply
+
+    class Told:
+        """The other process's store, which tells that the right was asked for."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(other, name)
+
+        def acquire(self, key: str, owner: str, length: timedelta) -> bool:
+            got.append(other.acquire(key, owner, length))
+            loop.call_soon_threadsafe(wanted.set)
+            return got[-1]
+
+    sign_in(store, issuer, "alice", expires_in=timedelta(days=-2))
+    with Store.open(store.url) as other:
+        told: Any = Told()
+        first, second = PoolService(store, Held(), Policy()), PoolService(told, issuer, Policy())
+        for each in (first, second):
+            each.load()
+        renewing = asyncio.create_task(begin(first))
+        await sent.wait()
+        with freeze_time(datetime.now(UTC) + by, tick=True, real_asyncio=True):
+            waiting = asyncio.create_task(begin(second))
+            await wanted.wait()
+            may_answer.set()
+            (_, one), (_, two) = await asyncio.gather(renewing, waiting)
+        assert got[0] is False
+        assert one.credential.token == two.credential.token
+        assert issuer.refreshes == 1
+        for each in (first, second):
+            await each.stop()
+
+
+async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_is_used(
+    store: Store, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refreshes: list[int] = []
+    late_s, up_s = 0.0, time.clock_gettime
+    monkeypatch.setattr(time, "clock_gettime", lambda clock: up_s(clock) + late_s)
 
     class Slow:
         """A database that takes six of a lease's eight seconds, once."""
@@ -185,21 +234,21 @@ async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_i
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-        def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
-            taken = store.acquire(key, owner, now=now, until=until)
+        def acquire(self, key: str, owner: str, length: timedelta) -> bool:
+            nonlocal late_s
+            taken = store.acquire(key, owner, length)
             if key.startswith("renew:"):
-                ends.append(until)
-                clock.tick(6.0 if len(ends) == 1 else 0.0)
+                refreshes.append(issuer.refreshes)
+                late_s = 6.0
             return taken
 
-    with freeze_time(noon, real_asyncio=True) as clock:
-        sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
-        slow: Any = Slow()
-        service = PoolService(slow, issuer, Policy())
-        service.load()
-        await begin(service)
-        await service.stop()
-    assert ends[:2] == [noon + timedelta(seconds=8), noon + timedelta(seconds=14)]
+    sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+    slow: Any = Slow()
+    service = PoolService(slow, issuer, Policy())
+    service.load()
+    await begin(service)
+    await service.stop()
+    assert refreshes[:2] == [0, 0]
     assert issuer.refreshes == 1
 
 

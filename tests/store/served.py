@@ -1,6 +1,5 @@
 """Databases of the tests' own PostgreSQL server."""
 
-from datetime import timedelta
 from functools import cache
 
 from seatpool.store import engine as engines
@@ -26,8 +25,3 @@ def _migrated() -> str:
 def told(url: str, sql: str) -> str:
     """What the database answers."""
     return postgres.shared().say(sql, url.rpartition("/")[2])
-
-
-def elapse(url: str, span: timedelta) -> None:
-    """As if that time had gone by, for leases."""
-    told(url, f"UPDATE leases SET until = until - interval '{span.total_seconds()} seconds'")

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
@@ -97,7 +98,7 @@ def test_a_cooldown_lifted_and_set_anew_between_two_reads_is_told_as_both(store:
 QUIET: dict[str, Callable[[Store, int], object]] = {
     "attempts": lambda store, _: store.record(attempts=[attempt(store.account("work"), 0)]),
     "last use": lambda store, account_id: store.record(used={account_id: NOW}),
-    "a lease": lambda store, _: store.acquire("key", "me", now=NOW, until=at(60)),
+    "a lease": lambda store, _: store.acquire("key", "me", timedelta(minutes=1)),
     "pruning": lambda store, _: store.prune(before=at(1e6)),
     "a shorter cooldown": lambda store, _: store.cool(cooldown(store.account("work"), 1)),
     "the same cooldown": lambda store, _: store.cool(cooldown(store.account("work"), 60)),

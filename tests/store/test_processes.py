@@ -3,6 +3,7 @@
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 from seatpool.core.model import CredentialKind
@@ -11,11 +12,12 @@ from tests.store.made import NOW, at, attempt, cooldown, finish, oauth, sign_in,
 
 ACQUIRE = """
 import sys
-from tests.store.made import Store, at
+from datetime import timedelta
+from tests.store.made import Store
 with Store.open(sys.argv[1]) as store:
     print("ready", flush=True)
     sys.stdin.readline()
-    print(store.acquire("renew", sys.argv[2], now=at(0), until=at(60)))
+    print(store.acquire("renew", sys.argv[2], timedelta(minutes=1)))
 """
 
 SAVE_FOREVER = """
@@ -39,7 +41,7 @@ def test_of_two_processes_that_ask_at_once_one_gets_the_lease(store: Store, url:
         process.stdin.write("go\n")
         process.stdin.flush()
     assert sorted(finish(process).strip() for process in processes) == ["False", "True"]
-    assert not store.acquire("renew", "c", now=at(1), until=at(60))
+    assert not store.acquire("renew", "c", timedelta(minutes=1))
 
 
 def test_a_kill_loses_no_credential_or_cooldown_that_was_acknowledged(url: str) -> None:

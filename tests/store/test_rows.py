@@ -1,16 +1,23 @@
 """Credentials, cooldowns, observations and leases, each through a real file."""
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Affinity, Attempt, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
 from seatpool.store import Lease, Store, Superseded
+from seatpool.store.schema import as_text
+from tests.harness.elapsing import elapse, start_anew
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
-from tests.store.served import elapse, fresh
+from tests.store.served import fresh
+
+MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
 def test_a_credential_comes_back_whole_with_its_generation(store: Store, other: Store) -> None:
@@ -48,9 +55,9 @@ def test_each_renewal_grows_the_generation_of_its_kind(store: Store) -> None:
 def test_a_credential_is_saved_with_the_release_of_its_lease(store: Store) -> None:
     account = sign_in(store)
     lease = Lease("renew", "me")
-    assert store.acquire(lease.key, lease.owner, now=NOW, until=at(60))
+    assert store.acquire(lease.key, lease.owner, MINUTE)
     store.save_credential(account.id, oauth(), now=NOW, release=lease)
-    assert store.acquire(lease.key, "another", now=NOW, until=at(60))
+    assert store.acquire(lease.key, "another", MINUTE)
 
 
 # the generation that is stored, the one that the caller takes it to be, whether the caller's is saved
@@ -66,7 +73,7 @@ def test_a_renewal_replaces_only_the_credential_that_it_renewed(
     for number in range(1, stored + 1):
         other.save_credential(account.id, oauth(number), now=NOW)
     lease = Lease("renew", "me")
-    store.acquire(lease.key, lease.owner, now=NOW, until=at(60))
+    store.acquire(lease.key, lease.owner, MINUTE)
     before = store.changes(None)
     if saved:
         late = store.save_credential(account.id, oauth(9), now=NOW, release=lease, expected=expected)
@@ -75,7 +82,7 @@ def test_a_renewal_replaces_only_the_credential_that_it_renewed(
         with pytest.raises(Superseded, match="codex-oauth"):
             store.save_credential(account.id, oauth(9), now=NOW, release=lease, expected=expected)
         assert store.changes(None) == before
-    assert store.acquire(lease.key, "another", now=NOW, until=at(60))
+    assert store.acquire(lease.key, "another", MINUTE)
 
 
 # until of the held, until of the new, which is in force (seconds from now)
@@ -173,51 +180,112 @@ def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
     assert store.changes(None).cooldowns == (running,)
 
 
-def test_pruning_drops_leases_that_were_over(store: Store) -> None:
+def test_pruning_drops_what_nobody_holds_any_more_whatever_the_clock_says(store: Store, url: str) -> None:
     now = utcnow()
-    store.acquire("over", "me", now=now, until=now - timedelta(days=2))
-    store.acquire("held", "me", now=now, until=now + timedelta(days=2))
-    assert store.prune(before=now) == 1
-    assert not store.acquire("held", "another", now=now, until=now + timedelta(days=3))
+    store.acquire("over", "me", MINUTE)
+    store.claim("claimed-till-now", "me", now + MINUTE)
+    elapse(url, HOUR)
+    store.acquire("held", "me", MINUTE)
+    store.claim("claimed", "me", now + 2 * DAY)
+    with freeze_time(now + DAY):
+        assert store.prune(before=now) == 2
+        assert not store.acquire("held", "another", MINUTE)
+    assert not store.claim("claimed", "another", now + 3 * DAY)
 
 
-# who asks, when, until when, whether they get it: one after the other on one key
+# who asks, how many minutes after the one before, for how many, whether they get it: one after the other on one key
 LEASE_STORY = [
     ("a", 0, 60, True),  # it was free
-    ("b", 59, 99, False),  # a has it
-    ("a", 59, 90, True),  # its own: prolonged
-    ("b", 60, 99, False),  # the prolonged one runs to 90
-    ("b", 90, 99, True),  # over at its very moment
-    ("a", 95, 99, False),
+    ("b", 59, 40, False),  # a has it
+    ("a", 0, 30, True),  # its own: it begins anew
+    ("b", 1, 40, False),  # to 60 it was to run first, to 89 it does now
+    ("b", 29, 9, True),  # over
+    ("a", 8, 40, False),
 ]
 
 
-def test_a_lease_excludes_others_until_it_is_over(store: Store, path: Path) -> None:
-    got = [store.acquire("k", owner, now=at(now), until=at(until)) for owner, now, until, _ in LEASE_STORY]
+def test_a_lease_excludes_others_until_it_is_over(store: Store, url: str) -> None:
+    got = []
+    for owner, later, length, _ in LEASE_STORY:
+        elapse(url, later * MINUTE)
+        got.append(store.acquire("k", owner, length * MINUTE))
     assert got == [expected for *_, expected in LEASE_STORY]
 
 
-@pytest.mark.parametrize("askew", [timedelta(0), timedelta(hours=1), timedelta(hours=-1)])
-def test_on_a_server_its_clock_alone_tells_when_a_lease_is_over(askew: timedelta) -> None:
-    """A process whose clock is an hour wrong neither steals a lease nor keeps one."""
-    minute, url = timedelta(minutes=1), fresh()
+@pytest.mark.parametrize("by", [DAY, -DAY])
+def test_a_clock_that_is_set_neither_ends_a_lease_nor_prolongs_it(
+    store: Store, other: Store, url: str, by: timedelta
+) -> None:
+    """Nor does one that is wrong in one process alone."""
+    now = utcnow()
+    assert store.acquire("k", "before", HOUR)
+    with freeze_time(now + by):
+        assert not other.acquire("k", "after", HOUR)
+        elapse(url, HOUR)
+        assert other.acquire("k", "after", HOUR)
+    assert not store.acquire("k", "before", HOUR)
+    elapse(url, HOUR)
+    assert store.acquire("k", "before", HOUR)
+
+
+def test_a_lease_ends_when_the_machine_is_started_anew_and_a_claim_does_not(store: Store, path: Path) -> None:
+    store.acquire("held", "dead", HOUR)
+    store.acquire("pruned", "dead", HOUR)
+    store.claim("told", "dead", utcnow() + DAY)
+    start_anew(path)
+    assert store.acquire("held", "new", HOUR)
+    assert not store.claim("told", "new", utcnow() + DAY)
+    assert store.prune(before=utcnow()) == 1
+
+
+def test_a_claim_is_over_at_its_moment(store: Store, other: Store, url: str) -> None:
+    until = utcnow() + HOUR
+    assert store.claim("k", "a", until)
+    assert not other.claim("k", "b", until)
+    elapse(url, HOUR)
+    assert other.claim("k", "b", until)
+    assert not store.acquire("k", "a", MINUTE)
+
+
+def test_what_a_process_of_the_schema_before_holds_it_holds_and_what_we_hold_it_leaves(
+    store: Store, path: Path
+) -> None:
+    """It writes and reads the calendar's moment alone."""
+    taken = """INSERT INTO leases (key, owner, until) VALUES (?, 'old', ?) ON CONFLICT (key)
+        DO UPDATE SET owner = excluded.owner, until = excluded.until WHERE leases.until <= ?"""
+    now = utcnow()
+    store.acquire("ours", "new", HOUR)
+    with closing(sqlite3.connect(path)) as db, db:
+        for key in ("ours", "theirs"):
+            db.execute(taken, (key, as_text(now + HOUR), as_text(now)))
+    assert store.acquire("ours", "new", HOUR)
+    assert not store.acquire("theirs", "new", HOUR)
+    elapse(str(path), HOUR)
+    assert store.acquire("theirs", "new", HOUR)
+
+
+@pytest.mark.parametrize("askew", [timedelta(0), HOUR, -HOUR])
+def test_on_a_server_its_clock_alone_tells_when_a_claim_is_over(askew: timedelta) -> None:
+    """A process whose clock is an hour wrong neither steals one nor keeps one; so it is with leases."""
+    url = fresh()
     with Store.open(url) as right, Store.open(url) as wrong:
         now = utcnow()
-        assert right.acquire("k", "right", now=now, until=now + minute)
-        assert not wrong.acquire("k", "wrong", now=now + askew, until=now + askew + minute)
-        elapse(url, minute)
-        assert wrong.acquire("k", "wrong", now=now + askew, until=now + askew + minute)
-        assert not right.acquire("k", "right", now=now, until=now + minute)
-        elapse(url, minute)
-        assert right.acquire("k", "right", now=now, until=now + minute)
+        assert right.claim("k", "right", now + MINUTE)
+        with freeze_time(now + askew):
+            assert not wrong.claim("k", "wrong", utcnow() + MINUTE)
+            elapse(url, MINUTE)
+            assert wrong.claim("k", "wrong", utcnow() + MINUTE)
+        assert not right.claim("k", "right", now + MINUTE)
+        elapse(url, MINUTE)
+        assert right.claim("k", "right", now + MINUTE)
 
 
 def test_only_its_owner_gives_a_lease_back(store: Store) -> None:
-    store.acquire("k", "a", now=NOW, until=at(60))
+    store.acquire("k", "a", MINUTE)
     store.release("k", "b")
-    assert not store.acquire("k", "b", now=NOW, until=at(60))
+    assert not store.acquire("k", "b", MINUTE)
     store.release("k", "a")
-    assert store.acquire("k", "b", now=NOW, until=at(60))
+    assert store.acquire("k", "b", MINUTE)
 
 
 def test_moments_of_any_zone_come_back_as_the_same_moment_in_utc(store: Store) -> None:

@@ -209,7 +209,13 @@ class Upgraded(Boundary):
             if self._reopening is not None:
                 yield from type(self)._handle_event(self, event)  # noqa: SLF001 # its own, as before the upgrade
                 return
+        if self._reopening is None:
+            yield from self._relayed(super().passthrough(event))
+            return
+        # The client's: our layer keeps it until the upstream is open, but mitmproxy looks at the answer all the same.
+        answer, self.flow.response = self.flow.response, self._opened
         yield from self._relayed(super().passthrough(event))
+        self.flow.response = answer
 
     def _relayed(self, relay: layer.CommandGenerator[None]) -> layer.CommandGenerator[None]:
         for command in relay:

@@ -1,7 +1,7 @@
 """Tells a person what happens while nobody looks: each thing once, whichever of several processes sees it.
 
 Off a request's way: what is told is found in a dictionary, and the rest happens in the background. Among processes a
-lease on the notice decides, which lasts as long as it is not to be told again.
+claim on the notice decides, which lasts as long as it is not to be told again.
 """
 
 import asyncio
@@ -124,7 +124,7 @@ class Notices:
         if len(self._told) >= REMEMBERED:
             self._told = {key: until for key, until in self._told.items() if until > now}
             for old in tuple(self._told)[: max(0, len(self._told) + 1 - REMEMBERED)]:
-                del self._told[old]  # the lease knows it all the same
+                del self._told[old]  # the claim knows it all the same
         self._told[key] = notice.again_at
         self._background(self._send(notice, self._ways))
 
@@ -133,7 +133,7 @@ class Notices:
     async def _send(self, notice: Notice, ways: tuple[Way, ...]) -> None:
         owner = secrets.token_hex(8)
         try:
-            if not await aside(self._store.acquire, notice.key, owner, now=utcnow(), until=notice.again_at):
+            if not await aside(self._store.claim, notice.key, owner, notice.again_at):
                 return
         except StoreUnavailable:
             pass  # nobody else can be asked; in this process it is told once all the same

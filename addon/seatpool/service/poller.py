@@ -131,7 +131,7 @@ class Poller:
         request = errand.request(provider, account, held, self._credentials.client_headers(provider.name), now)
         if request is None:
             return False
-        if not await self._lease(key, now, now + errand.lease):
+        if not await self._lease(key, errand.lease):
             self._waits[key] = now + LOOK_AGAIN
             return False
         self._waits[key] = now + errand.every
@@ -157,10 +157,10 @@ class Poller:
         if problem.revoked:
             await self._knowledge.disable(account, REVOKED + problem.code)
         with suppress(StoreError):
-            await self._lease(key, now, until)
+            await self._lease(key, until - now)
 
-    async def _lease(self, key: Key, now: datetime, until: datetime) -> bool:
-        return await aside(self._store.acquire, _lease(key), self._owner, now=now, until=until)
+    async def _lease(self, key: Key, length: timedelta) -> bool:
+        return await aside(self._store.acquire, _lease(key), self._owner, length)
 
 
 def _lease(key: Key) -> str:

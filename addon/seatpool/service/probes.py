@@ -1,7 +1,7 @@
 """Lets one request try an account whose cooldown newer news speaks against.
 
 Once until that cooldown's end, over all processes, whatever comes of it: where upstream's numbers and its refusals
-contradict each other, nobody is to be asked again and again.
+contradict each other, nobody is to be asked again and again. With a file, once more when the machine was started anew.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ class Probes:
         scope = cooldown.scope
         key = f"probe:{cooldown.account_id}:{scope.kind}:{scope.value}"
         try:
-            ours = await aside(self._store.acquire, key, self._owner, now=utcnow(), until=cooldown.until)
+            ours = await aside(self._store.acquire, key, self._owner, cooldown.until - utcnow())
         except StoreError as error:  # another process may be trying it: then nobody does
             logger.warning("action=no-probe reason=%s: %s", type(error).__name__, error)
             return

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from msgspec.structs import replace
 
-from seatpool.clock import utcnow
+from seatpool.clock import elapsed, utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.providers.base import (
@@ -38,9 +38,9 @@ from seatpool.store import Lease, Store, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)
 
-LEASE_S = 8.0
+LEASE = timedelta(seconds=8)
 """How long the lease of a process that was killed keeps the others waiting."""
-HEARTBEAT_S = 2.5
+HEARTBEAT = timedelta(seconds=2.5)
 """How often a living owner extends its lease: three beats may be late before it ends under its owner."""
 LOSER_LOOKS_EVERY_S = 0.25
 """How often one who waits for another process's renewal reads the store."""
@@ -120,10 +120,9 @@ class Refresher:
             return await self._without_lease(provider, account, kind, why, client_headers)
         lease = Lease(f"renew:{account.id}:{kind}", self._owner)
         while True:
-            now = utcnow()
-            until = now + timedelta(seconds=LEASE_S)
+            asked = elapsed()  # a clock that nobody sets, as the lease's own is
             try:
-                taken = await aside(self._store.acquire, lease.key, lease.owner, now=now, until=until)
+                taken = await aside(self._store.acquire, lease.key, lease.owner, LEASE)
             except StoreUnavailable:
                 if kind in ROTATING:
                     raise
@@ -132,9 +131,9 @@ class Refresher:
             found = held.get(kind)
             if found is not None and not _same(found, stale) and provider.ready(found, utcnow()):
                 if taken:
-                    await aside(self._store.release, lease.key, lease.owner)
+                    await self._give_back(lease, account, kind)
                 return Renewed(found)
-            if taken and until - utcnow() > timedelta(seconds=HEARTBEAT_S):
+            if taken and elapsed() - asked < LEASE - HEARTBEAT:
                 break
             if not taken:  # else it took so long that the lease is nearly over: take it again
                 await asyncio.sleep(LOSER_LOOKS_EVERY_S)
@@ -154,7 +153,15 @@ class Refresher:
             over.set()
             await beating  # one that is under way would take the lease again, behind our back
             with suppress(StoreUnavailable):  # it ends by itself
-                await aside(self._store.release, lease.key, lease.owner)
+                await self._give_back(lease, account, kind)
+
+    async def _give_back(self, lease: Lease, account: Account, kind: CredentialKind) -> None:
+        """Unless what was got is not stored yet: whoever had the right then would send the token that was spent for it.
+
+        So others wait until it is, which they see in the store, or the lease is over.
+        """
+        if self._vault.unstored(account.id, kind) is None:
+            await aside(self._store.release, lease.key, lease.owner)
 
     async def _without_lease(
         self,
@@ -186,14 +193,12 @@ class Refresher:
     async def _beat(self, lease: Lease, over: asyncio.Event) -> None:
         while True:
             try:
-                await asyncio.wait_for(over.wait(), HEARTBEAT_S)
+                await asyncio.wait_for(over.wait(), HEARTBEAT.total_seconds())
                 return
             except TimeoutError:
-                now = utcnow()
+                pass
             try:
-                await aside(
-                    self._store.acquire, lease.key, lease.owner, now=now, until=now + timedelta(seconds=LEASE_S)
-                )
+                await aside(self._store.acquire, lease.key, lease.owner, LEASE)
             except StoreUnavailable as error:
                 logger.warning("action=heartbeat-failed lease=%s: %s", lease.key, error)
 

@@ -1,12 +1,19 @@
-"""Lease rows, on an open transaction: an exclusive right among processes that expires by itself."""
+"""Lease rows, on an open transaction: an exclusive right among processes that expires by itself.
+
+What is held while something is done is held for a length, by a clock that nobody sets: that of the server, where
+processes are on several machines; else the time since the machine was started, which is the same for all its processes
+and ends with them. What is not to be done again before some moment is claimed until then, by the calendar, and stays
+claimed when the machine is started anew.
+"""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, func
+from sqlalchemy import ColumnElement, Connection, delete, func
 
+from seatpool.clock import elapsed, utcnow
 from seatpool.store.engine import upsert
 from seatpool.store.schema import leases
 
@@ -22,21 +29,54 @@ class Lease(msgspec.Struct, frozen=True):
     """Differs for every process, and for every thread that must exclude the others."""
 
 
-def acquire(db: Connection, lease: Lease, now: datetime, until: datetime) -> bool:
-    """Whether `lease.owner` holds it now: it was free, or over, or its own already (then prolonged).
+def acquire(db: Connection, lease: Lease, length: timedelta) -> bool:
+    """Whether `lease.owner` holds it for so long: it was free, or over, or its own already (then it begins anew)."""
+    if _is_shared(db):
+        return _take(db, lease, {"until": _NOW + length, "begun_s": None, "over_s": None})
+    begun_s = _up_s()
+    # `until` is for processes of an older version, which know no better.
+    ends = {"until": utcnow() + length, "begun_s": begun_s, "over_s": begun_s + length.total_seconds()}
+    return _take(db, lease, ends)
 
-    Where processes are on several machines, whose clocks differ, it is the database's clock that counts.
-    """
-    shared = db.dialect.name == "postgresql"
-    at: Any = _NOW if shared else now
-    values = {"owner": lease.owner, "until": _NOW + (until - now) if shared else until}
-    wanted = upsert(leases).values(key=lease.key, **values)
-    taken = wanted.on_conflict_do_update(
-        index_elements=[leases.c.key],
-        set_=values,
-        where=(leases.c.until <= at) | (leases.c.owner == lease.owner),
+
+def claim(db: Connection, lease: Lease, until: datetime) -> bool:
+    """Whether it is `lease.owner` who does it: nobody has claimed it until a moment that is still to come."""
+    if _is_shared(db):
+        return _take(db, lease, {"until": _NOW + (until - utcnow()), "begun_s": None, "over_s": None})
+    return _take(db, lease, {"until": until, "begun_s": None, "over_s": None})
+
+
+def _take(db: Connection, lease: Lease, ends: dict[str, Any]) -> bool:
+    values = {"owner": lease.owner, **ends}
+    taken = (
+        upsert(leases)
+        .values(key=lease.key, **values)
+        .on_conflict_do_update(
+            index_elements=[leases.c.key],
+            set_=values,
+            where=_over(db, utcnow()) | (leases.c.owner == lease.owner),
+        )
     )
     return db.execute(taken.returning(leases.c.key)).first() is not None
+
+
+def _over(db: Connection, now: datetime) -> ColumnElement[bool]:
+    """What nobody holds any more; `now` for what was claimed."""
+    if _is_shared(db):
+        return leases.c.until <= _NOW
+    up_s = _up_s()
+    # What has not begun yet is of the time before the machine was started anew. One of which that cannot be told lasts
+    # for its length once more at most.
+    ended = (leases.c.begun_s > up_s) | (leases.c.over_s <= up_s)
+    return ended | (leases.c.begun_s.is_(None) & (leases.c.until <= now))
+
+
+def _is_shared(db: Connection) -> bool:
+    return db.dialect.name == "postgresql"
+
+
+def _up_s() -> float:
+    return elapsed().total_seconds()
 
 
 def release(db: Connection, lease: Lease) -> None:
@@ -50,5 +90,5 @@ def free(db: Connection, keys: Sequence[str]) -> None:
 
 
 def prune(db: Connection, before: datetime) -> int:
-    """Drop those that were over by then; how many."""
-    return db.execute(delete(leases).where(leases.c.until < before)).rowcount
+    """Drop those that are over, on a file claims only that were by then; how many."""
+    return db.execute(delete(leases).where(_over(db, before))).rowcount

@@ -13,7 +13,7 @@ from seatpool.store import backend
 from seatpool.store import engine as engines
 from seatpool.store.errors import NewerDatabase, StoreUnavailable
 
-REVISIONS = tuple(f"{number:04}" for number in range(1, 15))
+REVISIONS = tuple(f"{number:04}" for number in range(1, 16))
 """Every schema that ever was, oldest first, as the files in `migrations/versions` name them."""
 HEAD = REVISIONS[-1]
 

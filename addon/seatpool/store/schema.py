@@ -311,6 +311,8 @@ leases = Table(
     Column("key", String, primary_key=True),
     Column("owner", String, nullable=False),
     Column("until", Moment, nullable=False),
+    Column("begun_s", Float),  # since the machine was started, as is the next one; none: `until` counts
+    Column("over_s", Float),
 )
 
 admins = Table(

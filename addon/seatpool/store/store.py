@@ -1,7 +1,7 @@
 """The store as the rest of the house sees it: one method, one transaction."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Self
 
@@ -387,9 +387,9 @@ class Store:
             return overview.read(db, now, midnight)
 
     def prune(self, *, before: datetime, attempts: datetime | None = None) -> int:
-        """Drop what was chosen and observed, and cooldowns and leases that ended, before then; how many.
+        """Drop what was chosen and observed, and cooldowns and claims that ended, before then; how many.
 
-        Attempts as well, or those before another moment; the sums of their days stay.
+        Attempts as well, or those before another moment; the sums of their days stay. Leases that are over go at once.
         """
         with self._db.write(patient=True) as db:
             others: int = sum(rows.prune(db, before) for rows in _PRUNED)
@@ -397,10 +397,18 @@ class Store:
 
     # -- leases
 
-    def acquire(self, key: str, owner: str, *, now: datetime, until: datetime) -> bool:
-        """Whether `owner` has the right now: it was free, or over, or its own already (then prolonged)."""
+    def acquire(self, key: str, owner: str, length: timedelta) -> bool:
+        """Whether `owner` has the right for so long: it was free, or over, or its own already (then it begins anew).
+
+        Whatever the clock is set to meanwhile. In a file it ends when the machine is started anew, as its owner does.
+        """
         with self._db.write() as db:
-            return leases.acquire(db, Lease(key, owner), now, until)
+            return leases.acquire(db, Lease(key, owner), length)
+
+    def claim(self, key: str, owner: str, until: datetime) -> bool:
+        """As `acquire`, until a moment: what is not to be done again before, whatever becomes of who has done it."""
+        with self._db.write() as db:
+            return leases.claim(db, Lease(key, owner), until)
 
     def release(self, key: str, owner: str) -> None:
         """Give the right back; nothing where another has it by now."""
