@@ -2,6 +2,7 @@
 
 import time
 from datetime import UTC, datetime, timedelta
+from typing import NamedTuple
 
 JUMP = timedelta(seconds=5)
 """More than a clock that is kept in time is ever set by; less than a limit that matters."""
@@ -18,15 +19,26 @@ def elapsed() -> timedelta:
     return timedelta(seconds=time.clock_gettime(clock_id) if clock_id is not None else time.monotonic())
 
 
+class Jump(NamedTuple):
+    """The clock was set."""
+
+    by: timedelta
+    within: timedelta
+    """How long ago at most."""
+
+
 class Watch:
     """Notices that the clock was set."""
 
     def __init__(self) -> None:
+        self._asked_at = elapsed()
         self._offset: timedelta | None = None
 
-    def jumped(self, now: datetime) -> timedelta | None:
-        """By how much it was set since this was last asked; None where it was not."""
-        offset = timedelta(seconds=now.timestamp()) - elapsed()
+    def jumped(self, now: datetime) -> Jump | None:
+        """How it was set since this was last asked; None where it was not."""
+        up = elapsed()
+        offset = timedelta(seconds=now.timestamp()) - up
         before, self._offset = self._offset, offset
-        jump = offset - before if before is not None else timedelta()
-        return jump if abs(jump) > JUMP else None
+        asked_at, self._asked_at = self._asked_at, up
+        by = offset - before if before is not None else timedelta()
+        return Jump(by, up - asked_at) if abs(by) > JUMP else None

@@ -48,3 +48,17 @@ def test_what_was_seen_in_the_future_does_not_hide_what_is_seen_now() -> None:
     state.observe(1, [QuotaWindow("primary", 0.9, NOW + HOUR, "header")], NOW + HOUR)
     state.observe(1, [QuotaWindow("primary", 0.2, NOW, "header")], NOW)
     assert state.windows[1]["primary"].left == 0.2
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_a_limit_that_was_learnt_after_the_clock_was_set_stays_as_it_is(jump: timedelta) -> None:
+    now, second = NOW + jump, timedelta(seconds=1)
+    state = pool(now + MINUTE, now - second)
+    assert clockwork.shift(state, jump, now, within=2 * second) == []
+    assert state.cooldowns[1][WHOLE_ACCOUNT].until == now + MINUTE
+
+
+def test_one_of_before_is_shifted_however_late_the_clock_was_looked_at() -> None:
+    state, now = pool(NOW + 30 * MINUTE, NOW), NOW + 6 * MINUTE + HOUR
+    clockwork.shift(state, HOUR, now, within=2 * HOUR)
+    assert state.cooldowns[1][WHOLE_ACCOUNT].until == NOW + 30 * MINUTE + HOUR

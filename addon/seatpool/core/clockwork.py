@@ -15,11 +15,17 @@ AHEAD = timedelta(minutes=1)
 """By so much the clocks of those who write may differ."""
 
 
-def shift(state: PoolState, jump: timedelta, now: datetime) -> list[Cooldown]:
-    """Put the pool's memory right. The cooldowns that end later now, which others should hear of."""
+def shift(state: PoolState, jump: timedelta, now: datetime, within: timedelta = timedelta()) -> list[Cooldown]:
+    """Put the pool's memory right. The cooldowns that end later now, which others should hear of.
+
+    `within`: the clock was set so long ago at most. What was learnt since then goes by the new time already.
+    """
     later = []
+    set_at = now - min(within, abs(jump))
     for account_id, known in state.cooldowns.items():
         for cooldown in tuple(known.values()):
+            if set_at < cooldown.created_at <= now:
+                continue
             if cooldown.until + jump <= now:
                 if cooldown.until > now:  # it was over, and is not to come back
                     state.lift(account_id, cooldown.scope, now)

@@ -16,7 +16,7 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from seatpool.clock import Watch, utcnow
+from seatpool.clock import Jump, Watch, utcnow
 from seatpool.core import clockwork, strikes
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Glimpse
@@ -299,11 +299,11 @@ class Knowledge:
         _spare_what_stays()
         await self._prune()
 
-    def _set_clock(self, jump: timedelta, now: datetime) -> None:
+    def _set_clock(self, jump: Jump, now: datetime) -> None:
         """Limits are rests of a length: they last as long as before, whatever the clock says now."""
-        logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.total_seconds())
+        logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.by.total_seconds())
         self._pruned_at = now
-        for cooldown in clockwork.shift(self.state, jump, now):
+        for cooldown in clockwork.shift(self.state, jump.by, now, jump.within):
             self._writer.put(cooldown)
 
     async def _prune(self) -> None:
