@@ -45,6 +45,8 @@ HEARD_EVERY_S = 5.0
 KEPT = timedelta(days=30)
 """How long choices, observations and ended cooldowns are kept; attempts as their person says."""
 PRUNE_EVERY = timedelta(days=1)
+SETTLED_S = 1.0
+"""After the start, in which the first requests have come already: what can wait for them does."""
 COLLECTIONS = (350, 5, 10)
 """New objects until garbage is looked for among them, and how often that is done until older ones are looked through as
 well. Python's own are 700, 10 and 10; a request leaves garbage with its body in it, and so half as much waits."""
@@ -102,6 +104,7 @@ class Knowledge:
         """Of the last change that is known; before the first look there is none."""
         self._pruned_at = utcnow()
         self._follower: asyncio.Task[None] | None = None
+        self._settling: asyncio.Task[None] | None = None
         self._ear: Ear | None = None
         self._stirred = asyncio.Event()
         """The store has told that there may be news."""
@@ -118,12 +121,13 @@ class Knowledge:
         self._store.hurry()
         self._ear = self._store.listen(partial(_call, asyncio.get_running_loop(), self._stirred.set))
         self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
+        self._settling = asyncio.create_task(self._settle_in(), name="seatpool settling")
 
     async def stop(self) -> None:
         """Stop following, and write what is queued."""
-        if self._follower is not None:
-            self._follower.cancel()
-            await asyncio.gather(self._follower, return_exceptions=True)
+        for task in filter(None, (self._follower, self._settling)):
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
         if self._ear is not None:
             await aside(self._ear.close)
         await self.drain_probes()
@@ -249,7 +253,7 @@ class Knowledge:
 
     async def _follow(self) -> None:
         with suppress(StoreError):
-            await self._settle_in()
+            await self._vault.warm(self.state.accounts)
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stirred.wait(), FOLLOW_EVERY_S)
@@ -296,9 +300,10 @@ class Knowledge:
         return heard or self._ear is None or not self._ear.hearing or now - self._looked_at >= HEARD_EVERY_S
 
     async def _settle_in(self) -> None:
-        await self._vault.warm(self.state.accounts)
+        await asyncio.sleep(SETTLED_S)
         _spare_what_stays()
-        await self._prune()
+        with suppress(StoreError):
+            await self._prune()
 
     def _set_clock(self, jump: Jump, now: datetime) -> None:
         """Limits are rests of a length: they last as long as before, whatever the clock says now."""
