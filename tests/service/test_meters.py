@@ -129,7 +129,7 @@ def test_memory_does_not_grow_with_what_others_choose() -> None:
     for number in range(OPEN + 50):
         meters.attempt(attempt(f"never-over-{number}"))
     assert len(meters.attempts) <= metering.MOST + 2 and len(meters.tokens) <= metering.MOST + 2
-    assert meters.attempts[1, OTHER, OTHER] == 50 + OPEN + 50
+    assert meters.attempts[1, OTHER, OTHER].n == 50 + OPEN + 50
     assert len(meters._open) == OPEN
     meters.forget([1])
     assert not (meters.attempts or meters.requests or meters.tokens or meters.first_byte)

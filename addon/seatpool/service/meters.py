@@ -6,6 +6,8 @@ words (`readings`). What the outside chooses - a model's name, a refusal's code 
 
 from collections.abc import Callable, Sequence
 
+import msgspec
+
 from seatpool.core.ended import UNANSWERED, Ended, was_sent
 from seatpool.core.exposition import Histogram
 from seatpool.core.model import Attempt, CredentialKind
@@ -27,13 +29,25 @@ Key = tuple[int | None, str, str]
 Told = Callable[[Ended, Sequence[Attempt]], None]
 
 
+class Count(msgspec.Struct, gc=False):
+    """A number that grows.
+
+    Of its own, since a dictionary with a tuple for a key is looked through for garbage whenever it was written to.
+    """
+
+    n: int = 0
+
+
+Table = dict[Key, Count]
+
+
 class Meters:
     """One per process."""
 
     def __init__(self) -> None:
-        self.requests: dict[Key, int] = {}
+        self.requests: Table = {}
         """By account, model and outcome."""
-        self.attempts: dict[Key, int] = {}
+        self.attempts: Table = {}
         """The same of each sending."""
         self.tokens: dict[tuple[int, str], list[int]] = {}
         """Input, those of it that were cached, and output, by account and model."""
@@ -41,9 +55,9 @@ class Meters:
         """From a request to the first byte for its client, by account."""
         self.added = Histogram.of(ADDED_S)
         """From a request that was read whole to its first sending."""
-        self.refreshes: dict[Key, int] = {}
+        self.refreshes: Table = {}
         """By account, kind of credential and outcome."""
-        self.cooldowns: dict[Key, int] = {}
+        self.cooldowns: Table = {}
         """By account, scope and reason."""
         self.spans: dict[str, int] = {"exported": 0, "dropped": 0}
         self.notices: dict[tuple[str, str], int] = {}
@@ -55,12 +69,7 @@ class Meters:
     def attempt(self, attempt: Attempt) -> None:
         """A sending has come to its end."""
         account_id, model, tokens = attempt.account_id, attempt.model or "", attempt.tokens
-        key = (account_id, model, attempt.outcome)
-        attempts = self.attempts
-        if key in attempts:
-            attempts[key] += 1
-        else:
-            _first(attempts, key)
+        _add(self.attempts, (account_id, model, attempt.outcome))
         if tokens is not None:
             sums = self.tokens.get((account_id, model)) or self._sums(account_id, model)
             sums[0] += tokens.input or 0
@@ -85,11 +94,7 @@ class Meters:
             key = (account_id, "", UNANSWERED)
         else:
             key = (account_id, "", EXHAUSTED if account_id is None else HALTED)
-        requests = self.requests
-        if key in requests:
-            requests[key] += 1
-        else:
-            _first(requests, key)
+        _add(self.requests, key)
         if account_id is not None and over.first_byte_ms is not None:
             histogram = self.first_byte.get(account_id)
             if histogram is None:
@@ -115,8 +120,9 @@ class Meters:
     def copy(self) -> "Meters":
         """As it is now; counts nothing."""
         twin = Meters()
-        for name in ("requests", "attempts", "refreshes", "cooldowns", "spans", "notices"):
-            setattr(twin, name, dict(getattr(self, name)))
+        for name in ("requests", "attempts", "refreshes", "cooldowns"):
+            setattr(twin, name, {key: Count(count.n) for key, count in getattr(self, name).items()})
+        twin.spans, twin.notices = dict(self.spans), dict(self.notices)
         twin.tokens = {key: list(sums) for key, sums in self.tokens.items()}
         twin.first_byte = {key: histogram.copy() for key, histogram in self.first_byte.items()}
         twin.added = self.added.copy()
@@ -138,14 +144,10 @@ class Meters:
         return self.tokens.setdefault((account_id, model), [0, 0, 0])
 
 
-def _add(table: dict[Key, int], key: Key) -> None:
-    if key in table:
-        table[key] += 1
-    else:
-        _first(table, key)
-
-
-def _first(table: dict[Key, int], key: Key) -> None:
-    if len(table) >= MOST:
-        key = (key[0], OTHER, OTHER)
-    table[key] = table.get(key, 0) + 1
+def _add(table: Table, key: Key) -> None:
+    count = table.get(key)
+    if count is None:
+        if len(table) >= MOST:
+            key = (key[0], OTHER, OTHER)
+        count = table.setdefault(key, Count())
+    count.n += 1

@@ -13,7 +13,7 @@ from seatpool.core.exposition import Family, Histogram, Sample, of_histogram, te
 from seatpool.core.model import Account, Cooldown, QuotaWindow, ScopeKind
 from seatpool.core.report import state_of
 from seatpool.core.state import PoolState
-from seatpool.service.meters import Key, Meters
+from seatpool.service.meters import Meters, Table
 
 NOBODY = ""
 """Label of what no account had a part in."""
@@ -53,8 +53,8 @@ def render(taken: Taken) -> str:
 
 
 def _counted(meters: Meters, accounts: Mapping[int, Account]) -> Iterator[Family]:
-    def of(table: Mapping[Key, int], *names: str) -> list[Sample]:
-        rows = ((_named(key[0], accounts), key, count) for key, count in table.items())
+    def of(table: Table, *names: str) -> list[Sample]:
+        rows = ((_named(key[0], accounts), key, count.n) for key, count in table.items())
         return [
             Sample({"account": account, **dict(zip(names, key[1:], strict=True))}, count)
             for account, key, count in rows

@@ -68,8 +68,8 @@ class Writer:
         self._failing = False
         self.dropped = 0
         """Rows that were lost since the database went away, being the oldest of too many."""
-        self._kept: dict[tuple[int, str], QuotaWindow] = {}
-        """The last observation of each window that went into the history."""
+        self._kept: dict[str, QuotaWindow] = {}
+        """The last observation of each window that went into the history; by a word, see `meters.Count`."""
         self._thread: threading.Thread | None = None
         self.start()
 
@@ -161,20 +161,20 @@ class Writer:
         attempts = [row for row in rows if isinstance(row, Attempt)]
         beats = [row for row in rows if isinstance(row, UnderWay)]
         windows = {(row[0], row[1].bucket): row[1] for row in rows if isinstance(row, tuple)}
-        kept = {key: seen for key, seen in windows.items() if worth_keeping(self._kept.get(key), seen)}
+        news = [(key[0], seen) for key, seen in windows.items() if worth_keeping(self._kept.get(_word(*key)), seen)]
         self._store.record(
             attempts=attempts,
             windows=[(key[0], seen) for key, seen in windows.items()],
             used={row.account_id: row.started_at for row in attempts},
             choices=[row for row in rows if isinstance(row, Choice)],
-            history=[(key[0], seen) for key, seen in kept.items()],
+            history=news,
             lifted=[row.cooldown for row in rows if isinstance(row, Lifted)],
             affinities=list({row.conversation: row for row in rows if isinstance(row, Affinity)}.values()),
             carriers=[row for row in rows if isinstance(row, Carried)],
             under_way=beats[-1] if beats else None,
             ended=[row for row in rows if isinstance(row, Ended)],
         )
-        self._kept |= kept
+        self._kept.update((_word(account_id, seen.bucket), seen) for account_id, seen in news)
 
     def _put_back(self, rows: Sequence[Stored]) -> None:
         room = max(0, BACKLOG - len(self._rows))
@@ -204,3 +204,7 @@ class Writer:
             except Exception:
                 logger.exception("action=choices-lost")
         return found
+
+
+def _word(account_id: int, bucket: str) -> str:
+    return f"{account_id} {bucket}"
