@@ -8,6 +8,7 @@ from inspect import signature
 from types import MappingProxyType
 from typing import Any
 
+from mitmproxy.proxy.layer import Layer
 from mitmproxy.proxy.layers.http import (
     DropStream,
     GetHttpConnection,
@@ -35,6 +36,7 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.check_invalid: ("self", "request"),
         HttpStream.passthrough: ("self", "event"),
         Http1Server.read_headers: ("self", "event"),
+        Layer._handle_event: ("self", "event"),  # noqa: SLF001 # whose instances `gathering` wraps
         HttpStream.flow_done: ("self",),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         HttpStream.state_consume_response_body: ("self", "event"),
