@@ -37,8 +37,8 @@ class Listener:
     def close(self) -> None:
         """Hear no more."""
         if not self._over.is_set():
+            self._button.send(b"!")  # before the thread knows that it is over, and closes this
             self._over.set()
-            self._button.send(b"!")
             self._thread.join(timeout=5)
 
     def _run(self) -> None:

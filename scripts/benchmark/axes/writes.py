@@ -8,10 +8,12 @@ from scripts.benchmark.axes.counting import Ledger, page_size
 from scripts.benchmark.client import Group
 from scripts.benchmark.wire import Kind, Requests
 
+from seatpool.service.writer import GATHER_S
+
 LASTS_S = 8.0
 """At each rate, at most."""
-LATE_S = 1.0
-"""What the pool writes late."""
+LATE_S = 2 * GATHER_S
+"""What the pool writes late: it gathers for so long, and what came while it wrote gathers anew."""
 COLUMNS = {
     "transactions": ("transactions per request", "{:.3f}"),
     "rows": ("rows per request", "{:.2f}"),
