@@ -6,7 +6,6 @@ A hook's body is one `try`: whatever goes wrong inside is logged once and the fl
 import asyncio
 import gc
 import logging
-from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -251,24 +250,23 @@ class Pool:
 
     # -- an answer
 
-    def responseheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
-        """An answer begins: learn from its head, let events through as they come. Awaited where that has to wait."""
+    def responseheaders(self, flow: http.HTTPFlow) -> None:
+        """An answer begins: learn from its head, and let events through as they come."""
         exchange = self.exchanges.get(flow)
         response = flow.response
         if exchange is None or response is None:
-            return None
+            return
         if response.status_code >= FIRST_REFUSAL:
             if exchange.assignment is not None:
                 response.stream = False
-            return None
+            return
         if response.headers.get("content-type", "").startswith(EVENT_STREAM):
             response.stream = True
         try:
             failed = partial(self.faults.note, "responseheaders", "passthrough")
-            return self.serving.begins(exchange, response, failed)
+            self.serving.begins(exchange, response, failed)
         except Exception:
             self.faults.note("responseheaders", "passthrough")
-            return None
 
     async def pool_recover(self, flow: http.HTTPFlow) -> None:
         """An attempt was refused, or failed before a byte of its answer: send again, or say what the editor gets."""
