@@ -41,9 +41,8 @@ def acquire(db: Connection, lease: Lease, length: timedelta) -> bool:
 
 def claim(db: Connection, lease: Lease, until: datetime) -> bool:
     """Whether it is `lease.owner` who does it: nobody has claimed it until a moment that is still to come."""
-    if _is_shared(db):
-        return _take(db, lease, {"until": _NOW + (until - utcnow()), "begun_s": None, "over_s": None})
-    return _take(db, lease, {"until": until, "begun_s": None, "over_s": None})
+    ends = _NOW + (until - utcnow()) if _is_shared(db) else until
+    return _take(db, lease, {"until": ends, "begun_s": None, "over_s": None})
 
 
 def _take(db: Connection, lease: Lease, ends: dict[str, Any]) -> bool:
