@@ -132,8 +132,8 @@ class Decision(msgspec.Struct, frozen=True):
     """End of the cooldown, when `remedy` is COOL."""
     strikes: int = 0
     """What to remember with that cooldown (see `strikes`), where the end is our guess at a limit's."""
-    resume_at: datetime | None = None
-    """Of a PAUSE."""
+    pause_s: float | None = None
+    """Of a PAUSE: after so long the same account is asked again. No moment: the clock may be set meanwhile."""
 
 
 def decide(
@@ -163,8 +163,8 @@ def decide(
         return Decision(Action.DELIVER)
     if rule.limit and blame is Blame.CROWD:
         return Decision(Action.WAIT if attempt < policy.max_attempts else Action.DELIVER)
-    resume_at = _resume_at(outcome, policy, now) if repeats == 0 and attempt < policy.max_attempts else None
-    if resume_at is not None:
+    pause_s = _pause_s(outcome, policy, now) if repeats == 0 and attempt < policy.max_attempts else None
+    if pause_s is not None:
         action = Action.PAUSE
     walks = rule.walks and not (rule.limit and held)
     if action is not Action.DELIVER and attempt >= policy.max_attempts and not walks:
@@ -173,17 +173,17 @@ def decide(
     if outcome.kind is OutcomeKind.NOT_ENTITLED and outcome.scope.kind is ScopeKind.ACCOUNT:
         remedy = Remedy.DISABLE
     if remedy is not Remedy.COOL:
-        return Decision(action, remedy, resume_at=resume_at)
+        return Decision(action, remedy, pause_s=pause_s)
     struck = strikes if rule.limit and outcome.until is None else 0
-    return Decision(action, remedy, cooldown_end(outcome, rule, policy, now, struck), struck, resume_at)
+    return Decision(action, remedy, cooldown_end(outcome, rule, policy, now, struck), struck, pause_s)
 
 
-def _resume_at(outcome: Outcome, policy: Policy, now: datetime) -> datetime | None:
-    """When the same account is asked again; None where that is not wise."""
+def _pause_s(outcome: Outcome, policy: Policy, now: datetime) -> float | None:
+    """How long until the same account is asked again; None where that is not wise."""
     if not outcome.brief:
         return None
-    resume_at = outcome.until or now + timedelta(seconds=policy.brief_pause_s)
-    return resume_at if resume_at - now <= timedelta(seconds=policy.short_wait_s) else None
+    pause_s = policy.brief_pause_s if outcome.until is None else (outcome.until - now).total_seconds()
+    return pause_s if pause_s <= policy.short_wait_s else None
 
 
 def cooldown_end(outcome: Outcome, rule: Rule, policy: Policy, now: datetime, strikes: int = 0) -> datetime:

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from datetime import datetime, timedelta
+from time import monotonic
 
 from seatpool.clock import utcnow
 from seatpool.core.egress import Egress
@@ -97,10 +98,10 @@ class Judge:
         return bool(others)
 
 
-async def pause(decision: Decision) -> None:
-    """Wait until the same account may be asked again, where that was decided."""
-    if decision.resume_at is not None:
-        await asyncio.sleep((decision.resume_at - utcnow()).total_seconds())
+async def pause(decision: Decision, decided: float) -> None:
+    """Wait until the same account may be asked again, where that was decided, at this moment of `monotonic`."""
+    if decision.pause_s is not None:
+        await asyncio.sleep(decided + decision.pause_s - monotonic())
 
 
 def log_recovery(

@@ -6,6 +6,7 @@ import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from time import monotonic
 from typing import Any
 
 from msgspec.structs import replace
@@ -301,13 +302,14 @@ class PoolService:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
             self._lessons.drew_on(trail, self._provider(trail).draws(headers))
         key = (assignment.account.id, outcome.kind)
+        decided = monotonic()
         decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
         self._records.refused(trail, outcome.code, answered)
-        await self._judge.apply(assignment.account, outcome, decision)
         if decision.until is not None:
             trail.refused(decision.until, outcome.code, utcnow())
-        await pause(decision)
+        await self._judge.apply(assignment.account, outcome, decision)
+        await pause(decision, decided)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
