@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from seatpool.cli.main import main
 from seatpool.setup import bundle
 from seatpool.setup.authority import Authority, default_folder
 from seatpool.setup.editors.journal import Journal
+from tests.harness.terminal import interrupt
 
 CODE = ".config/Code/User/settings.json"
 MINE = '// mine\n{\n\t"a": 1, // one\n}\n'
@@ -114,11 +114,7 @@ def test_at_a_terminal_it_asks_and_only_yes_writes(home: Path, keys: str, code: 
     program = pexpect.spawn(sys.executable, ["-m", "seatpool.cli", "setup", "codex"], env=environ, timeout=20)  # type: ignore[arg-type]
     program.expect_exact("Write this? [y/N]")
     if keys == "\x03":
-        # Python can miss one as it begins to read; a person presses again.
-        for _ in range(10):
-            program.kill(signal.SIGINT)
-            if program.expect([pexpect.EOF, pexpect.TIMEOUT], timeout=2) == 0:
-                break
+        interrupt(program)
     else:
         program.send(keys)
         program.expect(pexpect.EOF)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import socket
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from click.testing import CliRunner, Result
 from seatpool.cli.main import main
 from seatpool.setup.authority import default_folder
 from seatpool.store import Store
+from tests.harness.terminal import interrupt
 
 SYSTEMCTL = """#!/bin/sh
 # It is there, knows of no unit, and remembers what it was told.
@@ -104,11 +104,11 @@ def test_at_a_terminal_accounts_are_a_question_of_their_own(
     for key, question in zip(keys, ("Do this?", "Delete them?"), strict=False):
         program.expect_exact(question)
         if key == "\x03":
-            program.kill(signal.SIGINT)
+            interrupt(program)
         else:
             program.sendline(key)
     program.expect(pexpect.EOF)
-    program.wait()
+    program.close()
     assert program.exitstatus == code
     data = home / ".local/share/seatpool"
     assert ((data / "ca").exists(), (data / "pool.db").exists()) == (authority, accounts)
