@@ -29,6 +29,8 @@ ENDS = {"response.completed", "response.failed", "error"}
 PATIENCE_S = 45.0
 TURNS = 5
 """On one socket; and requests on one connection of HTTP/1.1."""
+AFRESH = 5
+"""Sockets that a turn opens at most, each when the one before sent it elsewhere (`stream_max_retries`, codex.md 6)."""
 AT_ONCE = 3
 """Streams on one connection of HTTP/2."""
 _LAST = (b'"response.completed"', b"[DONE]")
@@ -186,8 +188,13 @@ class Clients:
                 return socket
             socket.abort()
         network = await self.stage.network(asked.proxy)
-        socket = await network.websocket("chatgpt.com", CODEX_PATH, _codex(asked))
-        _ended_well(await _events(socket))
+        for _ in range(AFRESH):
+            socket = await network.websocket("chatgpt.com", CODEX_PATH, _codex(asked))
+            events = await _events(socket)
+            if not _sent_elsewhere(events):
+                break
+            socket.abort()
+        _ended_well(events)
         return socket
 
 
