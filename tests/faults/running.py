@@ -35,6 +35,9 @@ AT_ONCE = 6
 """Cells that work: more would only wait for each other, and run into limits that are none of theirs."""
 WAITING = 16
 """Cells that wait for something that does not come."""
+APART_S = 0.25
+"""Between two of those. Each begins with a renewal for its account and a certificate for its host; where a busy machine
+is to do all of them at once, some are late, and their accounts rest."""
 FREE_WITHIN_S = 5.0
 _PATIENT = {"hang", "stall"}
 
@@ -120,13 +123,14 @@ class Matrix:
         quick = [cell for cell in self.cells if not cell.fault.alone and not _is_patient(cell)]
         places = {WAITING: asyncio.Semaphore(WAITING), AT_ONCE: asyncio.Semaphore(AT_ONCE)}
 
-        async def one(cell: Cell, place: asyncio.Semaphore) -> None:
+        async def one(cell: Cell, place: asyncio.Semaphore, later_s: float = 0.0) -> None:
+            await asyncio.sleep(later_s)
             async with place:
                 await self._ask(network, cell)
 
         async with asyncio.TaskGroup() as group:
-            for cell in patient:
-                group.create_task(one(cell, places[WAITING]))
+            for number, cell in enumerate(patient):
+                group.create_task(one(cell, places[WAITING], number * APART_S))
             for cell in quick:
                 group.create_task(one(cell, places[AT_ONCE]))
         for cell in alone:

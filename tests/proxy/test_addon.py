@@ -1,6 +1,7 @@
 """The addon between mitmproxy and the service: slots are freed on every way out, also when the client does not wait."""
 
 import asyncio
+import sqlite3
 import time
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,8 +9,10 @@ from pathlib import Path
 
 import pytest
 from mitmproxy import http
-from mitmproxy.test import tflow
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.test import taddons, tflow
 
+from seatpool.clock import utcnow
 from seatpool.core.policy import Policy
 from seatpool.providers.base import HttpReply, HttpRequest
 from seatpool.providers.codex import CODEX
@@ -104,3 +107,32 @@ async def test_the_ordinary_end_frees_the_slot_once(pool: Pool, issuer: SlowIssu
     pool.error(flow)
     pool.client_disconnected(flow.client_conn)
     assert pool.service.knowledge.state.in_flight == {}
+
+
+async def test_an_answer_waits_until_the_refusal_before_it_is_stored(
+    pool: Pool, issuer: SlowIssuer, tmp_path: Path
+) -> None:
+    """The request is sent on at once; but nobody is shown what no restart would know the reason of."""
+    assert pool.service is not None
+    issuer.go_on.set()
+    flow = flow_of(pool)
+    for each in (flow, flow_of(pool)):  # whose accounts' tokens are renewed by that
+        await pool.request(each)
+    with sqlite3.connect(tmp_path / "pool.db", isolation_level=None) as other:
+        other.execute("BEGIN IMMEDIATE")
+        flow.response = http.Response.make(429, b'{"error":{"type":"usage_limit_reached","resets_in_seconds":60}}')
+        await pool.pool_recover(flow)
+        exchange = pool.exchanges.get(flow)
+        assert exchange is not None
+        assert exchange.again is not None
+        flow.response = http.Response.make(200, b"", {"content-type": "text/event-stream"})
+        with taddons.context(Proxyserver()):
+            waiting = pool.responseheaders(flow)
+        assert waiting is not None
+        shown = asyncio.ensure_future(waiting)
+        await asyncio.sleep(0.05)
+        assert not shown.done()
+        other.execute("COMMIT")
+    await shown
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        assert [c.reason for c in store.cooldowns(utcnow())] == ["usage_limit_reached"]

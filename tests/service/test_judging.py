@@ -87,6 +87,8 @@ async def test_a_time_that_upstream_named_is_not_taken_back(store: Store, issuer
     await service.recover(one, NAMELESS, GOT_429)
     await service.recover(other, Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached", until=until), GOT_429)
     await service.recover(two, NAMELESS, GOT_429)
+    for trail in (one, other, two):
+        await trail.remedied()
     assert [(c.account_id, c.until) for c in store.cooldowns(datetime.now(UTC))] == [(first.account.id, until)]
 
 

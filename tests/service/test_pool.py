@@ -50,7 +50,7 @@ async def test_a_request_goes_out_with_the_accounts_own_token_and_id(
     assert assignment.edits.origin == "https://chatgpt.com"
 
 
-async def test_spent_quota_is_stored_before_the_next_account_is_asked(
+async def test_spent_quota_is_stored_before_anything_of_the_next_answer_is_shown(
     store: Store, issuer: Issuer, service: PoolService
 ) -> None:
     for person in ("alice", "bob"):
@@ -61,11 +61,12 @@ async def test_spent_quota_is_stored_before_the_next_account_is_asked(
     second = await service.recover(trail, outcome, GOT_429)
     assert second is not None
     assert second.account.id != first.account.id
+    assert first.account.id in service.knowledge.state.cooldowns, "known at once"
+    await trail.remedied()
     assert [(c.account_id, c.reason, c.until) for c in store.cooldowns(datetime.now(UTC))] == [
         (first.account.id, "usage_limit_reached", outcome.until)
     ]
     assert second.number == 2
-    assert second.fresh_connection
     assert service.knowledge.state.in_flight == {second.account.id: 1}
 
 

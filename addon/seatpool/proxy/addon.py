@@ -6,6 +6,7 @@ A hook's body is one `try`: whatever goes wrong inside is logged once and the fl
 import asyncio
 import gc
 import logging
+from collections.abc import Awaitable
 from functools import partial
 from typing import Any
 
@@ -250,23 +251,24 @@ class Pool:
 
     # -- an answer
 
-    def responseheaders(self, flow: http.HTTPFlow) -> None:
-        """An answer begins: learn from its head, and let events through as they come."""
+    def responseheaders(self, flow: http.HTTPFlow) -> Awaitable[None] | None:
+        """An answer begins: learn from its head, let events through as they come. Awaited where that has to wait."""
         exchange = self.exchanges.get(flow)
         response = flow.response
         if exchange is None or response is None:
-            return
+            return None
         if response.status_code >= FIRST_REFUSAL:
             if exchange.assignment is not None:
                 response.stream = False
-            return
+            return None
         if response.headers.get("content-type", "").startswith(EVENT_STREAM):
             response.stream = True
         try:
             failed = partial(self.faults.note, "responseheaders", "passthrough")
-            self.serving.begins(exchange, response, failed)
+            return self.serving.begins(exchange, response, failed)
         except Exception:
             self.faults.note("responseheaders", "passthrough")
+            return None
 
     async def pool_recover(self, flow: http.HTTPFlow) -> None:
         """An attempt was refused, or failed before a byte of its answer: send again, or say what the editor gets."""

@@ -4,7 +4,7 @@ Whoever calls sees to what goes wrong in here.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from mitmproxy import ctx, http
@@ -108,14 +108,15 @@ class Serving:
 
     # -- an answer
 
-    def begins(self, exchange: Exchange, response: http.Response, failed: Callable[[], None]) -> None:
+    def begins(self, exchange: Exchange, response: http.Response, failed: Callable[[], None]) -> Awaitable[None] | None:
         """An answer that is no refusal by its head: learn from it once it has begun to go out, and from what follows.
 
-        That may be long after this call: `failed` is told, in its `except`, where it cannot be learnt from.
+        That may be long after this call: `failed` is told, in its `except`, where it cannot be learnt from. Returned is
+        what the client has to wait for, if anything.
         """
         trail, service = exchange.trail, self.service
         if exchange.assignment is None or trail is None or service is None:
-            return
+            return None
         answered, headers = exchange.answered(response.status_code), exchange.answer_headers(response)
 
         def served() -> None:
@@ -132,6 +133,7 @@ class Serving:
             exchange.opening = Opening(read)  # its beginning may still be a refusal
         else:
             exchange.begins()
+        return trail.remedied() if trail.remedy is not None else None
 
     async def recover(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """An attempt came to nothing: `exchange.again` is what is sent next; None: the editor gets what is there."""

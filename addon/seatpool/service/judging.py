@@ -3,7 +3,6 @@
 import asyncio
 import logging
 from datetime import datetime, timedelta
-from time import monotonic
 
 from seatpool.clock import utcnow
 from seatpool.core.egress import Egress
@@ -98,10 +97,10 @@ class Judge:
         return bool(others)
 
 
-async def pause(decision: Decision, decided: float) -> None:
-    """Wait until the same account may be asked again, where that was decided, at this moment of `monotonic`."""
+async def pause(decision: Decision) -> None:
+    """Wait until the same account may be asked again, where that was decided just now."""
     if decision.pause_s is not None:
-        await asyncio.sleep(decided + decision.pause_s - monotonic())
+        await asyncio.sleep(decision.pause_s)
 
 
 def log_recovery(

@@ -1,6 +1,7 @@
 """What this process knows of the pool, and the store that others read it from.
 
-Whatever changes who may be asked is durable before anything follows from it: other processes and the next start see it.
+Whatever changes who may be asked is durable before a client sees what follows from it: other processes and the next
+start know it as well.
 What merely informs (attempts, quota, last use) goes to the writer. While the database is away, memory goes on alone.
 """
 

@@ -6,7 +6,6 @@ import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
-from time import monotonic
 from typing import Any
 
 from msgspec.structs import replace
@@ -298,21 +297,23 @@ class PoolService:
         assignment = trail.current
         if assignment is None:
             return None
+        await trail.remedied()
         if headers is not None:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
             self._lessons.drew_on(trail, self._provider(trail).draws(headers))
         key = (assignment.account.id, outcome.kind)
-        decided = monotonic()
         decision = self._judge.decide(trail, assignment.account, outcome, trail.repeats[key], self.policy)
         trail.repeats[key] += 1
         self._records.refused(trail, outcome.code, answered)
+        # Nothing of what follows is shown to the client before this is durable; but it can be on its way meanwhile.
+        trail.remedy = self._background(self._judge.apply(assignment.account, outcome, decision))
         if decision.until is not None:
             trail.refused(decision.until, outcome.code, utcnow())
-        await self._judge.apply(assignment.account, outcome, decision)
-        await pause(decision, decided)
+        await pause(decision)
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
+            await trail.remedied()
             self.release(trail)
         else:
             self.notices.switched(assignment.account, outcome, decision, following.account)
@@ -342,9 +343,7 @@ class PoolService:
         self._poller.used(account.id, now)
         trail.number += 1
         trail.asked_of, trail.sent_at = account.id, trail.sent_at or now
-        trail.current = Assignment(
-            account, credential, edits, trail.number, reason, now, fresh_connection=trail.number > 1
-        )
+        trail.current = Assignment(account, credential, edits, trail.number, reason, now)
         trail.repaired = self.bonds.prepare(trail, account)
         trail.asked_at = now
         return trail.current
@@ -394,8 +393,9 @@ class PoolService:
     def _is_limited(self, trail: Trail, account: Account) -> bool:
         return self.knowledge.state.blocked(account.id, trail.demand.scopes, utcnow()) is not None
 
-    def _background(self, work: Coroutine[Any, Any, object]) -> None:
-        """Work that outlives the hook that began it; awaited at the end."""
-        task = asyncio.create_task(work)
+    def _background[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+        """Work that outlives the hook that began it; begun at once, and awaited at the end."""
+        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        return task

@@ -77,7 +77,7 @@ class Sockets:
         primaries: Primaries,
         providers: Mapping[ProviderName, Provider],
         policy: Policy,
-        background: Callable[[Coroutine[Any, Any, object]], None],
+        background: Callable[[Coroutine[Any, Any, object]], object],
         follow_up: FollowUp,
     ) -> None:
         """`background` sees to work that outlives the hook that began it; `follow_up` finds who is asked next."""

@@ -1,5 +1,6 @@
 """One flow's way through the pool: what was tried, and what serves it now."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
@@ -30,8 +31,6 @@ class Assignment(msgspec.Struct, frozen=True, gc=False):
     reason: str
     """Why this account: `affinity`, `bound`, `rule`, `best`, `fallback`, `renewed`, `repaired`, `resent`."""
     started_at: datetime
-    fresh_connection: bool = False
-    """Send on a connection of its own: the last one refused and may be about to close."""
 
 
 class Own(msgspec.Struct, frozen=True, gc=False):
@@ -157,6 +156,15 @@ class Trail(msgspec.Struct):
     """From `began` to the first of an answer to the present request."""
     soonest: tuple[datetime, int, str] | None = None
     """The earliest end that a refusal named, the number of the attempt that got it, and its code."""
+
+    remedy: asyncio.Task[None] | None = None
+    """What follows for the account that refused last, on its way to the database."""
+
+    async def remedied(self) -> None:
+        """Wait until what follows from refusals is durable."""
+        remedy, self.remedy = self.remedy, None
+        if remedy is not None:
+            await asyncio.shield(remedy)  # a client that leaves does not end it
 
     def let_go(self) -> None:
         """It need not wait for its conversation's owner any more."""
