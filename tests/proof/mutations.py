@@ -39,18 +39,19 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.exchange",
             "if assignment is not None and not self.provider.may_receive(assignment.account, upstream):",
             "if assignment is not None and not upstream:",
-            seen_in=2,
+            seen_in=11,
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
             "            if taken and elapsed() - asked < LEASE - HEARTBEAT:\n                break",
             "            break",
+            seen_in=10,
         ),
         "leases-by-the-calendar": Mutation(
             "seatpool.store.leases",
             "return elapsed().total_seconds()",
             "return utcnow().timestamp()",
-            seen_in=20,
+            seen_in=30,
             breaks="one-refresh",
         ),
         "leases-of-the-dead": Mutation(
@@ -64,19 +65,19 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=135,
+            seen_in=66,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=62,
+            seen_in=28,
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", ""),
-        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=14),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=15),
+        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=23),
         "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=68
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=29
         ),
         "sound": Mutation(
             "seatpool.service.knowledge",

@@ -5,6 +5,7 @@ A process of its own, since in it the clock, the chances and the threads are tho
 
 import argparse
 import json
+import signal
 import sys
 import tempfile
 import time
@@ -27,6 +28,7 @@ def main() -> None:
     parser.add_argument("--steps", action="store_true", help="tell every step that was noted, not only the last ones")
     arguments = parser.parse_args()
     spent = time.process_time
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # who listened has heard enough
     warnings.filterwarnings("ignore", "coroutine .* was never awaited")  # what the killed were about to do
     if arguments.mutation is not None:
         Mutating(MUTATIONS[arguments.mutation]).install()

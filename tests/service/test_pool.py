@@ -19,7 +19,7 @@ from seatpool.providers.base import Headers, HttpReply, HttpRequest, RequestFact
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK, Ending
 from seatpool.service.trail import Answered, Assignment, Trail
-from seatpool.store import Store
+from seatpool.store import Grant, Store
 from tests.service.conftest import Issuer, sign_in
 
 FACTS = RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk")
@@ -180,7 +180,7 @@ async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_se
     store: Store, issuer: Issuer, by: timedelta
 ) -> None:
     sent, wanted, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
-    loop, got = asyncio.get_running_loop(), list[bool]()
+    loop, got = asyncio.get_running_loop(), list[Grant]()
 
     class Held:
         """An issuer that takes its time."""
@@ -197,7 +197,7 @@ async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_se
         def __getattr__(self, name: str) -> Any:
             return getattr(other, name)
 
-        def acquire(self, key: str, owner: str, length: timedelta) -> bool:
+        def acquire(self, key: str, owner: str, length: timedelta) -> Grant:
             got.append(other.acquire(key, owner, length))
             loop.call_soon_threadsafe(wanted.set)
             return got[-1]
@@ -215,11 +215,47 @@ async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_se
             await wanted.wait()
             may_answer.set()
             (_, one), (_, two) = await asyncio.gather(renewing, waiting)
-        assert got[0] is False
+        assert got[0] is Grant.REFUSED
         assert one.credential.token == two.credential.token
         assert issuer.refreshes == 1
         for each in (first, second):
             await each.stop()
+
+
+async def test_whoever_was_cut_off_with_a_new_token_has_time_to_store_it_before_the_next_one_asks(
+    store: Store, issuer: Issuer
+) -> None:
+    """Its lease is over, since the database was away for longer. The token that is stored is spent."""
+    asked = asyncio.Event()
+    sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+    account = store.account("alice")
+    held = store.credentials(account.id)[CredentialKind.CODEX_OAUTH]
+    key = f"renew:{account.id}:{CredentialKind.CODEX_OAUTH}"
+    assert store.acquire(key, "cut off", timedelta(0))
+
+    class Told:
+        """A store that tells that the right was asked for."""
+
+        def __getattr__(self, name: str) -> Any:
+            return getattr(store, name)
+
+        def acquire(self, *what: Any) -> Grant:
+            loop.call_soon_threadsafe(asked.set)
+            return store.acquire(*what)
+
+    loop = asyncio.get_running_loop()
+    told: Any = Told()
+    service = PoolService(told, issuer, Policy())
+    service.load()
+    waiting = asyncio.create_task(begin(service))
+    await asked.wait()
+    await asyncio.sleep(0.5)  # whoever does not wait has asked by now
+    fresh = replace(held, token="FAKESECRET.of.another", expires_at=datetime.now(UTC) + timedelta(days=1))
+    store.save_credential(account.id, fresh, now=datetime.now(UTC))
+    _, assignment = await waiting
+    assert assignment.credential.token == fresh.token
+    assert issuer.refreshes == 0
+    await service.stop()
 
 
 async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_is_used(
@@ -235,7 +271,7 @@ async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_i
         def __getattr__(self, name: str) -> Any:
             return getattr(store, name)
 
-        def acquire(self, key: str, owner: str, length: timedelta) -> bool:
+        def acquire(self, key: str, owner: str, length: timedelta) -> Grant:
             nonlocal late_s
             taken = store.acquire(key, owner, length)
             if key.startswith("renew:"):

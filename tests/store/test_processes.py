@@ -17,7 +17,7 @@ from tests.store.made import Store
 with Store.open(sys.argv[1]) as store:
     print("ready", flush=True)
     sys.stdin.readline()
-    print(store.acquire("renew", sys.argv[2], timedelta(minutes=1)))
+    print(store.acquire("renew", sys.argv[2], timedelta(minutes=1)).name)
 """
 
 SAVE_FOREVER = """
@@ -40,7 +40,7 @@ def test_of_two_processes_that_ask_at_once_one_gets_the_lease(store: Store, url:
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    assert sorted(finish(process).strip() for process in processes) == ["False", "True"]
+    assert sorted(finish(process).strip() for process in processes) == ["FREE", "REFUSED"]
     assert not store.acquire("renew", "c", timedelta(minutes=1))
 
 

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Affinity, Attempt, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
-from seatpool.store import Lease, Store, Superseded
+from seatpool.store import Grant, Lease, Store, Superseded
 from seatpool.store.schema import as_text
 from tests.harness.elapsing import elapse, start_anew
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
@@ -195,12 +195,12 @@ def test_pruning_drops_what_nobody_holds_any_more_whatever_the_clock_says(store:
 
 # who asks, how many minutes after the one before, for how many, whether they get it: one after the other on one key
 LEASE_STORY = [
-    ("a", 0, 60, True),  # it was free
-    ("b", 59, 40, False),  # a has it
-    ("a", 0, 30, True),  # its own: it begins anew
-    ("b", 1, 40, False),  # to 60 it was to run first, to 89 it does now
-    ("b", 29, 9, True),  # over
-    ("a", 8, 40, False),
+    ("a", 0, 60, Grant.FREE),
+    ("b", 59, 40, Grant.REFUSED),  # a has it
+    ("a", 0, 30, Grant.FREE),  # its own: it begins anew
+    ("b", 1, 40, Grant.REFUSED),  # to 60 it was to run first, to 89 it does now
+    ("b", 29, 9, Grant.LAPSED),
+    ("a", 8, 40, Grant.REFUSED),
 ]
 
 

@@ -160,7 +160,7 @@ class Poller:
             await self._lease(key, until - now)
 
     async def _lease(self, key: Key, length: timedelta) -> bool:
-        return await aside(self._store.acquire, _lease(key), self._owner, length)
+        return bool(await aside(self._store.acquire, _lease(key), self._owner, length))
 
 
 def _lease(key: Key) -> str:

@@ -34,7 +34,7 @@ from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
-from seatpool.store import Lease, Store, StoreUnavailable, Superseded
+from seatpool.store import Grant, Lease, Store, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +42,9 @@ LEASE = timedelta(seconds=8)
 """How long the lease of a process that was killed keeps the others waiting."""
 HEARTBEAT = timedelta(seconds=2.5)
 """How often a living owner extends its lease: three beats may be late before it ends under its owner."""
+LATE_S = 2.0
+"""How long to wait first where the lease was not given back: its owner may have been cut off from the store with a new
+token, and puts it there as soon as it can."""
 LOSER_LOOKS_EVERY_S = 0.25
 """How often one who waits for another process's renewal reads the store."""
 
@@ -127,6 +130,8 @@ class Refresher:
                 if kind in ROTATING:
                     raise
                 return await self._without_lease(provider, account, kind, why, client_headers)
+            if taken is Grant.LAPSED and kind in ROTATING:
+                await asyncio.sleep(LATE_S)
             held = await self._vault.held(account.id, again=True)
             found = held.get(kind)
             if found is not None and not _same(found, stale) and provider.ready(found, utcnow()):

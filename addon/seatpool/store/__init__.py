@@ -40,7 +40,7 @@ from seatpool.store.errors import (
     WrongKey,
 )
 from seatpool.store.feed import Changes
-from seatpool.store.leases import Lease
+from seatpool.store.leases import Grant, Lease
 from seatpool.store.masterkey import KeyPlace
 from seatpool.store.store import Store, default_url, located
 
@@ -51,6 +51,7 @@ __all__ = [
     "BadWeight",
     "Changes",
     "Ear",
+    "Grant",
     "KeyPlace",
     "Lease",
     "NameTaken",

@@ -8,10 +8,11 @@ claimed when the machine is started anew.
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from enum import IntEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func
+from sqlalchemy import ColumnElement, Connection, delete, func, select
 
 from seatpool.clock import elapsed, utcnow
 from seatpool.store.engine import upsert
@@ -29,8 +30,26 @@ class Lease(msgspec.Struct, frozen=True):
     """Differs for every process, and for every thread that must exclude the others."""
 
 
-def acquire(db: Connection, lease: Lease, length: timedelta) -> bool:
-    """Whether `lease.owner` holds it for so long: it was free, or over, or its own already (then it begins anew)."""
+class Grant(IntEnum):
+    """What comes of asking for a right; false where there is none."""
+
+    REFUSED = 0
+    """Another has it."""
+    FREE = 1
+    """It was nobody's, or the asker's own already."""
+    LAPSED = 2
+    """Who had it has not given it back: it was killed, or could not."""
+
+
+def acquire(db: Connection, lease: Lease, length: timedelta) -> Grant:
+    """Have it for so long from now on, also where it is `lease.owner`'s own already."""
+    before = db.scalar(select(leases.c.owner).where(leases.c.key == lease.key))
+    if not _acquired(db, lease, length):
+        return Grant.REFUSED
+    return Grant.FREE if before in (None, lease.owner) else Grant.LAPSED
+
+
+def _acquired(db: Connection, lease: Lease, length: timedelta) -> bool:
     if _is_shared(db):
         return _take(db, lease, {"until": _NOW + length, "begun_s": None, "over_s": None})
     begun_s = _up_s()

@@ -49,7 +49,7 @@ from seatpool.store.backend import Ear
 from seatpool.store.errors import StoreError, Superseded
 from seatpool.store.feed import Changes
 from seatpool.store.keys import Keys
-from seatpool.store.leases import Lease
+from seatpool.store.leases import Grant, Lease
 from seatpool.store.past import Past
 from seatpool.store.secrets import Keychain
 from seatpool.store.team import Team
@@ -397,8 +397,8 @@ class Store:
 
     # -- leases
 
-    def acquire(self, key: str, owner: str, length: timedelta) -> bool:
-        """Whether `owner` has the right for so long: it was free, or over, or its own already (then it begins anew).
+    def acquire(self, key: str, owner: str, length: timedelta) -> Grant:
+        """Have the right for so long: where it is free, or over, or the owner's own already (then it begins anew).
 
         Whatever the clock is set to meanwhile. In a file it ends when the machine is started anew, as its owner does.
         """
