@@ -1,5 +1,5 @@
 """What mitmdump loads: `mitmdump -s addon/pool.py`."""
 
-from seatpool.proxy.addon import Pool
+from seatpool.proxy.loading import Pool
 
 addons = [Pool()]

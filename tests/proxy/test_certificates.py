@@ -1,12 +1,15 @@
 """Certificates name what the authority permits, and hosts that nobody knows are told from those that are known."""
 
 import ipaddress
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from cryptography import x509
+from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStore
+from mitmproxy.test import taddons
 
 from seatpool.core.notices import Expiry, expiring
 from seatpool.providers.registry import CERTIFIED, certified_names, is_stranger, provider_of
@@ -100,3 +103,20 @@ async def test_the_end_of_the_authority_in_use_is_known_for_the_notice(
     notice = expiring(certificates.expiry, near)
     assert notice is not None and "seatpool ca trust" in notice.text
     assert expiring(certificates.expiry, pair.ends - timedelta(days=20)) is None
+
+
+@pytest.mark.parametrize("looked", [0, 1, 2])
+def test_the_authority_that_is_replaced_while_the_proxy_runs_is_followed(tmp_path: Path, looked: int) -> None:
+    """Also where nobody has looked since mitmproxy has read the first one, and only then is it read again."""
+    tls, certificates = TlsConfig(), Certificates()
+    with taddons.context(tls) as context:
+        context.configure(tls, confdir=str(tmp_path))
+        first = tls.certstore.default_ca
+        for _ in range(looked):
+            certificates._fit(tls, context.options)
+            assert isinstance(tls.certstore, FittingStore)
+            assert tls.certstore.default_ca is first, "it is as it was read"
+        another = CertStore.from_store(tmp_path / "another", "mitmproxy", 2048).default_ca
+        shutil.copytree(tmp_path / "another", tmp_path, dirs_exist_ok=True)
+        certificates._fit(tls, context.options)
+        assert tls.certstore.default_ca == another != first

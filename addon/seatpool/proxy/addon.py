@@ -82,7 +82,7 @@ class Pool:
     def load(self, loader: Loader) -> None:
         """Declare the options."""
         spare_memory()
-        gc.freeze()  # as in this package's beginning
+        gc.freeze()  # with what mitmproxy has made of it
         options.add_options(loader)
         Commands(lambda: self._opened).add(loader)
 

@@ -112,10 +112,10 @@ class Certificates:
             self._renew(folder)
         try:
             stamp = (folder / IN_USE).stat().st_mtime_ns
-            if stamp != self._stamp:
+            if stamp != self._stamp and not (self._stamp is None and _is_of(tlsconfig.certstore, folder / IN_USE)):
                 # Contexts that mitmproxy keeps for TLS go with it: they are kept by the store's own parameters.
                 tlsconfig.configure({"confdir"})
-                self._stamp = stamp
+            self._stamp = stamp
         except (OSError, ValueError) as error:
             logger.warning("action=certificates reason=%s: the former authority stays in use", type(error).__name__)
         if not isinstance(tlsconfig.certstore, FittingStore):
@@ -144,6 +144,12 @@ class Certificates:
             if pair is not None:
                 self.expiry = Expiry(pair.ends, switches_at(pair, following) if following is not None else None)
             logger.info("action=certificates change=%s", change.value)
+
+
+def _is_of(store: certs.CertStore, file: Path) -> bool:
+    """Whether it was read from the file as it is. To read its key takes longer than all else of a first request."""
+    first, *others = x509.load_pem_x509_certificates(file.read_bytes())
+    return certs.Cert(first) == store.default_ca and bool(others) == (store.default_chain_file is not None)
 
 
 def _host_of(data: bytes, address: tuple[str, int] | None) -> str | None:

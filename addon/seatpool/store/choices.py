@@ -30,38 +30,6 @@ def _beginning(flow_id: Column[Any], at: Column[Any]) -> Select[Any]:
     )
 
 
-_RECORDED = union_all(
-    _beginning(choices.c.flow_id, choices.c.decided_at),
-    # Attempts may be kept longer than the choices that explain them.
-    _beginning(attempts.c.flow_id, attempts.c.started_at).where(attempts.c.chosen_in.in_(select(choices.c.flow_id))),
-).subquery()
-_BEGINNING = (
-    select(_RECORDED.c.flow_id)
-    .group_by(_RECORDED.c.flow_id)
-    .order_by(func.max(_RECORDED.c.at).desc())
-    .limit(bindparam("limit"))
-)
-_any, _asked = choices.alias(), choices.alias()
-_FIRST = select(func.min(_any.c.id)).where(_any.c.flow_id == attempts.c.flow_id).scalar_subquery()
-_SUBSTITUTED = (
-    select(
-        attempts.c.account_id,
-        _asked.c.model.label("asked"),
-        attempts.c.model,
-        func.count(attempts.c.flow_id.distinct()).label("requests"),
-        func.max(attempts.c.started_at).label("last_at"),
-    )
-    .join_from(attempts, _asked, _asked.c.id == _FIRST)
-    .where(attempts.c.started_at >= bindparam("since"), attempts.c.outcome == OK.code)
-    .where(attempts.c.model != _asked.c.model)
-    .group_by(attempts.c.account_id, _asked.c.model, attempts.c.model)
-)
-
-_HELD = select(func.count(choices.c.flow_id.distinct()), func.max(choices.c.decided_at)).where(
-    choices.c.decided_at >= bindparam("since"), choices.c.reason == WAITING
-)
-
-
 class _Bar(msgspec.Struct, array_like=True):
     kind: BarKind
     code: str
@@ -105,8 +73,15 @@ def record(db: Connection, made: Sequence[Choice]) -> None:
 
 def newest(db: Connection, beginning: str, limit: int) -> tuple[str, ...]:
     """Ids of the requests that begin so, the newest first."""
-    found = db.scalars(_BEGINNING, {"first": beginning, "behind": beginning + chr(0x10FFFF), "limit": limit})
-    return tuple(found)
+    recorded = union_all(
+        _beginning(choices.c.flow_id, choices.c.decided_at),
+        # Attempts may be kept longer than the choices that explain them.
+        _beginning(attempts.c.flow_id, attempts.c.started_at).where(
+            attempts.c.chosen_in.in_(select(choices.c.flow_id))
+        ),
+    ).subquery()
+    newest_first = select(recorded.c.flow_id).group_by(recorded.c.flow_id).order_by(func.max(recorded.c.at).desc())
+    return tuple(db.scalars(newest_first.limit(limit), {"first": beginning, "behind": beginning + chr(0x10FFFF)}))
 
 
 def of_request(db: Connection, flow_id: str) -> tuple[Choice, ...]:
@@ -123,13 +98,23 @@ def of_requests(db: Connection, flow_ids: Iterable[str]) -> tuple[Choice, ...]:
 
 def substituted(db: Connection, since: datetime) -> tuple[Substituted, ...]:
     """What was served since then with another model than its request had asked for at first."""
-    rows = db.execute(_SUBSTITUTED, {"since": since})
+    every, asked = choices.alias(), choices.alias()
+    first = select(func.min(every.c.id)).where(every.c.flow_id == attempts.c.flow_id).scalar_subquery()
+    kind = (attempts.c.account_id, asked.c.model.label("asked"), attempts.c.model)
+    requests = func.count(attempts.c.flow_id.distinct()).label("requests")
+    rows = db.execute(
+        select(*kind, requests, func.max(attempts.c.started_at).label("last_at"))
+        .join_from(attempts, asked, asked.c.id == first)
+        .where(attempts.c.started_at >= since, attempts.c.outcome == OK.code, attempts.c.model != asked.c.model)
+        .group_by(attempts.c.account_id, asked.c.model, attempts.c.model)
+    )
     return tuple(Substituted(r.account_id, r.asked, r.model, r.requests, r.last_at) for r in rows)
 
 
 def held(db: Connection, since: datetime) -> tuple[int, datetime | None]:
     """How many requests have waited for somebody since then, and when the last of them began to."""
-    count, last = db.execute(_HELD, {"since": since}).one()
+    told = select(func.count(choices.c.flow_id.distinct()), func.max(choices.c.decided_at))
+    count, last = db.execute(told.where(choices.c.decided_at >= since, choices.c.reason == WAITING)).one()
     return count, last
 
 

@@ -4,8 +4,9 @@ What depends on the kind of database is in `backend`.
 """
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -31,6 +32,7 @@ HURRIED_S = 1.0
 
 FORMS = "give a path, sqlite:///PATH, or postgresql+psycopg://USER@HOST/DATABASE"
 
+Row = tuple[object, ...]
 _VALUES = re.compile(r"VALUES (\(\?(?:, \?)*\))")
 _SIZES = (16, 4, 1)
 """Rows in one statement; the driver keeps the statements of these few sizes ready, with the last values in them."""
@@ -107,7 +109,9 @@ def _among(element: among, compiler: SQLCompiler, **kw: Any) -> str:
 
 
 class Many:
-    """A statement for many rows at a time, compiled once; what SQLAlchemy does for each row outweighs SQLite's work.
+    """A statement for many rows at a time, compiled once, and not before there are some.
+
+    What SQLAlchemy does for each row otherwise outweighs SQLite's work.
 
     Where it has a VALUES list, rows go in by the dozen: the driver lets go of the interpreter and takes it back for
     every single step, which costs the event loop more than the step itself. PostgreSQL's driver sends all of them
@@ -120,36 +124,39 @@ class Many:
         `elsewhere` says the same where SQLite's own words in `statement` are not understood.
         """
         self._names = list(names)
+        self._given = statement
         self._statement = elsewhere if elsewhere is not None else statement
-        if isinstance(statement, str):
-            self._sql, order = statement, list(range(len(names)))
-        else:
-            compiled = statement.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=list(names))
-            self._sql, order = str(compiled), [self._names.index(name) for name in compiled.positiontup or ()]
-        self._in_order = itemgetter(*order)
-        self._by_size = {1: self._sql}
-        group = _VALUES.search(self._sql)
-        if group is not None:
-            self._by_size = {
-                size: f"{self._sql[: group.start(1)]}{', '.join([group[1]] * size)}{self._sql[group.end(1) :]}"
-                for size in _SIZES
-            }
         self._by_name: str | None = None
 
-    def run(self, db: Connection, rows: Iterable[tuple[object, ...]]) -> None:
+    def run(self, db: Connection, rows: Iterable[Row]) -> None:
         """The values as the driver takes them: a moment `as_text`."""
         if db.dialect.name != "sqlite":
             self._run_each(db, rows)
             return
-        left = list(map(self._in_order, rows))
-        for size, sql in self._by_size.items():
+        in_order, by_size = self._compiled
+        left = list(map(in_order, rows))
+        for size, sql in by_size.items():
             whole = len(left) // size * size
             if whole:
                 groups = [tuple(chain.from_iterable(left[i : i + size])) for i in range(0, whole, size)]
                 db.exec_driver_sql(sql, groups)
                 del left[:whole]
 
-    def _run_each(self, db: Connection, rows: Iterable[tuple[object, ...]]) -> None:
+    @cached_property
+    def _compiled(self) -> tuple[Callable[[Row], Row], Mapping[int, str]]:
+        """For SQLite: a row's values in the order of the statement's, and the statement by the number of rows."""
+        if isinstance(self._given, str):
+            sql, order = self._given, list(range(len(self._names)))
+        else:
+            compiled = self._given.compile(dialect=sqlite.dialect(paramstyle="qmark"), column_keys=self._names)
+            sql, order = str(compiled), [self._names.index(name) for name in compiled.positiontup or ()]
+        group = _VALUES.search(sql)
+        if group is None:
+            return itemgetter(*order), {1: sql}
+        begin, end = sql[: group.start(1)], sql[group.end(1) :]
+        return itemgetter(*order), {size: f"{begin}{', '.join([group[1]] * size)}{end}" for size in _SIZES}
+
+    def _run_each(self, db: Connection, rows: Iterable[Row]) -> None:
         given: list[Any] = list(rows)
         if not given:
             return

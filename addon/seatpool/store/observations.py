@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from seatpool.core.model import Attempt, QuotaWindow, Tokens
 from seatpool.core.outcome import UNKNOWN
@@ -26,16 +26,6 @@ _PUT = Many(
 _ADD = Many(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
 _UNTOLD = Tokens(None, None, None)
 _NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
-
-
-_KIND = (attempts.c.account_id, attempts.c.status, attempts.c.outcome)
-_UNKNOWN = (
-    select(*_KIND, func.count().label("requests"), func.max(attempts.c.started_at).label("last_at"))
-    .where(attempts.c.started_at >= bindparam("since"), attempts.c.outcome.startswith(UNKNOWN, autoescape=True))
-    .group_by(*_KIND)
-    .order_by(func.count().desc())
-    .limit(100)
-)
 
 
 def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> None:
@@ -90,7 +80,14 @@ def every_window(db: Connection) -> tuple[tuple[int, QuotaWindow], ...]:
 
 def unknown(db: Connection, since: datetime) -> tuple[Unknown, ...]:
     """Refusals since then that no table knows, the most frequent kinds of them."""
-    rows = db.execute(_UNKNOWN, {"since": since})
+    kind = (attempts.c.account_id, attempts.c.status, attempts.c.outcome)
+    rows = db.execute(
+        select(*kind, func.count().label("requests"), func.max(attempts.c.started_at).label("last_at"))
+        .where(attempts.c.started_at >= since, attempts.c.outcome.startswith(UNKNOWN, autoescape=True))
+        .group_by(*kind)
+        .order_by(func.count().desc())
+        .limit(100)
+    )
     return tuple(Unknown(r.account_id, r.status, r.outcome.removeprefix(UNKNOWN), r.requests, r.last_at) for r in rows)
 
 
