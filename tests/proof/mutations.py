@@ -75,7 +75,12 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=28,
         ),
         "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=15),
-        "cooldown": Mutation("seatpool.store.cooldowns", " and held.until >= cooldown.until", " and False", seen_in=23),
+        "cooldown": Mutation(
+            "seatpool.store.cooldowns",
+            "if _LATER.run(db, **key, until=until).first() is not None:",
+            "if False:",
+            seen_in=23,
+        ),
         "answered": Mutation(
             "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=29
         ),

@@ -10,38 +10,39 @@ from sqlalchemy.exc import IntegrityError
 from seatpool.core.deeds import Did
 from seatpool.core.model import Cooldown, Scope, ScopeKind
 from seatpool.store import accounts, admins, audit, revisions
-from seatpool.store.engine import upsert
+from seatpool.store.engine import Ready, upsert
 from seatpool.store.errors import UnknownAccount
-from seatpool.store.schema import cooldowns
+from seatpool.store.schema import as_text, cooldowns
 
 _KEY = (cooldowns.c.account_id, cooldowns.c.scope, cooldowns.c.value)
 _RUNNING = cooldowns.c.lifted < cooldowns.c.revision
 _SOONEST_FIRST = select(cooldowns).order_by(cooldowns.c.until, *_KEY)
 
-# Built once: a request waits for these two, and building them took longer than carrying them out.
-_HELD = select(cooldowns).where(*(column == bindparam(f"the_{column.name}") for column in _KEY))
+_LATER = Ready(
+    select(cooldowns.c.account_id).where(
+        *(column == bindparam(column.name) for column in _KEY), _RUNNING, cooldowns.c.until >= bindparam("until")
+    )
+)
 _NEW = upsert(cooldowns)
-_PUT = _NEW.on_conflict_do_update(
-    index_elements=list(_KEY),
-    set_={name: _NEW.excluded[name] for name in ("reason", "until", "created_at", "revision", "strikes")},
+_PUT = Ready(
+    _NEW.on_conflict_do_update(
+        index_elements=list(_KEY),
+        set_={name: _NEW.excluded[name] for name in ("reason", "until", "created_at", "revision", "strikes")},
+    ),
+    [column.name for column in cooldowns.c],
 )
 
 
 def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
     """Never shortens one that runs: returns the one in force, this or a later one. May raise `UnknownAccount`."""
     key = {"account_id": cooldown.account_id, "scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
-    held = db.execute(_HELD, {f"the_{name}": value for name, value in key.items()}).one_or_none()
-    if held is not None and held.lifted < held.revision and held.until >= cooldown.until:
-        return _cooldown(held)
-    values = {
-        "reason": cooldown.reason,
-        "until": cooldown.until,
-        "created_at": cooldown.created_at,
-        "revision": revisions.take(db),
-        "strikes": cooldown.strikes,
-    }
+    until = as_text(cooldown.until)
+    if _LATER.run(db, **key, until=until).first() is not None:
+        this = (column == value for column, value in zip(_KEY, key.values(), strict=True))
+        return _cooldown(db.execute(select(cooldowns).where(*this)).one())
+    values = {"reason": cooldown.reason, "until": until, "created_at": as_text(cooldown.created_at), "lifted": 0}
     try:
-        db.execute(_PUT, {**key, **values, "lifted": 0})
+        _PUT.run(db, **key, **values, revision=revisions.take(db), strikes=cooldown.strikes)
     except IntegrityError:  # the foreign key says it; to ask beforehand would be one more statement to wait for
         raise UnknownAccount.numbered(cooldown.account_id) from None
     return cooldown

@@ -8,6 +8,7 @@ committed in order and a reader misses none.
 from sqlalchemy import Connection, func, select, update
 
 from seatpool.store.backend import CHANNEL
+from seatpool.store.engine import Ready
 from seatpool.store.schema import feed
 
 _NOW = select(feed.c.revision)
@@ -16,8 +17,8 @@ _NEXT_AND_FORGET = _NEXT.values(forgotten=feed.c.revision + 1)
 _TAKEN = "seatpool_taken"
 _HEARD = func.pg_notify(CHANNEL, "")
 """At the commit, once however often it was said, where a database can tell others."""
-_SAID = {False: _NEXT.returning(_HEARD), True: _NEXT_AND_FORGET.returning(_HEARD)}
-_SILENT = {False: _NEXT, True: _NEXT_AND_FORGET}
+_SAID = {False: Ready(_NEXT.returning(_HEARD)), True: Ready(_NEXT_AND_FORGET.returning(_HEARD))}
+_SILENT = {False: Ready(_NEXT), True: Ready(_NEXT_AND_FORGET)}
 _BOTH = select(feed.c.revision, feed.c.forgotten)
 
 
@@ -29,7 +30,7 @@ def current(db: Connection) -> int:
 
 def take(db: Connection, *, removal: bool = False) -> int:
     """The next number; others see it when the transaction ends. `removal`: rows go, so others read everything again."""
-    number: int = db.execute((_SAID if db.dialect.name == "postgresql" else _SILENT)[removal]).scalar_one()
+    number: int = (_SAID if db.dialect.name == "postgresql" else _SILENT)[removal].run(db).scalar_one()
     db.info.setdefault(_TAKEN, []).append(number)
     return number
 
