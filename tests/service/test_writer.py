@@ -17,8 +17,8 @@ from tests.service.conftest import Issuer, sign_in
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
-def attempt(account_id: int, number: int) -> Attempt:
-    return Attempt("flow", number, account_id, "responses", None, "ok", 200, NOW, 1.0)
+def attempt(account_id: int, number: int, at: datetime = NOW) -> Attempt:
+    return Attempt("flow", number, account_id, "responses", None, "ok", 200, at, 1.0)
 
 
 def test_everything_queued_is_written_and_the_newest_window_stays(store: Store, issuer: Issuer) -> None:
@@ -31,6 +31,24 @@ def test_everything_queued_is_written_and_the_newest_window_stays(store: Store, 
     assert [a.number for a in store.past.attempts(limit=2000)] == list(range(1199, -1, -1))
     assert [w.left for _, w in store.changes(None).windows] == [1199 / 1200]
     assert store.account("alice").last_used_at == NOW
+    writer.close()
+
+
+def test_what_repeats_itself_within_a_minute_is_written_once(store: Store, issuer: Issuer) -> None:
+    account = sign_in(store, issuer, "alice")
+    writer = Writer(store)
+    for number, seconds in enumerate((0, 40, 59, 61, 100)):
+        at = NOW + timedelta(seconds=seconds)
+        writer.put(attempt(account.id, number, at))
+        writer.put((account.id, QuotaWindow("primary", 0.5, at, "header")))
+        assert writer.flush(20)
+        told = NOW if seconds < 60 else NOW + timedelta(seconds=61)
+        assert [w.observed_at for _, w in store.changes(None).windows] == [told]
+        assert store.account("alice").last_used_at == told
+    assert len(store.past.attempts(limit=9)) == 5
+    writer.put((account.id, QuotaWindow("primary", 0.4, NOW + timedelta(seconds=101), "header")))
+    assert writer.flush(20)
+    assert [w.left for _, w in store.changes(None).windows] == [0.4]
     writer.close()
 
 

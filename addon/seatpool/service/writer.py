@@ -18,7 +18,7 @@ import msgspec
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Choice, Glimpse, explain
 from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
-from seatpool.core.usage import worth_keeping
+from seatpool.core.usage import just_now, repeats, worth_keeping
 from seatpool.store import Store, StoreUnavailable, UnknownAccount
 
 logger = logging.getLogger(__name__)
@@ -70,6 +70,10 @@ class Writer:
         """Rows that were lost since the database went away, being the oldest of too many."""
         self._kept: dict[str, QuotaWindow] = {}
         """The last observation of each window that went into the history; by a word, see `meters.Count`."""
+        self._told: dict[str, QuotaWindow] = {}
+        """The last one of each that is stored for all to see; another that repeats it is not."""
+        self._used: dict[int, datetime] = {}
+        """When each account was used last, as it is stored: to the minute."""
         self._thread: threading.Thread | None = None
         self.start()
 
@@ -162,10 +166,13 @@ class Writer:
         beats = [row for row in rows if isinstance(row, UnderWay)]
         windows = {(row[0], row[1].bucket): row[1] for row in rows if isinstance(row, tuple)}
         news = [(key[0], seen) for key, seen in windows.items() if worth_keeping(self._kept.get(_word(*key)), seen)]
+        told = [(key[0], seen) for key, seen in windows.items() if not repeats(self._told.get(_word(*key)), seen)]
+        last = {row.account_id: row.started_at for row in attempts}
+        used = {id_: at for id_, at in last.items() if not just_now(self._used.get(id_), at)}
         self._store.record(
             attempts=attempts,
-            windows=[(key[0], seen) for key, seen in windows.items()],
-            used={row.account_id: row.started_at for row in attempts},
+            windows=told,
+            used=used,
             choices=[row for row in rows if isinstance(row, Choice)],
             history=news,
             lifted=[row.cooldown for row in rows if isinstance(row, Lifted)],
@@ -175,6 +182,8 @@ class Writer:
             ended=[row for row in rows if isinstance(row, Ended)],
         )
         self._kept.update((_word(account_id, seen.bucket), seen) for account_id, seen in news)
+        self._told.update((_word(account_id, seen.bucket), seen) for account_id, seen in told)
+        self._used.update(used)
 
     def _put_back(self, rows: Sequence[Stored]) -> None:
         room = max(0, BACKLOG - len(self._rows))

@@ -87,7 +87,8 @@ def create_file(path: Path, *, ours: bool) -> None:
 
 def make_engine(url: URL, busy_s: float) -> Engine:
     """See `Backend`."""
-    engine = create_engine(url, hide_parameters=True, connect_args={"timeout": busy_s})
+    # The connection that was used last has its statements and pages at hand.
+    engine = create_engine(url, hide_parameters=True, pool_use_lifo=True, connect_args={"timeout": busy_s})
     event.listen(engine, "connect", partial(_set_up, busy_s))
     event.listen(engine, "begin", _begin)
     return engine
