@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
-from seatpool.core.usage import Record, length_of, per_step, repeats, worth_keeping
+from seatpool.core.usage import Record, length_of, per_step, worth_keeping
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -32,30 +32,6 @@ def seen(hours: float, left: float, resets_at: datetime | None = END, length_s: 
 )
 def test_a_row_is_written_for_a_percent_or_ten_minutes(after: QuotaWindow, expected: bool) -> None:
     assert worth_keeping(seen(0, 0.50), after) is expected
-
-
-MINUTE, SECOND = 1 / 60, timedelta(seconds=1)
-
-
-@pytest.mark.parametrize(
-    ("before", "after", "expected"),
-    [
-        (None, seen(0, 0.5), False),
-        (seen(0, 0.5), seen(0.9 * MINUTE, 0.5), True),
-        (seen(0, 0.5), seen(MINUTE, 0.5), False),
-        (seen(0, 0.5), seen(-MINUTE / 2, 0.5), False),  # the clock was set back
-        (seen(0, 0.5), seen(MINUTE / 2, 0.499), False),
-        (seen(0, 0.5), seen(MINUTE / 2, 0.5, END + SECOND), True),
-        (seen(0, 0.5), seen(MINUTE / 2, 0.5, END + 3 * SECOND), False),
-        (seen(0, 0.5), seen(MINUTE / 2, 0.5, None), False),
-        (seen(0, 0.5, None), seen(MINUTE / 2, 0.5, None), True),
-        (seen(0, 0.5), seen(MINUTE / 2, 0.5, END, 3600), False),
-    ],
-)
-def test_what_was_said_less_than_a_minute_before_is_a_repetition(
-    before: QuotaWindow | None, after: QuotaWindow, expected: bool
-) -> None:
-    assert repeats(before, after) is expected
 
 
 def test_the_first_observation_and_the_first_after_a_reset_are_kept() -> None:

@@ -19,10 +19,6 @@ LEAST_CHANGE = 0.01
 """Upstreams tell shares in whole percents; a smaller change is not worth a row."""
 LONGEST_SILENCE = timedelta(minutes=10)
 """After this time a smaller change is worth one."""
-JUST_NOW = timedelta(minutes=1)
-"""For so long what is stored of an account's window, or of its last use, is as good as the same told again."""
-SAME_END = timedelta(seconds=2)
-"""Ends that are told as lengths differ by the time that an answer was on its way."""
 ROUNDING = 0.005
 """By so much a share may differ from what it is; less is empty."""
 
@@ -40,21 +36,6 @@ def worth_keeping(before: QuotaWindow | None, seen: QuotaWindow) -> bool:
         or seen.observed_at - before.observed_at >= LONGEST_SILENCE
         or not same_period(before, seen)
     )
-
-
-def just_now(before: datetime | None, now: datetime) -> bool:
-    """Whether it was less than a minute before; never where the clock was set back between."""
-    return before is not None and timedelta(0) <= now - before < JUST_NOW
-
-
-def repeats(before: QuotaWindow | None, seen: QuotaWindow) -> bool:
-    """Whether an observation says what another one of the window has said just now."""
-    if before is None or not just_now(before.observed_at, seen.observed_at):
-        return False
-    same = (before.left, before.unlimited, before.length_s) == (seen.left, seen.unlimited, seen.length_s)
-    if before.resets_at is None or seen.resets_at is None:
-        return same and before.resets_at is seen.resets_at
-    return same and abs(seen.resets_at - before.resets_at) <= SAME_END
 
 
 def same_period(before: QuotaWindow, after: QuotaWindow) -> bool:

@@ -11,14 +11,14 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
 
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Choice, Glimpse, explain
 from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
-from seatpool.core.usage import just_now, repeats, worth_keeping
+from seatpool.core.usage import worth_keeping
 from seatpool.store import Store, StoreUnavailable, UnknownAccount
 
 logger = logging.getLogger(__name__)
@@ -29,6 +29,8 @@ GATHER_S = 1.0
 """How long a first row waits for company: waking the thread for every row would cost more than the row."""
 BACKLOG = 20_000
 """Rows kept while the database is away; the oldest are dropped beyond that."""
+USED_EVERY = timedelta(minutes=1)
+"""When an account was used last is stored that often at most: with many of them each request has another one."""
 AGAIN_S = 1.0
 """After a failure. An attempt that meets a lock waits for five seconds by itself."""
 
@@ -70,10 +72,8 @@ class Writer:
         """Rows that were lost since the database went away, being the oldest of too many."""
         self._kept: dict[str, QuotaWindow] = {}
         """The last observation of each window that went into the history; by a word, see `meters.Count`."""
-        self._told: dict[str, QuotaWindow] = {}
-        """The last one of each that is stored for all to see; another that repeats it is not."""
         self._used: dict[int, datetime] = {}
-        """When each account was used last, as it is stored: to the minute."""
+        """When each account was used last, as it is stored."""
         self._thread: threading.Thread | None = None
         self.start()
 
@@ -166,12 +166,11 @@ class Writer:
         beats = [row for row in rows if isinstance(row, UnderWay)]
         windows = {(row[0], row[1].bucket): row[1] for row in rows if isinstance(row, tuple)}
         news = [(key[0], seen) for key, seen in windows.items() if worth_keeping(self._kept.get(_word(*key)), seen)]
-        told = [(key[0], seen) for key, seen in windows.items() if not repeats(self._told.get(_word(*key)), seen)]
         last = {row.account_id: row.started_at for row in attempts}
-        used = {id_: at for id_, at in last.items() if not just_now(self._used.get(id_), at)}
+        used = {id_: at for id_, at in last.items() if not _just_now(self._used.get(id_), at)}
         self._store.record(
             attempts=attempts,
-            windows=told,
+            windows=[(key[0], seen) for key, seen in windows.items()],
             used=used,
             choices=[row for row in rows if isinstance(row, Choice)],
             history=news,
@@ -182,7 +181,6 @@ class Writer:
             ended=[row for row in rows if isinstance(row, Ended)],
         )
         self._kept.update((_word(account_id, seen.bucket), seen) for account_id, seen in news)
-        self._told.update((_word(account_id, seen.bucket), seen) for account_id, seen in told)
         self._used.update(used)
 
     def _put_back(self, rows: Sequence[Stored]) -> None:
@@ -213,6 +211,11 @@ class Writer:
             except Exception:
                 logger.exception("action=choices-lost")
         return found
+
+
+def _just_now(before: datetime | None, now: datetime) -> bool:
+    """Never where the clock was set back between."""
+    return before is not None and timedelta(0) <= now - before < USED_EVERY
 
 
 def _word(account_id: int, bucket: str) -> str:
