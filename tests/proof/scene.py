@@ -396,7 +396,8 @@ class Scene:
         if self.loop.steps % 64:
             return False
         living = [proxy for proxy in self.owners.values() if not proxy.dead]
-        free = not any(any(p.service.knowledge.state.in_flight.values()) or len(p.pool.exchanges) for p in living)
+        held = (p.service.waiting + len(p.pool.exchanges) + p.service.knowledge.state.in_flight.total() for p in living)
+        free = not any(held)
         asking = any(seat.asking for seat in self.issuer.seats.values())
         stored = all(
             p.service._refresher._running == {} and p.service._refresher._safekeeping._storing == set() for p in living
