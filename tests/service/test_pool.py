@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,22 @@ async def begin(service: PoolService, flow: str = "flow-1") -> tuple[Trail, Assi
     assignment = await service.assign(trail)
     assert isinstance(assignment, Assignment)
     return trail, assignment
+
+
+class Overheard:
+    """A store that tells, in the thread that asked, what came of each asking for a right."""
+
+    def __init__(self, store: Store, heard: Callable[[str, Grant], None]) -> None:
+        self._store = store
+        self._heard = heard
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._store, name)
+
+    def acquire(self, key: str, owner: str, length: timedelta) -> Grant:
+        grant = self._store.acquire(key, owner, length)
+        self._heard(key, grant)
+        return grant
 
 
 def spent(hours: float = 5) -> Outcome:
@@ -191,20 +208,13 @@ async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_se
             await may_answer.wait()
             return reply
 
-    class Told:
-        """The other process's store, which tells that the right was asked for."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(other, name)
-
-        def acquire(self, key: str, owner: str, length: timedelta) -> Grant:
-            got.append(other.acquire(key, owner, length))
-            loop.call_soon_threadsafe(wanted.set)
-            return got[-1]
+    def heard(_key: str, grant: Grant) -> None:
+        got.append(grant)
+        loop.call_soon_threadsafe(wanted.set)
 
     sign_in(store, issuer, "alice", expires_in=timedelta(days=-2))
     with Store.open(store.url) as other:
-        told: Any = Told()
+        told: Any = Overheard(other, heard)
         first, second = PoolService(store, Held(), Policy()), PoolService(told, issuer, Policy())
         for each in (first, second):
             each.load()
@@ -233,18 +243,8 @@ async def test_whoever_was_cut_off_with_a_new_token_has_time_to_store_it_before_
     key = f"renew:{account.id}:{CredentialKind.CODEX_OAUTH}"
     assert store.acquire(key, "cut off", timedelta(0))
 
-    class Told:
-        """A store that tells that the right was asked for."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store, name)
-
-        def acquire(self, *what: Any) -> Grant:
-            loop.call_soon_threadsafe(asked.set)
-            return store.acquire(*what)
-
     loop = asyncio.get_running_loop()
-    told: Any = Told()
+    told: Any = Overheard(store, lambda *_: loop.call_soon_threadsafe(asked.set))
     service = PoolService(told, issuer, Policy())
     service.load()
     waiting = asyncio.create_task(begin(service))
@@ -265,22 +265,15 @@ async def test_a_right_to_renew_that_took_long_to_get_is_taken_again_before_it_i
     late_s, up_s = 0.0, time.clock_gettime
     monkeypatch.setattr(time, "clock_gettime", lambda clock: up_s(clock) + late_s)
 
-    class Slow:
-        """A database that takes six of a lease's eight seconds, once."""
-
-        def __getattr__(self, name: str) -> Any:
-            return getattr(store, name)
-
-        def acquire(self, key: str, owner: str, length: timedelta) -> Grant:
-            nonlocal late_s
-            taken = store.acquire(key, owner, length)
-            if key.startswith("renew:"):
-                refreshes.append(issuer.refreshes)
-                late_s = 6.0
-            return taken
+    def slowly(key: str, _grant: Grant) -> None:
+        """Six of a lease's eight seconds, once."""
+        nonlocal late_s
+        if key.startswith("renew:"):
+            refreshes.append(issuer.refreshes)
+            late_s = 6.0
 
     sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
-    slow: Any = Slow()
+    slow: Any = Overheard(store, slowly)
     service = PoolService(slow, issuer, Policy())
     service.load()
     await begin(service)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, and_, bindparam, delete, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, delete, select, update
 from sqlalchemy.exc import IntegrityError
 
 from seatpool.core.deeds import Did
@@ -38,8 +38,7 @@ def cool(db: Connection, cooldown: Cooldown) -> Cooldown:
     key = {"account_id": cooldown.account_id, "scope": cooldown.scope.kind.value, "value": cooldown.scope.value}
     until = as_text(cooldown.until)
     if _LATER.run(db, **key, until=until).first() is not None:
-        this = (column == value for column, value in zip(_KEY, key.values(), strict=True))
-        return _cooldown(db.execute(select(cooldowns).where(*this)).one())
+        return _cooldown(db.execute(select(cooldowns).where(_at(cooldown))).one())
     values = {"reason": cooldown.reason, "until": until, "created_at": as_text(cooldown.created_at), "lifted": 0}
     try:
         _PUT.run(db, **key, **values, revision=revisions.take(db), strikes=cooldown.strikes)
@@ -71,9 +70,7 @@ def lift(db: Connection, account_id: int | None) -> int:
 def lift_these(db: Connection, cooled: Sequence[Cooldown]) -> None:
     """End, or forget, each that is still the very one that is stored."""
     for cooldown in cooled:
-        values = (cooldown.account_id, cooldown.scope.kind.value, cooldown.scope.value)
-        this = and_(*(column == value for column, value in zip(_KEY, values, strict=True)))
-        which = _RUNNING & this & (cooldowns.c.created_at == cooldown.created_at)
+        which = _RUNNING & _at(cooldown) & (cooldowns.c.created_at == cooldown.created_at)
         if db.execute(select(cooldowns.c.account_id).where(which)).first() is not None:
             revision = revisions.take(db)
             db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision))
@@ -95,6 +92,12 @@ def changed(db: Connection, after: int) -> tuple[tuple[Cooldown, ...], tuple[tup
 def prune(db: Connection, before: datetime) -> int:
     """Drop those that were over by then; how many. Nobody needs to hear of it."""
     return db.execute(delete(cooldowns).where(cooldowns.c.until < before)).rowcount
+
+
+def _at(cooldown: Cooldown) -> ColumnElement[bool]:
+    """The row of its account and scope, whichever cooldown is in it."""
+    values = (cooldown.account_id, cooldown.scope.kind.value, cooldown.scope.value)
+    return and_(*(column == value for column, value in zip(_KEY, values, strict=True)))
 
 
 def _scope(row: Row[Any]) -> Scope:
