@@ -39,6 +39,7 @@ from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.connections import Connecting, FreshHttpConnection
+from seatpool.proxy.corking import corked
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.holding import Holding
@@ -74,6 +75,9 @@ class PoolHttpLayer(Connecting):
         """A stream id that no client uses."""
         self._fresh_id += 2
         return self._fresh_id
+
+    def _handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
+        return corked(super()._handle_event(event))
 
     def make_stream(self, stream_id: int) -> layer.CommandGenerator[None]:
         """Make a stream that can replay."""
