@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 from enum import StrEnum
-from itertools import chain, islice
+from itertools import islice
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -149,7 +149,7 @@ def glimpse(
     resting = state.resting[demand.provider]
     if able > SEEN or demand.only is not None:
         chosen_too = () if chosen is None else (chosen,)
-        ids = _with(ids, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
+        _add(ids, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
     elif resting:
         ids += islice(reversed(resting), SEEN)
     known, cooling = state.standing, state.cooldowns
@@ -178,9 +178,10 @@ def glimpse(
     )
 
 
-def _with(ids: Iterable[int], *more: Iterable[int]) -> list[int]:
-    """Of each of the others not more than of the first."""
-    return list(dict.fromkeys(chain(ids, *(islice(each, SEEN) for each in more))))
+def _add(ids: list[int], *more: Iterable[int]) -> None:
+    """Of each of the others not more than of the first; mostly there is nothing to add."""
+    for others in more:
+        ids += [each for each in islice(others, SEEN) if each not in ids]
 
 
 def _passing(state: PoolState, demand: Demand, ids: Iterable[int], now: datetime) -> Mapping[int, tuple[Bar, ...]]:
