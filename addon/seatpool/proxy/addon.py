@@ -15,7 +15,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets, turns
+from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets, turns, typechecks
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -116,6 +116,7 @@ class Pool:
 
     def _shorten_ways(self) -> None:
         """Through mitmproxy, where it is the one that we know."""
+        typechecks.install()
         calls = dispatch.install(ctx.master.addons)
         self.exchanges.at_once = calls.at_once if turns.install() and calls is not None else None
 

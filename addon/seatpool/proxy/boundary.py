@@ -57,6 +57,8 @@ class Boundary(HttpStream):
         self._upstream_id = stream_id
         self._answering = False
         """The head of an answer is out."""
+        self._dropped = False
+        """The layer knows this stream no more."""
 
     def handle_event(self, event: events.Event) -> layer.CommandGenerator[None]:
         """Take in an event. While a hook is waited for, mitmproxy keeps it for later: but who left need not wait."""
@@ -95,6 +97,8 @@ class Boundary(HttpStream):
             try:
                 command = generator.send(reply)
             except StopIteration:
+                if self._dropped:
+                    self._let_loose()
                 return
             if type(command) is SendHttp:
                 if type(command.event) is ResponseProtocolError and not self._answering:
@@ -104,6 +108,7 @@ class Boundary(HttpStream):
                     reply = yield self._renumber(command)
                 continue
             if type(command) is DropStream and command.stream_id == self.stream_id:
+                self._dropped = True
                 self._clock.forget(self.stream_id)
                 if self._upstream_id != self.stream_id:
                     yield DropStream(self._upstream_id)
@@ -114,6 +119,11 @@ class Boundary(HttpStream):
                     yield rest
             else:
                 reply = yield command
+
+    def _let_loose(self) -> None:
+        """It is over. What refers to itself would stay, and its flow with it, until garbage is looked for."""
+        self.context.layers.clear()  # a list of this stream alone
+        self.client_state = self.server_state = over
 
     def _instead_of(self, error: SendHttp) -> layer.CommandGenerator[None]:
         known = self._exchange.provider if self._exchange is not None else None
@@ -170,6 +180,11 @@ class Boundary(HttpStream):
             logger.warning("%s", error)
             self._exchange.withheld = True
             return self._exchange.wire(request, upstream)
+
+
+def over(_event: events.Event) -> layer.CommandGenerator[None]:
+    """The state of a stream that is no more."""
+    return nothing()
 
 
 def nothing() -> layer.CommandGenerator[None]:

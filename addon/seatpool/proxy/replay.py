@@ -113,6 +113,10 @@ class PoolHttpStream(Upgraded, Holding):
             self._asked = command
         return super()._translate(command)
 
+    def _let_loose(self) -> None:
+        super()._let_loose()
+        self._asked = None
+
     @property
     def _on_http2(self) -> bool:
         return self.context.server.alpn == b"h2"

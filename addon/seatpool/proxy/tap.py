@@ -40,7 +40,7 @@ class Tap:
     def __init__(self, response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...] = ()) -> None:
         """`read` says what an event means; `kept`: mitmproxy stores what it streams."""
         self._read = read
-        self._response = response
+        self._response: http.Response | None = response
         self._unkept = not kept
         self._chunks: list[bytes] = []
         self._size = 0
@@ -51,7 +51,7 @@ class Tap:
     @property
     def alone(self) -> bool:
         """Whether nobody else wants to see the chunks, mitmproxy included."""
-        return self._unkept and self._response.stream is self
+        return self._unkept and self._response is not None and self._response.stream is self
 
     def __call__(self, chunk: bytes) -> bytes:
         """The very chunk."""
@@ -68,6 +68,7 @@ class Tap:
         told = Told(counted(end, self._beginning), last_refusal(self._read, end), issued)
         self._chunks.clear()
         self._beginning = b""
+        self._response = None  # which has this as its stream
         return told
 
     def _let_go(self) -> None:
