@@ -202,9 +202,10 @@ async def test_an_account_that_another_process_brings_back_serves_them(store: St
 async def test_who_leaves_and_who_is_there_at_shutdown_waits_no_longer(service: PoolService) -> None:
     await limited(service, 9, 9, 9)
     queue = Queue(service)
-    await queue.ask(flow(service, 1))
+    first = flow(service, 1)
+    await queue.ask(first)
     await queue.ask(flow(service, 2))
-    service.abandon("flow-1")
+    service.abandon(first)
     assert isinstance(await queue.tasks[0], Exhausted)
     await service.stop()
     assert isinstance(await queue.tasks[1], Exhausted)

@@ -51,6 +51,24 @@ class Overheard:
         return grant
 
 
+class Held:
+    """An issuer that takes its time with a renewal."""
+
+    def __init__(self, issuer: Issuer) -> None:
+        self._issuer = issuer
+        self.sent = asyncio.Event()
+        """It was asked."""
+        self.may_answer = asyncio.Event()
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        """Answer a side call, when it may."""
+        reply = await self._issuer.send(request)
+        if request.url.endswith("/oauth/token"):
+            self.sent.set()
+            await self.may_answer.wait()
+        return reply
+
+
 def spent(hours: float = 5) -> Outcome:
     return Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached", until=datetime.now(UTC) + timedelta(hours=hours))
 
@@ -103,6 +121,52 @@ async def test_whom_another_request_found_limited_meanwhile_is_not_asked_again(
     following = await service.recover(trail, outcome, NO_ANSWER)
     assert following is not None and following.account != first.account
     assert issuer.refreshes == 0
+
+
+@pytest.mark.parametrize("refused", [False, True], ids=["about to begin", "refused with 401"])
+async def test_whose_limit_becomes_known_while_its_login_is_renewed_is_not_asked(
+    store: Store, issuer: Issuer, refused: bool
+) -> None:
+    held, soon = Held(issuer), timedelta(days=10 if refused else -2)
+    for person, expires_in in (("alice", soon), ("bob", timedelta(days=10))):
+        sign_in(store, issuer, person, expires_in=expires_in)
+    service = PoolService(store, held, Policy())
+    service.load()
+    trail = service.open("flow-1", FACTS, Headers())
+    if refused:
+        await service.assign(trail)
+        unauthorized = Outcome(OutcomeKind.UNAUTHORIZED, "token_expired")
+        asked: asyncio.Task[Any] = asyncio.create_task(service.recover(trail, unauthorized, NO_ANSWER))
+    else:
+        asked = asyncio.create_task(service.assign(trail))
+    await held.sent.wait()
+    alice = next(a for a in service.knowledge.state.accounts.values() if a.name == "alice")
+    await service.knowledge.cool(alice, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(hours=1))
+    held.may_answer.set()
+    found = await asked
+    assert isinstance(found, Assignment) and found.account.name == "bob"
+    assert issuer.refreshes == 1, "what was renewed is kept"
+    service.release(trail)
+    assert service.knowledge.state.in_flight == {}
+    await service.stop()
+
+
+async def test_who_leaves_while_a_login_is_renewed_does_not_begin_to_wait(store: Store, issuer: Issuer) -> None:
+    held = Held(issuer)
+    sign_in(store, issuer, "alice", expires_in=timedelta(days=-2))
+    service = PoolService(store, held, Policy(max_wait_s=30))
+    service.load()
+    trail = service.open("flow-1", FACTS, Headers())
+    asked = asyncio.create_task(service.assign(trail))
+    await held.sent.wait()
+    (alice,) = service.knowledge.state.accounts.values()
+    await service.knowledge.cool(alice, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(seconds=20))
+    service.abandon(trail)
+    held.may_answer.set()
+    async with asyncio.timeout(5):
+        assert isinstance(await asked, Exhausted)
+    assert service.waiting == 0 and service.knowledge.state.in_flight == {}
+    await service.stop()
 
 
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:
@@ -196,17 +260,8 @@ async def test_two_processes_refresh_an_expired_login_once(store: Store, issuer:
 async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_set_to(
     store: Store, issuer: Issuer, by: timedelta
 ) -> None:
-    sent, wanted, may_answer = asyncio.Event(), asyncio.Event(), asyncio.Event()
+    held, wanted = Held(issuer), asyncio.Event()
     loop, got = asyncio.get_running_loop(), list[Grant]()
-
-    class Held:
-        """An issuer that takes its time."""
-
-        async def send(self, request: HttpRequest) -> HttpReply:
-            reply = await issuer.send(request)
-            sent.set()
-            await may_answer.wait()
-            return reply
 
     def heard(_key: str, grant: Grant) -> None:
         got.append(grant)
@@ -215,15 +270,15 @@ async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_se
     sign_in(store, issuer, "alice", expires_in=timedelta(days=-2))
     with Store.open(store.url) as other:
         told: Any = Overheard(other, heard)
-        first, second = PoolService(store, Held(), Policy()), PoolService(told, issuer, Policy())
+        first, second = PoolService(store, held, Policy()), PoolService(told, issuer, Policy())
         for each in (first, second):
             each.load()
         renewing = asyncio.create_task(begin(first))
-        await sent.wait()
+        await held.sent.wait()
         with freeze_time(datetime.now(UTC) + by, tick=True, real_asyncio=True):
             waiting = asyncio.create_task(begin(second))
             await wanted.wait()
-            may_answer.set()
+            held.may_answer.set()
             (_, one), (_, two) = await asyncio.gather(renewing, waiting)
         assert got[0] is Grant.REFUSED
         assert one.credential.token == two.credential.token

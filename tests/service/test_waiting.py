@@ -116,11 +116,12 @@ async def test_after_its_time_a_request_is_told_to_come_again_soon(service: Pool
 async def test_who_leaves_waits_no_longer_and_takes_no_place(service: PoolService) -> None:
     first, _ = await begin(service)
     queue = Queue(service)
-    await queue.ask(flow(service, 2))
+    second = flow(service, 2)
+    await queue.ask(second)
     await queue.ask(flow(service, 3))
-    service.abandon("flow-2")
-    service.abandon("flow-2")
-    service.abandon("nobody")
+    service.abandon(second)
+    service.abandon(second)
+    service.abandon(flow(service, 4))
     assert isinstance(await queue.tasks[0], Exhausted)
     service.release(first)
     await settle()
@@ -266,7 +267,7 @@ async def _live(service: PoolService, trail: Trail, random: Random) -> None:
     task = asyncio.create_task(service.assign(trail))
     await asyncio.sleep(random.random() / 50)
     if random.random() < 0.2:
-        service.abandon(trail.flow_id)
+        service.abandon(trail)
     if random.random() < 0.1:
         task.cancel()
     with suppress(asyncio.CancelledError):

@@ -64,7 +64,7 @@ class Serving:
         if not pooled and trail.own is None and not exchange.bound:
             self._unserved(flow, exchange, facts)
             return
-        exchange.left = partial(service.abandon, flow.id)
+        exchange.left = partial(service.abandon, trail)
         choice = await service.assign(trail)
         if self._exchanges.get(flow) is not exchange:
             service.release(trail)  # the client went away meanwhile, and nothing else will end this flow

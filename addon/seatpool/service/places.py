@@ -82,7 +82,7 @@ class Places:
         """
         waited = trail.waited_s, monotonic() - trail.began
         longest_s = self._longest_s(trail.facts, found, policy, *waited)
-        if longest_s <= 0:
+        if longest_s <= 0 or trail.left:
             return _soon(found)
         self._begins(trail, found, longest_s)
         before = monotonic()
@@ -119,9 +119,10 @@ class Places:
             return False
         return self._longest_s(trail.facts, found, policy, trail.waited_s, monotonic() - trail.began) > 0
 
-    def abandon(self, flow_id: str) -> None:
-        """The client has left: should its flow wait, it does no longer."""
-        self._waiting.abandon(flow_id)
+    def abandon(self, trail: Trail) -> None:
+        """The client has left: should its flow wait, it does no longer; nor does it begin to."""
+        trail.left = True
+        self._waiting.abandon(trail.flow_id)
 
     def close(self) -> None:
         """Nobody waits any more (at shutdown)."""

@@ -219,6 +219,9 @@ class PoolService:
                 self.notices.exhausted(trail, trail.exhausted or choice)
                 return trail.exhausted or choice
             credentials = await self._credentials.of(self._provider(trail), choice.account, trail)
+            if credentials is not None and self._is_limited(trail, choice.account):
+                self._places.free(trail)  # its login was renewed, and it has been limited meanwhile
+                continue
             if credentials is not None:
                 if trail.asked is not None:
                     log_substitute(trail, choice.account)
@@ -246,9 +249,9 @@ class PoolService:
 
         return partial(render, take(self.knowledge.meters, self.knowledge.state, self.waiting, utcnow()))
 
-    def abandon(self, flow_id: str) -> None:
-        """The client of a flow has left: should it wait for a place, it does no longer."""
-        self._places.abandon(flow_id)
+    def abandon(self, trail: Trail) -> None:
+        """The client of a flow has left: should it wait for a place, or be about to, it does no longer."""
+        self._places.abandon(trail)
 
     # -- an answer
 
@@ -380,7 +383,7 @@ class PoolService:
                 return None
             case Action.SWITCH | Action.WAIT | Action.HOLD:
                 credentials, reason = None, ""
-        if credentials is not None:
+        if credentials is not None and (action is Action.PAUSE or not self._is_limited(trail, account)):
             return self._begin(trail, account, credentials, reason)
         self._places.free(trail)
         if action is not Action.WAIT:
@@ -391,7 +394,9 @@ class PoolService:
         return following if isinstance(following, Assignment) else None
 
     def _is_limited(self, trail: Trail, account: Account) -> bool:
-        return self.knowledge.state.blocked(account.id, trail.demand.scopes, utcnow()) is not None
+        """Whether a limit keeps the account from this request, other than the one that it is to try."""
+        held = self.knowledge.state.blocked(account.id, trail.demand.scopes, utcnow())
+        return held is not None and held != trail.probe
 
     def _background[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Work that outlives the hook that began it; begun at once, and awaited at the end."""

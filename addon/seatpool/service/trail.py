@@ -111,6 +111,8 @@ class Trail(msgspec.Struct):
     """For a place or for a limit's end, so far."""
     limited: set[int] = msgspec.field(default_factory=set)
     """Of those that were tried, whom a limit kept from serving: they may be asked again when that is over."""
+    left: bool = False
+    """Its client has gone."""
     held: bool = False
     """It was refused, and has waited for a limit to end."""
     last: bool = False
