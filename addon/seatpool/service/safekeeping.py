@@ -10,7 +10,7 @@ from contextlib import suppress
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
-from seatpool.core.model import Account, Credential
+from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
 from seatpool.store import Lease, Store, StoreError, StoreUnavailable, Superseded
@@ -31,15 +31,23 @@ class Safekeeping:
         self._vault = vault
         self._turn = asyncio.Lock()
         self._storing: set[asyncio.Task[None]] = set()
+        self._became: dict[tuple[int, CredentialKind], tuple[int, int]] = {}
+        """Of what memory alone knew for a while: its generation there, and that in the store since. A renewal may have
+        begun with it between."""
 
     async def keep(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:
         """Hold it and store it, and give the lease back with it.
 
         `generation` is that of the stored one that it replaces; raises `Superseded` when another one is there by now.
         """
-        if self._vault.unstored(account.id, credential.kind) is not None:
+        key = (account.id, credential.kind)
+        before = self._vault.unstored(*key)
+        if before is not None:
+            credential = replace(credential, generation=before.generation)
             self._vault.keep(account.id, credential)  # whoever is at it stores this one instead
             return credential
+        was, became = self._became.get(key, (generation, generation))
+        generation = became if was == generation else generation
         try:
             stored = await aside(
                 self._store.save_credential,
@@ -90,6 +98,7 @@ class Safekeeping:
                 logger.warning("account=%s action=credential-dropped reason=%s", account.name, error)
             else:
                 generation = stored.generation
+                self._became[account.id, kind] = (wanted.generation, generation)
                 if self._vault.unstored(account.id, kind) is not wanted:
                     continue
                 self._vault.put(account.id, stored)
