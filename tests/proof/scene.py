@@ -40,6 +40,8 @@ RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
 SWEEP_EVERY = 40
 """Seeds; what a process has in memory is kept from the garbage collector at its start, the dead ones' as well."""
+NOTICED_S = 0.5
+"""A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
 HEARD_S = 3.0
 """By then what one process has learnt is known to the others, where nothing is wrong with the database."""
 
@@ -77,6 +79,8 @@ class Scene:
         """The judge reads the database."""
         self.away_until = 0.0
         """The database can be used by nobody until then."""
+        self.set_at = -NOTICED_S - 1
+        """When the clock was set last."""
         self.slow = random.choice((0.002, 0.002, 0.02, 0.15))
         self.locked = random.choice((0.0, 0.0, 0.01, 0.05))
         self.killing = random.choice((0.0, 0.0, 0.002, 0.006))
@@ -299,6 +303,7 @@ class Scene:
     def _set_clock(self) -> None:
         by_s = self.random.choice((-4000.0, -40.0, -2.0, 2.0, 40.0, 4000.0))
         self.loop.wall_s += by_s
+        self.set_at = self.loop.now
         self.issuer.clock_set(by_s)
         self.loop.note(f"the clock is set by {by_s:.0f} s")
 
@@ -359,7 +364,7 @@ class Scene:
         for other in (proxy, *(each for each in self.owners.values() if self.orderly and not each.dead)):
             left_s = other.known.get(seat.name, 0.0) - self.issuer.now
             heard = other.told_at.get(seat.name, 0.0) + (HEARD_S if other is not proxy else 0.0)
-            if left_s > slack_s and decided > heard and not probe:
+            if left_s > slack_s and decided > heard and not probe and not 0.0 <= decided - self.set_at <= NOTICED_S:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self.trial.broken("cooldown", f"{why} {other.owner} was told of")
 

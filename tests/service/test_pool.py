@@ -151,6 +151,25 @@ async def test_whose_limit_becomes_known_while_its_login_is_renewed_is_not_asked
     await service.stop()
 
 
+async def test_after_a_pause_nobody_returns_to_an_account_that_another_request_found_limited(
+    store: Store, issuer: Issuer
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service = PoolService(store, issuer, Policy(brief_pause_s=0.2))
+    service.load()
+    trail, first = await begin(service)
+    hiccup = Outcome(OutcomeKind.OVERLOADED, "service_unavailable", brief=True)
+    asked = asyncio.create_task(service.recover(trail, hiccup, NO_ANSWER))
+    await asyncio.sleep(0)
+    await service.knowledge.cool(first.account, WHOLE_ACCOUNT, "limited", datetime.now(UTC) + timedelta(hours=1))
+    following = await asked
+    assert following is not None and following.account != first.account
+    service.release(trail)
+    assert service.knowledge.state.in_flight == {}
+    await service.stop()
+
+
 async def test_who_leaves_while_a_login_is_renewed_does_not_begin_to_wait(store: Store, issuer: Issuer) -> None:
     held = Held(issuer)
     sign_in(store, issuer, "alice", expires_in=timedelta(days=-2))

@@ -5,6 +5,7 @@ import logging
 import os
 import secrets
 from collections.abc import Callable, Coroutine, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -313,6 +314,8 @@ class PoolService:
         if decision.until is not None:
             trail.refused(decision.until, outcome.code, utcnow())
         await pause(decision)
+        if decision.action is Action.PAUSE and self._is_limited(trail, assignment.account, decision.until):
+            decision = replace(decision, action=Action.SWITCH)  # another request has met a limit there meanwhile
         following = await self._follow_up(trail, assignment, outcome, decision.action)
         log_recovery(trail, assignment, outcome, decision, following)
         if following is None:
@@ -393,10 +396,13 @@ class PoolService:
         following = await self.assign(trail)
         return following if isinstance(following, Assignment) else None
 
-    def _is_limited(self, trail: Trail, account: Account) -> bool:
-        """Whether a limit keeps the account from this request, other than the one that it is to try."""
+    def _is_limited(self, trail: Trail, account: Account, own: datetime | None = None) -> bool:
+        """Whether a limit keeps the account from this request, other than the one that it is to try.
+
+        `own`: the end of the limit that it has met itself, and waited for.
+        """
         held = self.knowledge.state.blocked(account.id, trail.demand.scopes, utcnow())
-        return held is not None and held != trail.probe
+        return held is not None and held != trail.probe and (own is None or held.until > own)
 
     def _background[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Work that outlives the hook that began it; begun at once, and awaited at the end."""
