@@ -15,7 +15,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, dispatch, listening, messages, options, replay, seams, sockets, turns, typechecks
+from seatpool.proxy import about, listening, messages, options, replay, seams, shortcuts, sockets
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -99,7 +99,7 @@ class Pool:
             options.check(ctx.options)
             self._set_up_exchanges()
             self._read_rules()
-            self._shorten_ways()
+            self.exchanges.at_once = shortcuts.install(ctx.master.addons)
             self._open(self._database)
             return
         options.check(ctx.options)
@@ -113,12 +113,6 @@ class Pool:
             self._read_rules()
         if self.service is not None:
             self.service.set_policy(options.policy_of(ctx.options))
-
-    def _shorten_ways(self) -> None:
-        """Through mitmproxy, where it is the one that we know."""
-        typechecks.install()
-        calls = dispatch.install(ctx.master.addons)
-        self.exchanges.at_once = calls.at_once if turns.install() and calls is not None else None
 
     def _set_up_exchanges(self) -> None:
         self.exchanges.limits = options.limits_of(ctx.options)

@@ -14,12 +14,9 @@ from functools import partial
 WORKERS = 2
 """Writes of a process take turns anyway."""
 
-_LARGE = 320 * 1024
-"""Bytes: what is larger comes from the system, and goes back to it at once. glibc raises this to the largest piece that
-was ever given back, and keeps twice as much of what is free. Not less: for every read asyncio takes 256 KiB, and then
-cuts that down to what has come."""
-_SPARE = 1024 * 1024
-"""Bytes that are kept, of what is free at the end of the heap, for the next of those."""
+_LARGE = 128 * 1024
+"""Bytes: what is larger comes from the system, and goes back to it at once. glibc begins so, but raises this to the
+largest piece that was ever given back, and keeps twice as much of what is free."""
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
@@ -34,7 +31,7 @@ def spare_memory() -> None:
     """
     with suppress(AttributeError, OSError, TypeError):  # other C libraries have no such thing, or no such name
         mallopt = ctypes.CDLL(None).mallopt
-        for parameter, value in ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, _SPARE), (_M_MMAP_THRESHOLD, _LARGE)):
+        for parameter, value in ((_M_ARENA_MAX, 1), (_M_TRIM_THRESHOLD, _LARGE), (_M_MMAP_THRESHOLD, _LARGE)):
             mallopt(parameter, value)
 
 

@@ -1,0 +1,16 @@
+"""Shorter ways through mitmproxy and asyncio, where these are the ones that we know: each stands aside by itself."""
+
+from collections.abc import Callable
+
+from mitmproxy.addonmanager import AddonManager
+from mitmproxy.proxy.commands import StartHook
+
+from seatpool.proxy import dispatch, reads, turns, typechecks
+
+
+def install(manager: AddonManager) -> Callable[[StartHook], dispatch.PoolRestHook | None] | None:
+    """Take all that can be had. Returns how a stream calls its hooks at once; None where it has to send them."""
+    reads.install()
+    typechecks.install()
+    calls = dispatch.install(manager)
+    return calls.at_once if turns.install() and calls is not None else None
