@@ -72,7 +72,9 @@ async def test_two_places_are_two_for_both_proxies_together_until_one_is_killed(
             lasted = await until(pair.two, "alice", EXPIRES.total_seconds() + SOON_S)
             assert lasted <= EXPIRES.total_seconds() + 1
             assert time.monotonic() - killed_at > EXPIRES.total_seconds() / 2
-            assert 1 in told(pair)
+            async with asyncio.timeout(SOON_S):
+                while 1 not in told(pair):  # the last it has told may have had the short one in it
+                    await asyncio.sleep(0.1)
         await until(pair.two, "alice", SOON_S)
         pair.two.proxy.stop()
         assert told(pair) == [], "who goes takes its rows along, and those of the dead"

@@ -128,25 +128,28 @@ class Asking:
             return Heard(ended="open")
         heard = Heard(101, socket.headers)
         await socket.send(CREATE)
+        over = False
         try:
-            await self._turn(socket, heard)
+            over = await self._turn(socket, heard)
         except Dropped:
             heard.ended = "cut"
         except TimeoutError:
             heard.ended = "open"
             socket.abort()
-        heard.close_code = socket.close_code
+        if not over:
+            heard.close_code = socket.close_code
         await then()
         socket.abort()
         return heard
 
-    async def _turn(self, socket: WebSocketClient, heard: Heard) -> None:
+    async def _turn(self, socket: WebSocketClient, heard: Heard) -> bool:
+        """Whether it was over before the socket was: a client has gone then, whatever follows."""
         goes_on = self.cell.fault.second
         while True:
             async with asyncio.timeout(self.patience_s):
                 text = await socket.receive_text()
             if text is None:
-                return
+                return False
             heard.messages.append(text)
             event = _json(text)
             if event.get("type") not in ("response.completed", "response.failed", "error"):
@@ -158,7 +161,7 @@ class Asking:
             elif self.cell.fault.listens or self.cell.fault.rests:
                 await self.between()
             else:
-                return
+                return True
 
 
 async def _patiently(
