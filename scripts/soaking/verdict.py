@@ -1,5 +1,6 @@
 """What must hold whatever happened. Each check returns what it found broken, in words."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +24,11 @@ GROWTH_KIB = 24 * 1024
 """By which one life of a proxy may grow from its `WARM_S` on, and each further minute."""
 GROWTH_KIB_A_MINUTE = 2 * 1024
 WARM_S = 20.0
+CRASH = re.compile("Traceback|crashed")
+ENDED = "Exception in callback StreamReaderProtocol.connection_made"
+"""Before a stack that Python up to 3.12.1 logs where a server ends with a client connected (python/cpython#113690)."""
+BEFORE, AFTER = 2, 60
+"""Lines of a log that are told around a crash."""
 
 
 @dataclass(slots=True)
@@ -179,13 +185,21 @@ def at_rest(number: int, seen: Mapping[str, Any], verdict: Verdict) -> None:
 def silent(stage: Stage, verdict: Verdict) -> None:
     """No token is in a log or on a disk, and nothing crashed."""
     for number, proxy in enumerate(stage.proxies):
-        for line in proxy.log:
-            if MARKER in line:
-                verdict.broken.append(f"proxy {number}: a token in its log")
-            elif "Traceback" in line or "crashed" in line:
-                verdict.broken.append(f"proxy {number}: {line}")
+        if any(MARKER in line for line in proxy.log):
+            verdict.broken.append(f"proxy {number}: a token in its log")
+        verdict.broken += [f"proxy {number}: {crash}" for crash in crashes(proxy.log)]
     verdict.broken += [f"a token in {name}" for name in leaks(stage.folder, {"logins", "upstream"})]
     verdict.broken += [f"a token in the database's {name}" for name in leaks(stage.database.files)]
+
+
+def crashes(log: Sequence[str]) -> list[str]:
+    """Each with what a log says around it, less what is no fault of anybody's here."""
+    found = []
+    for at, line in enumerate(log):
+        before = log[max(0, at - BEFORE) : at]
+        if CRASH.search(line) and not any(ENDED in each for each in before):
+            found.append("\n  ".join([*before, *log[at : at + AFTER]]))
+    return found
 
 
 def flat(memory: Mapping[tuple[int, int], Sequence[tuple[float, int]]], verdict: Verdict) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from scripts.soaking.databases import DATABASES, Postgres, Sqlite
 from scripts.soaking.plan import LAST_S, OF_A_PROXY, plan
+from scripts.soaking.verdict import ENDED, crashes
 
 from tests.harness import REPOSITORY
 from tests.harness.marks import needs_namespaces
@@ -28,6 +29,14 @@ def test_a_seed_tells_the_faults_and_each_kind_comes_before_any_comes_twice() ->
     assert {fault.proxy for fault in faults if fault.kind in OF_A_PROXY} == {0, 1, 2, 3}
     assert all(fault.at + fault.lasts_s <= 600 - LAST_S for fault in faults), "at the end there is calm"
     assert {*DATABASES} == {"sqlite", "postgres"} and {*Sqlite.faults} & {*Postgres.faults} == set()
+
+
+def test_a_crash_is_told_with_its_stack_and_the_one_that_an_older_python_logs_at_its_end_is_none() -> None:
+    stack = ["handle: <Handle ...>", "Traceback (most recent call last):", "  File ...", "CancelledError"]
+    assert crashes(["action=start", f"{ENDED}.<locals>.callback(<Task ...>)", *stack]) == []
+    (told,) = crashes(["action=start", "Exception in callback ours()", *stack])
+    assert told.splitlines()[0] == "Exception in callback ours()" and told.endswith("CancelledError")
+    assert crashes(["action=start", "client disconnect"]) == []
 
 
 @needs_namespaces

@@ -48,15 +48,22 @@ async def stored(store: Store, account: Account, wanted: str) -> None:
             await asyncio.sleep(0.02)
 
 
+async def renewed_while_away(
+    store: Store, away: Away, issuer: Issuer, account: Account
+) -> tuple[Vault, Safekeeping, Credential]:
+    """And the credential that came of it, which memory alone has."""
+    told: Any = away
+    vault = Vault(store)
+    keeping = Safekeeping(told, vault)
+    first = (await vault.held(account.id))[KIND]
+    return vault, keeping, await keeping.keep(account, issuer.login("alice", timedelta(days=5)), first.generation, None)
+
+
 @pytest.mark.parametrize("meanwhile", ["stored before the next one came", "still not stored"])
 async def test_what_a_renewal_brings_that_began_with_a_token_which_was_not_stored_yet_is_kept(
     store: Store, issuer: Issuer, away: Away, alice: Account, meanwhile: str
 ) -> None:
-    told: Any = away
-    vault = Vault(store)
-    keeping = Safekeeping(told, vault)
-    first = (await vault.held(alice.id))[KIND]
-    second = await keeping.keep(alice, issuer.login("alice", timedelta(days=5)), first.generation, None)
+    vault, keeping, second = await renewed_while_away(store, away, issuer, alice)
     assert vault.unstored(alice.id, KIND) == second
     third = issuer.login("alice", timedelta(days=6))  # for which `second` was exchanged
     if meanwhile == "still not stored":
@@ -78,11 +85,7 @@ async def test_what_a_renewal_brings_that_began_with_a_token_which_was_not_store
 async def test_a_login_that_somebody_else_has_stored_meanwhile_stands(
     store: Store, issuer: Issuer, away: Away, alice: Account
 ) -> None:
-    told: Any = away
-    vault = Vault(store)
-    keeping = Safekeeping(told, vault)
-    first = (await vault.held(alice.id))[KIND]
-    second = await keeping.keep(alice, issuer.login("alice", timedelta(days=5)), first.generation, None)
+    _, keeping, second = await renewed_while_away(store, away, issuer, alice)
     away.away = False
     await stored(store, alice, second.token)
     await keeping.drain()
