@@ -22,7 +22,7 @@ from seatpool.core.model import (
 )
 from seatpool.core.policy import Policy
 from seatpool.core.selection import BOUND, FULL, RENEWAL, Demand, Exhausted, Selection, select
-from seatpool.core.state import PoolState
+from seatpool.core.state import RESCORE_S, RESCORED_AT_ONCE, PoolState
 from seatpool.core.strategy import Dormancy, Strategy, rank
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
@@ -216,6 +216,25 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
         assert len(ready) == len(expected)
         ranks = [rank(Strategy.QUOTA, state.candidate(i, now)) for i in ready]
         assert ranks == sorted(ranks)
+
+
+def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
+    """With ten thousand accounts, one request in two minutes would wait for all of them."""
+    state, later = pool(*map(account, range(100))), NOW + timedelta(seconds=RESCORE_S)
+    for id_ in state.accounts:
+        state.observe(id_, [window(1 - id_ / 200)], NOW)
+    before = dict(state.standing)
+
+    def anew(now: datetime) -> int:
+        state.first(ProviderName.CODEX, now, 1)
+        return sum(state.standing[id_].score != candidate.score for id_, candidate in before.items())
+
+    assert anew(later - timedelta(seconds=1)) == 0
+    assert [anew(later) for _ in range(3)] == [RESCORED_AT_ONCE, 2 * RESCORED_AT_ONCE, 3 * RESCORED_AT_ONCE]
+    assert max(anew(later) for _ in range(5)) == 100
+    fresh = dict(state.standing)
+    anew(later + timedelta(seconds=RESCORE_S - 1))
+    assert state.standing == fresh
 
 
 # -- what a warm cache counts

@@ -2,11 +2,11 @@
 
 Mutable, yet pure: it changes only by what it is told, and never asks the time. Accounts that may be asked stand in one
 sorted list per provider, best first; the others rest until a cooldown ends, which a heap of moments remembers. A score
-moves with the time, so each is taken anew every two minutes.
+moves with the time, so each is taken anew every two minutes: a few at a time, so that nobody waits for all of them.
 """
 
 from bisect import bisect_left, insort
-from collections import Counter
+from collections import Counter, OrderedDict
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
@@ -23,6 +23,8 @@ from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
 
 RESCORE_S = 120.0
 """Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
+RESCORED_AT_ONCE = 16
+"""Scores taken anew before a choice at most: half a millisecond. All of ten thousand would be half a second."""
 TO_BEGIN = 2.0
 """How much more an account is worth while one of its windows waits to be begun.
 
@@ -67,6 +69,8 @@ class PoolState:
         self._used: dict[int, float] = {}
         self._served: dict[int, float] = {}
         self._scores: dict[int, Score] = {}
+        self._ageing: OrderedDict[int, float] = OrderedDict()
+        """Since when a score has been ageing, the oldest first."""
         self._due: list[tuple[float, int]] = []
         self._alarm: dict[int, float] = {}
         self.affinity = Conversations()
@@ -90,6 +94,7 @@ class PoolState:
     def age(self, now: datetime) -> None:
         """Score everybody anew: the clock was set."""
         self._scores.clear()
+        self._ageing.clear()
         self._alarm.clear()
         self.rank(self._strategy, now)
 
@@ -151,6 +156,7 @@ class PoolState:
             self._used,
             self._served,
             self._scores,
+            self._ageing,
             self._alarm,
             self._probes,
         ):
@@ -192,8 +198,7 @@ class PoolState:
                 known[window.bucket] = window
                 changed.append(window)
         if changed:
-            self._scores.pop(account_id, None)
-            self._replace(account_id, now)
+            self._rescore(account_id, now)
         return changed
 
     def cool(self, cooldown: Cooldown, now: datetime) -> None:
@@ -288,7 +293,7 @@ class PoolState:
         )
 
     def score(self, account_id: int, now: datetime) -> Score:
-        """Its score by the windows that every request draws on, not older than `RESCORE_S`."""
+        """Its score by the windows that every request draws on, about `RESCORE_S` old at most."""
         found = self._scores.get(account_id)
         if found is None:
             general = (w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket)
@@ -373,8 +378,17 @@ class PoolState:
             due, account_id = heappop(self._due)
             if self._alarm.get(account_id) == due:
                 del self._alarm[account_id]
-                self._scores.pop(account_id, None)
-                self._replace(account_id, now)
+                self._rescore(account_id, now)
+        for _ in range(RESCORED_AT_ONCE):
+            account_id, since = next(iter(self._ageing.items()), (0, moment))
+            if since > moment - RESCORE_S:
+                return
+            del self._ageing[account_id]
+            self._rescore(account_id, now)
+
+    def _rescore(self, account_id: int, now: datetime) -> None:
+        self._scores.pop(account_id, None)
+        self._replace(account_id, now)
 
     def _busy(self, account_id: int, now: datetime) -> None:
         if self._strategy is Strategy.LEAST_BUSY and account_id in self.accounts:
@@ -416,7 +430,9 @@ class PoolState:
         """Look at the account again when its next cooldown ends, its next window resets, or its score has aged."""
         alarm = self._alarm.get(account_id)
         moment = now.timestamp()
-        due = moment + RESCORE_S if score.standing is Standing.LIMITED else float("inf")
+        if score.standing is Standing.LIMITED:
+            self._ageing.setdefault(account_id, moment)
+        due = float("inf")
         if score.resets_at is not None:
             due = min(due, score.resets_at)
         if score.untouched_since is not None and (again := self._used.get(account_id, 0.0) + BEGUN_S) > moment:
