@@ -155,7 +155,9 @@ class Many:
     before it waits for the first answer, so there each row is a statement.
     """
 
-    def __init__(self, statement: UpdateBase | str, names: Sequence[str], elsewhere: UpdateBase | None = None) -> None:
+    def __init__(
+        self, statement: UpdateBase | str, names: Sequence[str], elsewhere: UpdateBase | str | None = None
+    ) -> None:
         """`names`: those of the statement's parameters, in the order in which the rows will have them.
 
         `elsewhere` says the same where SQLite's own words in `statement` are not understood.

@@ -17,27 +17,35 @@ SERVED, ABORTED = "ok", ("left", "cut")
 HANDSHAKE = 101
 """Status of one that opens a socket, on which each turn is a request."""
 
-_KEY = ("day", "account_id", "model", "repository", "client")
+_PLACE = ("day", "model", "repository", "client")
+"""With the account's id, what there is one row for."""
 _REQUESTS = ("requests", "aborted", "failed", "told")
 _LENGTH = len("2026-11-21")
 
-Key = tuple[str, int, str, str, str]
+Key = tuple[str, str, str, str, int]
+"""`_PLACE`, and the account's id."""
 
 
 def _add() -> Many:
     """No SQLAlchemy: it knows no such INSERT ... SELECT."""
-    names = (*_KEY, *_REQUESTS, *COUNTS)
+    given = (*_PLACE, *_REQUESTS, *COUNTS)
     more = [f"{name} = usage_days.{name} + excluded.{name}" for name in _REQUESTS]
     more += [
         f"{name} = CASE WHEN excluded.{name} IS NULL THEN usage_days.{name}"
         f" ELSE coalesce(usage_days.{name}, 0) + excluded.{name} END"
         for name in COUNTS
     ]
+    into = f"INSERT INTO usage_days ({', '.join(given)}, account_id, account, provider)"
+    or_else = (
+        f" ON CONFLICT ({', '.join(_PLACE)}, account_id) DO UPDATE SET account = excluded.account, {', '.join(more)}"
+    )
+    among_many = ", ".join(f"made.column{place}" for place in range(1, len(given) + 1))
+    one = ", ".join("?" * len(given))
     return Many(
-        f"INSERT INTO usage_days ({', '.join(names)}, account, provider)"  # noqa: S608 # names of ours alone
-        f" SELECT {', '.join('?' * len(names))}, name, provider FROM accounts WHERE id = ?"
-        f" ON CONFLICT ({', '.join(_KEY)}) DO UPDATE SET account = excluded.account, {', '.join(more)}",
-        [*names, "id"],
+        f"{into} SELECT {among_many}, id, name, provider FROM (VALUES ({one}, ?)) AS made"  # noqa: S608 # names of ours
+        f" JOIN accounts ON accounts.id = made.column{len(given) + 1} WHERE true{or_else}",
+        [*given, "account_id"],
+        elsewhere=f"{into} SELECT {one}, id, name, provider FROM accounts WHERE id = ?{or_else}",  # noqa: S608 # likewise
     )
 
 
@@ -66,7 +74,7 @@ def since(db: Connection, first: date) -> tuple[Used, ...]:
 
 def _key(a: Attempt) -> Key:
     day = (as_text(a.started_at) or "")[:_LENGTH]
-    return day, a.account_id, a.model or "", a.repository or "", a.client or ""
+    return day, a.model or "", a.repository or "", a.client or "", a.account_id
 
 
 def _counts(a: Attempt) -> Counts:
@@ -78,7 +86,7 @@ def _counts(a: Attempt) -> Counts:
 
 def _rows(sums: Iterable[tuple[Key, Counts]]) -> list[tuple[object, ...]]:
     """In the order of the statement's parameters."""
-    return [(*key, c.requests, c.aborted, c.failed, c.told, *c.tokens, key[1]) for key, c in sums]
+    return [(*key[:-1], c.requests, c.aborted, c.failed, c.told, *c.tokens, key[-1]) for key, c in sums]
 
 
 def _used(row: Row[Any]) -> Used:

@@ -12,6 +12,9 @@ from seatpool.store import engine as engines
 from seatpool.store.backend import Ear
 from seatpool.store.errors import StoreUnavailable
 
+COMMITTED_S = 0.02
+"""Within it a thread that has committed has said what."""
+
 
 class Transactions:
     """Each is a context with a connection, committed at its end; may be begun from any thread until `close`."""
@@ -29,7 +32,7 @@ class Transactions:
         self._turn = threading.Lock()
         event.listen(engine, "invalidate", self._note_loss)
         self._closed = False
-        self.told = range(0)
+        self._told = range(0)
         """The last revisions without a gap that were taken by writes with `told`."""
         self.losses = 0
         """How often a connection to a server was lost: it may be another one since, or itself of some time ago."""
@@ -86,8 +89,8 @@ class Transactions:
                 numbers = revisions.taken(db)
             self.trouble = None
             if told and numbers:
-                first = self.told.start if numbers[0] == self.told.stop else numbers[0]
-                self.told = range(first, numbers[-1] + 1)
+                first = self._told.start if numbers[0] == self._told.stop else numbers[0]
+                self._told = range(first, numbers[-1] + 1)
         except LookupError as error:  # others may be about what was to be written
             damaged = self._damaged(error)
             self.trouble = str(damaged)
@@ -98,6 +101,19 @@ class Transactions:
             raise
         finally:
             self._turn.release()
+
+    def has_told(self, after: int, last: int) -> bool:
+        """Whether all revisions after one and up to another were taken by writes with `told`.
+
+        Who hears of a commit is often earlier than the thread that made it, so it is waited for a little.
+        """
+        if not self._covers(after, last) and self._turn.acquire(timeout=COMMITTED_S):
+            self._turn.release()
+        return self._covers(after, last)
+
+    def _covers(self, after: int, last: int) -> bool:
+        told = self._told
+        return told.start <= after + 1 <= last < told.stop
 
     def empty_log(self) -> None:
         """Take what was deleted or replaced out of the log as well, where that can be done now."""
