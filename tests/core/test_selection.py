@@ -237,6 +237,30 @@ def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
     assert state.standing == fresh
 
 
+@pytest.mark.parametrize(
+    ("left", "known", "later", "scored"),
+    [
+        pytest.param(0.5, 0.5, timedelta(minutes=1), False, id="the same again"),
+        pytest.param(0.5, 0.4999, timedelta(minutes=1), True, id="a little less"),
+        pytest.param(0.5, 0.5, timedelta(hours=1, seconds=1), True, id="the same, when what was known had become old"),
+        pytest.param(1.0, 1.0, timedelta(minutes=1), True, id="a window that waits to be begun"),
+    ],
+)
+def test_what_is_seen_again_as_it_was_is_news_by_its_age_and_scores_alike(
+    left: float, known: float, later: timedelta, scored: bool
+) -> None:
+    state, again = pool(account(1)), NOW + later
+    state.observe(1, [QuotaWindow("secondary", left, NOW, "header", resets_at=NOW + timedelta(days=7))], NOW)
+    state.age(again)
+    before = state.standing[1]
+    assert before.score.stale is (later > timedelta(hours=1))
+    seen = QuotaWindow("secondary", known, again, "header", resets_at=NOW + timedelta(days=7))
+    assert state.observe(1, [seen], again) == [seen]
+    assert state.windows[1]["secondary"] == seen
+    assert (state.standing[1] is not before) is scored
+    assert not state.standing[1].score.stale
+
+
 # -- what a warm cache counts
 
 WEEK_S = 7 * 24 * 3600

@@ -142,6 +142,15 @@ class QuotaWindow(msgspec.Struct, frozen=True, gc=False):
         """What a reader would see of it: the share left in tenths of a percent, whether there is a limit, its end."""
         return round(self.left * 1000), self.unlimited, self.resets_at
 
+    def repeated_by(self, other: "QuotaWindow") -> bool:
+        """Whether another observation says the same."""
+        return (self.left, self.unlimited, self.length_s, self.resets_at) == (
+            other.left,
+            other.unlimited,
+            other.length_s,
+            other.resets_at,
+        )
+
     @property
     def empty_until(self) -> datetime | None:
         """The reset of a spent window; where upstream names none, its length after it was seen so. None: not spent."""

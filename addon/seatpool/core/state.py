@@ -189,7 +189,7 @@ class PoolState:
         The same value again differs by its age, once that is more than `FRESH`; before, the one that is known stays.
         """
         known = self.windows.setdefault(account_id, {})
-        changed = []
+        changed, repeated = [], True
         for window in windows:
             before = known.get(window.bucket)
             if before is not None and window.observed_at < before.observed_at <= now + FRESH:
@@ -197,7 +197,8 @@ class PoolState:
             if before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
                 known[window.bucket] = window
                 changed.append(window)
-        if changed:
+                repeated = repeated and before is not None and before.repeated_by(window)
+        if changed and not (repeated and self._lasts(account_id)):
             self._rescore(account_id, now)
         return changed
 
@@ -385,6 +386,11 @@ class PoolState:
                 return
             del self._ageing[account_id]
             self._rescore(account_id, now)
+
+    def _lasts(self, account_id: int) -> bool:
+        """Whether its score is the same wherever its windows were seen again as they were."""
+        found = self._scores.get(account_id)
+        return found is not None and not found.stale and found.untouched_since is None
 
     def _rescore(self, account_id: int, now: datetime) -> None:
         self._scores.pop(account_id, None)
