@@ -14,7 +14,6 @@ from typing import Any
 
 from sqlalchemy import (
     URL,
-    Boolean,
     ColumnElement,
     Connection,
     CursorResult,
@@ -102,14 +101,14 @@ def upsert(table: Table) -> sqlite.Insert:
     return sqlite.insert(table)
 
 
-class among(FunctionElement[bool]):  # noqa: N801 # used as a function
+class among(FunctionElement[Any]):  # noqa: N801 # used as a function
     """Whether a column has one of the whole numbers of a JSON list that a parameter will bring.
 
-    So it is one and the same statement, however many there are.
+    So it is one and the same statement, however many there are. It is no `Boolean`: SQLAlchemy would have SQLite
+    compare that with 1, and SQLite then looks at every row of the table.
     """
 
     inherit_cache = True
-    type = Boolean()
 
     def __init__(self, column: ColumnElement[int], name: str) -> None:
         super().__init__(column, bindparam(name, type_=String()))
