@@ -1,15 +1,16 @@
-"""Shorter ways through mitmproxy and asyncio, where these are the ones that we know: each stands aside by itself."""
+"""Shorter ways through mitmproxy and what is below it, where these are as we know them: each stands aside by itself."""
 
 from collections.abc import Callable
 
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.proxy.commands import StartHook
 
-from seatpool.proxy import dispatch, reads, turns, typechecks
+from seatpool.proxy import buffers, dispatch, reads, turns, typechecks
 
 
 def install(manager: AddonManager) -> Callable[[StartHook], dispatch.PoolRestHook | None] | None:
     """Take all that can be had. Returns how a stream calls its hooks at once; None where it has to send them."""
+    buffers.install()
     reads.install()
     typechecks.install()
     calls = dispatch.install(manager)
