@@ -187,8 +187,8 @@ class Clients:
                 _ended_well(events)
                 return socket
             socket.abort()
-        network = await self.stage.network(asked.proxy)
         for _ in range(AFRESH):
+            network = await self.stage.network(asked.proxy)  # which is one connection
             socket = await network.websocket("chatgpt.com", CODEX_PATH, _codex(asked))
             events = await _events(socket)
             if not _sent_elsewhere(events):
