@@ -12,7 +12,8 @@ from tests.harness import REPOSITORY, Lab, postgres
 
 DISK, LOCK = "disk", "lock"
 RESTART, CRASH, FREEZE = "server-restart", "server-crash", "server-freeze"
-SIZE = "24m"
+SIZE = "96m"
+"""Of the small disk: what ten minutes record takes a quarter of it, and to fill the rest takes a moment."""
 
 
 class _Shared:

@@ -27,6 +27,8 @@ OPTIONS = {
     "pool_strategy": "round-robin",
 }
 DROPPED_PERCENT = 30
+BACK_S = 3.0
+"""Until every proxy has found a database that is back."""
 _RULES = """
 table inet soak {{
   chain incoming {{
@@ -101,6 +103,12 @@ class Stage:
         if self._upstream is not None:
             self.lab.end(self._upstream)
             self._upstream = None
+
+    @property
+    def stores(self) -> bool:
+        """Whether nothing ails the database, nor has of late."""
+        ills = (window for window in self.windows if window.kind in self.database.faults)
+        return all(window.end is not None and time.time() - window.end > BACK_S for window in ills)
 
     async def start(self) -> None:
         """Sign everybody in, and start all proxies."""
