@@ -13,7 +13,7 @@ from tests.harness import REPOSITORY, Lab, postgres
 DISK, LOCK = "disk", "lock"
 RESTART, CRASH, FREEZE = "server-restart", "server-crash", "server-freeze"
 SIZE = "96m"
-"""Of the small disk: what ten minutes record takes a quarter of it, and to fill the rest takes a moment."""
+"""Of the small disk: ten minutes of records fit into it, and it is filled in a moment all the same."""
 
 
 class _Shared:

@@ -238,7 +238,7 @@ def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
 
 
 @pytest.mark.parametrize(
-    ("left", "known", "later", "scored"),
+    ("before", "seen", "later", "scored"),
     [
         pytest.param(0.5, 0.5, timedelta(minutes=1), False, id="the same again"),
         pytest.param(0.5, 0.4999, timedelta(minutes=1), True, id="a little less"),
@@ -247,17 +247,17 @@ def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
     ],
 )
 def test_what_is_seen_again_as_it_was_is_news_by_its_age_and_scores_alike(
-    left: float, known: float, later: timedelta, scored: bool
+    before: float, seen: float, later: timedelta, scored: bool
 ) -> None:
     state, again = pool(account(1)), NOW + later
-    state.observe(1, [QuotaWindow("secondary", left, NOW, "header", resets_at=NOW + timedelta(days=7))], NOW)
+    state.observe(1, [QuotaWindow("secondary", before, NOW, "header", resets_at=NOW + timedelta(days=7))], NOW)
     state.age(again)
-    before = state.standing[1]
-    assert before.score.stale is (later > timedelta(hours=1))
-    seen = QuotaWindow("secondary", known, again, "header", resets_at=NOW + timedelta(days=7))
-    assert state.observe(1, [seen], again) == [seen]
-    assert state.windows[1]["secondary"] == seen
-    assert (state.standing[1] is not before) is scored
+    standing = state.standing[1]
+    assert standing.score.stale is (later > timedelta(hours=1))
+    news = QuotaWindow("secondary", seen, again, "header", resets_at=NOW + timedelta(days=7))
+    assert state.observe(1, [news], again) == [news]
+    assert state.windows[1]["secondary"] == news
+    assert (state.standing[1] is not standing) is scored
     assert not state.standing[1].score.stale
 
 

@@ -19,21 +19,21 @@ SCAN = re.compile(r"SCAN (?!feed|master_key|under_way|json_each|used|made|(\d+ )
 """Of tables that have a row, or one for each process, and of what a statement brings along."""
 
 
-def work(store: Store, account: Account, seconds: float) -> None:
+def work(store: Store, account: Account) -> None:
     """Everything that comes in batches, and what is asked beside them."""
     store.record(
-        attempts=[attempt(account, seconds)],
-        windows=[(account.id, window(seconds, 0.5))],
-        used={account.id: at(seconds)},
+        attempts=[attempt(account, 1)],
+        windows=[(account.id, window(1, 0.5))],
+        used={account.id: at(1)},
         choices=[choice(account_id=account.id)],
-        history=[(account.id, window(seconds, 0.5))],
+        history=[(account.id, window(1, 0.5))],
         lifted=[cooldown(account, 60)],
-        affinities=[Affinity("talk", account.id, at(seconds))],
+        affinities=[Affinity("talk", account.id, at(1))],
         carriers=[Carried(account.id, (1,), NOW)],
         under_way=UnderWay("a", NOW, {account.id: 1}),
-        ended=[Ended(f"flow-{seconds}", 1, 1, account.id, NOW, 10.0, 20.0, NOW)],
+        ended=[Ended("flow-1", 1, 1, account.id, NOW, 10.0, 20.0, NOW)],
     )
-    store.cool(cooldown(account, seconds))
+    store.cool(cooldown(account, 1))
     store.news(store.revision())
     stored = store.credentials(account.id)[CredentialKind.CODEX_OAUTH]
     store.save_credential(account.id, oauth(2), now=NOW, expected=stored.generation)
@@ -60,7 +60,7 @@ def executed() -> Iterator[dict[str, Any]]:
 def test_no_statement_of_a_batch_looks_at_every_row(store: Store, path: Path) -> None:
     account = sign_in(store, credentials=[oauth()])
     with executed() as seen:
-        work(store, account, 1)
+        work(store, account)
     explained = {sql: given for sql, given in seen.items() if re.match("SELECT|INSERT|UPDATE|DELETE", sql)}
     assert len(explained) > 20
     with closing(sqlite3.connect(path)) as db:

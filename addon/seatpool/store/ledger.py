@@ -39,10 +39,10 @@ def _add() -> Many:
     or_else = (
         f" ON CONFLICT ({', '.join(_PLACE)}, account_id) DO UPDATE SET account = excluded.account, {', '.join(more)}"
     )
-    among_many = ", ".join(f"made.column{place}" for place in range(1, len(given) + 1))
+    of_made = ", ".join(f"made.column{place}" for place in range(1, len(given) + 1))
     one = ", ".join("?" * len(given))
     return Many(
-        f"{into} SELECT {among_many}, id, name, provider FROM (VALUES ({one}, ?)) AS made"  # noqa: S608 # names of ours
+        f"{into} SELECT {of_made}, id, name, provider FROM (VALUES ({one}, ?)) AS made"  # noqa: S608 # names of ours
         f" JOIN accounts ON accounts.id = made.column{len(given) + 1} WHERE true{or_else}",
         [*given, "account_id"],
         elsewhere=f"{into} SELECT {one}, id, name, provider FROM accounts WHERE id = ?{or_else}",  # noqa: S608 # likewise
