@@ -20,8 +20,8 @@ HEARD_S = 0.6
 """Until a proxy knows that its cooldowns were ended, with room to spare."""
 BATCH = 30
 """Failovers between two endings of cooldowns; each takes an account out."""
-WATCHED = 2
-"""Times the requests of a round, where somebody looks: what is compared differs by little."""
+TWICE = 2
+"""Times the requests of a round, where what is compared differs by little."""
 FEW = 10
 """Accounts of the pool that the large one is compared with."""
 
@@ -116,7 +116,7 @@ class Bench:
 
     async def watched(self, pool: Proxy) -> None:
         """The same load, in turns with somebody at the page and with nobody."""
-        count = self.plan.small * WATCHED
+        count = self.plan.small * TWICE
         self._say(f"page: {self.plan.rounds} rounds of {count} x json, watched and not")
         found = self.seen.watched = {"alone": [], "watched": []}
         for number in range(self.plan.rounds):
@@ -186,18 +186,32 @@ class Bench:
         return started[0], started[1]
 
     async def crowd(self) -> None:
-        """The same load on a small pool and on a large one."""
+        """The same load on a small pool and on a large one, in processes of their own each round.
+
+        Both begin anew, since one that has learnt ten thousand accounts has served ten thousand requests, and what
+        that leaves in the memory of a process is no cost of having many. Nor is where its memory happens to lie,
+        which alone makes one and the same pool differ by two in a hundred from start to start.
+        """
         self._say(f"crowd: making {self.plan.crowd} accounts")
         made = {"few": min(FEW, self.plan.crowd), "crowd": self.plan.crowd}
-        proxies = [self._field.start(self._field.proxy(name, accounts=count)) for name, count in made.items()]
-        self._say(f"crowd: one request for everybody, then {self.plan.rounds} rounds of {self.plan.small} x json")
+        proxies = [self._field.proxy(name, accounts=count) for name, count in made.items()]
+        count = self.plan.small * TWICE
+        self._say(f"crowd: one request for everybody, then {self.plan.rounds} rounds of {count} x json")
         for proxy in proxies:
             # What is learnt of an account for the first time is no cost of having many.
-            async with Group(proxy.target, self.plan.connections) as group:
+            learning = self._field.start(proxy)
+            async with Group(learning.target, self.plan.connections) as group:
                 await group.load(Requests(Kind.JSON, conversation=1), made[proxy.name])
-        both = [contestant(proxy) for proxy in proxies]
-        await in_turns(both, Kind.JSON, self.plan.small, self.plan.connections)
-        self.seen.crowd = await self._rounds(both, Kind.JSON)
+            learning.program.stop()
+        found = self.seen.crowd = {name: [] for name in made}
+        for number in range(self.plan.rounds):
+            both = [contestant(self._field.start(proxy)) for proxy in proxies]
+            await in_turns(both, Kind.JSON, self.plan.small, self.plan.connections)
+            seen = await in_turns(both, Kind.JSON, count, self.plan.connections, number)
+            for name in made:
+                found[name].append(seen[name])
+            for proxy in proxies:
+                proxy.program.stop()
 
     async def _rounds(self, contestants: Sequence[Contestant], kind: Kind) -> dict[str, list[Round]]:
         count = self.plan.requests(kind)
