@@ -58,7 +58,8 @@ def test_what_is_taken_from_a_person_goes_with_all_that_was_known_of_it() -> Non
     state.cool(Cooldown(1, WHOLE_ACCOUNT, "limited", NOW + timedelta(hours=1), NOW), NOW)
     state.put(replace(WORK, owner="ann"), NOW)
     assert (set(state.accounts), state.foreign) == ({2}, {1})
-    assert not any(1 in known for known in (state.windows, state.cooldowns, state.standing))
+    assert not any(1 in known for known in (state.windows, state.cooldowns))
+    assert state.standing(1) is None
     assert not any(1 in resting for resting in state.resting.values())
     state.put(replace(WORK, owner="ann", people=("ben",)), NOW)
     assert (set(state.accounts), state.foreign) == ({1, 2}, set())

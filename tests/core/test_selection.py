@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
+from seatpool.core.alarms import AGED_AT_ONCE, AGED_S
 from seatpool.core.model import (
     WHOLE_ACCOUNT,
     Account,
@@ -21,9 +22,10 @@ from seatpool.core.model import (
     ScopeKind,
 )
 from seatpool.core.policy import Policy
+from seatpool.core.scoring import Score
 from seatpool.core.selection import BOUND, FULL, RENEWAL, Demand, Exhausted, Selection, select
-from seatpool.core.state import RESCORE_S, RESCORED_AT_ONCE, PoolState
-from seatpool.core.strategy import Dormancy, Strategy, rank
+from seatpool.core.state import PoolState
+from seatpool.core.strategy import Candidate, Dormancy, Strategy, rank
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CODEX = Demand(ProviderName.CODEX)
@@ -220,21 +222,28 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
 
 def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
     """With ten thousand accounts, one request in two minutes would wait for all of them."""
-    state, later = pool(*map(account, range(100))), NOW + timedelta(seconds=RESCORE_S)
+    state, later = pool(*map(account, range(100))), NOW + timedelta(seconds=AGED_S)
     for id_ in state.accounts:
         state.observe(id_, [window(1 - id_ / 200)], NOW)
-    before = dict(state.standing)
+
+    def standing() -> list[Candidate | None]:
+        return [state.standing(id_) for id_ in state.accounts]
+
+    def scores() -> list[Score]:
+        return [candidate.score for candidate in standing() if candidate is not None]
+
+    before = scores()
 
     def anew(now: datetime) -> int:
         state.first(ProviderName.CODEX, now, 1)
-        return sum(state.standing[id_].score != candidate.score for id_, candidate in before.items())
+        return sum(score != was for score, was in zip(scores(), before, strict=True))
 
     assert anew(later - timedelta(seconds=1)) == 0
-    assert [anew(later) for _ in range(3)] == [RESCORED_AT_ONCE, 2 * RESCORED_AT_ONCE, 3 * RESCORED_AT_ONCE]
+    assert [anew(later) for _ in range(3)] == [AGED_AT_ONCE, 2 * AGED_AT_ONCE, 3 * AGED_AT_ONCE]
     assert max(anew(later) for _ in range(5)) == 100
-    fresh = dict(state.standing)
-    anew(later + timedelta(seconds=RESCORE_S - 1))
-    assert state.standing == fresh
+    fresh = standing()
+    anew(later + timedelta(seconds=AGED_S - 1))
+    assert standing() == fresh
 
 
 @pytest.mark.parametrize(
@@ -252,13 +261,14 @@ def test_what_is_seen_again_as_it_was_is_news_by_its_age_and_scores_alike(
     state, again = pool(account(1)), NOW + later
     state.observe(1, [QuotaWindow("secondary", before, NOW, "header", resets_at=NOW + timedelta(days=7))], NOW)
     state.age(again)
-    standing = state.standing[1]
-    assert standing.score.stale is (later > timedelta(hours=1))
+    standing = state.standing(1)
+    assert standing is not None and standing.score.stale is (later > timedelta(hours=1))
     news = QuotaWindow("secondary", seen, again, "header", resets_at=NOW + timedelta(days=7))
     assert state.observe(1, [news], again) == [news]
     assert state.windows[1]["secondary"] == news
-    assert (state.standing[1] is not standing) is scored
-    assert not state.standing[1].score.stale
+    after = state.standing(1)
+    assert (after is not standing) is scored
+    assert after is not None and not after.score.stale
 
 
 # -- what a warm cache counts

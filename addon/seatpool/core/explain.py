@@ -145,14 +145,14 @@ def glimpse(
 ) -> Glimpse:
     """What is kept of a choice that was just made; `request`: flow, number of the attempt, route, model and rule."""
     chosen, reason = (None, EXHAUSTED) if isinstance(choice, Exhausted) else (choice.account.id, choice.reason)
-    ids, able = state.first(demand.provider, now, SEEN)
+    ids, seen, able = state.first(demand.provider, now, SEEN)
     resting = state.resting[demand.provider]
     if able > SEEN or demand.only is not None:
         chosen_too = () if chosen is None else (chosen,)
-        _add(ids, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
+        _add(state, ids, seen, chosen_too, demand.only or (), demand.prefer, tried, reversed(resting))
     elif resting:
-        ids += islice(reversed(resting), SEEN)
-    known, cooling = state.standing, state.cooldowns
+        _add(state, ids, seen, reversed(resting))
+    cooling = state.cooldowns
     busy, elsewhere = state.in_flight, state.elsewhere.counts
     flow_id, number, route, model, rule = request
     return Glimpse(
@@ -167,8 +167,8 @@ def glimpse(
         reason,
         chosen,
         frozenset(tried),
-        tuple([known[i] for i in ids if i in known]),
-        tuple([busy.get(i, 0) + elsewhere.get(i, 0) for i in ids if i in known]),
+        tuple(seen),
+        tuple([busy.get(i, 0) + elsewhere.get(i, 0) for i in ids]),
         NONE_COOLING
         if cooling.keys().isdisjoint(ids)
         else {i: tuple(cooling[i].values()) for i in ids if i in cooling},
@@ -178,10 +178,14 @@ def glimpse(
     )
 
 
-def _add(ids: list[int], *more: Iterable[int]) -> None:
+def _add(state: PoolState, ids: list[int], seen: list[Candidate], *more: Iterable[int]) -> None:
     """Of each of the others not more than of the first; mostly there is nothing to add."""
     for others in more:
-        ids += [each for each in islice(others, SEEN) if each not in ids]
+        for other in islice(others, SEEN):
+            standing = state.standing(other) if other not in ids else None
+            if standing is not None:
+                ids.append(other)
+                seen.append(standing)
 
 
 def _passing(state: PoolState, demand: Demand, ids: Iterable[int], now: datetime) -> Mapping[int, tuple[Bar, ...]]:

@@ -142,7 +142,8 @@ def _stays(state: PoolState, owner: Account, held: Held, best: Selection | None,
     """Whether a warm conversation stays with its owner rather than go to the best: the cost of reading it again."""
     if best is None or best.account.id == owner.id or state.strategy is None:
         return True
-    here, there = state.standing[owner.id], state.standing[best.account.id]
+    here, there = state.standing(owner.id), state.standing(best.account.id)
+    assert here is not None and there is not None, "both are in the pool"
     if is_last_resort(here) and not is_last_resort(there):
         return False
     if there.dormant and state.dormancy is Dormancy.ALWAYS:

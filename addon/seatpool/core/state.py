@@ -1,30 +1,29 @@
 """What one process knows of the pool, indexed so that choosing costs the same with ten accounts and ten thousand.
 
 Mutable, yet pure: it changes only by what it is told, and never asks the time. Accounts that may be asked stand in one
-sorted list per provider, best first; the others rest until a cooldown ends, which a heap of moments remembers. A score
-moves with the time, so each is taken anew every two minutes: a few at a time, so that nobody waits for all of them.
+line per provider, best first; the others rest until a cooldown ends, which an alarm remembers. A score moves with the
+time, so each is taken anew every two minutes: a few at a time, so that nobody waits for all of them.
 """
 
-from bisect import bisect_left, insort
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
-from heapq import heappop, heappush
+from math import inf
+
+import msgspec
 
 from seatpool.core import strategy as strategies
 from seatpool.core.affinity import NEW_TOKENS, Conversations
+from seatpool.core.alarms import Alarms
 from seatpool.core.catalogue import Catalogue
+from seatpool.core.line import Line, Place
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.returning import Returning
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps, Elsewhere
-from seatpool.core.strategy import Candidate, Dormancy, Rank, Strategy
+from seatpool.core.strategy import Candidate, Dormancy, Strategy
 
-RESCORE_S = 120.0
-"""Within this time the share of a five-hour window that is left of its time moves by less than one in a hundred."""
-RESCORED_AT_ONCE = 16
-"""Scores taken anew before a choice, at most: 0.3 ms. All of ten thousand at once would be 170."""
 TO_BEGIN = 2.0
 """How much more an account is worth while one of its windows waits to be begun.
 
@@ -35,6 +34,22 @@ BEGUN_S = 1800.0
 """A request that was to begin a window is given so long to show that it has (codex.md 8)."""
 FRESH = timedelta(seconds=60)
 """What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
+
+
+class Seat(msgspec.Struct, gc=False, eq=False):
+    """What is known of every account. In one object, since with thousands of them each lies cold when it is chosen."""
+
+    account: Account
+    served: float
+    """Requests that it has served, divided by its weight."""
+    used_at: float = 0.0
+    """When it served last, in seconds since the epoch; 0.0 for never."""
+    score: Score | None = None
+    """None: to be taken anew."""
+    standing: Candidate | None = None
+    """As it was when it last changed: an immutable value, so that keeping one costs nothing."""
+    place: Place | None = None
+    """In the line of those that may be asked."""
 
 
 class PoolState:
@@ -55,24 +70,18 @@ class PoolState:
         self.windows: dict[int, dict[str, QuotaWindow]] = {}
         self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
         self.models = Catalogue()
-        self.standing: dict[int, Candidate] = {}
-        """Every account as it was when it last changed: immutable values, so that keeping one costs nothing."""
+        self._seats: dict[int, Seat] = {}
         self.resting: dict[ProviderName, dict[int, None]] = {name: {} for name in ProviderName}
         """Ids of those that may not be asked now, whoever asks; the last to become so stands last."""
-        self._ready: dict[ProviderName, list[Rank]] = {name: [] for name in ProviderName}
-        self._rank: dict[int, Rank] = {}
+        self._lines = {name: Line() for name in ProviderName}
         self.in_flight: Counter[int] = Counter()
         """Requests of this process that each account serves at this moment."""
         self.elsewhere = Elsewhere()
         self.caps = Caps()
         self.returning = Returning()
-        self._used: dict[int, float] = {}
-        self._served: dict[int, float] = {}
-        self._scores: dict[int, Score] = {}
-        self._ageing: OrderedDict[int, float] = OrderedDict()
-        """Since when a score has been ageing, the oldest first."""
-        self._due: list[tuple[float, int]] = []
-        self._alarm: dict[int, float] = {}
+        self._least_served: float | None = None
+        """Of all; None: not known at the moment."""
+        self._alarms = Alarms()
         self.affinity = Conversations()
         self.dormancy = Dormancy.NEW_SESSION_ONLY
         self._probes: dict[int, Cooldown] = {}
@@ -93,9 +102,9 @@ class PoolState:
 
     def age(self, now: datetime) -> None:
         """Score everybody anew: the clock was set."""
-        self._scores.clear()
-        self._ageing.clear()
-        self._alarm.clear()
+        for seat in self._seats.values():
+            seat.score = None
+        self._alarms.clear()
         self.rank(self._strategy, now)
 
     def follow(self, policy: Policy, now: datetime) -> None:
@@ -121,13 +130,13 @@ class PoolState:
         self.accounts[account.id] = account
         self._identified[account.provider, account.identity] = account.id
         self._count(account.id, 1)
-        if account.last_used_at is not None:
-            used = account.last_used_at.timestamp()
-            self._used[account.id] = max(used, self._used.get(account.id, 0.0))
-        if account.id not in self._served:
+        seat = self._seats.get(account.id)
+        if seat is None:
             # Where the others are: a newcomer gets its share from now on, not everything until it has caught up.
-            self._served[account.id] = min(self._served.values(), default=0.0)
-        self._scores.pop(account.id, None)
+            seat = self._seats[account.id] = Seat(account, self._behind())
+        seat.account, seat.score = account, None
+        if account.last_used_at is not None:
+            seat.used_at = max(account.last_used_at.timestamp(), seat.used_at)
         self._place(account.id, now)
 
     def identified(self, provider: ProviderName, identity: str) -> Account | None:
@@ -148,18 +157,9 @@ class PoolState:
             self._identified.pop((account.provider, account.identity), None)
         for resting in self.resting.values():
             resting.pop(account_id, None)
-        for known in (
-            self.accounts,
-            self.standing,
-            self.windows,
-            self.cooldowns,
-            self._used,
-            self._served,
-            self._scores,
-            self._ageing,
-            self._alarm,
-            self._probes,
-        ):
+        self._alarms.forget(account_id)
+        self._least_served = None
+        for known in (self.accounts, self._seats, self.windows, self.cooldowns, self._probes):
             known.pop(account_id, None)
 
     def forget_all_but(self, account_ids: Iterable[int]) -> None:
@@ -237,12 +237,14 @@ class PoolState:
 
     def use(self, account_id: int, now: datetime, conversation: str | None = None) -> None:
         """Note that a request went to an account."""
-        self._used[account_id] = now.timestamp()
+        moment = now.timestamp()
         if conversation is not None:
-            self.affinity.expect(conversation, account_id, now.timestamp())
-        account = self.accounts.get(account_id)
-        if account is not None:
-            self._served[account_id] = self._served.get(account_id, 0.0) + 1.0 / account.weight
+            self.affinity.expect(conversation, account_id, moment)
+        seat = self._seats.get(account_id)
+        if seat is not None:
+            self._least_served = None
+            seat.used_at = moment
+            seat.served += 1.0 / seat.account.weight
             self._replace(account_id, now)
 
     def acquire(self, account_id: int, now: datetime) -> None:
@@ -279,39 +281,44 @@ class PoolState:
 
     def candidate(self, account_id: int, now: datetime, tokens: int = NEW_TOKENS) -> Candidate:
         """An account of this pool as a strategy sees it, for a conversation of so many tokens that is not there yet."""
-        found, moment = self.score(account_id, now), now.timestamp()
-        used_at = self._used.get(account_id, 0.0)
-        dormant = self.dormancy is not Dormancy.DISABLED and _waits(found, used_at, moment)
+        seat, moment = self._seats[account_id], now.timestamp()
+        found = seat.score or self.score(account_id, now)
+        dormant = self.dormancy is not Dormancy.DISABLED and _waits(found, seat.used_at, moment)
         merit = found.merit(self.affinity.load(account_id, moment) + tokens)
         return Candidate(
-            self.accounts[account_id],
+            seat.account,
             found,
-            used_at,
+            seat.used_at,
             self.under_way(account_id),
-            self._served.get(account_id, 0.0),
+            seat.served,
             merit * TO_BEGIN if dormant else merit,
             dormant,
         )
 
+    def standing(self, account_id: int) -> Candidate | None:
+        """An account as it was when it last changed, for a conversation that begins; None where there is none."""
+        seat = self._seats.get(account_id)
+        return seat.standing if seat is not None else None
+
     def score(self, account_id: int, now: datetime) -> Score:
-        """Its score by the windows that every request draws on, about `RESCORE_S` old at most."""
-        found = self._scores.get(account_id)
-        if found is None:
+        """Its score by the windows that every request draws on, about `AGED_S` old at most."""
+        seat = self._seats[account_id]
+        if seat.score is None:
             general = (w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket)
-            found = self._scores[account_id] = score(general, self.accounts[account_id].plan, now)
-        return found
+            seat.score = score(general, seat.account.plan, now)
+        return seat.score
 
     def ready(self, provider: ProviderName, now: datetime) -> Iterator[Account]:
         """The accounts that may be asked, best first: usable and not cooling as a whole."""
         self._wake(now)
-        for rank in self._ready[provider]:
-            yield self.accounts[int(rank[-1])]
+        for candidate in self._lines[provider]:
+            yield candidate.account
 
-    def first(self, provider: ProviderName, now: datetime, count: int) -> tuple[list[int], int]:
-        """Ids of the first accounts that may be asked, best first, and how many there are in all."""
+    def first(self, provider: ProviderName, now: datetime, count: int) -> tuple[list[int], list[Candidate], int]:
+        """The first accounts that may be asked, best first: ids, and what stands there; and how many there are."""
         self._wake(now)
-        ready = self._ready[provider]
-        return [rank[-1] for rank in ready[:count]], len(ready)  # type: ignore[misc] # a rank ends with the id
+        line = self._lines[provider]
+        return *line.first(count), len(line)
 
     def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
         """The longest live cooldown of an account that touches any of the scopes (the whole account always counts)."""
@@ -374,27 +381,26 @@ class PoolState:
             self._replace(account_id, now)
 
     def _wake(self, now: datetime) -> None:
-        moment = now.timestamp()
-        while self._due and self._due[0][0] <= moment:
-            due, account_id = heappop(self._due)
-            if self._alarm.get(account_id) == due:
-                del self._alarm[account_id]
-                self._rescore(account_id, now)
-        for _ in range(RESCORED_AT_ONCE):
-            account_id, since = next(iter(self._ageing.items()), (0, moment))
-            if since > moment - RESCORE_S:
-                return
-            del self._ageing[account_id]
+        for account_id in self._alarms.ring(now.timestamp()):
             self._rescore(account_id, now)
 
     def _lasts(self, account_id: int) -> bool:
         """Whether its score is the same wherever its windows were seen again as they were."""
-        found = self._scores.get(account_id)
+        seat = self._seats.get(account_id)
+        found = seat.score if seat is not None else None
         return found is not None and not found.stale and found.untouched_since is None
 
+    def _behind(self) -> float:
+        """What the one furthest behind its share has served."""
+        if self._least_served is None:
+            self._least_served = min((seat.served for seat in self._seats.values()), default=0.0)
+        return self._least_served
+
     def _rescore(self, account_id: int, now: datetime) -> None:
-        self._scores.pop(account_id, None)
-        self._replace(account_id, now)
+        seat = self._seats.get(account_id)
+        if seat is not None:
+            seat.score = None
+            self._replace(account_id, now)
 
     def _busy(self, account_id: int, now: datetime) -> None:
         if self._strategy is Strategy.LEAST_BUSY and account_id in self.accounts:
@@ -410,45 +416,41 @@ class PoolState:
         self._place(account_id, now)
 
     def _withdraw(self, account_id: int) -> None:
-        rank = self._rank.pop(account_id, None)
-        if rank is not None:
-            ready = self._ready[self.accounts[account_id].provider]
-            del ready[bisect_left(ready, rank)]
+        seat = self._seats.get(account_id)
+        if seat is not None and seat.place is not None:
+            self._lines[seat.account.provider].leave(seat.place)
+            seat.place = None
 
     def _place(self, account_id: int, now: datetime) -> None:
-        account = self.accounts.get(account_id)
-        if account is None:
+        seat = self._seats.get(account_id)
+        if seat is None:
             return
-        candidate = self.standing[account_id] = self.candidate(account_id, now)
+        account = seat.account
+        candidate = seat.standing = self.candidate(account_id, now)
         resting = self.resting[account.provider]
         resting.pop(account_id, None)
         able = self.may_serve(account)
         if able:
-            self._set_alarm(account_id, candidate.score, now)
+            self._set_alarm(seat, candidate.score, now)
         if not able or self.blocked(account_id, (), now) is not None:
             resting[account_id] = None
             return
-        order = strategies.fixed(account) if self._strategy is None else strategies.rank(self._strategy, candidate)
-        self._rank[account_id] = order
-        insort(self._ready[account.provider], order)
+        rank = strategies.fixed(account) if self._strategy is None else strategies.rank(self._strategy, candidate)
+        seat.place = self._lines[account.provider].enter(rank, candidate)
 
-    def _set_alarm(self, account_id: int, score: Score, now: datetime) -> None:
+    def _set_alarm(self, seat: Seat, score: Score, now: datetime) -> None:
         """Look at the account again when its next cooldown ends, its next window resets, or its score has aged."""
-        alarm = self._alarm.get(account_id)
-        moment = now.timestamp()
+        account_id, moment = seat.account.id, now.timestamp()
         if score.standing is Standing.LIMITED:
-            self._ageing.setdefault(account_id, moment)
-        due = float("inf")
-        if score.resets_at is not None:
-            due = min(due, score.resets_at)
-        if score.untouched_since is not None and (again := self._used.get(account_id, 0.0) + BEGUN_S) > moment:
+            self._alarms.age(account_id, moment)
+        due = score.resets_at if score.resets_at is not None else inf
+        if score.untouched_since is not None and (again := seat.used_at + BEGUN_S) > moment:
             due = min(due, again)
         for held in self.cooldowns.get(account_id, {}).values():
             if held.until > now:
                 due = min(due, held.until.timestamp())
-        if due < float("inf") and (alarm is None or due < alarm):
-            self._alarm[account_id] = due
-            heappush(self._due, (due, account_id))
+        if due < inf:
+            self._alarms.set(account_id, due)
 
 
 def _waits(score: Score, used_at: float, moment: float) -> bool:
