@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from scripts.benchmark import axes, keeping, results
@@ -32,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         parser().error("--sizes goes with --axes")
     if arguments.peer and arguments.axes:
         parser().error("--peer and --axes are two runs")
+    if arguments.keep is not None and find_spec("matplotlib") is None:
+        parser().error("--keep draws with matplotlib, which ./scripts/test --help brings (the development set)")
     os.environ["SEATPOOL_KEYRING"] = "off"
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()

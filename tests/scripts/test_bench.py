@@ -180,6 +180,15 @@ def test_what_makes_no_sense_is_refused(wrong: tuple[str, ...], told: str, capsy
     assert told in capsys.readouterr().err
 
 
+def test_what_cannot_be_drawn_is_told_before_anything_is_measured(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(SystemExit):
+        main(["--keep"])
+    assert "--keep draws with matplotlib" in capsys.readouterr().err
+
+
 def test_a_count_that_makes_no_sense_is_refused_in_a_line() -> None:
     ran = bench("--rounds", "0")
     assert ran.returncode == 2
