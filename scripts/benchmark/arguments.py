@@ -1,14 +1,13 @@
 """What can be said on the command line."""
 
 import argparse
-from collections.abc import Callable
 from dataclasses import fields, replace
-from pathlib import Path
 
 from scripts.benchmark import axes, keeping
 from scripts.benchmark import plan as plans
 from scripts.benchmark.peers import PEERS
 from scripts.benchmark.plan import Plan
+from scripts.given import at_least, writable
 
 DESCRIPTION = """\
 Measure the pool beside bare mitmdump with a three-line streaming addon, and beside no proxy at all: in one run, in
@@ -62,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--peer", choices=list(PEERS), help="the pool beside another program, got from the package index, in its place"
     )
-    made.add_argument("--json", type=_writable, metavar="FILE", help="write goals and figures there")
+    made.add_argument("--json", type=writable, metavar="FILE", help="write goals and figures there")
     made.add_argument(
         "--keep",
         nargs="?",
@@ -78,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
     )
     counts = made.add_argument_group("counts, each in place of the plan's own")
     for name, (least, what) in COUNTS.items():
-        counts.add_argument(f"--{name}", type=_at_least(least), metavar="N", help=what)
+        counts.add_argument(f"--{name}", type=at_least(least), metavar="N", help=what)
     return made
 
 
@@ -104,24 +103,6 @@ def _sizes(text: str) -> tuple[int, ...]:
     if sizes[0] < 0:
         raise argparse.ArgumentTypeError("say 0 or more")
     return sizes
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        value = int(text)
-        if value < least:
-            raise argparse.ArgumentTypeError(f"say {least} or more")
-        return value
-
-    return number
-
-
-def _writable(text: str) -> Path:
-    """Told now rather than after the last round."""
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no file that can be written")
-    return path
 
 
 def _version(text: str) -> str:

@@ -13,6 +13,8 @@ from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import Any
 
+from scripts.given import at_least, more_than, writable
+
 from tests.proof.mutations import MUTATIONS, broken_by
 from tests.proof.trial import INVARIANTS
 
@@ -210,39 +212,16 @@ def _parser() -> argparse.ArgumentParser:
         prog="prove", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     many = parser.add_mutually_exclusive_group()
-    many.add_argument("--seeds", type=_at_least(1), default=200, metavar="N", help="so many worlds (200)")
-    many.add_argument("--minutes", type=_minutes, metavar="N", help="for so long")
+    many.add_argument("--seeds", type=at_least(1), default=200, metavar="N", help="so many worlds (200)")
+    many.add_argument("--minutes", type=more_than(0), metavar="N", help="for so long")
     many.add_argument("--seed", type=int, metavar="N", help="this one alone, with every step")
     many.add_argument("--mutations", action="store_true", help="see that each fault is found")
     many.add_argument("--list", action="store_true", help="say what must hold, and end")
     parser.add_argument("--first", type=int, metavar="N", help="the first seed (0; with --minutes a new one)")
     parser.add_argument(
-        "--jobs", type=_at_least(1), default=os.cpu_count() or 1, metavar="N", help="players (processors)"
+        "--jobs", type=at_least(1), default=os.cpu_count() or 1, metavar="N", help="players (processors)"
     )
-    parser.add_argument("--failures", type=_at_least(1), default=1, metavar="N", help="end after so many (1)")
+    parser.add_argument("--failures", type=at_least(1), default=1, metavar="N", help="end after so many (1)")
     parser.add_argument("--mutation", choices=list(MUTATIONS), help="play with this fault in the product")
-    parser.add_argument("--json", type=_writable, metavar="FILE", help="write the sums and what broke there")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write the sums and what broke there")
     return parser
-
-
-def _at_least(least: int) -> Any:
-    def number(text: str) -> int:
-        if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"say {least} or more")
-        return value
-
-    return number
-
-
-def _minutes(text: str) -> float:
-    if (value := float(text)) <= 0:
-        raise argparse.ArgumentTypeError("say more than 0")
-    return value
-
-
-def _writable(text: str) -> Path:
-    """Told now rather than after the last world."""
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no file that can be written")
-    return path

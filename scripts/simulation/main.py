@@ -6,11 +6,11 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from multiprocessing import Pool as Workers
-from pathlib import Path
 
+from scripts.given import at_least, more_than, writable
 from scripts.simulation import results
 from scripts.simulation.plot import bars, svg
 
@@ -112,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
         prog="simulate", description=DESCRIPTION, epilog=EXAMPLES, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--quick", action="store_true", help="one person, 2 and 5 accounts, two seeds")
-    parser.add_argument("--people", type=_at_least(1), action="append", metavar="N", help="may be given again")
-    parser.add_argument("--accounts", type=_at_least(1), action="append", metavar="N", help="may be given again")
+    parser.add_argument("--people", type=at_least(1), action="append", metavar="N", help="may be given again")
+    parser.add_argument("--accounts", type=at_least(1), action="append", metavar="N", help="may be given again")
     parser.add_argument("--provider", choices=[str(name) for name in ProviderName], help="only this one")
     parser.add_argument(
         "--strategy",
@@ -121,37 +121,11 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         help=f"only this one; may be given again (all but {REFERENCE_AUTO}: the reference with its other stickiness)",
     )
-    parser.add_argument("--weeks", type=_more_than(0.14), default=1.0, metavar="N", help="how long (1)")
-    parser.add_argument("--supply", type=_more_than(0.0), default=1.0, metavar="N", help="quota over demand (1.0)")
+    parser.add_argument("--weeks", type=more_than(0.14, 1000), default=1.0, metavar="N", help="how long (1)")
+    parser.add_argument("--supply", type=more_than(0, 1000), default=1.0, metavar="N", help="quota over demand (1.0)")
     many = parser.add_mutually_exclusive_group()
     many.add_argument("--seed", type=int, metavar="N", help="this one alone")
-    many.add_argument("--seeds", type=_at_least(1), metavar="N", help="average over so many (a person 6, a team 1)")
-    parser.add_argument("--json", type=_writable, metavar="FILE", help="write every run there")
-    parser.add_argument("--plot", type=_writable, metavar="FILE", help="write bars there, as SVG")
+    many.add_argument("--seeds", type=at_least(1), metavar="N", help="average over so many (a person 6, a team 1)")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write every run there")
+    parser.add_argument("--plot", type=writable, metavar="FILE", help="write bars there, as SVG")
     return parser
-
-
-def _at_least(least: int) -> Callable[[str], int]:
-    def number(text: str) -> int:
-        if (value := int(text)) < least:
-            raise argparse.ArgumentTypeError(f"say {least} or more")
-        return value
-
-    return number
-
-
-def _more_than(least: float) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        if not least < (value := float(text)) < 1000:
-            raise argparse.ArgumentTypeError(f"say more than {least:g}")
-        return value
-
-    return number
-
-
-def _writable(text: str) -> Path:
-    """Told now rather than after the last run."""
-    path = Path(text)
-    if not path.parent.is_dir() or path.is_dir():
-        raise argparse.ArgumentTypeError(f"{text} is no file that can be written")
-    return path

@@ -15,6 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from scripts.given import at_least, more_than, writable
 from scripts.soaking import verdict as verdicts
 from scripts.soaking.clients import Clients
 from scripts.soaking.databases import DATABASES
@@ -68,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments.keep is not None:
             shutil.copytree(folder, arguments.keep, dirs_exist_ok=True, ignore=shutil.ignore_patterns("runtime", "o"))
         shutil.rmtree(folder, ignore_errors=True)
+    print(_summary(report))
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report, indent=1) + "\n")
-    print(_summary(report))
     return BROKEN if report["broken"] else FINE
 
 
@@ -215,9 +216,9 @@ def _parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--minutes", type=float, default=10.0, metavar="N", help="default: %(default)s")
+    parser.add_argument("--minutes", type=more_than(0), default=10.0, metavar="N", help="default: %(default)s")
     parser.add_argument("--seed", type=int, metavar="N", help="of the faults; default: another one each time")
-    parser.add_argument("--proxies", type=int, default=4, metavar="N", help="default: %(default)s")
+    parser.add_argument("--proxies", type=at_least(1), default=4, metavar="N", help="default: %(default)s")
     parser.add_argument("--db", choices=tuple(DATABASES), default="sqlite", help="default: %(default)s")
     parser.add_argument(
         "--pause",
@@ -226,6 +227,6 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="of each client between two requests; default: %(default)s",
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything there, the plan included")
+    parser.add_argument("--json", type=writable, metavar="FILE", help="write everything there, the plan included")
     parser.add_argument("--keep", type=Path, metavar="FOLDER", help="leave logs and journals there")
     return parser
