@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from seatpool.core.catalogue import MODELS_LIMIT, Catalogue, Draws
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow
+from seatpool.core.quotas import FRESH
 from seatpool.core.report import report
 from seatpool.core.seen import Seen
 from seatpool.core.selection import LACKING, RENEWAL, SPENT, Demand, Exhausted, Selection, select
-from seatpool.core.state import FRESH, PoolState
+from seatpool.core.state import PoolState
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CODEX, COPILOT = ProviderName.CODEX, ProviderName.COPILOT

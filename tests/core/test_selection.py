@@ -80,8 +80,9 @@ def test_the_tightest_window_counts_and_a_reset_one_no_more() -> None:
     state = pool(account(1))
     state.observe(1, [window(0.1, resets_in=timedelta(minutes=5))], NOW)
     state.observe(1, [QuotaWindow("secondary", 0.5, NOW, "header", resets_at=NOW + timedelta(days=3))], NOW)
-    assert state.left(1, NOW) == 0.1
-    assert state.left(1, NOW + timedelta(minutes=6)) == 0.5
+    assert state.score(1, NOW).room == 0.1
+    assert chosen(state, now=NOW + timedelta(minutes=6)) == 1
+    assert state.score(1, NOW).room == 0.5
 
 
 def test_an_account_known_to_be_empty_is_asked_last_whatever_its_priority() -> None:
@@ -96,7 +97,7 @@ def test_a_newer_observation_is_not_undone_by_an_older_one() -> None:
     state = pool(account(1))
     state.observe(1, [window(0.2, at=NOW)], NOW)
     assert not state.observe(1, [window(0.9, at=NOW - timedelta(seconds=1))], NOW)
-    assert state.left(1, NOW) == 0.2
+    assert state.score(1, NOW).room == 0.2
 
 
 def test_a_cooling_account_comes_back_when_its_time_is_over() -> None:

@@ -6,8 +6,8 @@ time, so each is taken anew every two minutes: a few at a time, so that nobody w
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
 from math import inf
 
 import msgspec
@@ -16,9 +16,11 @@ from seatpool.core import strategy as strategies
 from seatpool.core.affinity import NEW_TOKENS, Conversations
 from seatpool.core.alarms import Alarms
 from seatpool.core.catalogue import Catalogue
+from seatpool.core.cooling import Cooling
 from seatpool.core.line import Line, Place
-from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
+from seatpool.core.quotas import Quotas
 from seatpool.core.returning import Returning
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps, Elsewhere
@@ -32,8 +34,6 @@ begin on accounts that have no room for them; with nothing, more is refused.
 """
 BEGUN_S = 1800.0
 """A request that was to begin a window is given so long to show that it has (codex.md 8)."""
-FRESH = timedelta(seconds=60)
-"""What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
 
 
 class Seat(msgspec.Struct, gc=False, eq=False):
@@ -67,8 +67,10 @@ class PoolState:
         """How many accounts a person has put into the pool that neither their owner nor a refusal has taken out."""
         self.names_version = 0
         """Changes with every name that comes or goes."""
-        self.windows: dict[int, dict[str, QuotaWindow]] = {}
-        self.cooldowns: dict[int, dict[Scope, Cooldown]] = {}
+        self._quotas = Quotas()
+        self.windows: Mapping[int, Mapping[str, QuotaWindow]] = self._quotas.known
+        self._cooling = Cooling()
+        self.cooldowns: Mapping[int, Mapping[Scope, Cooldown]] = self._cooling.known
         self.models = Catalogue()
         self._seats: dict[int, Seat] = {}
         self.resting: dict[ProviderName, dict[int, None]] = {name: {} for name in ProviderName}
@@ -84,8 +86,6 @@ class PoolState:
         self._alarms = Alarms()
         self.affinity = Conversations()
         self.dormancy = Dormancy.NEW_SESSION_ONLY
-        self._probes: dict[int, Cooldown] = {}
-        """Cooldowns put aside until one request has gone out to try the account."""
         self.here: set[int] = set()
         """Learnt accounts whose editor is signed in behind this very proxy."""
 
@@ -159,8 +159,10 @@ class PoolState:
             resting.pop(account_id, None)
         self._alarms.forget(account_id)
         self._least_served = None
-        for known in (self.accounts, self._seats, self.windows, self.cooldowns, self._probes):
-            known.pop(account_id, None)
+        self._quotas.forget(account_id)
+        self._cooling.forget(account_id)
+        self.accounts.pop(account_id, None)
+        self._seats.pop(account_id, None)
 
     def forget_all_but(self, account_ids: Iterable[int]) -> None:
         """Drop every account that is not named."""
@@ -184,56 +186,36 @@ class PoolState:
         return account.usable and (not account.learnt or account.id in self.here)
 
     def observe(self, account_id: int, windows: Iterable[QuotaWindow], now: datetime) -> list[QuotaWindow]:
-        """Take in quota windows; the newest observation of each wins. Returns those that a reader would see differ.
-
-        The same value again differs by its age, once that is more than `FRESH`; before, the one that is known stays.
-        """
-        known = self.windows.setdefault(account_id, {})
-        changed, repeated = [], True
-        for window in windows:
-            before = known.get(window.bucket)
-            if before is not None and window.observed_at < before.observed_at <= now + FRESH:
-                continue  # what was seen in the future was seen before the clock was set back
-            if before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
-                known[window.bucket] = window
-                changed.append(window)
-                repeated = repeated and before is not None and before.repeated_by(window)
+        """Take in quota windows; returns those that a reader would see differ (`Quotas.observe`)."""
+        changed, repeated = self._quotas.observe(account_id, windows, now)
         if changed and not (repeated and self._lasts(account_id)):
             self._rescore(account_id, now)
         return changed
 
     def cool(self, cooldown: Cooldown, now: datetime) -> None:
         """Take an account, or a part of it, out of selection. Never shortened by a later, smaller one."""
-        self._close_probe(cooldown.account_id, cooldown.scope, now)
-        known = self.cooldowns.setdefault(cooldown.account_id, {})
-        before = known.get(cooldown.scope)
-        if before is not None and before.until >= cooldown.until:
-            return
-        known[cooldown.scope] = cooldown
-        self._replace(cooldown.account_id, now)
-
-    def open_probe(self, cooldown: Cooldown, now: datetime) -> bool:
-        """Let one request try what this cooldown, if it is still the one in force, keeps away from. Whether it may."""
-        known = self.cooldowns.get(cooldown.account_id, {})
-        if known.get(cooldown.scope) != cooldown or cooldown.account_id in self._probes:
-            return False
-        self._probes[cooldown.account_id] = known.pop(cooldown.scope)
-        self._replace(cooldown.account_id, now)
-        return True
-
-    def take_probe(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
-        """A request for these scopes goes out: where it is the one that tries, the cooldown holds for all others."""
-        held = self._probes.get(account_id)
-        if held is None or held.scope not in (WHOLE_ACCOUNT, *scopes):
-            return None
-        self._close_probe(account_id, held.scope, now)
-        return held if held.until > now else None
+        if self._cooling.add(cooldown):
+            self._replace(cooldown.account_id, now)
 
     def lift(self, account_id: int, scope: Scope, now: datetime) -> None:
         """End a cooldown before its time; or forget one that is over."""
-        self._close_probe(account_id, scope, now)
-        if self.cooldowns.get(account_id, {}).pop(scope, None) is not None:
+        if self._cooling.lift(account_id, scope):
             self._replace(account_id, now)
+
+    def open_probe(self, cooldown: Cooldown, now: datetime) -> bool:
+        """Let one request try what this cooldown, if it is still the one in force, keeps away from. Whether it may."""
+        may = self._cooling.open_probe(cooldown)
+        if may:
+            self._replace(cooldown.account_id, now)
+        return may
+
+    def take_probe(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
+        """A request for these scopes goes out: where it is the one that tries, the cooldown holds for all others."""
+        held = self._cooling.take_probe(account_id, scopes)
+        if held is None:
+            return None
+        self._replace(account_id, now)
+        return held if held.until > now else None
 
     def use(self, account_id: int, now: datetime, conversation: str | None = None) -> None:
         """Note that a request went to an account."""
@@ -304,8 +286,7 @@ class PoolState:
         """Its score by the windows that every request draws on, about `AGED_S` old at most."""
         seat = self._seats[account_id]
         if seat.score is None:
-            general = (w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket)
-            seat.score = score(general, seat.account.plan, now)
+            seat.score = score(self._quotas.general(account_id), seat.account.plan, now)
         return seat.score
 
     def ready(self, provider: ProviderName, now: datetime) -> Iterator[Account]:
@@ -322,21 +303,15 @@ class PoolState:
 
     def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
         """The longest live cooldown of an account that touches any of the scopes (the whole account always counts)."""
-        known = self.cooldowns.get(account_id)
-        if not known:
-            return None
-        live = [c for s in (WHOLE_ACCOUNT, *scopes) if (c := known.get(s)) is not None and c.until > now]
-        return max(live, key=lambda c: c.until, default=None)
+        return self._cooling.blocked(account_id, scopes, now)
 
     def spent(self, account_id: int, buckets: Iterable[str], now: datetime) -> datetime | None:
         """When the last of these buckets resets that nothing is left of; None while there is something of each."""
-        known = self.windows.get(account_id, {})
-        ends = [end for b in buckets if (w := known.get(b)) is not None and (end := w.empty_until) is not None]
-        return max((end for end in ends if end > now), default=None)
+        return self._quotas.spent(account_id, buckets, now)
 
     def observed_at(self, account_id: int) -> datetime | None:
         """When anything was seen last of the account's quota."""
-        return max((w.observed_at for w in self.windows.get(account_id, {}).values()), default=None)
+        return self._quotas.observed_at(account_id)
 
     def owner(self, conversation: str | None, now: datetime) -> int | None:
         """The account that a conversation is on."""
@@ -368,17 +343,6 @@ class PoolState:
         """Whether a conversation was served then or later (seconds since the epoch), as far as is known here."""
         held = self.affinity.held(conversation, moment)
         return held is not None and held.at >= moment
-
-    def left(self, account_id: int, now: datetime) -> float:
-        """Share of quota left in the tightest general window, 0.0 to 1.0; 1.0 where none is known or all were reset."""
-        known = [w for w in self.windows.get(account_id, {}).values() if "/" not in w.bucket]
-        return min((w.left for w in known if w.resets_at is None or w.resets_at > now), default=1.0)
-
-    def _close_probe(self, account_id: int, scope: Scope, now: datetime) -> None:
-        held = self._probes.get(account_id)
-        if held is not None and held.scope == scope:
-            self.cooldowns[account_id][scope] = self._probes.pop(account_id)
-            self._replace(account_id, now)
 
     def _wake(self, now: datetime) -> None:
         for account_id in self._alarms.ring(now.timestamp()):
@@ -443,12 +407,11 @@ class PoolState:
         account_id, moment = seat.account.id, now.timestamp()
         if score.standing is Standing.LIMITED:
             self._alarms.age(account_id, moment)
-        due = score.resets_at if score.resets_at is not None else inf
+        due = self._cooling.next_end(account_id, now)
+        if score.resets_at is not None:
+            due = min(due, score.resets_at)
         if score.untouched_since is not None and (again := seat.used_at + BEGUN_S) > moment:
             due = min(due, again)
-        for held in self.cooldowns.get(account_id, {}).values():
-            if held.until > now:
-                due = min(due, held.until.timestamp())
         if due < inf:
             self._alarms.set(account_id, due)
 
