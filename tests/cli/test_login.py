@@ -15,7 +15,7 @@ from seatpool.cli.login_run import Login, LoginFailed, NotStored
 from seatpool.cli.login_screen import LoginScreen
 from seatpool.cli.main import main
 from seatpool.core.model import Credential, CredentialKind, ProviderName, QuotaWindow
-from seatpool.providers.base import ImportedLogin
+from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.signin import Invitation, NotSignedIn, Pause, SignedIn, SignIn
 from seatpool.service.transport import TransportSettings
 from seatpool.store import Store

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from seatpool.providers.base import Headers, HttpReply
+from seatpool.providers.http import Headers, HttpReply
 
 SEPARATOR = b"\n====\n"
 """Between the messages of a conversation."""

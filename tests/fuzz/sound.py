@@ -6,7 +6,9 @@ from math import isfinite
 
 from seatpool.core.model import Credential, CredentialKind, QuotaWindow, ScopeKind, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
-from seatpool.providers.base import Frame, ImportedLogin, NotTold, RequestFacts, Usage
+from seatpool.providers.base import Frame, RequestFacts
+from seatpool.providers.logins import ImportedLogin
+from seatpool.providers.sidecalls import NotTold, Usage
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 LONGEST = timedelta(days=40)

@@ -15,22 +15,7 @@ from seatpool.core.rulefile import lines_of, read
 from seatpool.core.rules import Asked, RuleMistakes, Rules
 from seatpool.core.shown import Shown
 from seatpool.providers import jsonparts, rewriting
-from seatpool.providers.base import (
-    Frame,
-    Headers,
-    HttpRequest,
-    Keep,
-    NotALogin,
-    NotTold,
-    Provider,
-    RenewalNeed,
-    RenewalRefused,
-    Renewed,
-    RequestFacts,
-    Reread,
-    Route,
-    Why,
-)
+from seatpool.providers.base import Frame, Provider, RequestFacts, Route
 from seatpool.providers.codex import CODEX, tokens, told
 from seatpool.providers.codex import signin as codex_signin
 from seatpool.providers.codex import wire as codex_wire
@@ -39,10 +24,13 @@ from seatpool.providers.copilot import signin as copilot_signin
 from seatpool.providers.copilot import wire as copilot_wire
 from seatpool.providers.copilot.routes import engine_of
 from seatpool.providers.counts import BEGINNING, END, counted
+from seatpool.providers.http import Headers, HttpRequest
+from seatpool.providers.logins import NotALogin
 from seatpool.providers.openings import Opening, last_refusal
 from seatpool.providers.registry import PROVIDERS, is_stranger, match
 from seatpool.providers.rewriting import Wish
 from seatpool.providers.showing import DIALECTS
+from seatpool.providers.sidecalls import Keep, NotTold, RenewalNeed, RenewalRefused, Renewed, Reread, Why
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, Pause, SignedIn, Visit
 from tests.fuzz import sound
 from tests.fuzz.messages import conversation, lines, message

@@ -10,7 +10,7 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Headers, HttpReply, HttpRequest
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.transport import SideCallFailed
 from tests.proof.loop import Loop, Owner
 from tests.proof.trial import Trial

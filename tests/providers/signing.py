@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from seatpool.providers.base import HttpReply, HttpRequest
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.signin import (
     Callback,
     Clock,

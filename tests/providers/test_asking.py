@@ -15,7 +15,7 @@ from seatpool.providers.asking import (
     refused,
     typable,
 )
-from seatpool.providers.base import Headers, HttpReply, HttpRequest
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.signin import Clock, NotSignedIn
 from tests.providers.signing import play
 

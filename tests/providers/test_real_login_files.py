@@ -9,9 +9,9 @@ import pytest
 
 from seatpool.cli.loginfiles import content_of
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.copilot.found import ATTR_APP, DIRECT_ONLY, PERHAPS_DIRECT
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
 from tests.fixtures import LOGINS
 

@@ -9,7 +9,8 @@ from seatpool.core.model import CredentialKind, ProviderName
 from seatpool.core.outcome import About, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Action, decide
-from seatpool.providers.base import Headers, HttpReply, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers, HttpReply
 from seatpool.providers.registry import PROVIDERS
 from tests.providers.refusals import CODEX, COPILOT, Told
 

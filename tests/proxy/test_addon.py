@@ -14,8 +14,8 @@ from mitmproxy.test import taddons, tflow
 
 from seatpool.clock import utcnow
 from seatpool.core.policy import Policy
-from seatpool.providers.base import HttpReply, HttpRequest
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.proxy.addon import Pool
 from seatpool.service.pool import PoolService
 from seatpool.store import Store

@@ -14,7 +14,8 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import NO_NEWS, Edits, Headers, RequestFacts, Route
+from seatpool.providers.base import NO_NEWS, Edits, RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.proxy import replay, seams
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.limits import NO_LIMITS, Limits

@@ -5,8 +5,9 @@ from mitmproxy import http
 from mitmproxy.net import encoding
 
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import Headers, Route
+from seatpool.providers.base import Route
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers
 from seatpool.providers.rewriting import Wish
 from seatpool.proxy.rewriting import CODINGS, rewrite
 

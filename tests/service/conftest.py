@@ -11,7 +11,7 @@ import pytest
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.core.policy import Policy
-from seatpool.providers.base import Headers, HttpReply, HttpRequest
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.pool import PoolService
 from seatpool.service.transport import SideCallFailed
 from seatpool.store import Store

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 from seatpool.core.model import Affinity, Tokens
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.affinities import Affinities
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment

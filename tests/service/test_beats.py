@@ -10,7 +10,7 @@ import pytest
 from seatpool.core.model import UnderWay
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.beats import Beats
 from seatpool.service.pool import PoolService
 from seatpool.service.trail import Assignment, Trail

@@ -17,7 +17,8 @@ from seatpool.core.policy import Policy
 from seatpool.core.provenance import Moving
 from seatpool.core.selection import Exhausted
 from seatpool.core.strategy import Strategy
-from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.service.pool import PoolService
 from seatpool.service.records import Ending
 from seatpool.service.trail import Answered, Assignment, Trail

@@ -9,7 +9,7 @@ from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.selection import Exhausted
 from seatpool.core.tail import line
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK, Ending
 from seatpool.service.trail import Answered

@@ -13,7 +13,7 @@ import pytest
 
 from seatpool.core.model import Attempt, CredentialKind
 from seatpool.core.outcome import Outcome, OutcomeKind
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.pool import PoolService
 from seatpool.service.trail import Answered
 from seatpool.service.writer import Writer

@@ -8,7 +8,7 @@ from freezegun import freeze_time
 
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
 from seatpool.store import Store

@@ -10,8 +10,9 @@ import pytest
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import OWNER, Headers
+from seatpool.providers.http import Headers
 from seatpool.providers.registry import PROVIDERS
+from seatpool.providers.sidecalls import OWNER
 from seatpool.service.credentials import Credentials
 from seatpool.service.keeper import EARLY, IN_USE, JITTER_S, Keeper
 from seatpool.service.knowledge import Knowledge

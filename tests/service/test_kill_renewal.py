@@ -20,7 +20,7 @@ import pytest
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment
 from seatpool.service.transport import Transport, TransportSettings

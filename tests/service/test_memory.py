@@ -13,7 +13,7 @@ from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, QuotaWindow
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment
 from seatpool.store import Store

@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, HttpReply, HttpRequest
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import MODELS_FOR, REVALIDATE, ModelsErrand, UsageErrand

@@ -16,7 +16,8 @@ from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, Provide
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, HttpReply, HttpRequest, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK, Ending
 from seatpool.service.trail import Answered, Assignment, Trail

@@ -11,7 +11,8 @@ from msgspec.structs import replace
 from seatpool.core.model import Account, Attempt, CredentialKind, ProviderName, Tokens
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
-from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK, Ending
 from seatpool.service.trail import Answered, Assignment, Trail

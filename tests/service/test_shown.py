@@ -9,7 +9,8 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.shown import Showing
 from seatpool.core.state import PoolState
-from seatpool.providers.base import Edits, Headers, RequestFacts, Route
+from seatpool.providers.base import Edits, RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.service.shown import ShownQuota
 from seatpool.service.trail import Assignment, Own, Trail, demand_of
 

@@ -7,7 +7,8 @@ from datetime import UTC, datetime
 import pytest
 
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import Headers, HttpReply, HttpRequest, ImportedLogin
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
+from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, Pause, SignedIn, SignIn, Visit
 from seatpool.service.signin import sign_in
 from seatpool.service.transport import SideCallFailed

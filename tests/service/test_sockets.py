@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, ProviderName
 from seatpool.core.policy import Policy
-from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.sockets import CLOSE
 from seatpool.service.trail import Trail

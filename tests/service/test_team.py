@@ -12,7 +12,8 @@ from seatpool.core.model import WHOLE_ACCOUNT, Affinity, Carried, Cooldown, Cred
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, HttpReply, HttpRequest, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service import reporting
 from seatpool.service.knowledge import FOLLOW_EVERY_S
 from seatpool.service.pool import PoolService

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from freezegun import freeze_time
 
-from seatpool.providers.base import HttpRequest
+from seatpool.providers.http import HttpRequest
 from seatpool.service.transport import (
     ANSWER_TIMEOUT_S,
     CALL_TIMEOUT_S,

@@ -13,7 +13,7 @@ from seatpool.core.model import ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import FULL, Exhausted
-from seatpool.providers.base import Headers
+from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
 from seatpool.store import Store

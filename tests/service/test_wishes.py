@@ -13,8 +13,9 @@ from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers
 from seatpool.providers.rewriting import Wish
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.records import Ending

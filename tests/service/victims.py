@@ -27,7 +27,8 @@ from seatpool.core.model import (
 )
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
 from seatpool.service.transport import Transport, TransportSettings

@@ -14,9 +14,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import pytest
 
-from seatpool.providers.base import Headers, HttpReply, HttpRequest
 from seatpool.providers.codex import signin as codex_signin
 from seatpool.providers.copilot import signin as copilot_signin
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.signin import Callback, Clock, NotSignedIn, SignedIn, SignIn, Visit
 from tests.harness import Network
 from tests.upstream import (

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from seatpool.cli.loginfiles import STDIN, Candidate
 from seatpool.core.model import Account, Credential, CredentialKind
-from seatpool.providers.base import OWNER, ImportedLogin
 from seatpool.providers.copilot.found import ATTR_APP, limits
+from seatpool.providers.logins import ImportedLogin
+from seatpool.providers.sidecalls import OWNER
 
 _FOREVER = datetime.max.replace(tzinfo=UTC)
 

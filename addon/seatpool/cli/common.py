@@ -8,7 +8,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from seatpool.providers.base import NotALogin
+from seatpool.providers.logins import NotALogin
 from seatpool.store import Store, StoreError
 
 DATABASE_KEY = "seatpool.database"

@@ -12,9 +12,9 @@ from seatpool.cli.loginfiles import Candidate, shown
 from seatpool.cli.telling import Told, note
 from seatpool.clock import utcnow
 from seatpool.core.model import QuotaWindow
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot import signin
 from seatpool.providers.copilot.found import ATTR_APP
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, SignedIn, Visit
 from seatpool.service.signin import sign_in
 from seatpool.service.transport import Transport, TransportSettings

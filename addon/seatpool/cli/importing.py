@@ -19,9 +19,9 @@ from seatpool.cli.telling import Told, described, note, show, who
 from seatpool.cli.transfer import import_export
 from seatpool.clock import utcnow
 from seatpool.core.model import Account
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot.login import BARE_TOKEN
 from seatpool.providers.copilot.signin import issuer_of
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.service.transport import TransportSettings
 from seatpool.setup import places
 from seatpool.store import Store

@@ -9,8 +9,8 @@ from seatpool.cli.callback import listening
 from seatpool.cli.login_screen import LoginScreen
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, ProviderName
-from seatpool.providers.base import ImportedLogin
 from seatpool.providers.codex.signin import Redirect
+from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.signin import NotSignedIn, SignedIn, SignIn
 from seatpool.service.signin import sign_in
 from seatpool.service.transport import Transport, TransportSettings

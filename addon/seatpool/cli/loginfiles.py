@@ -10,7 +10,7 @@ from typing import IO
 
 import msgspec
 
-from seatpool.providers.base import ImportedLogin, NotALogin
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
 from seatpool.setup import places
 

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from seatpool.cli.common import console
 from seatpool.cli.loginfiles import Candidate, shown
-from seatpool.providers.base import ImportedLogin
+from seatpool.providers.logins import ImportedLogin
 
 
 class Told(msgspec.Struct):

@@ -13,7 +13,7 @@ import click
 from seatpool.cli.common import ending_cleanly, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, CredentialKind
-from seatpool.providers.base import OWNER
+from seatpool.providers.sidecalls import OWNER
 from seatpool.store import Store, export
 
 SHORTEST = 8

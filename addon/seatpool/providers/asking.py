@@ -6,7 +6,7 @@ from datetime import datetime
 
 import msgspec
 
-from seatpool.providers.base import HttpReply, HttpRequest
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.signin import Callback, Clock, NotSignedIn, Pause, Step
 from seatpool.providers.tolerant import number
 

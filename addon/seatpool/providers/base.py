@@ -4,10 +4,9 @@ A provider is a set of pure functions over headers and bytes. It never opens a c
 (`renew`), it is a generator that yields requests and is sent their replies.
 """
 
-from collections.abc import Callable, Generator, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from enum import Enum
-from typing import Protocol, overload
+from typing import Protocol
 
 import msgspec
 
@@ -15,66 +14,11 @@ from seatpool.core.model import Account, Credential, CredentialKind, ProviderNam
 from seatpool.core.outcome import Outcome
 from seatpool.core.silence import silent
 from seatpool.providers.carriers import Carrier
+from seatpool.providers.http import HeaderView, HttpReply, HttpRequest
+from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish
-
-
-class HeaderView(Protocol):
-    """Case-insensitive headers: mitmproxy's and `Headers` below both fit."""
-
-    @overload
-    def get(self, key: str) -> str | None: ...
-    @overload
-    def get(self, key: str, default: str) -> str: ...
-    def __contains__(self, key: object, /) -> bool: ...
-    def items(self) -> Iterable[tuple[str, str]]: ...
-
-
-class Headers:
-    """The least case-insensitive headers: names are lower case inside; the first of several equal names wins."""
-
-    def __init__(self, fields: Iterable[tuple[str, str]] = ()) -> None:
-        self._fields: dict[str, str] = {}
-        for name, value in fields:
-            self._fields.setdefault(name.lower(), value)
-
-    @overload
-    def get(self, key: str) -> str | None: ...
-    @overload
-    def get(self, key: str, default: str) -> str: ...
-    def get(self, key: str, default: str | None = None) -> str | None:
-        """The value under `key`, whatever its case."""
-        return self._fields.get(key.lower(), default)
-
-    def __contains__(self, key: object, /) -> bool:
-        return isinstance(key, str) and key.lower() in self._fields
-
-    def items(self) -> Iterable[tuple[str, str]]:
-        """Names in lower case, with their values."""
-        return self._fields.items()
-
-
-class HttpRequest(msgspec.Struct, frozen=True, gc=False):
-    """A side call. Its `repr` leaves headers and body out: they hold credentials."""
-
-    method: str
-    url: str
-    headers: tuple[tuple[str, str], ...] = ()
-    body: bytes = b""
-    plain: bool = False
-    """It may go without TLS where its address says so and is of this machine: it holds no credential."""
-
-    __repr__ = silent("headers", "body")
-
-
-class HttpReply(msgspec.Struct, frozen=True, gc=False):
-    """An answer, read whole. Its `repr` leaves headers and body out."""
-
-    status: int
-    headers: HeaderView
-    body: bytes = b""
-
-    __repr__ = silent("headers", "body")
+from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, Renewal, RenewalNeed, Usage
 
 
 class Route(msgspec.Struct, frozen=True, gc=False):
@@ -148,127 +92,6 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 NO_NEWS = Frame()
-
-
-OWNER = "owner"
-"""Key of a credential's attributes: path of the file whose program renews this login. We never do, we read it again."""
-
-
-class Why(Enum):
-    """What makes a renewal necessary."""
-
-    MISSING = "missing"
-    """There is none that can be sent."""
-    EARLY = "early"
-    """The held one is good for some minutes yet, and no request waits."""
-    REFUSED = "refused"
-    """Upstream just refused the held one (401 or 421), whatever its expiry says."""
-
-
-class RenewalNeed(msgspec.Struct, frozen=True, gc=False):
-    """Why and for whom a credential is to be had."""
-
-    account: Account
-    kind: CredentialKind
-    held: Mapping[CredentialKind, Credential]
-    """Every credential of the account that is stored or cached now."""
-    client_headers: tuple[tuple[str, str], ...] = ()
-    """What the person's own editor last sent of the headers named by `client_headers`; empty before any was seen."""
-    why: Why = Why.MISSING
-
-
-class Reread(msgspec.Struct, frozen=True, gc=False):
-    """Yielded by a renewal of a login that another program renews: what does its file hold now?"""
-
-    path: str
-
-
-class Keep(msgspec.Struct, frozen=True, gc=False):
-    """Yielded by a renewal: store this durably *before* going on (a refresh token is good once)."""
-
-    credential: Credential
-
-
-class Renewed(msgspec.Struct, frozen=True, gc=False):
-    """A renewal went well."""
-
-    credential: Credential
-    plan: str | None = None
-    windows: tuple[QuotaWindow, ...] = ()
-
-
-class RenewalRefused(msgspec.Struct, frozen=True, gc=False):
-    """A renewal was refused."""
-
-    code: str
-    """Stable code for log and `status`."""
-    durable: bool
-    """True: only a person can mend it (disable the account). False: try again later."""
-    retry_at: datetime | None = None
-    kind_only: bool = False
-    """The login is fine but cannot give this kind of credential (copilot.md 2.4: 404); cool that kind only."""
-    revoked: bool = False
-    """The issuer has taken the seat away or flags the account: the request must not go to another one (promises.md)."""
-
-
-Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]
-"""Send `None` to start and after a `Keep`; after a request its reply, after a `Reread` the file's content, or `None`
-where there was none."""
-
-
-class Usage(msgspec.Struct, frozen=True, gc=False):
-    """What an issuer tells of an account's quota when it is asked."""
-
-    windows: tuple[QuotaWindow, ...]
-    plan: str | None = None
-    credential: Credential | None = None
-    """The held one with what it lacked and the answer told; None where there was nothing to learn."""
-
-
-class NotTold(msgspec.Struct, frozen=True, gc=False):
-    """An issuer that was asked has not told."""
-
-    code: str
-    """Stable code for the log."""
-    retry_at: datetime | None = None
-    """Before that it wants not to be asked again."""
-    revoked: bool = False
-    """It has taken the seat away or flags the account (promises.md)."""
-
-
-Models = Mapping[str, bytes]
-"""An account's own list: each model's entry, as JSON, by the name under which requests ask for it."""
-
-Held = Mapping[CredentialKind, Credential]
-"""The credentials of an account that memory holds."""
-
-ClientHeaders = tuple[tuple[str, str], ...]
-"""What `Provider.client_headers` told last; empty before any editor was seen."""
-
-
-class NotALogin(ValueError):
-    """The file holds no login that we can read; the message says what is wrong with it, never its contents."""
-
-
-class ImportedLogin(msgspec.Struct, frozen=True, gc=False):
-    """One login found in a file of another program."""
-
-    provider: ProviderName
-    name: str
-    """A suggestion, from what the file says of its owner."""
-    identity: str | None
-    """As `Account.identity`; None where the file does not say whose it is: then the issuer has to be asked."""
-    issuer: str
-    credentials: tuple[Credential, ...]
-    plan: str | None = None
-    handle: str | None = None
-    """As `Account.handle`."""
-    shared: bool = False
-    """The program that wrote the file renews this login by itself: who else does signs it out (codex.md 4)."""
-    program: str = ""
-    """Who wrote the file, as people call it."""
-    note: str = ""
-    """What the login cannot serve, to be said after its name; empty where it serves everything."""
 
 
 class Provider(Protocol):

@@ -11,7 +11,8 @@ import msgspec
 
 from seatpool.core.model import QuotaWindow
 from seatpool.core.silence import silent
-from seatpool.providers.base import HttpReply, HttpRequest, ImportedLogin
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.logins import ImportedLogin
 
 Clock = Callable[[], datetime]
 

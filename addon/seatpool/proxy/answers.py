@@ -6,7 +6,9 @@ from datetime import datetime
 from mitmproxy import http
 
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Headers, HttpReply, Models, Provider, RequestFacts
+from seatpool.providers.base import Provider, RequestFacts
+from seatpool.providers.http import Headers, HttpReply
+from seatpool.providers.sidecalls import Models
 
 BOUND_ELSEWHERE = (
     "seatpool: only the account that this conversation was held with can read it, and that one is not in use now; "

@@ -8,7 +8,6 @@ addon, an error - can show one, and nothing of one attempt can leak into the nex
 import logging
 import time
 from collections.abc import Callable
-from copy import copy
 from urllib.parse import quote, urlsplit
 
 import msgspec
@@ -18,9 +17,11 @@ from mitmproxy.proxy.commands import StartHook
 from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
 from seatpool.core.rules import Rule
-from seatpool.providers.base import Headers, Provider, RequestFacts, Route
+from seatpool.providers.base import Provider, RequestFacts, Route
+from seatpool.providers.http import Headers
 from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import as_response, headers_of
+from seatpool.proxy.hiding import REDACTED, Fields, hide, restored, secrets, with_fields
 from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
 from seatpool.proxy.shown import ClientQuota
@@ -30,28 +31,10 @@ from seatpool.service.trail import Answered, Assignment, Trail
 
 logger = logging.getLogger(__name__)
 
-REDACTED = b"[redacted]"
-"""Stands in a flow where a secret was."""
-
-SECRETS = frozenset(
-    {
-        b"authorization",
-        b"copilot-session-token",
-        b"cookie",
-        b"set-cookie",
-        b"request-hmac",
-        b"x-oai-attestation",
-        b"x-codex-turn-state",
-    }
-)
-"""Headers, of requests and answers, whose values are moved out of the flow (codex.md 2.1, 2.2, copilot.md 3)."""
-
 ACCOUNT_HEADER = b"x-seatpool-account"
 """Of answers, where the person wants it (`pool_account_header`)."""
 PLAIN = " !#$&'()*+,/:;=?@[]"
 """Characters of a name that stand in it as they are, beside letters and digits; others are percent-encoded UTF-8."""
-
-Fields = tuple[tuple[bytes, bytes], ...]
 
 _FRAMING = ("content-encoding", "transfer-encoding", "trailer", "etag", "content-md5", "digest")
 """Headers that are about the very bytes of a body."""
@@ -140,7 +123,7 @@ class Exchange(msgspec.Struct):
         """Take the secrets out of a flow to this host that has just begun."""
         request = flow.request
         fields = request.headers.fields
-        hidden = _hide(request)
+        hidden = hide(request)
         address = (request.scheme, request.host, request.port, request.data.authority, request.headers.get("host"))
         return cls(provider, headers_of(fields), hidden, address, host.lower(), flow.client_conn.id)
 
@@ -150,7 +133,7 @@ class Exchange(msgspec.Struct):
         assignment = self.assignment
         name = assignment.account.name if assignment is not None else None
         self.received.append((response, response.headers.fields, name))
-        _hide(response)
+        hide(response)
 
     def begins(self) -> None:
         """The client gets the answer, whose beginning needs no reading any more. Again does nothing."""
@@ -175,16 +158,16 @@ class Exchange(msgspec.Struct):
     def deliver(self, response: http.Response) -> http.Response:
         """The answer as the client gets it: with the secrets that it came with, and its account if that is wanted."""
         came, name = next(((f, n) for r, f, n in self.received if r is response), ((), self.about))
-        hidden, told = _secrets(came), name if self.named else None
+        hidden, told = secrets(came), name if self.named else None
         if not hidden and told is None and self.quota is None:
             return response
-        fields = _restored(response.headers.fields, hidden)
+        fields = restored(response.headers.fields, hidden)
         if self.quota is not None and came:
             fields = self._with_quota(self.quota, response.status_code, fields)
         if told is not None:
             fields = [field for field in fields if field[0].lower() != ACCOUNT_HEADER]
             fields.append((ACCOUNT_HEADER, quote(told, safe=PLAIN).encode()))
-        return _with_fields(response, fields)
+        return with_fields(response, fields)
 
     def _with_quota(
         self, quota: ClientQuota, status: int, fields: list[tuple[bytes, bytes]]
@@ -270,7 +253,7 @@ class Exchange(msgspec.Struct):
         assignment = self.assignment
         if assignment is not None and not self.provider.may_receive(assignment.account, upstream):
             raise ForeignHostError(assignment.account, upstream)
-        head = _with_fields(request, self._fields(request, assignment))
+        head = with_fields(request, self._fields(request, assignment))
         self.body = None
         repaired = self.trail.take_repaired() if assignment is not None and self.trail is not None else None
         wish = assignment.edits.wish if assignment is not None else None
@@ -311,7 +294,7 @@ class Exchange(msgspec.Struct):
         fields = []
         # Whatever let it come to this, what a rule binds does not go out with the editor's own login.
         nameless = self.bound and assignment is None
-        for name, value in _restored(request.headers.fields, {} if nameless else self.hidden):
+        for name, value in restored(request.headers.fields, {} if nameless else self.hidden):
             if nameless and value == REDACTED:
                 continue
             lower = name.lower()
@@ -320,39 +303,6 @@ class Exchange(msgspec.Struct):
         lowered = request.is_http2 or request.is_http3
         fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
         return fields
-
-
-def _with_fields[M: http.Message](message: M, fields: list[tuple[bytes, bytes]]) -> M:
-    """The head of a message under other header fields; sharing everything else, and without the body."""
-    twin = copy(message)
-    twin.data = copy(message.data)
-    twin.data.headers = http.Headers(fields)
-    twin.data.content = None
-    return twin
-
-
-def _secrets(fields: Fields) -> dict[bytes, list[bytes]]:
-    """Values of the secret headers, by lower-case name, in order."""
-    found: dict[bytes, list[bytes]] = {}
-    for name, value in fields:
-        if name.lower() in SECRETS:
-            found.setdefault(name.lower(), []).append(value)
-    return found
-
-
-def _hide(message: http.Message) -> dict[bytes, list[bytes]]:
-    """Put a placeholder in the place of every secret; returns what was there."""
-    fields = message.headers.fields
-    hidden = _secrets(fields)
-    if hidden:
-        message.headers.fields = tuple((n, REDACTED if n.lower() in SECRETS else v) for n, v in fields)
-    return hidden
-
-
-def _restored(fields: Fields, hidden: dict[bytes, list[bytes]]) -> list[tuple[bytes, bytes]]:
-    """The fields with the secrets back in their places; a value that somebody has set meanwhile stays."""
-    left = {name: list(values) for name, values in hidden.items()}
-    return [(n, left[n.lower()].pop(0) if v == REDACTED and left.get(n.lower()) else v) for n, v in fields]
 
 
 class ForeignHostError(Exception):

@@ -6,7 +6,8 @@ The flow keeps the editor's bytes: a replay begins with them, and they are what 
 from mitmproxy import http
 from mitmproxy.net import encoding
 
-from seatpool.providers.base import HeaderView, Provider, Route
+from seatpool.providers.base import Provider, Route
+from seatpool.providers.http import HeaderView
 from seatpool.providers.rewriting import Rewritten, Wish
 
 CODINGS = frozenset({"identity", "gzip", "deflate", "br", "zstd"})

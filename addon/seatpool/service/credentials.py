@@ -8,7 +8,9 @@ from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, Scope, ScopeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import RENEWAL, REVOKED
-from seatpool.providers.base import ClientHeaders, HeaderView, Provider, RenewalRefused, Renewed, Why
+from seatpool.providers.base import Provider
+from seatpool.providers.http import HeaderView
+from seatpool.providers.sidecalls import ClientHeaders, RenewalRefused, Renewed, Why
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher

@@ -10,7 +10,9 @@ from typing import Protocol
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, ProviderName
 from seatpool.core.policy import Policy
-from seatpool.providers.base import ClientHeaders, Held, HttpReply, HttpRequest, Models, NotTold, Provider
+from seatpool.providers.base import Provider
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault

@@ -15,7 +15,8 @@ from urllib.parse import urlsplit
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.selection import REVOKED
-from seatpool.providers.base import NotTold, Provider
+from seatpool.providers.base import Provider
+from seatpool.providers.sidecalls import NotTold
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import Errand
 from seatpool.service.inuse import InUse

@@ -19,8 +19,10 @@ from seatpool.core.policy import Policy
 from seatpool.core.recovery import RULES, Action
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Exhausted
-from seatpool.providers.base import Frame, HeaderView, Models, Provider, RequestFacts
+from seatpool.providers.base import Frame, Provider, RequestFacts
+from seatpool.providers.http import HeaderView
 from seatpool.providers.registry import PROVIDERS
+from seatpool.providers.sidecalls import Models
 from seatpool.service.bonds import Bonds, Fate
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials

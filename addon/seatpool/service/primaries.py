@@ -16,7 +16,9 @@ from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential
-from seatpool.providers.base import HeaderView, ImportedLogin, Provider, RequestFacts
+from seatpool.providers.base import Provider, RequestFacts
+from seatpool.providers.http import HeaderView
+from seatpool.providers.logins import ImportedLogin
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.remembered import digest, remember
 from seatpool.service.threads import aside

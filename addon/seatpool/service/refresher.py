@@ -19,17 +19,9 @@ from msgspec.structs import replace
 from seatpool.clock import elapsed, utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.selection import RENEWAL, REVOKED
-from seatpool.providers.base import (
-    HttpReply,
-    HttpRequest,
-    Keep,
-    Provider,
-    RenewalNeed,
-    RenewalRefused,
-    Renewed,
-    Reread,
-    Why,
-)
+from seatpool.providers.base import Provider
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.sidecalls import Keep, RenewalNeed, RenewalRefused, Renewed, Reread, Why
 from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed

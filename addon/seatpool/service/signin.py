@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from seatpool.providers.base import HttpReply, HttpRequest
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, Pause, SignedIn, SignIn, Step, Visit
 from seatpool.service.transport import SideCallFailed
 

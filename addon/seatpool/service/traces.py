@@ -15,7 +15,7 @@ from seatpool.core.ended import Ended
 from seatpool.core.model import Attempt
 from seatpool.core.state import PoolState
 from seatpool.core.tracing import Request
-from seatpool.providers.base import HttpRequest
+from seatpool.providers.http import HttpRequest
 from seatpool.service.meters import Meters
 from seatpool.service.refresher import Sender
 from seatpool.service.threads import aside

@@ -14,8 +14,9 @@ from seatpool.core.outcome import OutcomeKind
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.slots import Slot
-from seatpool.providers.base import Edits, HeaderView, RequestFacts
+from seatpool.providers.base import Edits, RequestFacts
 from seatpool.providers.carriers import Carrier
+from seatpool.providers.http import HeaderView
 from seatpool.providers.repairs import Repaired
 
 

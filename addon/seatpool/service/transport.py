@@ -18,7 +18,7 @@ from urllib.parse import SplitResult, urlsplit
 import h11
 import msgspec
 
-from seatpool.providers.base import Headers, HttpReply, HttpRequest
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.threads import aside
 
 CONNECT_TIMEOUT_S = 5.0

@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from seatpool.core.notices import Notice
-from seatpool.providers.base import HttpRequest
+from seatpool.providers.http import HttpRequest
 from seatpool.service.desktop import NotDelivered
 from seatpool.service.refresher import Sender
 from seatpool.service.transport import LOOPBACK, SideCallFailed

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Headers, HttpReply, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex.routes import ROUTES
+from seatpool.providers.http import Headers, HttpReply
 
 NOW = datetime(2026, 4, 1, 12, 0, 0, tzinfo=UTC)
 NOW_S = 1775044800  # NOW in seconds since the epoch

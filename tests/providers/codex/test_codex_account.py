@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seatpool.core.model import CredentialKind
-from seatpool.providers.base import Headers, HttpReply, NotTold, Usage
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers, HttpReply
+from seatpool.providers.sidecalls import NotTold, Usage
 from tests.providers.codex.codex_material import ACCOUNT, NOW, SOCKET_FACTS, access_token, at, credential
 
 KIND = CredentialKind.CODEX_OAUTH

@@ -7,8 +7,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seatpool.core.model import Account, CredentialKind, ProviderName
-from seatpool.providers.base import Headers
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import ACCOUNT, FACTS, NOW, SOCKET_FACTS, access_token, at, credential
 
 KIND = CredentialKind.CODEX_OAUTH

@@ -6,8 +6,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from seatpool.core.model import CredentialKind
-from seatpool.providers.base import Headers, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import POST, SOCKET, access_token
 
 BEARER = ("authorization", f"Bearer {access_token()}")

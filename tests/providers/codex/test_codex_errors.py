@@ -9,8 +9,8 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
-from seatpool.providers.base import Headers, HttpReply
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers, HttpReply
 from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, at, reply
 
 K = OutcomeKind

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.codex import CODEX
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from tests.providers.codex.codex_material import NOW_S, access_token, at, jwt
 
 ID_TOKEN = jwt(email="Ann.B+x@Example.com")

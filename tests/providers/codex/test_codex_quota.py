@@ -6,9 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
-from seatpool.providers.base import Headers
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.quota import windows_of_event, windows_of_usage
+from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import NOW, NOW_S, at
 
 # The capture of codex.md 3.1; its reset lies 471285 s after its own moment.

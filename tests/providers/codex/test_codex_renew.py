@@ -6,18 +6,10 @@ import pytest
 from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.providers.base import (
-    HttpReply,
-    HttpRequest,
-    Keep,
-    RenewalNeed,
-    RenewalRefused,
-    Renewed,
-    Reread,
-    Why,
-)
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.tokens import read_claims
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.sidecalls import Keep, RenewalNeed, RenewalRefused, Renewed, Reread, Why
 from tests.providers.codex.codex_material import ACCOUNT, NOW, access_token, at, credential, jwt, reply
 
 KIND = CredentialKind.CODEX_OAUTH

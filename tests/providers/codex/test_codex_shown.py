@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
 from seatpool.core.shown import Shown
-from seatpool.providers.base import Headers
 from seatpool.providers.codex import shown
 from seatpool.providers.codex.quota import windows_of_event, windows_of_headers, windows_of_usage
+from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import NOW
 
 HOURS, WEEK = 18000, 604800

@@ -12,9 +12,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seatpool.core.model import CredentialKind
-from seatpool.providers.base import HttpReply, HttpRequest
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.signin import REDIRECTS, browser, device, may_receive
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.signin import Callback, Visit
 from tests.providers.codex.codex_material import ACCOUNT, NOW, access_token, at, jwt, reply
 from tests.providers.signing import Answer, Played, play

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from seatpool.providers.base import Headers, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import POST, SOCKET, SOCKET_FACTS, access_token
 
 REMOTES = {"fork": "https://bob:FAKESECRET@github.com/bob/Widgets.git", "origin": "git@github.com:Acme/Widgets.git"}

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from seatpool.providers.base import Headers, Route
+from seatpool.providers.base import Route
 from seatpool.providers.codex import CODEX
+from seatpool.providers.http import Headers
 from seatpool.providers.rewriting import Wish
 from tests.providers.codex.codex_material import FACTS, SOCKET_FACTS
 

@@ -6,8 +6,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Headers, HttpReply, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.copilot import COPILOT
+from seatpool.providers.http import Headers, HttpReply
 
 NOW = datetime(2026, 11, 21, 10, 0, 0, tzinfo=UTC)
 NOW_S = 1795255200  # NOW in seconds since the epoch

@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Headers, HttpReply, NotTold, Usage
 from seatpool.providers.copilot import COPILOT
+from seatpool.providers.http import Headers, HttpReply
+from seatpool.providers.sidecalls import NotTold, Usage
 from tests.providers.copilot.copilot_material import (
     ACCOUNT,
     ANN_CT,

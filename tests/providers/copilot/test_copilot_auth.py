@@ -5,8 +5,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Headers, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.copilot import COPILOT, auth
+from seatpool.providers.http import Headers
 from tests.providers.copilot.copilot_material import (
     ACCOUNT,
     ANN_CT,

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatpool.providers.base import Headers, Route
+from seatpool.providers.base import Route
 from seatpool.providers.copilot import COPILOT
+from seatpool.providers.http import Headers
 from tests.providers.copilot.copilot_material import (
     BOB_CT,
     CHAT,

@@ -6,9 +6,10 @@ from hypothesis import strategies as st
 
 from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
-from seatpool.providers.base import Headers, HttpReply, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.copilot.errors import TABLE, Reach
+from seatpool.providers.http import Headers, HttpReply
 from tests.providers.copilot.copilot_material import (
     CHAT_FACTS,
     EMBEDDINGS,

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import CredentialKind
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot import COPILOT
+from seatpool.providers.logins import ImportedLogin, NotALogin
 
 PLUGIN = "Iv1.b507a08c87ecfe98"
 CLI = "Ov23ctDVkRmgkPke0Mmm"

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
-from seatpool.providers.base import Headers
 from seatpool.providers.copilot import COPILOT, quota
+from seatpool.providers.http import Headers
 from tests.providers.copilot.copilot_material import NOW
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)

@@ -8,8 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Headers, HttpReply, HttpRequest, RenewalNeed, RenewalRefused, Renewed
 from seatpool.providers.copilot import COPILOT, renew
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
+from seatpool.providers.sidecalls import RenewalNeed, RenewalRefused, Renewed
 from tests.providers.copilot.copilot_material import (
     ACCOUNT,
     ANN_CT,

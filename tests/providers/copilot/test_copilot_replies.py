@@ -5,8 +5,8 @@ from email.utils import parsedate_to_datetime
 import pytest
 
 from seatpool.core.selection import LACKING
-from seatpool.providers.base import HttpReply
 from seatpool.providers.copilot import COPILOT, replies
+from seatpool.providers.http import HttpReply
 from tests.providers.copilot.copilot_material import CHAT_FACTS, ENGINE_FACTS, NOW, at
 
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
 from seatpool.core.shown import Shown
-from seatpool.providers.base import Headers
 from seatpool.providers.copilot import quota, shown
+from seatpool.providers.http import Headers
 from tests.providers.copilot.copilot_material import NOW
 
 DECEMBER = datetime(2026, 12, 1, tzinfo=UTC)

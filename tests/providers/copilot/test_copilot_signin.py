@@ -7,9 +7,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.providers.base import HttpReply, HttpRequest
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.copilot.signin import APPS, CLI, EDITOR, App, device, identify, issuer_of, may_receive
+from seatpool.providers.http import HttpReply, HttpRequest
 from tests.providers.copilot.copilot_material import ANN_GHO, ENDPOINTS, NOW, at, reply
 from tests.providers.signing import Answer, Played, play
 

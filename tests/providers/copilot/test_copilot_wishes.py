@@ -3,8 +3,9 @@
 import pytest
 
 from seatpool.core.model import ProviderName
-from seatpool.providers.base import Headers, Route
+from seatpool.providers.base import Route
 from seatpool.providers.copilot import COPILOT
+from seatpool.providers.http import Headers
 from seatpool.providers.rewriting import Wish
 
 CHAT = Route(ProviderName.COPILOT, "chat-completions", "api")

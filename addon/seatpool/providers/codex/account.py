@@ -8,12 +8,13 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.providers.base import ClientHeaders, Held, HttpReply, HttpRequest, Models, NotTold, Usage
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, fresh
 from seatpool.providers.codex.quota import windows_of_usage
 from seatpool.providers.codex.renew import DEFAULT_CLIENT_HEADERS, USAGE_URL, owners_request
 from seatpool.providers.codex.tokens import read_claims
 from seatpool.providers.codex.wire import CHATGPT, plain, read_object, retry_after, text
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, Usage
 from seatpool.providers.tolerant import mapping, read_json
 
 MODELS_URL = CHATGPT + "/backend-api/codex/models?client_version="

@@ -9,7 +9,6 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.asking import Asking, ask
-from seatpool.providers.base import HttpReply, ImportedLogin
 from seatpool.providers.codex import auth
 from seatpool.providers.codex.quota import windows_of_usage
 from seatpool.providers.codex.renew import (
@@ -23,6 +22,8 @@ from seatpool.providers.codex.renew import (
 )
 from seatpool.providers.codex.tokens import Claims, identity_of, read_claims, suggested_name
 from seatpool.providers.codex.wire import ISSUER, after, plain, read_object, text
+from seatpool.providers.http import HttpReply
+from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.signin import Clock, SignedIn
 from seatpool.providers.tolerant import mapping, stable_code
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Edits, HeaderView, RequestFacts
+from seatpool.providers.base import Edits, RequestFacts
 from seatpool.providers.codex.tokens import identity_of, read_claims
 from seatpool.providers.codex.wire import (
     ACCOUNT_ID,
@@ -16,6 +16,7 @@ from seatpool.providers.codex.wire import (
     ROUTING_OVERRIDE,
     TURN_STATE,
 )
+from seatpool.providers.http import HeaderView
 
 LEAST_LEFT = timedelta(minutes=1)
 """A request waits for a renewal only when less is left; before that one is made in the background."""

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 
 from seatpool.core.model import CredentialKind
-from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
 from seatpool.providers.codex.quota import MAIN_BUCKETS
 from seatpool.providers.codex.wire import TURN_STATE, plain, slug, text
+from seatpool.providers.http import HeaderView
 from seatpool.providers.jsonparts import members
 from seatpool.providers.tolerant import read_json
 

@@ -15,9 +15,10 @@ from msgspec.structs import replace
 from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
 from seatpool.core.silence import silent
-from seatpool.providers.base import HeaderView, HttpReply, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
 from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
+from seatpool.providers.http import HeaderView, HttpReply
 from seatpool.providers.tolerant import GENERIC, Json, mapping, stable_code
 
 MODEL_NOT_SUPPORTED = "model_not_supported"

@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_USER
 from seatpool.providers.codex.tokens import identity_of, read_claims, suggested_name
 from seatpool.providers.codex.wire import ISSUER, plain, text
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 CODEX_KEYS = ("auth_mode", "tokens", "OPENAI_API_KEY")

@@ -4,10 +4,12 @@ from datetime import datetime
 from types import MappingProxyType
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Edits, HeaderView, ImportedLogin, RequestFacts
+from seatpool.providers.base import Edits, RequestFacts
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_OVERRIDE, ATTR_USER, bearer
 from seatpool.providers.codex.tokens import identity_of, read_claims, suggested_name
 from seatpool.providers.codex.wire import ACCOUNT_ID, FEDRAMP, ISSUER, ROUTING_OVERRIDE, TURN_STATE, plain
+from seatpool.providers.http import HeaderView
+from seatpool.providers.logins import ImportedLogin
 
 IDENTIFYING = ("authorization", ACCOUNT_ID.lower())
 """Two requests that have these in common come from the same login."""

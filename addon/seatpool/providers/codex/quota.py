@@ -12,8 +12,8 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from seatpool.core.model import QuotaWindow
-from seatpool.providers.base import HeaderView
 from seatpool.providers.codex.wire import after, moment, read_object, text, truth
+from seatpool.providers.http import HeaderView
 from seatpool.providers.tolerant import Json, mapping, number
 
 MAIN_LIMIT = "codex"

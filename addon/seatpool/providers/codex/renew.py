@@ -16,19 +16,6 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.providers.base import (
-    OWNER,
-    HttpReply,
-    HttpRequest,
-    Keep,
-    NotALogin,
-    Renewal,
-    RenewalNeed,
-    RenewalRefused,
-    Renewed,
-    Reread,
-    Why,
-)
 from seatpool.providers.codex.auth import (
     ATTR_ACCOUNT,
     ATTR_FEDRAMP,
@@ -53,6 +40,9 @@ from seatpool.providers.codex.wire import (
     text,
     truth,
 )
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.logins import NotALogin
+from seatpool.providers.sidecalls import OWNER, Keep, Renewal, RenewalNeed, RenewalRefused, Renewed, Reread, Why
 from seatpool.providers.tolerant import Json, mapping
 
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"

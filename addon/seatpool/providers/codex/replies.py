@@ -10,8 +10,9 @@ from typing import Any
 import msgspec
 
 from seatpool.core.selection import LACKING
-from seatpool.providers.base import Headers, HttpReply, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex.errors import MODEL_NOT_SUPPORTED
+from seatpool.providers.http import Headers, HttpReply
 
 RECONNECT = (
     b'{"type":"error","status":400,"error":{"type":"invalid_request_error",'

@@ -23,11 +23,11 @@ from seatpool.providers.asking import (
     typable,
     unreadable,
 )
-from seatpool.providers.base import HttpReply, HttpRequest
 from seatpool.providers.codex import auth
 from seatpool.providers.codex.arrival import check, error_code, read_tokens
 from seatpool.providers.codex.renew import CLIENT_ID, DEFAULT_CLIENT_HEADERS, TOKEN_URL
 from seatpool.providers.codex.wire import AUTH_ORIGIN, read_object, text
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.signin import Callback, Clock, Invitation, NotSignedIn, SignIn, Visit
 from seatpool.providers.tolerant import stable_code
 

@@ -12,8 +12,9 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.repositories import normalised
-from seatpool.providers.base import HeaderView, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex.wire import slug
+from seatpool.providers.http import HeaderView
 from seatpool.providers.tolerant import mapping, product
 
 TURN_METADATA = "x-codex-turn-metadata"

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from seatpool.providers.base import Headers, HeaderView
+from seatpool.providers.http import Headers, HeaderView
 from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 CHATGPT = "https://chatgpt.com"

@@ -5,8 +5,9 @@ Codex 0.169 writes `model=<slug>;tier=priority` there, and `"service_tier":"prio
 `response.create` of the socket, the one that only warms it up included.
 """
 
-from seatpool.providers.base import HeaderView, Route
+from seatpool.providers.base import Route
 from seatpool.providers.codex.continuity import ROUTING_HINT
+from seatpool.providers.http import HeaderView
 from seatpool.providers.rewriting import PRIORITY, Rewritten, Wish, rewrite_body
 
 REPLACEABLE = frozenset({"responses", "responses-ws", "compact"})

@@ -6,24 +6,7 @@ from datetime import datetime
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome
 from seatpool.providers import carriers
-from seatpool.providers.base import (
-    ClientHeaders,
-    Edits,
-    Frame,
-    HeaderView,
-    Held,
-    HttpReply,
-    HttpRequest,
-    ImportedLogin,
-    Models,
-    NotTold,
-    Provider,
-    Renewal,
-    RenewalNeed,
-    RequestFacts,
-    Route,
-    Usage,
-)
+from seatpool.providers.base import Edits, Frame, Provider, RequestFacts, Route
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot import account as accounts
 from seatpool.providers.copilot import (
@@ -40,8 +23,11 @@ from seatpool.providers.copilot import (
     routes,
     wishes,
 )
+from seatpool.providers.http import HeaderView, HttpReply, HttpRequest
+from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.repairs import Handling
 from seatpool.providers.rewriting import Rewritten, Wish
+from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, Renewal, RenewalNeed, Usage
 
 
 class Copilot:

@@ -6,21 +6,12 @@ from types import MappingProxyType
 import msgspec
 
 from seatpool.core.model import Account, CredentialKind
-from seatpool.providers.base import (
-    ClientHeaders,
-    Held,
-    HttpReply,
-    HttpRequest,
-    Models,
-    NotTold,
-    RenewalNeed,
-    RenewalRefused,
-    Usage,
-)
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.renew import MODELS_VERSION, bearer_of, read_user, side_headers, user_request
 from seatpool.providers.copilot.wire import retry_after, text
+from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.jsonparts import members
+from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, RenewalNeed, RenewalRefused, Usage
 from seatpool.providers.tolerant import Json, mapping, read_json
 
 MODELS_PATH = "/models"

@@ -5,8 +5,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Edits, Headers, HeaderView, RequestFacts
+from seatpool.providers.base import Edits, RequestFacts
 from seatpool.providers.copilot.wire import AUTHORIZATION, SESSION_TOKEN
+from seatpool.providers.http import Headers, HeaderView
 
 LEAST_LEFT = timedelta(minutes=2)
 """Clients that are handed a token with less exchange again and again (copilot-observed.md 2)."""

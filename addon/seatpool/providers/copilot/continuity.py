@@ -14,12 +14,13 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.repositories import named
-from seatpool.providers.base import HeaderView, RequestFacts, Route
+from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.auth import PROXY
 from seatpool.providers.copilot.routes import engine_of
 from seatpool.providers.copilot.wire import text
+from seatpool.providers.http import HeaderView
 from seatpool.providers.tolerant import mapping, product, read_json
 
 CLI_SESSION = "x-client-session-id"

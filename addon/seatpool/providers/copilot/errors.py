@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
 from seatpool.core.silence import silent
-from seatpool.providers.base import Headers, HeaderView, HttpReply, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.copilot import quota
 from seatpool.providers.copilot.wire import retry_after, text
+from seatpool.providers.http import Headers, HeaderView, HttpReply
 from seatpool.providers.tolerant import GENERIC, Json, mapping, read_json, stable_code
 
 

@@ -8,8 +8,8 @@ import msgspec
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.core.silence import silent
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot import auth
+from seatpool.providers.logins import ImportedLogin, NotALogin
 
 ATTR_APP = "app"
 """Key of the credential's attributes: client id of the app that the person signed in with."""

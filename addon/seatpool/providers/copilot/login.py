@@ -4,11 +4,11 @@ Copilot's plugins (`apps.json`, the older `hosts.json`, and the language server'
 (`config.json`), opencode (`auth.json`), the GitHub CLI (`hosts.yml`), and a token alone (copilot-observed.md 1).
 """
 
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot import login_authdb, login_gh
 from seatpool.providers.copilot.auth import GITHUB
 from seatpool.providers.copilot.found import CLI_APP, OPENCODE_APP, Found, issuer_of, one_each
 from seatpool.providers.copilot.wire import text
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.tolerant import Json, mapping, read_json
 
 PLUGIN_FILES = ("apps.json", "hosts.json")

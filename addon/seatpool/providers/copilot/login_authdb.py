@@ -7,8 +7,8 @@ keychain; the language server unseals it when it reads it next.
 import sqlite3
 from contextlib import closing
 
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot.found import Found, issuer_of, one_each
+from seatpool.providers.logins import ImportedLogin, NotALogin
 
 MAGIC = b"SQLite format 3\x00"
 FILE_NAME = "auth.db"

@@ -6,9 +6,9 @@ behind the list of users: a file without either is refused.
 
 import re
 
-from seatpool.providers.base import ImportedLogin, NotALogin
 from seatpool.providers.copilot.found import GH_APP, Found, issuer_of, one_each
 from seatpool.providers.copilot.wire import text
+from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.tolerant import Json, mapping
 
 FILE_NAME = "hosts.yml"

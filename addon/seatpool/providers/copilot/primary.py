@@ -10,10 +10,12 @@ from hashlib import sha256
 from types import MappingProxyType
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
-from seatpool.providers.base import Edits, HeaderView, ImportedLogin, RequestFacts
+from seatpool.providers.base import Edits, RequestFacts
 from seatpool.providers.copilot.auth import API, GITHUB, PROXY, tenant_of, tid_of, token_of
 from seatpool.providers.copilot.renew import printable
 from seatpool.providers.copilot.wire import moment
+from seatpool.providers.http import HeaderView
+from seatpool.providers.logins import ImportedLogin
 
 IDENTIFYING = ("authorization",)
 """Two requests that have this in common come from the same login."""

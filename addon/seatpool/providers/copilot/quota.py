@@ -7,8 +7,8 @@ from types import MappingProxyType
 from urllib.parse import parse_qsl
 
 from seatpool.core.model import QuotaWindow
-from seatpool.providers.base import HeaderView
 from seatpool.providers.copilot.wire import moment, truth
+from seatpool.providers.http import HeaderView
 from seatpool.providers.tolerant import Json, mapping, number
 
 SESSION = "session"

@@ -12,17 +12,10 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import Account, Credential, CredentialKind
-from seatpool.providers.base import (
-    HeaderView,
-    HttpReply,
-    HttpRequest,
-    Renewal,
-    RenewalNeed,
-    RenewalRefused,
-    Renewed,
-)
 from seatpool.providers.copilot import auth, quota
 from seatpool.providers.copilot.wire import AUTHORIZATION, moment, retry_after, text
+from seatpool.providers.http import HeaderView, HttpReply, HttpRequest
+from seatpool.providers.sidecalls import Renewal, RenewalNeed, RenewalRefused, Renewed
 from seatpool.providers.tolerant import Json, mapping, number, read_json, stable_code
 
 CLIENT_HEADERS = (

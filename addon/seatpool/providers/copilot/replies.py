@@ -14,9 +14,10 @@ from types import MappingProxyType
 import msgspec
 
 from seatpool.core.selection import LACKING
-from seatpool.providers.base import Headers, HttpReply, RequestFacts
+from seatpool.providers.base import RequestFacts
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot.wire import REQUEST_ID
+from seatpool.providers.http import Headers, HttpReply
 
 _CODES: Mapping[int, str] = MappingProxyType(
     {

@@ -23,11 +23,13 @@ from seatpool.providers.asking import (
     typable,
     unreadable,
 )
-from seatpool.providers.base import HttpReply, HttpRequest, ImportedLogin, RenewalNeed, RenewalRefused
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.found import ATTR_APP
 from seatpool.providers.copilot.renew import BEFORE_ANY_EDITOR, printable, rate_limited, read_user, user_request
 from seatpool.providers.copilot.wire import AUTHORIZATION, text
+from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.logins import ImportedLogin
+from seatpool.providers.sidecalls import RenewalNeed, RenewalRefused
 from seatpool.providers.signin import Clock, Invitation, NotSignedIn, SignedIn, SignIn
 from seatpool.providers.tolerant import NO_JSON, Json, mapping, number, read_json, stable_code
 

@@ -3,7 +3,7 @@
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-from seatpool.providers.base import HeaderView
+from seatpool.providers.http import HeaderView
 from seatpool.providers.tolerant import number
 
 AUTHORIZATION = "authorization"
