@@ -40,7 +40,7 @@ def _demand(state: PoolState, number: int, accounts: int) -> Demand:
     name = f"c{number}"
     if number % 3:
         served_at = NOW if number % 3 == 1 else NOW - timedelta(hours=1)
-        state.remember(name, number % accounts, served_at, 86_400.0, 10_000, cached_tokens=100_000)
+        state.remember(name, number % accounts, served_at, cached_tokens=100_000)
     return Demand(ProviderName.CODEX, conversation=name)
 
 

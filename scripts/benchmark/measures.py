@@ -10,7 +10,7 @@ from scripts.benchmark.choosing import CHOICES_US, choice_us
 from scripts.benchmark.client import Broken, Connection, Group, Target
 from scripts.benchmark.field import Field, Proxy, forgive
 from scripts.benchmark.plan import Plan
-from scripts.benchmark.starting import first_answer, start_in_turns
+from scripts.benchmark.starting import first_answer, let_learn, start_in_turns
 from scripts.benchmark.turns import Contestant, Round, contestant, in_turns, order, rounds
 from scripts.benchmark.watching import watching
 from scripts.benchmark.wire import JSON_END, Kind, Requests
@@ -188,9 +188,9 @@ class Bench:
     async def crowd(self) -> None:
         """The same load on a small pool and on a large one, in processes of their own each round.
 
-        Both begin anew, since one that has learnt ten thousand accounts has served ten thousand requests, and what
-        that leaves in the memory of a process is no cost of having many. Nor is where its memory happens to lie,
-        which alone makes one and the same pool differ by two in a hundred from start to start.
+        What is learnt of an account at first is no cost of having many; nor is what is left in the memory of a process
+        by the ten thousand requests that it takes; nor where that memory happens to lie, which alone makes one and the
+        same pool differ by two in a hundred from start to start.
         """
         self._say(f"crowd: making {self.plan.crowd} accounts")
         made = {"few": min(FEW, self.plan.crowd), "crowd": self.plan.crowd}
@@ -198,11 +198,7 @@ class Bench:
         count = self.plan.small * TWICE
         self._say(f"crowd: one request for everybody, then {self.plan.rounds} rounds of {count} x json")
         for proxy in proxies:
-            # What is learnt of an account for the first time is no cost of having many.
-            learning = self._field.start(proxy)
-            async with Group(learning.target, self.plan.connections) as group:
-                await group.load(Requests(Kind.JSON, conversation=1), made[proxy.name])
-            learning.program.stop()
+            await let_learn(self._field, proxy, made[proxy.name], self.plan.connections)
         found = self.seen.crowd = {name: [] for name in made}
         for number in range(self.plan.rounds):
             both = [contestant(self._field.start(proxy)) for proxy in proxies]

@@ -15,6 +15,14 @@ async def first_answer(target: Target) -> None:
         await group.load(Requests(Kind.JSON), 1)
 
 
+async def let_learn(field: Field, proxy: Proxy, accounts: int, connections: int) -> None:
+    """A request for each account, and an end: what is learnt of them at first is in the database then."""
+    running = field.start(proxy)
+    async with Group(running.target, connections) as group:
+        await group.load(Requests(Kind.JSON, conversation=1), accounts)
+    running.program.stop()
+
+
 async def start_in_turns(
     field: Field, proxies: Sequence[Proxy], times: int
 ) -> tuple[list[Proxy], dict[str, list[float]]]:

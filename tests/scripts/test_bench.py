@@ -86,7 +86,7 @@ AXES = {
     "streams": {"bare_kb", "pool_kb", "kb_x", "bare_ms", "pool_ms", "ms_x"},
     "requests": {"bare_mb", "pool_mb", "mb_x", "pool_ms", "ms_x"},
     "history": {"start_s", "pruned_s", "ms", "x", "memory_mb", "status_s", "usage_s", "file_mb"},
-    "processes": {"ms", "x", "idle_ms", "memory_mb"},
+    "processes": {"bare_ms", "ms", "x", "idle_ms", "memory_mb"},
     "writes": {"transactions", "rows", "kb"},
 }
 AXES_TINY = ("--rounds", "1", "--small", "6", "--short", "4", "--starts", "1", "--accounts", "3", "--connections", "2")

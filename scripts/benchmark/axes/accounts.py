@@ -3,7 +3,7 @@
 from statistics import median
 
 from scripts.benchmark.axes.axis import Axis, Setting
-from scripts.benchmark.starting import start_in_turns
+from scripts.benchmark.starting import let_learn, start_in_turns
 from scripts.benchmark.turns import contestant, cpu_ms, over
 from scripts.benchmark.wire import Kind
 
@@ -25,6 +25,9 @@ async def along_accounts(setting: Setting) -> Axis:
     setting.say(f"accounts: making {', '.join(f'{size:,}' for size in setting.sizes)}")
     bare = await setting.bare()
     made = [setting.field.proxy(f"accounts-{size}", accounts=size) for size in setting.sizes]
+    setting.say("accounts: one request for everybody")
+    for size, proxy in zip(setting.sizes, made, strict=True):
+        await let_learn(setting.field, proxy, size, setting.plan.connections)
     setting.say(f"accounts: {setting.plan.starts} starts of each")
     pools, took = await start_in_turns(setting.field, made, setting.plan.starts)
     contestants = [contestant(proxy) for proxy in (bare, *pools)]

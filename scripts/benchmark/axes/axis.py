@@ -38,9 +38,11 @@ class Setting:
         await in_turns(contestants, kind, min(count, 100), connections)
         return await rounds(contestants, kind, count, connections, self.plan.rounds)
 
-    async def beside(self, bare: Proxy, *pools: Proxy, kind: Kind = Kind.JSON) -> tuple[list[Round], list[Round]]:
-        """The rounds of a bare one, and of pools that share the same load."""
-        seen = await self.rounds([contestant(bare, name="bare"), contestant(*pools, name="pool")], kind)
+    async def beside(
+        self, bares: Sequence[Proxy], pools: Sequence[Proxy], kind: Kind = Kind.JSON
+    ) -> tuple[list[Round], list[Round]]:
+        """The rounds of bare ones that share a load, and of pools that share the same."""
+        seen = await self.rounds([contestant(*bares, name="bare"), contestant(*pools, name="pool")], kind)
         return seen["bare"], seen["pool"]
 
 

@@ -48,7 +48,7 @@ async def along_history(setting: Setting) -> Axis:
         row["pruned_s"] = await _pruned(database, began)
         (pool,), took = await start_in_turns(setting.field, [pool], setting.plan.starts)
         row["start_s"] = median(took[pool.name])
-        theirs, ours = await setting.beside(bare, pool)
+        theirs, ours = await setting.beside([bare], [pool])
         row |= {"ms": cpu_ms(ours), "x": over(ours, theirs), "memory_mb": pool.memory_kb() / 1024}
         for command in ("status", "usage"):
             row[f"{command}_s"] = await asyncio.to_thread(_asked, setting, database, command)

@@ -37,7 +37,7 @@ async def along_streams(setting: Setting) -> Axis:
                 await group.hold(Requests(Kind.HELD))
                 row[f"{name}_kb"] = (proxy.memory_kb() - before[proxy.name]) / size
             held = size
-            theirs, ours = await setting.beside(bare, pool, kind=Kind.SHORT)
+            theirs, ours = await setting.beside([bare], [pool], Kind.SHORT)
             row |= {"bare_ms": cpu_ms(theirs), "pool_ms": cpu_ms(ours), "ms_x": over(ours, theirs)}
             axis.rows.append(row | {"kb_x": row["pool_kb"] / max(row["bare_kb"], 1e-9)})
     for proxy in (bare, pool):
