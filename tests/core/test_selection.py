@@ -130,9 +130,10 @@ def test_paused_disabled_and_tried_accounts_are_never_chosen() -> None:
 
 def test_a_conversation_stays_where_it_is_until_that_account_is_gone() -> None:
     state = pool(account(1), account(2))
+    state.follow(Policy(affinity_ttl_s=60.0), NOW)
     state.observe(1, [window(0.1)], NOW)
     talk = Demand(ProviderName.CODEX, (), "thread")
-    state.remember("thread", 1, NOW, ttl_s=60, limit=10)
+    state.remember("thread", 1, NOW)
     assert chosen(state, talk) == 1
     assert chosen(state) == 2
     assert chosen(state, talk, now=NOW + timedelta(seconds=61)) == 2
@@ -142,8 +143,9 @@ def test_a_conversation_stays_where_it_is_until_that_account_is_gone() -> None:
 
 def test_the_oldest_conversations_are_forgotten_first() -> None:
     state = pool(account(1))
+    state.follow(Policy(affinity_limit=2), NOW)
     for name in ("a", "b", "c"):
-        state.remember(name, 1, NOW, ttl_s=60, limit=2)
+        state.remember(name, 1, NOW)
     assert [state.owner(name, NOW) for name in ("a", "b", "c")] == [None, 1, 1]
 
 
@@ -221,6 +223,20 @@ def test_whatever_happens_the_index_agrees_with_the_accounts(happenings: list[tu
         assert ranks == sorted(ranks)
 
 
+@pytest.mark.parametrize("after", [None, *Strategy])
+@pytest.mark.parametrize("before", [None, *Strategy])
+def test_an_order_gives_way_to_another(before: Strategy | None, after: Strategy | None) -> None:
+    """Whatever the numbers are: those of one order may look like those of another."""
+    state = PoolState(before)
+    for each in (account(1, priority=0), account(0, priority=1), account(2, priority=0)):
+        state.put(each, NOW)
+    state.rank(after, NOW)
+    fresh = PoolState(after)
+    for each in state.accounts.values():
+        fresh.put(each, NOW)
+    assert list(state.ready(ProviderName.CODEX, NOW)) == list(fresh.ready(ProviderName.CODEX, NOW))
+
+
 def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
     """With ten thousand accounts, one request in two minutes would wait for all of them."""
     state, later = pool(*map(account, range(100))), NOW + timedelta(seconds=AGED_S)
@@ -288,7 +304,7 @@ def talking(left: float, other: float, *, policy: Policy | None = None, tokens: 
     state.put(replace(account(1), **more), NOW)
     state.observe(1, [weekly(left)], NOW)
     state.observe(2, [weekly(other)], NOW)
-    state.remember("talk", 1, NOW, 86_400, 10, cached_tokens=tokens)
+    state.remember("talk", 1, NOW, cached_tokens=tokens)
     return state
 
 
@@ -370,7 +386,7 @@ def test_new_conversations_go_where_less_is_going_on() -> None:
         state.observe(id_, [weekly(0.5)], NOW)
     first = chosen(state)
     assert first is not None
-    state.remember("talk", first, NOW, 86_400, 10, cached_tokens=50_000)
+    state.remember("talk", first, NOW, cached_tokens=50_000)
     assert chosen(state) == 3 - first
 
 
@@ -379,8 +395,8 @@ def test_a_heavy_conversation_goes_where_there_is_room_and_a_light_one_where_quo
     state.put(replace(account(2), plan="pro"), NOW)
     state.observe(1, [weekly(1.0)], NOW)
     state.observe(2, [weekly(0.4)], NOW)
-    state.remember("heavy", 3, NOW - timedelta(hours=1), 86_400, 10, cached_tokens=150_000)
-    state.remember("light", 3, NOW - timedelta(hours=1), 86_400, 10, cached_tokens=1_000)
+    state.remember("heavy", 3, NOW - timedelta(hours=1), cached_tokens=150_000)
+    state.remember("light", 3, NOW - timedelta(hours=1), cached_tokens=1_000)
     assert chosen(state, Demand(ProviderName.CODEX, conversation="heavy")) == 2
     assert chosen(state, Demand(ProviderName.CODEX, conversation="light")) == 1
 
@@ -422,7 +438,7 @@ def state_of(accounts: list[tuple[int, tuple[float, float, str | None, str, int]
         if fate == "cooling":
             state.cool(cooldown(id_, 10), NOW)
         for number in range(talks):
-            state.remember(f"{id_}-{number}", id_, NOW, 86_400, 100, cached_tokens=20_000)
+            state.remember(f"{id_}-{number}", id_, NOW, cached_tokens=20_000)
     return state
 
 

@@ -98,7 +98,9 @@ class PoolState:
         """Order the accounts anew; None: by priority alone, so that a limit moves nobody."""
         self._strategy = strategy
         for account_id in self.accounts:
-            self._replace(account_id, now)
+            self._withdraw(account_id)  # all of them first: ranks of different strategies cannot be compared
+        for account_id in self.accounts:
+            self._place(account_id, now)
 
     def age(self, now: datetime) -> None:
         """Score everybody anew: the clock was set."""
@@ -110,6 +112,7 @@ class PoolState:
     def follow(self, policy: Policy, now: datetime) -> None:
         """Go by a policy from now on."""
         self.affinity.sticking, self.affinity.strength = policy.affinity, policy.affinity_strength
+        self.affinity.ttl_s, self.affinity.limit = policy.affinity_ttl_s, policy.affinity_limit
         self.dormancy = policy.dormancy
         self.rank(policy.order, now)
 
@@ -319,14 +322,7 @@ class PoolState:
         return held.account_id if held is not None else None
 
     def remember(
-        self,
-        conversation: str | None,
-        account_id: int,
-        now: datetime,
-        ttl_s: float,
-        limit: int,
-        *,
-        cached_tokens: int | None = None,
+        self, conversation: str | None, account_id: int, now: datetime, *, cached_tokens: int | None = None
     ) -> None:
         """Note that an account served a conversation.
 
@@ -335,7 +331,7 @@ class PoolState:
         """
         if conversation is None:
             return
-        more = self.affinity.remember(conversation, account_id, now.timestamp(), ttl_s, limit, cached_tokens)
+        more = self.affinity.remember(conversation, account_id, now.timestamp(), cached_tokens)
         if more and account_id in self.accounts:
             self._replace(account_id, now)
 
