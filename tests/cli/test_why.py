@@ -164,7 +164,7 @@ def test_what_an_answer_took_and_cost_is_told(pool: Pool) -> None:
 
 
 def test_a_conversation_that_its_owner_alone_can_read_is_told_so(pool: Pool) -> None:
-    pool.state.remember("talk", pool.accounts["alice"].id, pool.now - 9 * HOUR, ttl_s=86_400, limit=9)
+    pool.state.remember("talk", pool.accounts["alice"].id, pool.now - 9 * HOUR)
     pool.choose(FLOW, 1, bound=True)
     told = good("why")
     assert lines(told, "attempt 1: alice, it alone can read the conversation")
@@ -186,7 +186,7 @@ def test_a_request_can_be_named_as_the_log_names_it(pool: Pool) -> None:
 
 
 def test_a_conversation_that_stayed_is_told_with_where_a_new_one_would_go(pool: Pool) -> None:
-    pool.state.remember("talk", pool.accounts["alice"].id, pool.now, ttl_s=600, limit=9)
+    pool.state.remember("talk", pool.accounts["alice"].id, pool.now)
     pool.choose(FLOW, 1)
     told = good("why")
     assert lines(told, "alice, it has the conversation")

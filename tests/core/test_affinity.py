@@ -8,7 +8,7 @@ T = 1_000_000.0
 
 
 def remember(kept: Conversations, name: str, account: int, at: float = T, tokens: int | None = 1000) -> bool:
-    return kept.remember(name, account, at, ttl_s=86_400.0, limit=3, tokens=tokens)
+    return kept.remember(name, account, at, tokens)
 
 
 def test_what_goes_on_weighs_on_its_account_until_it_has_been_quiet_for_five_minutes() -> None:
@@ -62,10 +62,42 @@ def test_it_says_when_an_account_has_got_one_more() -> None:
 
 def test_who_is_forgotten_weighs_on_nobody() -> None:
     kept = Conversations()
+    kept.limit = 3
     for name in "abcd":
         remember(kept, name, 1)
     assert kept.load(1, T) == 3000
     assert kept.held("a", T) is None
+
+
+def test_those_that_have_been_quiet_longest_are_forgotten_first() -> None:
+    kept, later = Conversations(), T + WARM_S
+    kept.limit = 3
+    for number, name in enumerate("abc"):
+        remember(kept, name, 1, T + number)
+    assert kept.load(1, later) == 2000, "a is quiet"
+    remember(kept, "b", 1, later)
+    assert kept.load(1, later + 2) == 1000, "c is quiet as well"
+    remember(kept, "a", 1, later + 3)
+    remember(kept, "d", 1, later + 4)
+    assert [kept.held(name, later + 4) is not None for name in "abcd"] == [True, True, False, True]
+    assert kept.load(1, later + 4) == 3000
+    remember(kept, "e", 1, later + 5)
+    assert [kept.held(name, later + 5) is not None for name in "abde"] == [True, False, True, True]
+
+
+def test_one_that_has_been_quiet_goes_on_with_what_was_known_of_it() -> None:
+    kept, later = Conversations(), T + WARM_S
+    remember(kept, "a", 1, T, 7_000)
+    kept.wrote("a")
+    assert kept.load(1, later) == 0
+    assert remember(kept, "a", 1, later, None), "it is one more again"
+    held = kept.held("a", later)
+    assert held is not None
+    assert (held.tokens, held.told, held.written_at, held.written) == (7_000, 0, T, 7_000)
+    assert kept.load(1, later) == 7_000
+    remember(kept, "a", 2, later)
+    held = kept.held("a", later)
+    assert held is not None and (held.written_at, held.written) == (0.0, 0), "nobody was told that it has moved"
 
 
 def test_a_warm_cache_counts_by_its_tokens_and_fades_in_its_last_minute() -> None:

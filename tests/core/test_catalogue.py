@@ -87,7 +87,7 @@ def test_who_lacks_the_model_is_not_asked_even_where_the_conversation_was_his() 
     state = pool(1, 2)
     state.models.put(1, CODEX, frozenset({"a"}))
     state.models.put(2, CODEX, frozenset({"a", "b"}))
-    state.remember("talk", 1, NOW, 3600, 10)
+    state.remember("talk", 1, NOW)
     assert chosen(state, wants("a", conversation="talk")) == 1
     assert chosen(state, wants("b", conversation="talk")) == 2
 

@@ -131,7 +131,7 @@ def test_a_choice_that_found_nobody_says_so() -> None:
 
 def test_a_conversations_account_is_chosen_by_affinity_and_a_new_conversation_might_go_elsewhere() -> None:
     state = pool(account(1), account(2, priority=1))
-    state.remember("talk", 1, NOW, ttl_s=60, limit=9)
+    state.remember("talk", 1, NOW)
     choice = chosen(state)
     assert (choice.account_id, choice.reason) == (1, "affinity")
     assert would_choose(choice, Strategy.PRIORITY) == 2

@@ -67,7 +67,7 @@ def test_what_is_taken_from_a_person_goes_with_all_that_was_known_of_it() -> Non
 
 def test_neither_a_warm_cache_nor_what_only_its_account_can_read_leads_to_an_account_of_somebody_elses() -> None:
     state = bens(replace(WORK, owner="ann", people=("ben",)), HOME)
-    state.remember("talk", 1, NOW, 300.0, 100, cached_tokens=90_000)
+    state.remember("talk", 1, NOW, cached_tokens=90_000)
     talk = replace(CODEX, conversation="talk")
     stays = select(state, talk, NOW)
     assert isinstance(stays, Selection) and stays.account.id == 1

@@ -153,7 +153,7 @@ def test_a_full_account_is_passed_over_until_a_place_is_free() -> None:
 
 def test_a_conversations_own_account_is_passed_over_as_well() -> None:
     state = pool(1, 2)
-    state.remember("talk", 1, NOW, 60, 10)
+    state.remember("talk", 1, NOW)
     state.caps.refuse(1, 2, at(0), at(1))
     state.acquire(1, NOW)
     assert chosen(state, Demand(ProviderName.CODEX, conversation="talk")) == 2

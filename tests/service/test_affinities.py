@@ -33,52 +33,57 @@ def written() -> list[Affinity]:
 
 
 @pytest.fixture
-def affinities(written: list[Affinity]) -> Affinities:
-    return Affinities(PoolState(), written.append)
+def state() -> PoolState:
+    made = PoolState()
+    made.follow(POLICY, NOON)
+    return made
+
+
+@pytest.fixture
+def affinities(state: PoolState, written: list[Affinity]) -> Affinities:
+    return Affinities(state, written.append)
 
 
 def test_a_conversation_is_written_at_once_then_every_minute_and_whenever_it_moves(
     affinities: Affinities, written: list[Affinity]
 ) -> None:
     for second, account_id in [(0, 1), (1, 1), (59, 1), (60, 1), (61, 2), (62, 2), (63, 1)]:
-        affinities.note("talk", account_id, at(second), POLICY)
-    affinities.note(None, 1, at(99), POLICY)
+        affinities.note("talk", account_id, at(second))
+    affinities.note(None, 1, at(99))
     assert written == [Affinity("talk", account_id, at(s)) for s, account_id in [(0, 1), (60, 1), (61, 2), (63, 1)]]
 
 
 def test_what_was_heard_is_not_written_again_within_the_minute(affinities: Affinities, written: list[Affinity]) -> None:
-    affinities.hear([Affinity("talk", 1, at(0))], POLICY)
-    affinities.note("talk", 1, at(59), POLICY)
+    affinities.hear([Affinity("talk", 1, at(0))])
+    affinities.note("talk", 1, at(59))
     assert written == []
-    affinities.note("talk", 1, at(60), POLICY)
+    affinities.note("talk", 1, at(60))
     assert len(written) == 1
 
 
-def test_what_was_heard_counts_where_nothing_newer_is_known(written: list[Affinity]) -> None:
-    state = PoolState()
-    affinities = Affinities(state, written.append)
-    affinities.note("talk", 1, at(10), POLICY)
+def test_what_was_heard_counts_where_nothing_newer_is_known(state: PoolState, affinities: Affinities) -> None:
+    affinities.note("talk", 1, at(10))
     affinities.hear(
-        [Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-POLICY.affinity_ttl_s))], POLICY
+        [Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-POLICY.affinity_ttl_s))]
     )
     assert [state.owner(name, at(10)) for name in ("talk", "new", "over")] == [1, 3, None]
-    affinities.hear([Affinity("talk", 2, at(11))], POLICY)
+    affinities.hear([Affinity("talk", 2, at(11))])
     assert state.owner("talk", at(11)) == 2
 
 
 def test_what_was_written_is_remembered_of_the_latest_alone(affinities: Affinities, written: list[Affinity]) -> None:
     for number in range(300):
-        affinities.note(f"talk-{number}", 1, at(0), POLICY)
-    affinities.note("talk-299", 1, at(1), POLICY)
+        affinities.note(f"talk-{number}", 1, at(0))
+    affinities.note("talk-299", 1, at(1))
     assert len(written) == 300
-    affinities.note("talk-0", 1, at(1), POLICY)
+    affinities.note("talk-0", 1, at(1))
     assert len(written) == 301
 
 
 def told(affinities: Affinities, second: float, sent: int | None, cached: int | None, account_id: int = 1) -> None:
     """An answer, which took a second."""
-    affinities.note("talk", account_id, at(second - 1), POLICY)
-    affinities.told("talk", account_id, at(second), POLICY, Tokens(sent, cached, 7))
+    affinities.note("talk", account_id, at(second - 1))
+    affinities.told("talk", account_id, at(second), Tokens(sent, cached, 7))
 
 
 def test_what_a_cache_holds_is_written_once_known_and_then_every_minute(
@@ -104,9 +109,9 @@ def test_an_account_that_takes_over_is_written_with_its_own_count(
 def test_an_answer_that_ends_after_its_conversation_has_moved_changes_nothing(
     affinities: Affinities, written: list[Affinity]
 ) -> None:
-    affinities.note("talk", 2, at(0), POLICY)
-    affinities.told("talk", 1, at(1), POLICY, Tokens(20_000, 0, 7))
-    affinities.told(None, 1, at(1), POLICY, Tokens(20_000, 0, 7))
+    affinities.note("talk", 2, at(0))
+    affinities.told("talk", 1, at(1), Tokens(20_000, 0, 7))
+    affinities.told(None, 1, at(1), Tokens(20_000, 0, 7))
     assert written == [Affinity("talk", 2, at(0))]
 
 

@@ -78,8 +78,7 @@ class Pool:
             self._remember(turn, account, now, turn.context)
 
     def _remember(self, turn: Turn, account: int, now: float, tokens: int | None) -> None:
-        limits = self._policy.affinity_ttl_s, self._policy.affinity_limit
-        self.state.remember(turn.conversation, account, _moment(now), *limits, cached_tokens=tokens)
+        self.state.remember(turn.conversation, account, _moment(now), cached_tokens=tokens)
 
     def _observe(self, account: int, reply: Reply, now: datetime) -> None:
         self.state.observe(account, [_window(told, now) for told in reply.told], now)

@@ -9,6 +9,7 @@ from collections import Counter, OrderedDict
 from enum import StrEnum
 
 import msgspec
+from msgspec.structs import replace
 
 
 class Sticking(StrEnum):
@@ -39,18 +40,20 @@ as many tokens are read again and more requests refused.
 """
 
 
-class Held(msgspec.Struct, frozen=True):
+class Held(msgspec.Struct, frozen=True, gc=False):
     """Where a conversation is. Times in seconds since the epoch."""
 
     account_id: int
     at: float
     """Its last success."""
-    until: float
-    """Forgotten then."""
     tokens: int
     """What the account's cache holds of it, as far as is known."""
     told: int = 0
     """The same where upstream has told since the conversation went there and has been going on; 0 where it has not."""
+    written_at: float = 0.0
+    """When others were told last that it is there."""
+    written: int = 0
+    """What they were told of `told`."""
 
     def warmth(self, now: float) -> float:
         """How much of the cache is to be counted on, 0.0 to 1.0."""
@@ -62,45 +65,60 @@ class Held(msgspec.Struct, frozen=True):
 
 
 class Conversations:
-    """Where each of them is, by its key. Times in seconds since the epoch."""
+    """Where each of them is, by its key. Times in seconds since the epoch.
+
+    There are many, and each is kept for weeks: so it stands in one place alone, in as few objects as may be.
+    """
 
     def __init__(self) -> None:
         self.sticking = Sticking.AUTO
         self.strength = 1.0
-        self._held: OrderedDict[str, Held] = OrderedDict()
-        """Latest success last."""
+        self.ttl_s = 30 * 24 * 3600.0
+        """One that has been quiet for longer is forgotten."""
+        self.limit = 10_000
+        """Of more than so many those that have been quiet longest are forgotten."""
         self._warm: OrderedDict[str, Held] = OrderedDict()
-        """Those of them that are going on; what is heard late, of another process, ends after what came before it."""
+        """Those that are going on, latest success last; what is heard late, of another process, ends after what came
+        before it."""
+        self._quiet: OrderedDict[str, Held] = OrderedDict()
+        """The others, in the order in which they became so."""
         self._expected: OrderedDict[str, Held] = OrderedDict()
         """Those that were sent to an account and not served there yet."""
         self._load: Counter[int] = Counter()
 
     def held(self, conversation: str | None, now: float) -> Held | None:
         """Where a conversation is, if that is remembered."""
-        found = self._held.get(conversation) if conversation is not None else None
-        return found if found is not None and found.until > now else None
+        found = self._find(conversation) if conversation is not None else None
+        return found if found is not None and found.at + self.ttl_s > now else None
 
-    def remember(
-        self, conversation: str, account_id: int, now: float, ttl_s: float, limit: int, tokens: int | None = None
-    ) -> bool:
+    def remember(self, conversation: str, account_id: int, now: float, tokens: int | None = None) -> bool:
         """Note that an account served a conversation; `tokens` is None where nobody has told.
 
         Returns whether that is one more conversation for the account.
         """
-        before = self._held.get(conversation)
+        warm = self._warm.get(conversation)
+        before = warm if warm is not None else self._quiet.pop(conversation, None)
+        stayed = before if before is not None and before.account_id == account_id else None
         told = tokens or 0
         if tokens is None:
             tokens = before.tokens if before is not None else TYPICAL_TOKENS
-            if before is not None and before.account_id == account_id and before.at + WARM_S > now:
-                told = before.told
-        more = conversation not in self._warm or self._warm[conversation].account_id != account_id
-        self._end(conversation)
-        self._held[conversation] = self._warm[conversation] = Held(account_id, now, now + ttl_s, tokens, told)
-        self._held.move_to_end(conversation)
+            if stayed is not None and stayed.at + WARM_S > now:
+                told = stayed.told
+        self._forget(self._warm, conversation)
+        self._forget(self._expected, conversation)
+        written = (stayed.written_at, stayed.written) if stayed is not None else (0.0, 0)
+        self._warm[conversation] = Held(account_id, now, tokens, told, *written)
         self._load[account_id] += tokens
-        while len(self._held) > limit:
-            self._end(self._held.popitem(last=False)[0])
-        return more
+        while len(self._warm) + len(self._quiet) > self.limit:
+            self._forget_oldest()
+        return warm is None or stayed is None
+
+    def wrote(self, conversation: str) -> None:
+        """Others were told where it is, and what is known of its cache."""
+        for known in (self._warm, self._quiet):
+            held = known.get(conversation)
+            if held is not None:
+                known[conversation] = replace(held, written_at=held.at, written=held.told)
 
     def expect(self, conversation: str, account_id: int, now: float) -> None:
         """A request goes to an account: until it is served there its conversation counts as one that begins there.
@@ -111,7 +129,7 @@ class Conversations:
         if warm is None or warm.account_id != account_id:
             self._forget(self._expected, conversation)
             tokens = warm.tokens if warm is not None else NEW_TOKENS
-            self._expected[conversation] = Held(account_id, now, now, tokens)
+            self._expected[conversation] = Held(account_id, now, tokens)
             self._load[account_id] += tokens
 
     def weigh(self, conversation: str, account_id: int, sent: int, cached: int | None) -> int | None:
@@ -121,7 +139,7 @@ class Conversations:
         nothing. But a conversation's agents and its housekeeping come under its name as well, and bring little of it:
         so one answer takes away half of what was known at most.
         """
-        held = self._held.get(conversation)
+        held = self._find(conversation)
         if held is None or held.account_id != account_id:
             return None
         missed = cached == 0 and held.told > 0
@@ -135,9 +153,18 @@ class Conversations:
                 if held.at + WARM_S > now:
                     break
                 self._forget(going_on, conversation)
+                if going_on is self._warm:
+                    self._quiet[conversation] = held
         return self._load[account_id]
 
-    def _end(self, conversation: str) -> None:
+    def _find(self, conversation: str) -> Held | None:
+        return self._warm.get(conversation) or self._quiet.get(conversation)
+
+    def _forget_oldest(self) -> None:
+        if self._quiet:
+            self._quiet.popitem(last=False)
+            return
+        conversation = next(iter(self._warm))
         self._forget(self._warm, conversation)
         self._forget(self._expected, conversation)
 

@@ -307,7 +307,7 @@ class Bonds:
         if able or not tries:
             self._note_unreadable(trail, account, outcome, now, for_good=not able)
             assert bond.owner is not None
-            self._knowledge.affinities.note(conversation, bond.owner, now, self.policy)
+            self._knowledge.affinities.note(conversation, bond.owner, now)
         else:
             self._note_refused(trail, causes)
         logger.info("account=%s action=reconnect reason=%s request=%s", account.name, outcome.code, trail.short_id)

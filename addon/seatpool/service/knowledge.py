@@ -91,7 +91,6 @@ class Knowledge:
         self.affinities = Affinities(self.state, self._writer.put)
         self.provenance = Provenance()
         self._beats = Beats(self.state, self._writer.put, owner)
-        self._policy = policy
         self.ledger_days = policy.ledger_days
         self._clock = Watch()
         self.health = Health()
@@ -338,7 +337,7 @@ class Knowledge:
         for account_id, window in changes.windows:
             if account_id in known:
                 self.state.observe(account_id, (window,), now)
-        self.affinities.hear((held for held in changes.affinities if held.account_id in known), self._policy)
+        self.affinities.hear(held for held in changes.affinities if held.account_id in known)
         for given in changes.carriers:
             if given.account_id in known:
                 self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())

@@ -33,13 +33,13 @@ class Lessons:
     def stays_with(self, trail: Trail, account_id: int, now: datetime) -> None:
         """The conversation is this account's."""
         self._bonds.serves(trail, account_id, now)
-        self._knowledge.affinities.note(trail.facts.conversation, account_id, now, self.policy)
+        self._knowledge.affinities.note(trail.facts.conversation, account_id, now)
 
     def told(self, trail: Trail, tokens: Tokens | None) -> None:
         """Upstream has counted what was sent, and what of it was in its cache."""
         if tokens is not None and trail.current is not None:
             known = trail.facts.conversation, trail.current.account.id
-            self._knowledge.affinities.told(*known, utcnow(), self.policy, tokens)
+            self._knowledge.affinities.told(*known, utcnow(), tokens)
 
     def drew_on(self, trail: Trail, draws: tuple[str, ...] | None) -> None:
         """The buckets that the request's model draws on beside the general ones; None where nothing was said."""
