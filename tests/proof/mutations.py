@@ -39,13 +39,13 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.exchange",
             "if assignment is not None and not self.provider.may_receive(assignment.account, upstream):",
             "if assignment is not None and not upstream:",
-            seen_in=11,
+            seen_in=9,
         ),
         "one-refresh": Mutation(
             "seatpool.service.refresher",
             "            if taken and elapsed() - asked < LEASE - HEARTBEAT:\n                break",
             "            break",
-            seen_in=10,
+            seen_in=1,
         ),
         "leases-by-the-calendar": Mutation(
             "seatpool.store.leases",
@@ -65,29 +65,36 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=66,
+            seen_in=116,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=28,
+            seen_in=23,
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=15),
+        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=1),
         "cooldown": Mutation(
             "seatpool.store.cooldowns",
             "if _LATER.run(db, **key, until=until).first() is not None:",
             "if False:",
-            seen_in=23,
+            seen_in=2,
         ),
         "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=29
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=4
         ),
         "sound": Mutation(
             "seatpool.service.knowledge",
             "except StoreError as error:  # the pool goes",
             "except KeyError as error:  # the pool goes",
+        ),
+        "another-order": Mutation(
+            "seatpool.core.state",
+            "_withdraw(account_id)\n        for account_id in self.accounts:\n            self._place(",
+            "_replace(",
+            seen_in=4,
+            breaks="sound",
         ),
     }
 )

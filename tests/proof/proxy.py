@@ -250,6 +250,14 @@ class Proxy:
             self.loop.note(f"another addon sends {flow.id[:4]} elsewhere")
             flow.request.host = "evil.example"
 
+    def follow(self, policy: Policy) -> None:
+        """As mitmproxy's `set` does."""
+        before, self.loop.owner = self.loop.owner, self.owner
+        try:
+            self.service.set_policy(policy)
+        finally:
+            self.loop.owner = before
+
     def end(self, ended: Callable[[], None]) -> None:
         """As mitmproxy does: its clients are left, then the addon finishes what is under way."""
         self.ending = True

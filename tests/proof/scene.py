@@ -12,13 +12,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
+from random import Random
 from typing import Any
 
+from msgspec.structs import replace
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.core.policy import Policy
+from seatpool.core.strategy import Strategy
 from seatpool.store import Store
 from tests.proof import http1, http2
 from tests.proof.editor import Desk, Editor, Visit
@@ -103,7 +106,10 @@ class Scene:
         self._shared: dict[tuple[int, str], http2.Shared] = {}
         self.trial.stored = self._stored
         self.desk = Desk(loop, self.trial, self.upstream)
+        self.whims = Random(seed)
+        """Chances of what a person wants, apart from those of everything else."""
         self.policy = Policy(
+            strategy=self.whims.choice((Strategy.QUOTA, *Strategy)),
             learn=False,
             poll_usage=random.random() < 0.2,
             max_in_flight=random.choice((0, 0, 1, 2)),
@@ -210,6 +216,7 @@ class Scene:
             now=moment(),
         )
         seat.id = account.id
+        store.set_priority(account.name, self.whims.choice((100, 100, 0, 1)))
 
     def _start(self, number: int) -> None:
         self.reading = True
@@ -254,6 +261,8 @@ class Scene:
             self.loop.post(self.loop.world, random.random() * 8.0, self._set_clock)
         if random.random() < 0.1:
             self.loop.post(self.loop.world, random.choice((0.2, random.random() * 10.0)), self._start_anew)
+        for _ in range(self.whims.choice((0, 0, 1, 3))):
+            self.loop.post(self.loop.world, self.whims.random() * 10.0, self._order_otherwise)
 
     def _somebody(self) -> Proxy | None:
         able = [proxy for proxy in self.proxies if proxy is not None and not proxy.dead and not proxy.ending]
@@ -299,6 +308,13 @@ class Scene:
             self.orderly = False
             self.away_until = self.loop.now + self.random.choice((0.5, 3.0, 15.0))
             self.loop.note("the database is away")
+
+    def _order_otherwise(self) -> None:
+        proxy = self._somebody()
+        if proxy is not None:
+            strategy, moving = self.whims.choice(tuple(Strategy)), self.whims.random() < 0.7
+            self.loop.note(f"{proxy.owner} is to choose by {strategy if moving else 'priority alone, whatever limits'}")
+            proxy.follow(replace(proxy.service.policy, strategy=strategy, rotate_on_limit=moving))
 
     def _set_clock(self) -> None:
         by_s = self.random.choice((-4000.0, -40.0, -2.0, 2.0, 40.0, 4000.0))
@@ -360,6 +376,8 @@ class Scene:
         flow_id, decided = proxy.flows.get(request, ("", 0.0))
         exchange = proxy.pool.exchanges._open.get(flow_id)
         probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
+        if not proxy.service.policy.rotate_on_limit:
+            return  # limits move nobody
         slack_s = abs(self.issuer.skew_s) + 2 * self.skew_s + 1.5
         for other in (proxy, *(each for each in self.owners.values() if self.orderly and not each.dead)):
             left_s = other.known.get(seat.name, 0.0) - self.issuer.now
@@ -370,6 +388,8 @@ class Scene:
 
     def told(self, proxy: Proxy, request: str) -> None:
         """A process has dealt with a refusal."""
+        if not proxy.service.policy.rotate_on_limit:
+            return
         for answer in self.upstream.answers.get(request, [])[-1:]:
             if answer.until and answer.whole and answer.seat is not None:
                 proxy.known[answer.seat] = max(proxy.known.get(answer.seat, 0.0), answer.until)

@@ -97,8 +97,9 @@ class PoolState:
     def rank(self, strategy: Strategy | None, now: datetime) -> None:
         """Order the accounts anew; None: by priority alone, so that a limit moves nobody."""
         self._strategy = strategy
+        # All of them leave first: ranks of different strategies cannot be compared.
         for account_id in self.accounts:
-            self._withdraw(account_id)  # all of them first: ranks of different strategies cannot be compared
+            self._withdraw(account_id)
         for account_id in self.accounts:
             self._place(account_id, now)
 
