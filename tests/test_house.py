@@ -4,6 +4,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,21 @@ def test_each_module_imports_only_what_its_room_may(room: str, path: Path) -> No
         if room in ("core", "providers"):
             allowed = (path.relative_to(PACKAGE).as_posix(), parts[0]) in PURE_ALL_THE_SAME
             assert allowed or parts[0] not in NEVER_IN_PURE, f"{room} is pure, and {name} is not"
+
+
+def test_no_imports_lead_back_to_where_they_began() -> None:
+    """Nor where they are made late, or for types alone."""
+    files = {".".join(path.relative_to(ADDON).with_suffix("").parts): path for _, path in modules()}
+    files = {name.removesuffix(".__init__"): path for name, path in files.items()}
+
+    def ours(name: str) -> Iterator[str]:
+        while name and name not in files:
+            name = name.rpartition(".")[0]
+        if name:
+            yield name
+
+    graph = {name: {found for each in imports(path) for found in ours(each)} - {name} for name, path in files.items()}
+    TopologicalSorter(graph).prepare()  # raises with the circle
 
 
 def programs() -> Iterator[Path]:

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator, Sequence
 from typing import cast
 
-from seatpool.setup.doctor.finding import Check, Finding, well
+from seatpool.setup.doctor.check import Check
+from seatpool.setup.doctor.finding import Finding, well
 from seatpool.setup.doctor.running import STEP_S, run
 from seatpool.setup.doctor.situation import Once, Situation
 

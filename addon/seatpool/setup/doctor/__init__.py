@@ -6,7 +6,8 @@ that need the database or the rules are in `cli`, which tells and mends. `runnin
 """
 
 from seatpool.setup.doctor import authority, clients, clock, environment, hosts, interpreter, port, selftest
-from seatpool.setup.doctor.finding import Check, Finding, Level, Mend, problem, warning, well
+from seatpool.setup.doctor.check import Check
+from seatpool.setup.doctor.finding import Finding, Level, Mend, problem, warning, well
 from seatpool.setup.doctor.situation import Situation
 
 __all__ = ["CHECKS", "Check", "Finding", "Level", "Mend", "Situation", "problem", "warning", "well"]

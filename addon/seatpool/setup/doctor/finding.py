@@ -1,13 +1,8 @@
 """What a check finds: one line, how bad it is, and the command that mends it."""
 
-from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 import msgspec
-
-if TYPE_CHECKING:
-    from seatpool.setup.doctor.situation import Situation
 
 
 class Level(StrEnum):
@@ -34,15 +29,6 @@ class Finding(msgspec.Struct, frozen=True):
     level: Level
     text: str
     mend: Mend | None = None
-
-
-class Check(msgspec.Struct, frozen=True):
-    """A kind of thing that is looked at."""
-
-    name: str
-    look: Callable[["Situation"], Iterable[Finding]]
-    """Yields nothing where there is nothing to look at."""
-    limit_s: int = 15
 
 
 def well(text: str) -> Finding:

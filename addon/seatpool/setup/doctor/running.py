@@ -7,7 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from seatpool.setup.doctor.finding import Check, Finding, problem, theirs
+from seatpool.setup.doctor.check import Check
+from seatpool.setup.doctor.finding import Finding, problem, theirs
 from seatpool.setup.doctor.situation import Situation
 
 STEP_S = 0.2

@@ -11,7 +11,8 @@
 """
 
 from seatpool.setup.staying.job import Job, Unfit, make
-from seatpool.setup.staying.keepers import Keeper, Machine, NoKeeper, State, keeper
+from seatpool.setup.staying.keepers import Keeper, Machine, State
 from seatpool.setup.staying.record import Record
+from seatpool.setup.staying.which import NoKeeper, keeper
 
 __all__ = ["Job", "Keeper", "Machine", "NoKeeper", "Record", "State", "Unfit", "keeper", "make"]

@@ -1,4 +1,4 @@
-"""What every system's own way of keeping programs running has in common, and which one this machine has."""
+"""What every system's own way of keeping programs running has in common."""
 
 import os
 import platform
@@ -59,10 +59,6 @@ class State(msgspec.Struct, frozen=True):
     """In the system's own words."""
 
 
-class NoKeeper(Exception):
-    """This machine has no way that could be used; the text is one line."""
-
-
 class Keeper(Protocol):
     """One system's way. Nothing is changed here."""
 
@@ -95,21 +91,3 @@ class Keeper(Protocol):
 
     def state(self) -> State:
         """As it is now."""
-
-
-def keeper(machine: Machine) -> Keeper:
-    """The one of this machine. Raises `NoKeeper`."""
-    from seatpool.setup.staying.launchd import Launchd
-    from seatpool.setup.staying.scheduler import Scheduler
-    from seatpool.setup.staying.systemd import Systemd
-
-    if machine.system == "Darwin":
-        return Launchd(machine)
-    if machine.system == "Windows":
-        return Scheduler(machine)
-    if machine.system == "Linux" and machine.which("systemctl"):
-        return Systemd(machine)
-    raise NoKeeper(
-        f"this machine ({machine.system}) has no systemd, launchd or Task Scheduler; have `seatpool run` started by "
-        "what it has"
-    )
