@@ -72,7 +72,8 @@ def say(since: float, who: str, what: str) -> None:
 @contextmanager
 def running(argv: list[str], **more: object) -> Iterator[subprocess.Popen[str]]:
     """A program that is ended with this block, whatever happens in it."""
-    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, **more)  # type: ignore[call-overload]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}  # what it says is shown as it is said
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True, cwd=ROOT, env=env, **more)  # type: ignore[call-overload]
     try:
         yield process
     finally:

@@ -13,6 +13,9 @@ settings.register_profile("explore", max_examples=1_000, deadline=None)
 # A run that fails is to fail again for everybody; looking for new examples is a task of its own.
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
 
+# As on people's machines: what is read as it is said has to be said so.
+os.environ.pop("PYTHONUNBUFFERED", None)
+
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -59,9 +59,9 @@ def _flags() -> tuple[tuple[str, ...], tuple[str, ...]] | None:
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """This process's environment without proxies and CAs, keeping byte code as people's machines do; plus `extra`."""
+    """This process's environment without proxies and CAs, and with Python's ways of people's machines; plus `extra`."""
     unwanted = ("_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "CA_BUNDLE", "CA_CERTIFICATE", "EXTRA_CA_CERTS")
-    unwanted += ("PYTHONDONTWRITEBYTECODE",)
+    unwanted += ("PYTHONDONTWRITEBYTECODE", "PYTHONUNBUFFERED")
     kept = {name: value for name, value in os.environ.items() if not name.upper().endswith(unwanted)}
     return kept | dict(extra or {})
 

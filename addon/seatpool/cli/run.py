@@ -15,6 +15,7 @@ from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
 from seatpool.setup.address import HOST, PORT
 from seatpool.setup.hints import hints
+from seatpool.setup.staying.job import UNBUFFERED
 from seatpool.store import located
 
 PORT_OPTION = click.option(
@@ -61,6 +62,7 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         (mitmdump,) = entry_points(group="console_scripts", name="mitmdump")
         sys.argv = arguments
         sys.exit(mitmdump.load()())
+    os.environ.setdefault(UNBUFFERED, "1")  # what it says is there as it is said, in a pipe and in a file as well
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell
 
 

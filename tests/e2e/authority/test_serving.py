@@ -145,7 +145,7 @@ def test_run_leaves_a_folder_that_the_person_names_to_the_person(place: Place, t
 
 def _run(place: Place, home: Path, *arguments: str) -> str:
     """What `seatpool run` says until one request has come through it; its own port, so that the other proxy may run."""
-    env = {**environment(place.lab), "HOME": str(home), "XDG_DATA_HOME": str(home / "data"), "PYTHONUNBUFFERED": "1"}
+    env = {**environment(place.lab), "HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
     more = ("--set", f"ssl_verify_upstream_trusted_ca={place.fakes.ca}", *arguments)
     argv = [sys.executable, "-m", "seatpool.cli", "run", "--port", "8081", "--", *more]
     process = place.lab.popen(argv, env=env, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
