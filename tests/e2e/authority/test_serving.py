@@ -143,11 +143,17 @@ def test_run_leaves_a_folder_that_the_person_names_to_the_person(place: Place, t
     assert not (tmp_path / "data" / "seatpool" / "ca").exists()
 
 
-def _run(place: Place, home: Path, *arguments: str) -> str:
+def test_where_mitmdump_is_told_another_port_that_is_the_one_to_set(place: Place, tmp_path: Path) -> None:
+    said = _run(place, tmp_path, "--listen-port", "8081", port=8082)
+    assert "seatpool listens on http://127.0.0.1:8081;" in said
+    assert "8082" not in said
+
+
+def _run(place: Place, home: Path, *arguments: str, port: int = 8081) -> str:
     """What `seatpool run` says until one request has come through it; its own port, so that the other proxy may run."""
     env = {**environment(place.lab), "HOME": str(home), "XDG_DATA_HOME": str(home / "data")}
     more = ("--set", f"ssl_verify_upstream_trusted_ca={place.fakes.ca}", *arguments)
-    argv = [sys.executable, "-m", "seatpool.cli", "run", "--port", "8081", "--", *more]
+    argv = [sys.executable, "-m", "seatpool.cli", "run", "--port", str(port), "--", *more]
     process = place.lab.popen(argv, env=env, cwd=home, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     said = ""
     assert process.stdout is not None
