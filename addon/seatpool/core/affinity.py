@@ -104,8 +104,7 @@ class Conversations:
             tokens = before.tokens if before is not None else TYPICAL_TOKENS
             if stayed is not None and stayed.at + WARM_S > now:
                 told = stayed.told
-        self._forget(self._warm, conversation)
-        self._forget(self._expected, conversation)
+        self._end(conversation)
         written = (stayed.written_at, stayed.written) if stayed is not None else (0.0, 0)
         self._warm[conversation] = Held(account_id, now, tokens, told, *written)
         self._load[account_id] += tokens
@@ -164,7 +163,9 @@ class Conversations:
         if self._quiet:
             self._quiet.popitem(last=False)
             return
-        conversation = next(iter(self._warm))
+        self._end(next(iter(self._warm)))
+
+    def _end(self, conversation: str) -> None:
         self._forget(self._warm, conversation)
         self._forget(self._expected, conversation)
 

@@ -268,7 +268,7 @@ class PoolState:
     def candidate(self, account_id: int, now: datetime, tokens: int = NEW_TOKENS) -> Candidate:
         """An account of this pool as a strategy sees it, for a conversation of so many tokens that is not there yet."""
         seat, moment = self._seats[account_id], now.timestamp()
-        found = seat.score or self.score(account_id, now)
+        found = self.score(account_id, now)
         dormant = self.dormancy is not Dormancy.DISABLED and _waits(found, seat.used_at, moment)
         merit = found.merit(self.affinity.load(account_id, moment) + tokens)
         return Candidate(

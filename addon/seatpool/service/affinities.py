@@ -6,6 +6,7 @@ A process that takes over, after a restart or beside another one, finds the cach
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
+from seatpool.core.affinity import Held
 from seatpool.core.model import Affinity, Tokens
 from seatpool.core.state import PoolState
 
@@ -28,7 +29,7 @@ class Affinities:
         self._state.remember(conversation, account_id, now)
         held = self._state.affinity.held(conversation, now.timestamp())
         if held is not None and held.written_at + WRITE_EVERY_S <= held.at:
-            self._put(conversation, now)
+            self._put(conversation, held, now)
 
     def told(self, conversation: str | None, account_id: int, now: datetime, tokens: Tokens) -> None:
         """The answer is over, and upstream has told what was sent and what of it was in its cache."""
@@ -40,7 +41,7 @@ class Affinities:
         self._state.remember(conversation, account_id, now, cached_tokens=holds)
         held = self._state.affinity.held(conversation, now.timestamp())
         if held is not None and (not held.written or held.written_at + WRITE_EVERY_S <= held.at):
-            self._put(conversation, now)
+            self._put(conversation, held, now)
 
     def hear(self, told: Iterable[Affinity]) -> None:
         """What the store has, the oldest first: it counts where nothing newer is known."""
@@ -50,8 +51,6 @@ class Affinities:
                 self._state.remember(*known, cached_tokens=each.cached_tokens)
                 self._state.affinity.wrote(each.conversation)
 
-    def _put(self, conversation: str, now: datetime) -> None:
-        held = self._state.affinity.held(conversation, now.timestamp())
-        if held is not None:
-            self._write(Affinity(conversation, held.account_id, now, held.told or None))
-            self._state.affinity.wrote(conversation)
+    def _put(self, conversation: str, held: Held, now: datetime) -> None:
+        self._write(Affinity(conversation, held.account_id, now, held.told or None))
+        self._state.affinity.wrote(conversation)
