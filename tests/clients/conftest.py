@@ -81,9 +81,7 @@ def furnished(folder: Path, options: Mapping[str, str], *arguments: str) -> Iter
 @pytest.fixture(scope="session")
 def office(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     folder = tmp_path_factory.mktemp("clients")
-    # Asked for its usage, an account that the fakes limit says that it has some left, and is then tried.
-    options = {**ALONE, "pool_usage_poll": "false"}
-    with furnished(folder, options, "-w", str(folder / "flows")) as desk:
+    with furnished(folder, ALONE, "-w", str(folder / "flows")) as desk:
         yield desk
         desk.proxy.stop()
         assert desk.flows.stat().st_size > 0, "nothing was dumped, so nothing was looked at"

@@ -32,8 +32,11 @@ ACCOUNTS: dict[str, dict[str, Any]] = {
 """Codex: alice and bob are pooled. Copilot: carol and dave are; emma is the editor's own."""
 
 
-ALONE = {"pool_learn": "false", "pool_strategy": "priority"}
-"""The editor's own account stays out of the pool, and the others are asked in the order in which a test names them."""
+ALONE = {"pool_learn": "false", "pool_strategy": "priority", "pool_usage_poll": "false"}
+"""The editor's own account stays out of the pool, and the others are asked in the order in which a test names them.
+
+Asked for its usage, an account that the fakes limit says that it has some left, and is then tried.
+"""
 
 
 def codex_headers(conversation: str = "talk", who: str = EDITOR, **more: str) -> dict[str, str]:

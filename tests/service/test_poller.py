@@ -13,7 +13,7 @@ import pytest
 from freezegun import freeze_time
 from msgspec.structs import replace
 
-from seatpool.core.model import Account, Credential, CredentialKind, ProviderName, QuotaWindow
+from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
@@ -194,6 +194,33 @@ async def test_one_account_is_never_asked_about_more_often_than_each_three_minut
         pauses = [later - earlier for earlier, later in itertools.pairwise(times)]
         assert len(pauses) >= 5
         assert all(REVALIDATE <= pause <= REVALIDATE + JITTER + 10 * SECOND for pause in pauses), pauses
+
+
+async def test_an_answer_is_no_newer_than_its_question(store: Store, issuer: Told) -> None:
+    """A limit that was met while the issuer was being asked stands: what it said may be of before."""
+    account = sign_in(store, issuer, "alice")
+    asked, told = asyncio.Event(), asyncio.Event()
+
+    class Slow(Told):
+        async def send(self, request: HttpRequest) -> HttpReply:
+            asked.set()
+            await told.wait()
+            return await issuer.send(request)
+
+    bench = Bench(store, Slow())
+    looking = asyncio.create_task(bench.look(account))
+    await asked.wait()
+    until = datetime.now(UTC) + timedelta(hours=1)
+    await bench.knowledge.cool(account, WHOLE_ACCOUNT, "usage_limit_reached", until)
+    told.set()
+    await looking
+    await bench.knowledge.drain_probes()
+    assert await bench.left(account) == 0.6
+    now = datetime.now(UTC)
+    assert bench.knowledge.state.blocked(account.id, (), now) is not None
+    bench.knowledge.observe(account.id, (QuotaWindow("primary", 0.6, now, "usage"),))
+    await bench.knowledge.drain_probes()
+    assert bench.knowledge.state.blocked(account.id, (), now) is None, "one that was asked for since is"
 
 
 # -- several processes

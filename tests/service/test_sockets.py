@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from msgspec.structs import replace
 
-from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, ProviderName
+from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers
@@ -18,6 +18,10 @@ from tests.service.conftest import Issuer, sign_in
 
 CREATE = b'{"type":"response.create","model":"gpt-y","input":[]}'
 DONE = b'{"type":"response.completed","response":{"id":"r"}}'
+LIMIT = (
+    b'{"type":"error","status":429,"status_code":429,'
+    b'"error":{"type":"usage_limit_reached","message":"","resets_in_seconds":3600}}'
+)
 DELTA = b'{"type":"response.output_text.delta","delta":"x"}'
 FACTS = RequestFacts(
     Route(ProviderName.CODEX, "responses-ws", "api", websocket=True), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk"
@@ -106,6 +110,45 @@ async def test_a_turn_that_begins_on_an_account_that_is_out_is_asked_for_anew(se
     assert await service.sockets.client_turn(trail, b'{"type":"response.processed"}') is None
     service.sockets.look()
     assert closed == ["flow"]
+
+
+async def trying(service: PoolService, name: str) -> Trail:
+    """A socket on alice, whose spent quota is said to be there again: its first turn is to try that."""
+    account = next(a for a in service.knowledge.state.accounts.values() if a.name == "alice")
+    until = datetime.now(UTC) + timedelta(hours=1)
+    await service.knowledge.cool(account, WHOLE_ACCOUNT, "usage_limit_reached", until)
+    service.knowledge.observe(account.id, (QuotaWindow("primary", 0.9, datetime.now(UTC), "usage"),))
+    await service.knowledge.drain_probes()
+    trail = service.open(name, replace(FACTS, conversation=name), Headers())
+    await service.assign(trail)
+    assert trail.current is not None and trail.current.account.name == "alice"
+    service.served(trail, Answered(101, 1.0), Headers())
+    service.sockets.opened(trail, lambda: None)
+    assert await service.sockets.client_turn(trail, CREATE) is None, "it goes out, though a cooldown holds for others"
+    service.sockets.client_frame(trail, CREATE)
+    return trail
+
+
+async def test_the_first_turn_of_a_socket_tries_what_newer_news_speaks_against(
+    service: PoolService, store: Store
+) -> None:
+    trail = await trying(service, "flow")
+    assert len(store.cooldowns(datetime.now(UTC))) == 1, "not before the turn has succeeded"
+    assert await service.sockets.server_frame(trail, DONE) is None
+    assert await service.sockets.client_turn(trail, CREATE) is None
+    await service.stop()
+    assert store.cooldowns(datetime.now(UTC)) == ()
+
+
+async def test_a_first_turn_that_tried_and_was_refused_leaves_the_account(service: PoolService, store: Store) -> None:
+    trail = await trying(service, "flow")
+    answer = await service.sockets.server_frame(trail, LIMIT)
+    assert answer is not None and b"websocket_connection_limit_reached" in (answer.content or b"")
+    assert service.sockets.leaves(trail)
+    assert len(store.cooldowns(datetime.now(UTC))) == 1
+    following = service.open("next", FACTS, Headers())
+    await service.assign(following)
+    assert following.current is not None and following.current.account.name == "bob"
 
 
 async def test_each_turn_has_its_own_attempts(service: PoolService) -> None:

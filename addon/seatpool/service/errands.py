@@ -7,6 +7,8 @@ import logging
 from datetime import datetime, timedelta
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, ProviderName
 from seatpool.core.policy import Policy
@@ -51,7 +53,9 @@ class Errand(Protocol):
     async def told_already(self, account: Account, now: datetime) -> bool:
         """Whether another process has asked meanwhile; then this one knows as well."""
 
-    async def take(self, provider: Provider, account: Account, held: Held, reply: HttpReply) -> NotTold | None:
+    async def take(
+        self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime
+    ) -> NotTold | None:
         """Learn from an answer; returns what stood in the way."""
 
 
@@ -88,12 +92,17 @@ class UsageErrand:
         self._knowledge.state.observe(account.id, stored, now)
         return any(now - window.observed_at < REVALIDATE for window in stored)
 
-    async def take(self, provider: Provider, account: Account, held: Held, reply: HttpReply) -> NotTold | None:
-        """Windows, the plan, and whose workspace it is where that was unknown."""
+    async def take(
+        self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime
+    ) -> NotTold | None:
+        """Windows, the plan, and whose workspace it is where that was unknown.
+
+        An answer is no newer than its question: a refusal that came between them is not spoken against.
+        """
         told = provider.read_usage(account, held, reply, utcnow())
         if isinstance(told, NotTold):
             return told
-        self._knowledge.observe(account.id, told.windows)
+        self._knowledge.observe(account.id, tuple(replace(w, observed_at=asked_at) for w in told.windows))
         await self._knowledge.learn_plan(account, told.plan)
         if told.credential is not None:
             await self._complete(account, told.credential)
@@ -144,15 +153,16 @@ class ModelsErrand:
         """Never: what another process was told, it keeps to itself."""
         return False
 
-    async def take(self, provider: Provider, account: Account, held: Held, reply: HttpReply) -> NotTold | None:
+    async def take(
+        self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime
+    ) -> NotTold | None:
         """The account's list. An empty one is nobody's, and not believed."""
-        now = utcnow()
-        told = provider.read_models(reply, now)
+        told = provider.read_models(reply, utcnow())
         if isinstance(told, NotTold):
             return told
         if not told:
             return NotTold("no-models")
-        self._asked_at[account.id] = now
+        self._asked_at[account.id] = asked_at
         self._knowledge.state.models.put(account.id, account.provider, frozenset(told))
         self._entries.pop(account.id, None)
         if self.policy.union_models:

@@ -141,8 +141,8 @@ class Poller:
         parts = urlsplit(request.url)
         if not provider.may_receive(account, f"{parts.scheme}://{parts.netloc}"):
             return NotTold("foreign-host")
-        reply = await self._transport.send(request)
-        problem = await errand.take(provider, account, held, reply)
+        asked_at = utcnow()
+        problem = await errand.take(provider, account, held, await self._transport.send(request), asked_at)
         if problem is None and not errand.shared:
             await aside(self._store.release, _lease(key), self._owner)
         return problem or True

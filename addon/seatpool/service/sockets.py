@@ -153,6 +153,8 @@ class Sockets:
         account = state.accounts.get(account_id)
         if account is None or not (state.may_serve(account) or (account.usable and self._is_own(trail, account_id))):
             return True
+        if trail.probe is not None and state.blocked(account_id, trail.demand.scopes, now) == trail.probe:
+            return False  # its first turn is the one that is to try that limit
         return not able(state, trail.demand, account_id, now) and self._others(trail, account_id)
 
     async def client_turn(self, trail: Trail, content: bytes) -> Answer | None:
@@ -220,6 +222,7 @@ class Sockets:
         """The turn has ended in a refusal. `message` is what it refuses, where nothing has come before."""
         account, provider = assignment.account, self._provider(trail)
         decision = self._judge.decide(trail, account, outcome, 0, self.policy)
+        trail.probe = None
         self._places.rest(trail)
         if decision.action is Action.REFRESH:
             self._primaries.refused(assignment.credential)
