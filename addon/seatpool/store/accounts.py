@@ -21,6 +21,7 @@ LIGHTEST, HEAVIEST = 0.001, 1000.0
 NO_PEOPLE = "[]"
 
 _ALL = select(accounts).order_by(accounts.c.priority, accounts.c.id)
+_CHANGED = _ALL.where(accounts.c.revision > bindparam("after"))
 _HANDLE_ALONE = accounts.c.identity == accounts.c.handle
 _AMONG = select(accounts.c.id).where(among(accounts.c.id, "ids"))
 _HOW_MANY = select(func.count()).where(among(accounts.c.id, "ids"))
@@ -45,7 +46,7 @@ def every(db: Connection) -> tuple[Account, ...]:
 
 def changed(db: Connection, after: int) -> tuple[Account, ...]:
     """Those stamped after this revision."""
-    return tuple(map(_account, db.execute(_ALL.where(accounts.c.revision > after))))
+    return tuple(map(_account, db.execute(_CHANGED, {"after": after})))
 
 
 def named(db: Connection, name: str) -> Account:

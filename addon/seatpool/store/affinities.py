@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 
 from seatpool.core.model import Affinity
 from seatpool.store import revisions
@@ -24,6 +24,7 @@ _PUT = Many(
     [column.name for column in affinities.c],
 )
 _NEWEST = select(affinities).order_by(affinities.c.served_at.desc(), affinities.c.conversation).limit(MOST)
+_CHANGED = _NEWEST.where(affinities.c.revision > bindparam("after"))
 
 
 def save(db: Connection, held: Sequence[Affinity]) -> None:
@@ -35,7 +36,7 @@ def save(db: Connection, held: Sequence[Affinity]) -> None:
 
 def changed(db: Connection, after: int) -> tuple[Affinity, ...]:
     """Those stamped after this revision, the oldest first; of more than `MOST` the newest."""
-    return tuple(map(_affinity, reversed(db.execute(_NEWEST.where(affinities.c.revision > after)).all())))
+    return tuple(map(_affinity, reversed(db.execute(_CHANGED, {"after": after}).all())))
 
 
 def since(db: Connection, moment: datetime) -> tuple[Affinity, ...]:

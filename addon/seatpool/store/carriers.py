@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, select
 
 from seatpool.core.model import Carried
 from seatpool.store import revisions
@@ -19,6 +19,7 @@ _COLUMNS = ["account_id", "digests", "learnt_at", "revision"]
 _ADD = Many(carriers.insert(), _COLUMNS)
 _DROP_OLDEST = delete(carriers).where(carriers.c.id <= select(func.max(carriers.c.id) - MOST).scalar_subquery())
 _NEWEST = select(carriers).order_by(carriers.c.id.desc()).limit(MOST)
+_CHANGED = _NEWEST.where(carriers.c.revision > bindparam("after"))
 
 
 def add(db: Connection, learnt: Sequence[Carried]) -> None:
@@ -34,7 +35,7 @@ def add(db: Connection, learnt: Sequence[Carried]) -> None:
 
 def changed(db: Connection, after: int) -> tuple[Carried, ...]:
     """Those stamped after this revision, the oldest first; of more than `MOST` the newest."""
-    return tuple(map(_carried, reversed(db.execute(_NEWEST.where(carriers.c.revision > after)).all())))
+    return tuple(map(_carried, reversed(db.execute(_CHANGED, {"after": after}).all())))
 
 
 def prune(db: Connection, before: datetime) -> int:

@@ -17,6 +17,7 @@ from seatpool.store.schema import as_text, cooldowns
 _KEY = (cooldowns.c.account_id, cooldowns.c.scope, cooldowns.c.value)
 _RUNNING = cooldowns.c.lifted < cooldowns.c.revision
 _SOONEST_FIRST = select(cooldowns).order_by(cooldowns.c.until, *_KEY)
+_CHANGED = _SOONEST_FIRST.where(cooldowns.c.revision > bindparam("after"))
 
 _LATER = Ready(
     select(cooldowns.c.account_id).where(
@@ -84,7 +85,7 @@ def live(db: Connection, now: datetime) -> tuple[Cooldown, ...]:
 
 def changed(db: Connection, after: int) -> tuple[tuple[Cooldown, ...], tuple[tuple[int, Scope], ...]]:
     """Those that run of the ones stamped after this revision, and those lifted after it; one can be both, in turn."""
-    rows = db.execute(_SOONEST_FIRST.where(cooldowns.c.revision > after)).all()
+    rows = db.execute(_CHANGED, {"after": after}).all()
     running = tuple(_cooldown(row) for row in rows if row.lifted < row.revision)
     return running, tuple((row.account_id, _scope(row)) for row in rows if row.lifted > max(after, 0))
 

@@ -18,6 +18,9 @@ from seatpool.store.secrets import Vault
 _GENERATION = select(credentials.c.generation).where(
     credentials.c.account_id == bindparam("of"), credentials.c.kind == bindparam("the_kind")
 )
+_CHANGED = select(credentials.c.account_id, credentials.c.kind, credentials.c.generation).where(
+    credentials.c.revision > bindparam("after")
+)
 
 
 def of_account(db: Connection, vault: Vault, account_id: int) -> dict[CredentialKind, Credential]:
@@ -46,8 +49,7 @@ def of_everybody(
 
 def changed_generations(db: Connection, after: int) -> Mapping[tuple[int, CredentialKind], int]:
     """Generations of those stamped after this revision, by account and kind."""
-    columns = select(credentials.c.account_id, credentials.c.kind, credentials.c.generation)
-    rows = db.execute(columns.where(credentials.c.revision > after))
+    rows = db.execute(_CHANGED, {"after": after})
     return {(row.account_id, CredentialKind(row.kind)): row.generation for row in rows}
 
 

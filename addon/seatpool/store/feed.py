@@ -1,16 +1,36 @@
 """What has changed since a reader last looked: how a process hears of another's doings without reading everything."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import MappingProxyType
 
 import msgspec
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, bindparam, exists, select
 
 from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Affinity, Carried, Cooldown, CredentialKind, QuotaWindow, Scope, UnderWay
-from seatpool.store import accounts, affinities, beats, carriers, cooldowns, credentials, locks, observations, revisions
+from seatpool.store import accounts, affinities, beats, carriers, cooldowns, credentials, locks, observations, schema
+from seatpool.store.engine import Ready
+from seatpool.store.schema import feed
 
-_NONE: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
+_STAMPED = (
+    schema.accounts,
+    schema.cooldowns,
+    schema.windows,
+    schema.credentials,
+    schema.affinities,
+    schema.carriers,
+    schema.locks,
+)
+_NEWS = Ready(
+    select(
+        feed.c.revision,
+        feed.c.forgotten,
+        *(exists().where(table.c.revision > bindparam("after")).label(table.name) for table in _STAMPED),
+    )
+)
+"""The numbers of the last change and of the last removal, and which tables have rows that were stamped since."""
+_NO_COOLDOWNS: tuple[tuple[Cooldown, ...], tuple[tuple[int, Scope], ...]] = ((), ())
+_NO_GENERATIONS: Mapping[tuple[int, CredentialKind], int] = MappingProxyType({})
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -40,25 +60,29 @@ class Changes(msgspec.Struct, frozen=True):
 
 def nothing(revision: int) -> Changes:
     """Nothing was written up to this revision that the reader has to hear of."""
-    return Changes(revision, False, (), (), (), (), generations=_NONE, under_way=None)
+    return Changes(revision, False, (), (), (), (), generations=_NO_GENERATIONS, under_way=None)
 
 
 def read(db: Connection, since: int | None) -> Changes:
     """The changes after `since`; everything for None, and for a number that the database does not vouch for."""
-    revision, forgotten = revisions.current_and_forgotten(db)
-    full = since is None or not forgotten <= since <= revision
+    found = _NEWS.run(db, after=-1 if since is None else since).one()
+    full = since is None or not found.forgotten <= since <= found.revision
     after = -1 if since is None or full else since
-    cooling, cleared = cooldowns.changed(db, after)
+
+    def changed[T](table: Table, read: Callable[[Connection, int], T], nothing: T) -> T:
+        return read(db, after) if full or getattr(found, table.name) else nothing
+
+    cooling, cleared = changed(schema.cooldowns, cooldowns.changed, _NO_COOLDOWNS)
     return Changes(
-        revision=revision,
+        revision=found.revision,
         full=full,
-        accounts=accounts.changed(db, after),
+        accounts=changed(schema.accounts, accounts.changed, ()),
         cooldowns=cooling,
         cleared=cleared,
-        windows=observations.changed_windows(db, after),
-        generations=credentials.changed_generations(db, after),
-        affinities=affinities.changed(db, after),
-        carriers=carriers.changed(db, after),
-        locks=locks.changed(db, after),
+        windows=changed(schema.windows, observations.changed_windows, ()),
+        generations=changed(schema.credentials, credentials.changed_generations, _NO_GENERATIONS),
+        affinities=changed(schema.affinities, affinities.changed, ()),
+        carriers=changed(schema.carriers, carriers.changed, ()),
+        locks=changed(schema.locks, locks.changed, ()),
         under_way=beats.every(db),
     )

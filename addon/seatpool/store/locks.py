@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, select
+from sqlalchemy import Connection, Row, bindparam, select
 
 from seatpool.core.deeds import Did
 from seatpool.core.locks import RULES, Lock, checked
@@ -13,6 +13,7 @@ from seatpool.store.errors import BadLock
 from seatpool.store.schema import locks
 
 _EVERY = select(locks).order_by(locks.c.name)
+_CHANGED = _EVERY.where(locks.c.revision > bindparam("after"))
 
 
 def every(db: Connection) -> tuple[Lock, ...]:
@@ -22,7 +23,7 @@ def every(db: Connection) -> tuple[Lock, ...]:
 
 def changed(db: Connection, after: int) -> tuple[Lock, ...]:
     """Those set or cleared after this revision."""
-    return tuple(map(_lock, db.execute(_EVERY.where(locks.c.revision > after))))
+    return tuple(map(_lock, db.execute(_CHANGED, {"after": after})))
 
 
 def put(db: Connection, name: str, value: str | None) -> Lock | None:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, bindparam, delete, func, insert, select
 
 from seatpool.core.model import Attempt, QuotaWindow, Tokens
 from seatpool.core.outcome import UNKNOWN
@@ -24,6 +24,7 @@ _PUT = Many(
     [column.name for column in windows.c],
 )
 _ADD = Many(insert(attempts), [column.name for column in attempts.c if column.name != "id"])
+_CHANGED = select(windows).where(windows.c.revision > bindparam("after")).order_by(*_KEY)
 _UNTOLD = Tokens(None, None, None)
 _NEWEST_FIRST = select(attempts).order_by(attempts.c.started_at.desc(), attempts.c.id.desc())
 
@@ -38,7 +39,7 @@ def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> N
 
 def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow], ...]:
     """Those stamped after this revision, with their accounts' ids."""
-    rows = db.execute(select(windows).where(windows.c.revision > after).order_by(*_KEY))
+    rows = db.execute(_CHANGED, {"after": after})
     return tuple((row.account_id, _window(row)) for row in rows)
 
 

@@ -19,7 +19,6 @@ _HEARD = func.pg_notify(CHANNEL, "")
 """At the commit, once however often it was said, where a database can tell others."""
 _SAID = {False: Ready(_NEXT.returning(_HEARD)), True: Ready(_NEXT_AND_FORGET.returning(_HEARD))}
 _SILENT = {False: Ready(_NEXT), True: Ready(_NEXT_AND_FORGET)}
-_BOTH = select(feed.c.revision, feed.c.forgotten)
 
 
 def current(db: Connection) -> int:
@@ -39,9 +38,3 @@ def taken(db: Connection) -> list[int]:
     """The numbers taken on this connection since this was last asked, also by what was rolled back."""
     numbers: list[int] = db.info.pop(_TAKEN, [])
     return numbers
-
-
-def current_and_forgotten(db: Connection) -> tuple[int, int]:
-    """The numbers of the last change and of the last removal."""
-    row = db.execute(_BOTH).one()
-    return row.revision, row.forgotten
