@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 
+from tests.upstream.certs import make_certificates
+
 settings.register_profile("same", derandomize=True, deadline=None)  # a busy machine takes its time
 settings.register_profile("explore", max_examples=1_000, deadline=None)
 # A run that fails is to fail again for everybody; looking for new examples is a task of its own.
@@ -19,6 +21,12 @@ os.environ.pop("PYTHONUNBUFFERED", None)
 # A shell that starts the tests in the background has them ignore Ctrl-C, and with them whatever they start.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _real_moments(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The first `datetime` that cryptography signs is the only one that it takes from then on: let it be the real one."""
+    make_certificates(tmp_path_factory.mktemp("certificates"))
 
 
 def pytest_sessionfinish() -> None:
