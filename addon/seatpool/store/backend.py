@@ -44,7 +44,10 @@ class Backend(Protocol):
         """What has to be there before a connection. May raise `StoreUnavailable`."""
 
     def make_engine(self, url: URL, busy_s: float) -> Engine:
-        """An engine whose connections are set up, and whose transactions begin as `BEGIN` and `BUSY` say."""
+        """An engine whose connections are set up."""
+
+    def begin(self, db: Connection) -> None:
+        """Begin a transaction as the connection's `BEGIN` and `BUSY` say; the first thing on it."""
 
     def prepare(self, engine: Engine, busy_s: float) -> None:
         """What a database needs before its tables are made or used."""

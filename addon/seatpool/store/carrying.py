@@ -21,7 +21,7 @@ def take_in(url_or_path: str, key: bytes) -> KeyPlace:
         raise StoreUnavailable(f"there is no database in {where} yet")
     engine = engines.open_engine(url)
     try:
-        with engines.plainly(kind, where), engine.connect() as db:
+        with engines.plainly(kind, where), engines.begun(engine) as db:
             found = migrate.found_revision(db, where)
             kept = db.execute(select(master_key.c.key_id, master_key.c.proof)).one_or_none() if found else None
     finally:

@@ -93,7 +93,7 @@ def examine(url_or_path: str, within_s: float) -> Health:
 def _on_server(url: URL) -> Health:
     where, engine = engines.place(url), engines.open_engine(url)
     try:
-        with engines.plainly(url.get_backend_name(), where), engine.connect() as db:
+        with engines.plainly(url.get_backend_name(), where), engines.begun(engine) as db:
             tables = inspect(db).get_table_names()
             ours = "alembic_version" in tables
             schema = db.scalar(text("SELECT version_num FROM alembic_version")) if ours else None

@@ -23,7 +23,7 @@ _alembic_is_global = threading.Lock()
 
 def bring_to_head(engine: Engine, where: str) -> None:
     """Migrate where needed. The database's own write lock is the lock: others wait, then find nothing to do."""
-    with engine.connect() as db:
+    with engines.begun(engine) as db:
         found = found_revision(db, where)
     backend.of(engine.dialect.name).prepare(engine, engines.BUSY_TIMEOUT_S)
     if found == HEAD:
@@ -34,7 +34,7 @@ def bring_to_head(engine: Engine, where: str) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(_SCRIPTS).replace("%", "%%"))
-    with _alembic_is_global, engines.writing(engine).begin() as db:
+    with _alembic_is_global, engines.begun(engines.writing(engine)) as db:
         if found_revision(db, where) == HEAD:  # or refused by now: a newer version may have had its turn before us
             return
         config.attributes["connection"] = db

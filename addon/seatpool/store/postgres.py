@@ -22,7 +22,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 from sqlalchemy.sql.compiler import SQLCompiler
 
 from seatpool.store.backend import BEGIN, BUSY
-from seatpool.store.engine import HURRIED_S, among
+from seatpool.store.engine import HURRIED_S, among, begun, lookup
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.listening import Listener
 
@@ -121,7 +121,7 @@ def make_engine(url: URL, busy_s: float) -> Engine:
             url,
             hide_parameters=True,
             pool_pre_ping=True,  # a server that was started anew costs nobody an error
-            isolation_level="AUTOCOMMIT",  # `_begin` says when to BEGIN
+            isolation_level="AUTOCOMMIT",  # `begin` says when to BEGIN
             connect_args={
                 # Prepared statements do not outlive a proxy between us and the server, nor `_KINDS` being several.
                 "prepare_threshold": None,
@@ -133,7 +133,6 @@ def make_engine(url: URL, busy_s: float) -> Engine:
         raise StoreUnavailable(f"PostgreSQL needs a driver that is not installed here; say {INSTALL}") from error
     event.listen(engine, "do_connect", _connect)
     event.listen(engine, "connect", _set_up)
-    event.listen(engine, "begin", _begin)
     event.listen(engine, "checkin", _rest)
     return engine
 
@@ -154,15 +153,16 @@ def _set_up(connection: Any, record: ConnectionPoolEntry) -> None:
     record.info["wait"] = "SET LOCAL synchronous_commit = on; " if waits == "off" else ""
 
 
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
+def begin(db: Connection) -> None:
+    """See `Backend`."""
+    options = db.get_execution_options()
     kind, busy_s = options[BEGIN], options[BUSY]
-    driver: Any = connection.connection.driver_connection
+    driver: Any = db.connection.driver_connection
     driver.limit_s = ANSWER_S + busy_s
     words = _KINDS[kind]
     if words:
-        wait = connection.info.get("wait", "")
-        connection.exec_driver_sql(words.format(busy_ms=f"{busy_s * 1000:.0f}", wait=wait))
+        wait = db.info.get("wait", "")
+        db.exec_driver_sql(words.format(busy_ms=f"{busy_s * 1000:.0f}", wait=wait))
     driver.limit_s = ANSWER_S if kind == "lookup" or busy_s <= HURRIED_S else PATIENT_S
 
 
@@ -173,7 +173,7 @@ def _rest(connection: Any, _record: ConnectionPoolEntry) -> None:
 
 def prepare(engine: Engine, busy_s: float) -> None:
     """See `Backend`: nothing is changed, but what cannot be used is refused."""
-    with engine.execution_options(**{BEGIN: "lookup"}).connect() as db:
+    with begun(lookup(engine)) as db:
         version = int(db.exec_driver_sql("SHOW server_version_num").scalar_one())
         encoding = db.exec_driver_sql("SHOW server_encoding").scalar_one()
     if version < OLDEST:

@@ -85,10 +85,10 @@ class Keychain:
 
 def unlock(engine: Engine, where: str) -> Keychain:
     """The keys of this database; the first is made on first use. Raises `WrongKey`, having changed nothing."""
-    with engine.connect() as db:
+    with engines.begun(engine) as db:
         kept = db.execute(_KEPT).one_or_none()
     if kept is None:
-        with engines.durable(engine).begin() as db:
+        with engines.begun(engines.durable(engine)) as db:
             kept = db.execute(_KEPT).one_or_none()
             if kept is None:
                 return Keychain(where, _first_vault(db, where))
@@ -96,7 +96,7 @@ def unlock(engine: Engine, where: str) -> Keychain:
         try:
             return Keychain(where, _vault(where, kept.key_id, kept.proof))
         except WrongKey:
-            with engine.connect() as db:
+            with engines.begun(engine) as db:
                 now_kept = db.execute(_KEPT).one()
             if now_kept.key_id == kept.key_id:
                 raise

@@ -90,13 +90,12 @@ def make_engine(url: URL, busy_s: float) -> Engine:
     # The connection that was used last has its statements and pages at hand.
     engine = create_engine(url, hide_parameters=True, pool_use_lifo=True, connect_args={"timeout": busy_s})
     event.listen(engine, "connect", partial(_set_up, busy_s))
-    event.listen(engine, "begin", _begin)
     return engine
 
 
 def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     try:
-        connection.isolation_level = None  # Python's own idea of when to BEGIN is switched off; `_begin` says it
+        connection.isolation_level = None  # Python's own idea of when to BEGIN is switched off; `begin` says it
         for pragma in ("foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}").close()
         record.info["busy"] = busy_s
@@ -105,18 +104,19 @@ def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoo
         raise
 
 
-def _begin(connection: Connection) -> None:
-    options = connection.get_execution_options()
-    level, begin = _KINDS[options[BEGIN]]
+def begin(db: Connection) -> None:
+    """See `Backend`."""
+    options = db.get_execution_options()
+    level, words = _KINDS[options[BEGIN]]
     busy_s = options[BUSY]
-    if connection.info["busy"] != busy_s:
-        connection.exec_driver_sql(f"PRAGMA busy_timeout={busy_s * 1000:.0f}").close()
-        connection.info["busy"] = busy_s
-    if level is not None and connection.info.get("synchronous") != level:
-        connection.exec_driver_sql(f"PRAGMA synchronous={level}")
-        connection.info["synchronous"] = level
-    if begin is not None:
-        connection.exec_driver_sql(begin)
+    if db.info["busy"] != busy_s:
+        db.exec_driver_sql(f"PRAGMA busy_timeout={busy_s * 1000:.0f}").close()
+        db.info["busy"] = busy_s
+    if level is not None and db.info.get("synchronous") != level:
+        db.exec_driver_sql(f"PRAGMA synchronous={level}")
+        db.info["synchronous"] = level
+    if words is not None:
+        db.exec_driver_sql(words)
 
 
 def prepare(engine: Engine, busy_s: float) -> None:
@@ -127,7 +127,7 @@ def prepare(engine: Engine, busy_s: float) -> None:
     deadline = time.monotonic() + busy_s
     while True:
         try:
-            with engine.execution_options(**{BEGIN: "lookup"}).connect() as db:
+            with engine.connect() as db:
                 if db.exec_driver_sql("PRAGMA journal_mode").scalar_one() != "wal":
                     db.exec_driver_sql("PRAGMA journal_mode=WAL").close()
             return

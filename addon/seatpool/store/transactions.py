@@ -136,7 +136,7 @@ class Transactions:
         if self._closed:
             raise StoreUnavailable(f"the database {self._where} was closed by this program")
         try:
-            with engines.plainly(self._engine.dialect.name, self._where), engine.begin() as db:
+            with engines.plainly(self._engine.dialect.name, self._where), engines.begun(engine) as db:
                 yield db
         except StoreUnavailable as error:
             if self._kind.is_away(error.__cause__):
