@@ -25,7 +25,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.fixture(scope="session", autouse=True)
 def _real_moments(tmp_path_factory: pytest.TempPathFactory) -> None:
-    """The first `datetime` that cryptography signs is the only one that it takes from then on: let it be the real one."""
+    """The first `datetime` that cryptography signs is the only one that it takes for good: let it be the real one."""
     make_certificates(tmp_path_factory.mktemp("certificates"))
 
 

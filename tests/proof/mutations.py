@@ -58,32 +58,28 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.store.leases",
             "(leases.c.begun_s > up_s) | (leases.c.over_s <= up_s)",
             "leases.c.over_s <= up_s",
-            seen_in=117,
+            seen_in=16,
             breaks="answered",
         ),
         "spent-token": Mutation(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=116,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=23,
+            seen_in=197,
         ),
         "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=1),
         "cooldown": Mutation(
             "seatpool.store.cooldowns",
             "if _LATER.run(db, **key, until=until).first() is not None:",
             "if False:",
-            seen_in=2,
         ),
-        "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=4
-        ),
+        "answered": Mutation("seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s"),
         "sound": Mutation(
             "seatpool.service.knowledge",
             "except StoreError as error:  # the pool goes",

@@ -1,7 +1,6 @@
 """One simulated process: the real store, service and addon, behind mitmproxy's own connection handler."""
 
 from collections.abc import Callable
-from itertools import chain
 from typing import Any
 
 from mitmproxy import ctx, http, options
@@ -14,7 +13,6 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.tls import TlsStartServerHook
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import LiveConnectionHandler
-from sqlalchemy import Engine
 
 from seatpool.core.policy import Policy
 from seatpool.proxy import dispatch, turns
@@ -78,17 +76,6 @@ def set_up() -> None:
     made.update(pool_header_timeout_s="15")  # everybody waits for what is never answered
     turns.install()
     ctx.options, ctx.master = made, ROUTER  # type: ignore[assignment]
-
-
-def _share_statements(store: Store) -> None:
-    """What SQLAlchemy has made of our statements for one database serves for all: a third of what a start costs."""
-    parts = vars(store._db).values()
-    for each in chain(parts, *(part.values() for part in parts if isinstance(part, dict))):
-        if isinstance(each, Engine):
-            each.dialect, each._compiled_cache = _SHARED.setdefault("all", (each.dialect, each._compiled_cache))
-
-
-_SHARED: dict[str, Any] = {}
 
 
 class Stepping(Writer):
@@ -201,7 +188,6 @@ class Proxy:
         before, loop.owner = loop.owner, self.owner
         try:
             self.store = Watched.open(database)
-            _share_statements(self.store)
             self.service = PoolService(self.store, Sender(issuer, self.owner), policy, writer=Stepping)
             self.pool = Pool()
             self.addons = AddonManager(ROUTER)  # type: ignore[arg-type]

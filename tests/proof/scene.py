@@ -16,14 +16,12 @@ from random import Random
 from typing import Any
 
 from msgspec.structs import replace
-from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import OperationalError
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Strategy
 from seatpool.store import Store
-from tests.proof import http1, http2
+from tests.proof import driver, http1, http2
 from tests.proof.editor import Desk, Editor, Visit
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Crash, Owner
@@ -31,7 +29,7 @@ from tests.proof.network import Door, Line, Opening, opening
 from tests.proof.proxy import ROUTER, Proxy, set_up
 from tests.proof.trial import Broken, Trial
 from tests.proof.upstream import Mood, Upstream
-from tests.proof.world import HERE, moment
+from tests.proof.world import HERE, collect, moment
 
 ORIGINS = ("https://eu.chatgpt.com", "https://evil.example")
 """Where issuers say that a workspace is served."""
@@ -348,7 +346,7 @@ class Scene:
         self._may_die()
         if not self.quiet and (loop.now < self.away_until or self.random.random() < self.locked):
             job.late_s += self.random.choice((0.0, 1.0))
-            raise OperationalError("BEGIN", None, sqlite3.OperationalError("database is locked"))
+            raise sqlite3.OperationalError("database is locked")
 
     def ends(self) -> None:
         """A transaction is about to be committed."""
@@ -356,7 +354,7 @@ class Scene:
             return
         self._may_die()
         if not self.quiet and self.random.random() < self.locked / 4:
-            raise OperationalError("COMMIT", None, sqlite3.OperationalError("disk I/O error"))
+            raise sqlite3.OperationalError("disk I/O error")
 
     def _may_die(self) -> None:
         job = self.loop.job
@@ -404,9 +402,9 @@ class Scene:
             self.reading = False
         return held.refresh_token if held is not None else None
 
-    def look_at_cooldowns(self, db: Connection) -> None:
-        """At the end of a transaction that has written some."""
-        rows = db.connection.cursor().execute("select account_id, scope, value, until, lifted, revision from cooldowns")
+    def look_at_cooldowns(self, db: sqlite3.Connection) -> None:
+        """At the end of a transaction that has written something."""
+        rows = db.execute("select account_id, scope, value, until, lifted, revision from cooldowns")
         seen = {row[:3]: row[3:] for row in rows}
         now = str(moment() + timedelta(seconds=2 * self.skew_s + 1))
         for key, (until, lifted, revision) in seen.items():
@@ -463,9 +461,6 @@ def _comparable(text: str) -> datetime:
     return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
-_READS = ("SELECT", "PRAGMA", "BEGIN")
-
-
 class Errors(logging.Handler):
     """An error that is logged is one of the product, or of the simulation."""
 
@@ -484,18 +479,15 @@ class Stage:
     def __init__(self) -> None:
         self.scene: Scene | None = None
         self.folder = Path()
-        self.wrote = self.cooled = False
-        """So far in the transaction that is under way."""
         self.played = 0
 
     def set_up(self, folder: Path) -> None:
         """Once in a process, after `world.enter`."""
         self.folder = folder
         set_up()
+        driver.use()
         Store.open(str(folder / "template.db")).close()
-        event.listen(Engine, "begin", self._begins)
-        event.listen(Engine, "commit", self._ends)
-        event.listen(Engine, "before_cursor_execute", self._executes)
+        driver.TOLD.begins, driver.TOLD.ends = self._begins, self._ends
         root = logging.getLogger()
         root.handlers[:] = [Errors(logging.ERROR)]
         root.setLevel(logging.ERROR)
@@ -521,27 +513,21 @@ class Stage:
             self.played += 1
             if self.played % SWEEP_EVERY == 0:
                 gc.unfreeze()
-                gc.collect()
+                collect()
                 gc.freeze()
 
-    def _begins(self, _db: Connection) -> None:
-        self.wrote = self.cooled = False
+    def _begins(self) -> None:
         if self.scene is not None:
             self.scene.begins()
 
-    def _executes(self, _db: Connection, _cursor: Any, statement: str, *_: Any) -> None:
-        if not statement.startswith(_READS):
-            self.wrote = True
-            self.cooled = self.cooled or "cooldowns" in statement
-
-    def _ends(self, db: Connection) -> None:
-        if self.scene is not None:
-            self.scene.ends()
-            if self.cooled:
-                self.scene.look_at_cooldowns(db)
-            if self.wrote:
-                for ears in ROUTER.ears:
-                    ears.stir()
+    def _ends(self, db: sqlite3.Connection, wrote: bool) -> None:
+        if self.scene is None:
+            return
+        self.scene.ends()
+        if wrote:
+            self.scene.look_at_cooldowns(db)
+            for ears in ROUTER.ears:
+                ears.stir()
 
 
 STAGE = Stage()
