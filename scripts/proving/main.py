@@ -36,8 +36,8 @@ examples:
   ./scripts/prove --mutations              each thing that must hold is seen to break with a fault in the product
   ./scripts/prove --list                   what must hold
 """
-CHUNK = 100
-"""Worlds for one process: then it goes, with all that it has kept."""
+CHUNK = 500
+"""Worlds for one process at most: then it goes, with all that it has kept."""
 MOST = 400
 """Worlds in which a fault has to show."""
 TOLD_EVERY_S = 5.0
@@ -168,16 +168,14 @@ def _beside_each_other(
     first: int, last: int | None, until: float | None, jobs: int, mutation: str | None
 ) -> Iterator[World]:
     """The worlds of several players, as they come."""
-    firsts, worlds, over = (
-        iter(range(first, last if last is not None else sys.maxsize, CHUNK)),
-        SimpleQueue[Any](),
-        False,
-    )
+    chunk = CHUNK if last is None else min(CHUNK, -(-(last - first) // jobs))
+    firsts = iter(range(first, last if last is not None else sys.maxsize, chunk))
+    worlds, over = SimpleQueue[Any](), False
 
     def work() -> None:
         try:
             for start in firsts:
-                count = CHUNK if last is None else min(CHUNK, last - start)
+                count = chunk if last is None else min(chunk, last - start)
                 for world in play(start, count, mutation):
                     worlds.put(world)
                     if over or (until is not None and time.monotonic() > until):

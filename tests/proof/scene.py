@@ -1,7 +1,6 @@
 """One simulated world, from its seed to its verdict."""
 
 import asyncio.events
-import gc
 import logging
 import shutil
 import sqlite3
@@ -15,6 +14,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from mitmproxy.utils import asyncio_utils
 from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
@@ -29,7 +29,7 @@ from tests.proof.network import Door, Line, Opening, opening
 from tests.proof.proxy import ROUTER, Proxy, set_up
 from tests.proof.trial import Broken, Trial
 from tests.proof.upstream import Mood, Upstream
-from tests.proof.world import HERE, collect, moment
+from tests.proof.world import HERE, moment, tidy
 
 ORIGINS = ("https://eu.chatgpt.com", "https://evil.example")
 """Where issuers say that a workspace is served."""
@@ -40,7 +40,7 @@ QUIET_S = 30.0
 RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
 SWEEP_EVERY = 40
-"""Seeds; what a process has in memory is kept from the garbage collector at its start, the dead ones' as well."""
+"""Worlds: then what is left of them is let go of."""
 NOTICED_S = 0.5
 """A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
 HEARD_S = 3.0
@@ -380,7 +380,8 @@ class Scene:
         for other in (proxy, *(each for each in self.owners.values() if self.orderly and not each.dead)):
             left_s = other.known.get(seat.name, 0.0) - self.issuer.now
             heard = other.told_at.get(seat.name, 0.0) + (HEARD_S if other is not proxy else 0.0)
-            if left_s > slack_s and decided > heard and not probe and not 0.0 <= decided - self.set_at <= NOTICED_S:
+            # One that began before the clock was set may have waited, and have chosen when nobody had noticed yet.
+            if left_s > slack_s and decided > heard and not probe and decided > self.set_at + NOTICED_S:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self.trial.broken("cooldown", f"{why} {other.owner} was told of")
 
@@ -455,6 +456,7 @@ class Scene:
         for proxy in self.owners.values():
             self.loop.kill(proxy.owner)
             proxy.bury()
+        asyncio_utils._KEEP_ALIVE.clear()  # of tasks that never end, and would keep all of this
 
 
 def _comparable(text: str) -> datetime:
@@ -512,9 +514,7 @@ class Stage:
             self.scene = None
             self.played += 1
             if self.played % SWEEP_EVERY == 0:
-                gc.unfreeze()
-                collect()
-                gc.freeze()
+                tidy()
 
     def _begins(self) -> None:
         if self.scene is not None:
