@@ -62,16 +62,17 @@ def keep(found: Findings, version: str, results: Path = RESULTS) -> Path:
 
     for name, picture in plots(found.figures).items():
         (folder / f"{name}.svg").write_text(picture)
-    (results / "README.md").write_text(_index(results))
+    (results / "README.md").write_text(index(results))
     return folder
 
 
-def _index(results: Path) -> str:
+def index(results: Path) -> str:
     """Every release, the newest first and with its pictures."""
     lines = [
         "# What was measured",
         "",
-        "Written by `./scripts/bench --keep`; figures of different machines are not comparable, ratios are.",
+        "Written by `./scripts/bench --keep`; figures of different machines are not comparable, ratios are. What was",
+        "simulated is written by `./scripts/prove --keep`: *proof*.",
     ]
     releases = sorted((path for path in results.iterdir() if path.is_dir()), key=_age, reverse=True)
     for place, folder in enumerate(releases):

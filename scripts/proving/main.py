@@ -32,6 +32,7 @@ EXAMPLES = """\
 examples:
   ./scripts/prove                          200 worlds, some seconds each processor
   ./scripts/prove --minutes 10 --jobs 2    as many as there is time for, from a new seed on each time
+  ./scripts/prove --minutes 60 --keep      the same, and added to what was played for this release
   ./scripts/prove --seed 4711              one world, every step told
   ./scripts/prove --mutations              each thing that must hold is seen to break with a fault in the product
   ./scripts/prove --list                   what must hold
@@ -47,7 +48,10 @@ World = dict[str, Any]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run. Returns the exit code: 1 where something broke, 130 when it was interrupted."""
-    arguments = _parser().parse_args(argv)
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if arguments.keep and arguments.mutation is not None:
+        parser.error("argument --keep: what is kept is of the product as it is, without a --mutation")
     if arguments.list:
         for name, what in INVARIANTS.items():
             print(f"{name:14}{what}")
@@ -90,26 +94,38 @@ def _mutations() -> int:
 
 
 def _many(arguments: argparse.Namespace) -> int:
+    keeping, product = None, ""
+    if arguments.keep:
+        from scripts.proving import keeping  # it loads the product
+
+        product = keeping.described()  # while it is what will be played
     began, total = time.monotonic(), Total()
     first = (
         arguments.first if arguments.first is not None else (time.time_ns() // 1_000_000 if arguments.minutes else 0)
     )
     until = began + 60 * arguments.minutes if arguments.minutes else None
     last = None if until is not None else first + arguments.seeds
-    said = began
-    for world in _beside_each_other(first, last, until, arguments.jobs, arguments.mutation):
-        total.add(world)
-        if world["broken"] is not None:
-            print(told(world, arguments.mutation), flush=True)
-            if len(total.broken) >= arguments.failures:
-                break
-        if time.monotonic() - said >= TOLD_EVERY_S:
-            said = time.monotonic()
-            print(f"[{said - began:4.0f} s] {total}", file=sys.stderr, flush=True)
+    said, interrupted = began, False
+    try:
+        for world in _beside_each_other(first, last, until, arguments.jobs, arguments.mutation):
+            total.add(world)
+            if world["broken"] is not None:
+                print(told(world, arguments.mutation), flush=True)
+                if len(total.broken) >= arguments.failures:
+                    break
+            if time.monotonic() - said >= TOLD_EVERY_S:
+                said = time.monotonic()
+                print(f"[{said - began:4.0f} s] {total}", file=sys.stderr, flush=True)
+    except KeyboardInterrupt:
+        interrupted = True
+        print("prove: interrupted", file=sys.stderr)
     print(f"{total}, in {time.monotonic() - began:.0f} s, seeds from {first} on")
+    figures = {"first": first, **vars(total)}
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps({"first": first, **vars(total)}, indent=1) + "\n")
-    return 1 if total.broken else 0
+        arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
+    if keeping is not None:
+        print(f"kept in {keeping.add(figures, product).relative_to(ROOT)}")
+    return 130 if interrupted else 1 if total.broken else 0
 
 
 class Total:
@@ -222,4 +238,5 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--failures", type=at_least(1), default=1, metavar="N", help="end after so many (1)")
     parser.add_argument("--mutation", choices=list(MUTATIONS), help="play with this fault in the product")
     parser.add_argument("--json", type=writable, metavar="FILE", help="write the sums and what broke there")
+    parser.add_argument("--keep", action="store_true", help="add them to those in scripts/bench-results")
     return parser

@@ -2,12 +2,14 @@
 
 import json
 import re
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from scripts.proving import keeping
 from scripts.proving.main import MOST, World, play
 
 from tests.harness import REPOSITORY
@@ -72,8 +74,38 @@ def test_sums_are_written_as_json(tmp_path: Path) -> None:
     assert json.loads(written.read_text())["worlds"] == 2
 
 
+def test_a_run_that_is_interrupted_loses_nothing_of_what_was_played(tmp_path: Path) -> None:
+    written = tmp_path / "sums.json"
+    command = [sys.executable, str(PROVE), "--minutes", "5", "--jobs", "1", "--json", str(written)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        assert running.stderr is not None
+        assert "worlds" in running.stderr.readline()
+        running.send_signal(signal.SIGINT)
+        out, error = running.communicate(timeout=30)
+    assert (running.returncode, error.splitlines()[-1]) == (130, "prove: interrupted")
+    assert f"{json.loads(written.read_text())['worlds']:,} worlds" in out
+
+
+def test_runs_that_are_kept_add_up(tmp_path: Path) -> None:
+    world = {"seed": 7, "broken": "slots", "why": "one too many", "told": []}
+    figures = {"first": 1, "steps": 900, "requests": 9, "served": 8, "rotations": 2, "crashes": 1}
+    keeping.add({**figures, "worlds": 1000, "broken": []}, "the one", tmp_path)
+    kept = keeping.add({**figures, "worlds": 2000, "broken": [world]}, "the other", tmp_path)
+    assert [run["seatpool"] for run in json.loads(kept.read_text())["runs"]] == ["the one", "the other"]
+    text = kept.with_suffix(".txt").read_text()
+    assert re.search(r"^ all +3,000 +1,800 .* 1$", text, re.MULTILINE)
+    assert "the other: seed 7 breaks slots: one too many" in text
+    assert f"[proof]({kept.parent.name}/proof.txt)" in (tmp_path / "README.md").read_text()
+
+
 def test_wrong_input_is_refused_in_a_line_and_help_has_examples() -> None:
-    for wrong in (("--seeds", "0"), ("--mutation", "best"), ("--json", "/no/where.json"), ("--minutes", "-1")):
+    for wrong in (
+        ("--seeds", "0"),
+        ("--mutation", "best"),
+        ("--json", "/no/where.json"),
+        ("--minutes", "-1"),
+        ("--keep", "--mutation", "slots"),
+    ):
         ran = prove(*wrong)
         assert ran.returncode == 2
         assert "Traceback" not in ran.stderr

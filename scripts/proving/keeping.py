@@ -1,0 +1,49 @@
+"""What was played for a release, run by run: a million worlds are more than anybody plays at once."""
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from scripts.benchmark.keeping import RESULTS, index, version
+
+NAME = "proof"
+_SUMS = ("worlds", "steps", "requests", "served", "rotations", "crashes")
+
+Run = Mapping[str, Any]
+
+
+def add(figures: Run, product: str, results: Path = RESULTS) -> Path:
+    """One more run, beside those that are kept; `product` is what `described` it. Returns the file with all of them."""
+    folder = results / version()
+    folder.mkdir(parents=True, exist_ok=True)
+    kept = folder / f"{NAME}.json"
+    runs = json.loads(kept.read_text())["runs"] if kept.exists() else []
+    broken = [{name: world[name] for name in ("seed", "broken", "why")} for world in figures["broken"]]
+    runs.append({"date": datetime.now(UTC).date().isoformat(), "seatpool": product, **figures, "broken": broken})
+    kept.write_text(json.dumps({"runs": runs}, indent=1) + "\n")
+    (folder / f"{NAME}.txt").write_text(_report(runs))
+    (results / "README.md").write_text(index(results))
+    return kept
+
+
+def _report(runs: Sequence[Run]) -> str:
+    table = Table("", *_SUMS, "broken", box=None, show_footer=True)
+    for name, column in zip(("", *_SUMS), table.columns, strict=False):
+        column.footer = f"{sum(run[name] for run in runs):,}" if name else "all"
+    table.columns[-1].footer = str(sum(len(run["broken"]) for run in runs))
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for run in runs:
+        numbers = (f"{run[name]:,}" for name in _SUMS)
+        table.add_row(f"{run['date']}, {run['seatpool']}", *numbers, str(len(run["broken"])))
+    written = StringIO()
+    Console(file=written, width=200).print(table)
+    lines = [line.rstrip() for line in written.getvalue().splitlines()]
+    for run in runs:
+        lines += [f"{run['seatpool']}: seed {w['seed']} breaks {w['broken']}: {w['why']}" for w in run["broken"]]
+    return "\n".join(lines) + "\n"
