@@ -139,7 +139,12 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(
     assert "usage_limit_reached" in table
     assert "primary 25%" in table
     monkeypatch.setenv("COLUMNS", "80")
-    assert "…" not in good("status"), "nothing is cut off on a narrow terminal"
+    narrow = good("status")
+    assert "…" not in narrow, "nothing is cut off on a narrow terminal"
+    assert max(map(len, narrow.splitlines())) <= 80
+    monkeypatch.delenv("COLUMNS")
+    (line,) = [line for line in good("status").splitlines() if "work" in line]
+    assert line.split()[0] == "work" and "usage_limit_reached" in line and "primary 25%" in line, "for a pipe, whole"
     row = json.loads(good("status", "--json"))["accounts"][0]
     assert (row["name"], row["state"], row["windows"][0]["left"]) == ("work", "cooling", 0.25)
     assert row["cooldowns"][0]["reason"] == "usage_limit_reached"

@@ -1,6 +1,7 @@
 """What every command shares: the database option, plain errors, the console."""
 
 import os
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,6 +15,8 @@ from seatpool.store import Store, StoreError
 DATABASE_KEY = "seatpool.database"
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
+UNFOLDED = 10_000
+"""Columns: more than any line has."""
 EMPTY_POOL = (
     "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
 )
@@ -68,8 +71,9 @@ def ending_cleanly(saved: Callable[[], Sequence[str]]) -> Iterator[None]:
 
 
 def console() -> Console:
-    """Where tables go; colours only on a terminal."""
-    return Console(highlight=False, soft_wrap=False)
+    """Where tables go. Colours, and lines folded at its width, only on a terminal: `grep` is to find whole lines."""
+    folds = sys.stdout.isatty() or "COLUMNS" in os.environ
+    return Console(highlight=False, soft_wrap=False, width=None if folds else UNFOLDED)
 
 
 class PlainGroup(click.Group):
