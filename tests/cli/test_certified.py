@@ -7,6 +7,7 @@ import click
 import pytest
 from freezegun import freeze_time
 
+from seatpool.cli import handed_on
 from seatpool.cli.certified import certified
 from seatpool.cli.main import main
 from seatpool.core.model import ProviderName
@@ -27,7 +28,7 @@ def _own_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def start(*arguments: str, after: timedelta = timedelta()) -> tuple[tuple[str, ...], Path]:
     with freeze_time(NOW + after), click.Context(main):
-        found = certified(arguments)
+        found = certified(handed_on.read(arguments).confdir)
     return found.arguments, found.trusted
 
 

@@ -21,11 +21,10 @@ class Certified(msgspec.Struct, frozen=True):
     trusted: Path
 
 
-def certified(mitmdump_arguments: Sequence[str]) -> Certified:
+def certified(confdir: Path | None) -> Certified:
     """Make or renew the authority where that is due; a `confdir` that the person names wins, and is left alone."""
-    named = _confdir(mitmdump_arguments)
-    if named is not None:
-        return Certified((), Path(named) / TRUSTED)
+    if confdir is not None:
+        return Certified((), confdir / TRUSTED)
     authority = Authority(default_folder())
     for path in authority.open_to_others():
         click.echo(f"Note: others could read {path}; it is shut now; {STOLEN}", err=True)
@@ -68,16 +67,6 @@ def _tell(authority: Authority, change: Change, names: Sequence[str]) -> None:
             "seatpool ca rotate --now, then seatpool ca trust",
             err=True,
         )
-
-
-def _confdir(arguments: Sequence[str]) -> str | None:
-    """Of mitmdump's `--set confdir=...`; mitmdump refuses an option that is set twice."""
-    before = ("", *arguments)
-    for former, argument in zip(before, arguments, strict=False):
-        setting = argument.removeprefix("--set=") if argument.startswith("--set=") else argument
-        if setting.startswith("confdir=") and (former == "--set" or setting is not argument):
-            return str(Path(setting.partition("=")[2]).expanduser())
-    return None
 
 
 def _tell_of_config(authority: Authority) -> None:

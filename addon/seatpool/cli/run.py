@@ -1,9 +1,7 @@
 """`seatpool run`: mitmdump with the addon, in this very process."""
 
-import argparse
 import os
 import sys
-from collections.abc import Sequence
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TextIO
@@ -12,7 +10,7 @@ import click
 import platformdirs
 
 import seatpool
-from seatpool.cli import footprint
+from seatpool.cli import footprint, handed_on
 from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
 from seatpool.setup.address import HOST, PORT
@@ -43,9 +41,10 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         sys.stdout = sys.stderr = _log()
     if database():
         located(database())  # what names none is told here, and is not handed on: it may hold a password
-    authority = certified(mitmdump_arguments)
+    told = handed_on.read(mitmdump_arguments)
+    authority = certified(told.confdir)
     footprint.settle()
-    click.echo(hints(_listens_on(port, mitmdump_arguments), authority.trusted))
+    click.echo(hints(port if told.port is None else told.port, authority.trusted))
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
     arguments = [
@@ -66,14 +65,6 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         sys.exit(mitmdump.load()())
     os.environ.setdefault(UNBUFFERED, "1")  # what it says is there as it is said, in a pipe and in a file as well
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell
-
-
-def _listens_on(port: int, mitmdump_arguments: Sequence[str]) -> int:
-    """Of two ports that mitmdump is told it takes the last."""
-    parser = argparse.ArgumentParser(add_help=False)
-    parser.add_argument("--listen-port", "-p")
-    found, _ = parser.parse_known_args(mitmdump_arguments)
-    return int(found.listen_port) if (found.listen_port or "").isdecimal() else port
 
 
 def _log() -> TextIO:
