@@ -9,7 +9,8 @@ import asyncio.events
 import heapq
 import zlib
 from collections import deque
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from contextvars import Context
 from random import Random
 from typing import Any
@@ -117,6 +118,15 @@ class Loop(asyncio.AbstractEventLoop):
         self._number += 1
         heapq.heappush(self._timers, (when, self._number, handle, self.owner))
         return handle
+
+    @contextmanager
+    def acting(self, owner: Owner) -> Iterator[None]:
+        """What is done meanwhile is this one's doing."""
+        before, self.owner = self.owner, owner
+        try:
+            yield
+        finally:
+            self.owner = before
 
     def post(self, owner: Owner, delay: float, callback: Callable[..., Any], *args: Any) -> asyncio.TimerHandle:
         """Something happens to somebody else."""

@@ -185,8 +185,7 @@ class Proxy:
         """It takes nobody any more."""
         self.rogue = 0.0
         """Share of the flows that another addon sends elsewhere."""
-        before, loop.owner = loop.owner, self.owner
-        try:
+        with loop.acting(self.owner):
             self.store = Watched.open(database)
             self.service = PoolService(self.store, Sender(issuer, self.owner), policy, writer=Stepping)
             self.pool = Pool()
@@ -197,8 +196,6 @@ class Proxy:
             self.pool.exchanges.limits = limits_of(ctx.options)
             self.service.load()
             self.service.start()
-        finally:
-            loop.owner = before
 
     @property
     def dead(self) -> bool:
@@ -206,14 +203,11 @@ class Proxy:
 
     def accept(self, far: Far, host: str, alpn: bytes = b"http/1.1") -> Line:
         """An editor connects, and means that host."""
-        before, self.loop.owner = self.loop.owner, self.owner
-        try:
+        with self.loop.acting(self.owner):
             reader, writer, line = accept(self.loop, self.owner, far)
             self.lines.append(line)
             handler = Handler(self, reader, writer, host, alpn)
             self.loop.create_task(self._serve(handler))
-        finally:
-            self.loop.owner = before
         return line
 
     async def _serve(self, handler: Handler) -> None:
@@ -238,20 +232,14 @@ class Proxy:
 
     def follow(self, policy: Policy) -> None:
         """As mitmproxy's `set` does."""
-        before, self.loop.owner = self.loop.owner, self.owner
-        try:
+        with self.loop.acting(self.owner):
             self.service.set_policy(policy)
-        finally:
-            self.loop.owner = before
 
     def end(self, ended: Callable[[], None]) -> None:
         """As mitmproxy does: its clients are left, then the addon finishes what is under way."""
         self.ending = True
-        before, self.loop.owner = self.loop.owner, self.owner
-        try:
+        with self.loop.acting(self.owner):
             self.loop.create_task(self._end(ended))
-        finally:
-            self.loop.owner = before
 
     async def _end(self, ended: Callable[[], None]) -> None:
         for flow_id in self.pool.exchanges.of_client():
