@@ -1,5 +1,6 @@
 """What options become."""
 
+from math import inf
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,13 +13,20 @@ from seatpool.core.fallback import Fallback
 from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy
+from seatpool.proxy.checking import check
 from seatpool.proxy.limits import Limits
-from seatpool.proxy.options import OPTIONS, check, limits_of, policy_of, transport_of
+from seatpool.proxy.options import OPTIONS, Option
+from seatpool.proxy.settings import limits_of, policy_of, transport_of
 from seatpool.service.transport import TransportSettings
 
 
 def options(**given: Any) -> Any:
     return SimpleNamespace(**{**{option.name: option.default for option in OPTIONS}, **given})
+
+
+def usable(**given: Any) -> Any:
+    own = {"ssl_insecure": False, "mode": ["regular"], "listen_host": "127.0.0.1", "listen_port": 8080}
+    return options(**own, **given)
 
 
 def test_untouched_options_are_the_policys_own_defaults() -> None:
@@ -65,4 +73,19 @@ def test_side_calls_go_the_way_of_the_proxys_own_connections(modes: list[str], p
 
 def test_a_slip_in_the_substitutes_is_refused_with_its_option_and_how_it_is_meant() -> None:
     with pytest.raises(exceptions.OptionsError, match='pool_model_fallback="a b": say MODEL: '):
-        check(options(pool_model_fallback=["a b"], ssl_insecure=False, mode=["regular"], listen_host="127.0.0.1"))
+        check(usable(pool_model_fallback=["a b"]))
+
+
+BOUNDED = [option for option in OPTIONS if option.within is not None]
+
+
+@pytest.mark.parametrize("option", BOUNDED, ids=lambda option: option.name)
+def test_a_number_beyond_its_bounds_is_refused_and_one_on_them_is_not(option: Option) -> None:
+    assert option.within is not None
+    least, most = option.within.least, option.within.most
+    for taken in (least, most if most != inf else 10**9):
+        check(usable(**{option.name: option.typespec(int(taken))}))
+    beyond: list[Any] = [least - 1, *([most + 1] if most != inf else [])]
+    for refused in [*map(option.typespec, map(int, beyond)), *(("many", "", "nan") if option.typespec is str else ())]:
+        with pytest.raises(exceptions.OptionsError, match=rf"^{option.name}={refused}: say "):
+            check(usable(**{option.name: refused}))

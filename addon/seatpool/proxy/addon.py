@@ -15,7 +15,7 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, listening, messages, options, replay, seams, shortcuts, sockets
+from seatpool.proxy import about, checking, listening, messages, options, replay, seams, settings, shortcuts, sockets
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -89,33 +89,33 @@ class Pool:
     def configure(self, updated: set[str]) -> None:
         """Check the options; the first time, open the database and read the pool."""
         if self._database is None:
-            self._database, self._person = options.database_of(ctx.options), ctx.options.pool_person
+            self._database, self._person = settings.database_of(ctx.options), ctx.options.pool_person
             wrong = seams.missing_seams()
             if wrong:
                 raise exceptions.OptionsError(
                     f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
                 )
             options.apply_defaults(ctx.options)
-            options.check(ctx.options)
+            checking.check(ctx.options)
             self._set_up_exchanges()
             self._read_rules()
             self.exchanges.at_once = shortcuts.install(ctx.master.addons)
             self._open(self._database)
             return
-        options.check(ctx.options)
+        checking.check(ctx.options)
         self.locking.check(updated)
         self._set_up_exchanges()
-        if "pool_db" in updated and options.database_of(ctx.options) != self._database:
+        if "pool_db" in updated and settings.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
         if "pool_person" in updated and ctx.options.pool_person != self._person:
             raise exceptions.OptionsError("pool_person: restart to be somebody else")
         if "pool_rules" in updated:
             self._read_rules()
         if self.service is not None:
-            self.service.set_policy(options.policy_of(ctx.options))
+            self.service.set_policy(settings.policy_of(ctx.options))
 
     def _set_up_exchanges(self) -> None:
-        self.exchanges.limits = options.limits_of(ctx.options)
+        self.exchanges.limits = settings.limits_of(ctx.options)
         self.exchanges.named = ctx.options.pool_account_header
         self.exchanges.quota = client_quota(ctx.options.pool_client_quota, self.service)
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 from mitmproxy.options import Options
 
-from seatpool.proxy import options
+from seatpool.proxy import settings
 from seatpool.service.pool import PoolService
 from seatpool.service.threads import aside
 from seatpool.service.transport import Transport
@@ -55,8 +55,8 @@ class Door:
         try:
             store = Store.open(self._database, person=self._options.pool_person)
             try:
-                transport = Transport(options.transport_of(self._options))
-                service = PoolService(store, transport, options.policy_of(self._options))
+                transport = Transport(settings.transport_of(self._options))
+                service = PoolService(store, transport, settings.policy_of(self._options))
                 service.load()
             except BaseException:
                 store.close()

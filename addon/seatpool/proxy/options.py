@@ -1,29 +1,31 @@
-"""The proxy's options: one table of what a person can set, and what is refused."""
+"""The proxy's options: one table of what a person can set, and mitmproxy's own where the pool needs another default."""
 
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from math import inf
 from typing import Any
 
 import msgspec
-from mitmproxy import exceptions, options, optmanager
+from mitmproxy import options, optmanager
 from mitmproxy.addonmanager import Loader
-from mitmproxy.proxy import mode_specs
 
 from seatpool.core import fallback
 from seatpool.core.affinity import Sticking
 from seatpool.core.fastmode import FastMode
-from seatpool.core.policy import Policy
 from seatpool.core.provenance import Moving
 from seatpool.core.shown import Showing
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy import listening
-from seatpool.proxy.limits import Limits
-from seatpool.service import traces, webhook
-from seatpool.service.transport import TransportSettings
 from seatpool.setup import authority
-from seatpool.store import BadPerson
-from seatpool.store.audit import here
+
+
+class Range(msgspec.Struct, frozen=True):
+    """What a number may be, both ends included."""
+
+    least: float
+    most: float
+    say: str
+    """The same to a person."""
 
 
 class Option(msgspec.Struct, frozen=True):
@@ -34,7 +36,11 @@ class Option(msgspec.Struct, frozen=True):
     default: Any
     help: str
     choices: Sequence[str] | None = None
+    within: Range | None = None
+    """Of a number; a string where it may be a fraction, for which mitmproxy has no type."""
 
+
+TIMEOUT = Range(0, 3600, "seconds from 0 (never) to 3600, such as 2.5")
 
 OPTIONS: tuple[Option, ...] = (
     Option(
@@ -59,18 +65,26 @@ OPTIONS: tuple[Option, ...] = (
         "editor's own login, or gets a 503.",
         ("passthrough", "block"),
     ),
-    Option("pool_max_attempts", int, 3, "How often one request is sent at most (1 to 10)."),
+    Option(
+        "pool_max_attempts",
+        int,
+        3,
+        "How often one request is sent at most (1 to 10).",
+        within=Range(1, 10, "a number from 1 to 10"),
+    ),
     Option(
         "pool_connect_timeout_s",
         str,
         "4",
         "Seconds after which an attempt to connect is given up (TCP, TLS and a WebSocket's handshake); 0: never.",
+        within=TIMEOUT,
     ),
     Option(
         "pool_header_timeout_s",
         str,
         "55",
         "Seconds after which a streamed answer that has not begun is given up; 0: never.",
+        within=TIMEOUT,
     ),
     Option(
         "pool_hold_s",
@@ -78,8 +92,15 @@ OPTIONS: tuple[Option, ...] = (
         "2",
         "Seconds for which the first events of a streamed answer are held back at most, until one means something: a "
         "failure among them goes to another account; 0: never.",
+        within=Range(0, 30, "seconds from 0 (never) to 30, such as 2"),
     ),
-    Option("pool_hold_bytes", int, 65536, "Bytes of them that are held back at most; 0: none."),
+    Option(
+        "pool_hold_bytes",
+        int,
+        65536,
+        "Bytes of them that are held back at most; 0: none.",
+        within=Range(0, 16 * 1024 * 1024, "bytes from 0 (none) to 16777216"),
+    ),
     Option(
         "pool_replay_unanswered",
         bool,
@@ -107,6 +128,7 @@ OPTIONS: tuple[Option, ...] = (
         0,
         "How many requests of one account are under way at the same time at most; others wait up to ten seconds. 0: as "
         "many as upstream takes, which is learnt.",
+        within=Range(0, inf, "how many, or 0 for no bound of yours"),
     ),
     Option(
         "pool_max_wait_s",
@@ -114,6 +136,7 @@ OPTIONS: tuple[Option, ...] = (
         "10",
         "Seconds that a request waits at most where every account is limited and the first limit ends within them; "
         "shorter where its client is less patient. 0: it is refused at once.",
+        within=Range(0, 600, "seconds from 0 (not at all) to 600, such as 7.5"),
     ),
     Option(
         "pool_affinity",
@@ -132,7 +155,13 @@ OPTIONS: tuple[Option, ...] = (
         "as it is and is told the limit if it is refused for that (ask-upstream).",
         tuple(Moving),
     ),
-    Option("pool_affinity_strength", str, "1.0", "By what the cost of a cold cache is multiplied (0 to 100)."),
+    Option(
+        "pool_affinity_strength",
+        str,
+        "1.0",
+        "By what the cost of a cold cache is multiplied (0 to 100).",
+        within=Range(0, 100, "a number from 0 to 100, such as 0.5"),
+    ),
     Option(
         "pool_dormant_windows",
         str,
@@ -189,6 +218,7 @@ OPTIONS: tuple[Option, ...] = (
         400,
         "Days for which each request is kept in the record (1 to 3650): when, which account, model, client and "
         "repository, what came of it, its tokens; never a word of it. The sums of each day are kept for good.",
+        within=Range(1, 3650, "days from 1 to 3650, such as 90"),
     ),
     Option(
         "pool_notify",
@@ -238,6 +268,7 @@ OPTIONS: tuple[Option, ...] = (
         int,
         0,
         "Port on loopback where the page is served as well that the proxy serves at http://seatpool.test/; 0: none.",
+        within=Range(0, 65535, "a port from 1 to 65535, or 0 for none"),
     ),
 )
 
@@ -276,185 +307,3 @@ def was_set(opts: options.Options, name: str) -> bool:
 def unset(opts: options.Options, name: str) -> None:
     """As if nobody had set it; for one that has its default's value."""
     opts._options[name].reset()  # noqa: SLF001 # as said above
-
-
-def policy_of(opts: options.Options) -> Policy:
-    """The policy that the options describe."""
-    learn = opts.pool_learn and opts.pool_on_failure == "passthrough"  # `block` keeps the editor's own login out
-    return Policy(
-        max_attempts=opts.pool_max_attempts,
-        replay_unanswered=opts.pool_replay_unanswered,
-        rotate_on_limit=opts.pool_rotate_on_limit,
-        strategy=Strategy(opts.pool_strategy),
-        affinity=Sticking(opts.pool_affinity),
-        affinity_strength=_number(opts.pool_affinity_strength) or 0.0,
-        dormancy=Dormancy(opts.pool_dormant_windows),
-        learn=learn,
-        max_in_flight=opts.pool_max_in_flight,
-        max_wait_s=_number(opts.pool_max_wait_s) or 0.0,
-        poll_usage=opts.pool_usage_poll,
-        union_models=opts.pool_models == "union",
-        fallback=fallback.read(opts.pool_model_fallback),
-        fast_mode=FastMode(opts.pool_fast_mode),
-        moving=Moving(opts.pool_move_conversations),
-        ledger_days=opts.pool_ledger_days,
-        notify_desktop=opts.pool_notify == "desktop",
-        webhook=opts.pool_webhook,
-        otlp_endpoint=opts.pool_otlp_endpoint,
-    )
-
-
-def limits_of(opts: options.Options) -> Limits:
-    """How long an attempt may take."""
-    hold_s = _number(opts.pool_hold_s) or 0.0
-    return Limits(
-        connect_s=_number(opts.pool_connect_timeout_s) or 0.0,
-        header_s=_number(opts.pool_header_timeout_s) or 0.0,
-        hold_s=hold_s,
-        hold_bytes=opts.pool_hold_bytes if hold_s else 0,
-    )
-
-
-def database_of(opts: options.Options) -> str:
-    """What to open: the option, else the environment, else nothing (the store knows its default)."""
-    return opts.pool_db or os.environ.get("SEATPOOL_DB", "")
-
-
-def transport_of(opts: options.Options) -> TransportSettings:
-    """Side calls reach the world as the proxy's own connections do."""
-    proxies = (mode_specs.ProxyMode.parse(mode) for mode in opts.mode)
-    upstream = next((m for m in proxies if isinstance(m, mode_specs.UpstreamMode)), None)
-    return TransportSettings(
-        trusted_ca=opts.ssl_verify_upstream_trusted_ca,
-        trusted_dir=opts.ssl_verify_upstream_trusted_confdir,
-        upstream_proxy=_url(upstream) if upstream is not None else None,
-    )
-
-
-def _url(proxy: mode_specs.UpstreamMode) -> str:
-    host, port = proxy.address
-    return f"{proxy.scheme}://[{host}]:{port}" if ":" in host else f"{proxy.scheme}://{host}:{port}"
-
-
-def check(opts: options.Options) -> None:
-    """Refuse settings that break a promise. Raises `OptionsError` with what is wrong and how to mend it."""
-    for refuse in CHECKS:
-        problem = refuse(opts)
-        if problem is not None:
-            raise exceptions.OptionsError(problem)
-
-
-def _attempts(opts: options.Options) -> str | None:
-    if 1 <= opts.pool_max_attempts <= 10:
-        return None
-    return f"pool_max_attempts={opts.pool_max_attempts}: say a number from 1 to 10"
-
-
-def _person(opts: options.Options) -> str | None:
-    try:
-        here(opts.pool_person)
-    except BadPerson as error:
-        return f"pool_person: {error}"
-    return None
-
-
-def _in_flight(opts: options.Options) -> str | None:
-    if opts.pool_max_in_flight >= 0:
-        return None
-    return f"pool_max_in_flight={opts.pool_max_in_flight}: say how many, or 0 for no bound of yours"
-
-
-def _ledger(opts: options.Options) -> str | None:
-    if 1 <= opts.pool_ledger_days <= 3650:
-        return None
-    return f"pool_ledger_days={opts.pool_ledger_days}: say days from 1 to 3650, such as 90"
-
-
-def _addresses(opts: options.Options) -> str | None:
-    """Neither is shown: an address may hold a secret."""
-    for name in ("pool_webhook", "pool_otlp_endpoint"):
-        problem = webhook.refusal(getattr(opts, name)) if getattr(opts, name) else None
-        if problem is not None:
-            return f"{name}: {problem}"
-    return traces.missing() if opts.pool_otlp_endpoint else None
-
-
-def _strength(opts: options.Options) -> str | None:
-    strength = _number(opts.pool_affinity_strength)
-    if strength is not None and 0 <= strength <= 100:
-        return None
-    return f"pool_affinity_strength={opts.pool_affinity_strength}: say a number from 0 to 100, such as 0.5"
-
-
-def _timeouts(opts: options.Options) -> str | None:
-    for name in ("pool_connect_timeout_s", "pool_header_timeout_s"):
-        stated = getattr(opts, name)
-        limit_s = _number(stated)
-        if limit_s is None or not 0 <= limit_s <= 3600:
-            return f"{name}={stated}: say seconds from 0 (never) to 3600, such as 2.5"
-    return None
-
-
-def _wait(opts: options.Options) -> str | None:
-    longest_s = _number(opts.pool_max_wait_s)
-    if longest_s is not None and 0 <= longest_s <= 600:
-        return None
-    return f"pool_max_wait_s={opts.pool_max_wait_s}: say seconds from 0 (not at all) to 600, such as 7.5"
-
-
-def _hold(opts: options.Options) -> str | None:
-    hold_s = _number(opts.pool_hold_s)
-    if hold_s is None or not 0 <= hold_s <= 30:
-        return f"pool_hold_s={opts.pool_hold_s}: say seconds from 0 (never) to 30, such as 2"
-    if not 0 <= opts.pool_hold_bytes <= 16 * 1024 * 1024:
-        return f"pool_hold_bytes={opts.pool_hold_bytes}: say bytes from 0 (none) to 16777216"
-    return None
-
-
-def _page_port(opts: options.Options) -> str | None:
-    if 0 <= opts.pool_page_port <= 65535:
-        return None
-    return f"pool_page_port={opts.pool_page_port}: say a port from 1 to 65535, or 0 for none"
-
-
-def _fallback(opts: options.Options) -> str | None:
-    try:
-        fallback.read(opts.pool_model_fallback)
-    except ValueError as error:
-        return f"pool_model_fallback={error}"
-    return None
-
-
-def _number(text: str) -> float | None:
-    """mitmproxy has no options of this type."""
-    try:
-        return float(text)
-    except ValueError:
-        return None
-
-
-def _insecure(opts: options.Options) -> str | None:
-    if not opts.ssl_insecure:
-        return None
-    return (
-        "ssl_insecure (-k): seatpool sends no credential to a server that is not verified; "
-        "trust a private CA with ssl_verify_upstream_trusted_ca=FILE instead"
-    )
-
-
-CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
-    _attempts,
-    _person,
-    _in_flight,
-    _ledger,
-    _addresses,
-    _strength,
-    _timeouts,
-    _wait,
-    _hold,
-    _page_port,
-    _fallback,
-    _insecure,
-    listening.open_door,
-    listening.circle,
-)
