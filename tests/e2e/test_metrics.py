@@ -102,7 +102,11 @@ def watched(start: Callable[..., Scene], tmp_path: Path) -> Iterator[tuple[Scene
         "pool_page_port": "8099",
         "pool_otlp_endpoint": f"http://127.0.0.1:{PORT}",
     }
-    scene = start("alice", "bob", "dave", env={"PATH": f"{stand_in.parent}:{os.environ['PATH']}"}, **options)
+    env = {
+        "PATH": f"{stand_in.parent}:{os.environ['PATH']}",
+        "OTEL_EXPORTER_OTLP_HEADERS": f"Authorization=basic%20{SECRET}, x-team=blue",
+    }
+    scene = start("alice", "bob", "dave", env=env, **options)
     program = [sys.executable, "-m", "tests.harness.receiver", str(PORT), str(log)]
     receiver = scene.lab.popen(program, cwd=REPOSITORY, stdout=subprocess.PIPE)
     assert receiver.stdout is not None and receiver.stdout.readline()
@@ -188,6 +192,7 @@ def spans_in(log: Path) -> list[dict[str, Any]]:
         if posted.path != "/v1/traces":
             continue
         assert posted.headers["content-type"] == "application/x-protobuf"
+        assert (posted.headers["authorization"], posted.headers["x-team"]) == (f"basic {SECRET}", "blue")
         for resource in ExportTraceServiceRequest.FromString(posted.body).resource_spans:
             assert ("service.name", "seatpool") in {(a.key, a.value.string_value) for a in resource.resource.attributes}
             found += [told(span) for scope in resource.scope_spans for span in scope.spans]

@@ -17,6 +17,7 @@ from seatpool.proxy.checking import check
 from seatpool.proxy.limits import Limits
 from seatpool.proxy.options import OPTIONS, Option
 from seatpool.proxy.settings import limits_of, policy_of, transport_of
+from seatpool.service.traces import collectors_headers
 from seatpool.service.transport import TransportSettings
 
 
@@ -89,3 +90,31 @@ def test_a_number_beyond_its_bounds_is_refused_and_one_on_them_is_not(option: Op
     for refused in [*map(option.typespec, map(int, beyond)), *(("many", "", "nan") if option.typespec is str else ())]:
         with pytest.raises(exceptions.OptionsError, match=rf"^{option.name}={refused}: say "):
             check(usable(**{option.name: refused}))
+
+
+@pytest.mark.parametrize(
+    ("headers", "taken"),
+    [
+        ("", ()),
+        (" , ", ()),
+        ("Authorization=Basic%20YTpi,x-team = blue", (("authorization", "Basic YTpi"), ("x-team", "blue"))),
+        ("key=a=b==", (("key", "a=b=="),)),
+        ("s3cr3t", None),
+        ("key=", None),
+        ("a b=s3cr3t", None),
+        ("key=s3cr3t%0d%0ax: y", None),
+    ],
+)
+def test_the_collectors_headers_are_those_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch, headers: str, taken: tuple[tuple[str, str], ...] | None
+) -> None:
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_HEADERS", headers)
+    given = usable(pool_otlp_endpoint="https://collector.example")
+    if taken is not None:
+        check(given)
+        assert collectors_headers() == taken
+        return
+    check(usable())
+    with pytest.raises(exceptions.OptionsError, match="OTEL_EXPORTER_OTLP_HEADERS: say NAME=VALUE") as refused:
+        check(given)
+    assert "s3cr3t" not in str(refused.value)

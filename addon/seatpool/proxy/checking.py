@@ -51,7 +51,17 @@ def _addresses(opts: options.Options) -> str | None:
         problem = webhook.refusal(getattr(opts, name)) if getattr(opts, name) else None
         if problem is not None:
             return f"{name}: {problem}"
-    return traces.missing() if opts.pool_otlp_endpoint else None
+    return None
+
+
+def _collector(opts: options.Options) -> str | None:
+    if not opts.pool_otlp_endpoint:
+        return None
+    try:
+        traces.collectors_headers()
+    except ValueError as error:
+        return str(error)
+    return traces.missing()
 
 
 def _fallback(opts: options.Options) -> str | None:
@@ -75,6 +85,7 @@ CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _numbers,
     _person,
     _addresses,
+    _collector,
     _fallback,
     _insecure,
     listening.open_door,

@@ -7,9 +7,11 @@ would bring a thread and an HTTP client of its own, which heeds proxy variables 
 import asyncio
 import importlib.util
 import logging
+import os
+import re
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from seatpool.core.ended import Ended
 from seatpool.core.model import Attempt
@@ -32,6 +34,11 @@ WAITING = 2000
 LAST_S = 2.0
 """For the last of them, when the proxy ends."""
 SAID_EVERY_S = 600.0
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
+"""Variables of the environment; the first that is set. They hold tokens, so there is no option for them."""
+Headers = tuple[tuple[str, str], ...]
+OWN_HEADERS: Headers = (("content-type", "application/x-protobuf"), ("user-agent", "seatpool"))
+_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 EXTRA = "pool_otlp_endpoint needs the package opentelemetry-proto: pip install 'seatpool[otel]'"
 
 
@@ -43,6 +50,23 @@ def missing() -> str | None:
         return EXTRA
 
 
+def collectors_headers() -> Headers:
+    """What a collector that is not everybody's asks for, from where OpenTelemetry's own programs take it.
+
+    Names and values as in W3C baggage (the specification's "OTLP exporter configuration"). Raises `ValueError`, with
+    nothing of a value in it.
+    """
+    variable = next((name for name in HEADERS if os.environ.get(name)), HEADERS[-1])
+    found = []
+    for part in filter(str.strip, os.environ.get(variable, "").split(",")):
+        name, _, value = (each.strip() for each in part.partition("="))
+        value = unquote(value)
+        if not _NAME.fullmatch(name) or not value or not value.isprintable() or not value.isascii():
+            raise ValueError(f"{variable}: say NAME=VALUE,NAME=VALUE, values percent-encoded where they are not plain")
+        found.append((name.lower(), value))
+    return tuple(found)
+
+
 class Traces:
     """One per process."""
 
@@ -51,6 +75,7 @@ class Traces:
         self._meters = meters
         self._transport = transport
         self._url = ""
+        self._headers = OWN_HEADERS
         self._waiting: list[Request] = []
         self._hurry = asyncio.Event()
         self._exporting: asyncio.Task[None] | None = None
@@ -60,6 +85,7 @@ class Traces:
         """Send to this collector from now on; empty: to none."""
         path = urlsplit(endpoint).path
         self._url = endpoint if not endpoint or path.strip("/") else f"{endpoint.rstrip('/')}/v1/traces"
+        self._headers = OWN_HEADERS + (collectors_headers() if endpoint else ())
         self._meters.tell = self._note if endpoint else None
 
     async def stop(self) -> None:
@@ -103,8 +129,7 @@ class Traces:
         """Why they did not get there."""
         try:
             body = await aside(_encoded, batch)
-            headers = (("content-type", "application/x-protobuf"), ("user-agent", "seatpool"))
-            reply = await self._transport.send(HttpRequest("POST", self._url, headers, body, plain=True))
+            reply = await self._transport.send(HttpRequest("POST", self._url, self._headers, body, plain=True))
         except SideCallFailed as failure:
             return str(failure)
         except Exception as error:
