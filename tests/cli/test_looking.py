@@ -118,8 +118,13 @@ def test_a_wait_a_substitute_and_where_it_was_asked_from_are_told(pool: Pool) ->
     (first, *_) = pool.store.past.newest_ended(Wanted(), 10)[1]
     waited = replace(first.choices[0], reason=WAITING, account_id=None)
     instead = [replace(a, model="gpt-y", repository="github.com/acme/widgets") for a in first.attempts]
-    told = line(Recorded(first.ended, (waited, *first.choices), instead), {a.id: a for a in pool.accounts.values()})
+    accounts = {a.id: a for a in pool.accounts.values()}
+    chosen = [replace(choice, model="gpt-y") for choice in first.choices]
+    told = line(Recorded(first.ended, (waited, *chosen), instead), accounts)
     assert " for gpt-y in the place of gpt-x, after a wait, after bob" in told.why
+    for named in ("gpt-x", None):  # in the handshake of a socket, on which a message names another one
+        choices = [replace(choice, model=named) for choice in first.choices]
+        assert "in the place of" not in line(Recorded(first.ended, choices, instead), accounts).why
     assert (told.repository, told.model) == ("github.com/acme/widgets", "gpt-y")
     gone = line(replace(first, attempts=()), {})
     assert (gone.account, gone.outcome) == (None, "unanswered")

@@ -48,8 +48,7 @@ def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) ->
 
 
 def _way(story: Story, names: Mapping[int, str]) -> str:
-    asked = story.choices[0].model
-    each = (f"{name_of(a.account_id, names)} {a.outcome}{in_place_of(a.model, asked)}" for a in story.attempts)
+    each = (f"{name_of(a.account_id, names)} {a.outcome}{in_place_of(a.model, story.own)}" for a in story.attempts)
     went = [f"{what} x{count}" if (count := len(list(alike))) > 1 else what for what, alike in groupby(each)]
     last = story.choices[-1]
     if last.reason == WAITING:
@@ -99,7 +98,7 @@ def _attempts(story: Story, names: Mapping[int, str]) -> Table:
     table = Table("attempt", "account", "why", "outcome", "status", "first byte", "total", "tokens", box=None)
     for a in story.attempts:
         status = str(a.status) if a.status is not None else "-"
-        why = REASONS.get(a.reason or "", "-") + in_place_of(a.model, story.choices[0].model)
+        why = REASONS.get(a.reason or "", "-") + in_place_of(a.model, story.own)
         took = (_ms(a.first_byte_ms), _ms(a.total_ms), _tokens(a.tokens))
         whose = _whose(a, story)
         outcome = f"{a.outcome} ({whose})" if whose is not None else a.outcome

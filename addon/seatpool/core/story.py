@@ -34,6 +34,11 @@ class Story(msgspec.Struct, frozen=True):
         return self.choices[0].flow_id != self.flow_id
 
     @property
+    def own(self) -> Sequence[Choice]:
+        """Without that of an earlier request."""
+        return self.choices[self.stayed :]
+
+    @property
     def what(self) -> str:
         """Provider, route and model."""
         first = self.choices[0]
@@ -59,7 +64,7 @@ def headline(choice: Choice, names: Mapping[int, str], story: Story) -> str:
     """One choice: whom, and why."""
     order = f"strategy {choice.strategy}" if choice.strategy is not None else "by priority alone"
     order += f", rule {choice.rule}" if choice.rule is not None else ""
-    instead = in_place_of(choice.model, story.choices[0].model)
+    instead = in_place_of(choice.model, story.own)
     if choice.reason == WAITING:
         return f"attempt {choice.number}: nobody yet{instead}, {_waited(choice, story)} ({order})"
     if choice.account_id is None:
@@ -80,9 +85,15 @@ def _waited(choice: Choice, story: Story) -> str:
     return f"so it waited for {closely(behind[0].decided_at - choice.decided_at)}" if behind else "so it waits"
 
 
-def in_place_of(model: str | None, asked: str | None) -> str:
-    """Tells a substitute where it is one."""
-    return f" for {model} in the place of {asked}" if model != asked else ""
+def in_place_of(model: str | None, choices: Sequence[Choice]) -> str:
+    """Tells a substitute where it is one; `choices` are those of its request.
+
+    An account was chosen for it, after none could be for what was asked. A model that a message names on an open
+    socket, whose handshake said another one or none, is the client's own.
+    """
+    asked = choices[0].model if choices else None
+    substituted = asked not in (None, model) and any(choice.model == model for choice in choices)
+    return f" for {model} in the place of {asked}" if substituted else ""
 
 
 def unanswered(last: Choice) -> str:

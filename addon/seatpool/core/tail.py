@@ -82,9 +82,8 @@ def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:
     attempts, choices = recorded.attempts, recorded.choices
     mine = [c for c in choices if c.flow_id == recorded.ended.flow_id]
     if attempts:
-        asked = mine[0].model if mine else attempts[0].model
         reason = REASONS.get(attempts[-1].reason or "", attempts[-1].reason or "not recorded")
-        yield reason + in_place_of(attempts[-1].model, asked)
+        yield reason + in_place_of(attempts[-1].model, mine)
     elif was_sent(recorded.ended):
         yield REASONS.get(choices[-1].reason, choices[-1].reason) if choices else "not recorded"
     elif recorded.ended.account_id is not None:
