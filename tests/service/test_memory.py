@@ -8,11 +8,13 @@ from typing import Any
 
 import pytest
 from freezegun import freeze_time
+from msgspec.structs import replace
 
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, QuotaWindow
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, QuotaWindow
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
+from seatpool.providers.base import Route
 from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment
@@ -21,6 +23,8 @@ from tests.service.conftest import Issuer, sign_in
 from tests.service.test_pool import FACTS, GOT_429, begin
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
+THROTTLE_FRAME = b'{"type":"error","status":429,"error":{"type":"tokens","code":"rate_limit_exceeded","message":""}}'
+SOCKET_FACTS = replace(FACTS, route=Route(ProviderName.CODEX, "responses-ws", "api", websocket=True))
 THROTTLED = Outcome(OutcomeKind.RATE_LIMITED, "rate_limit_exceeded")
 
 
@@ -85,6 +89,29 @@ async def test_a_handshake_that_goes_well_is_no_success_yet_but_a_finished_turn_
         await service.sockets.server_frame(trail, b'{"type":"response.completed","response":{"id":"r"}}')
         service.release(trail)
         assert await refused(service, clock) == 1
+
+
+@pytest.mark.usefixtures("alice")
+async def test_limits_in_a_row_are_counted_over_sockets_that_are_warmed_up_first(
+    store: Store, issuer: Issuer, clock: Any
+) -> None:
+    rests = []
+    async with pool(store, issuer) as service:
+        for number in range(3):
+            trail = service.open(f"flow-{number}", SOCKET_FACTS, Headers())
+            assert isinstance(await service.assign(trail), Assignment)
+            service.served(trail, Answered(101, 1.0), Headers())
+            clock.tick(1)
+            service.sockets.client_frame(trail, b'{"type":"response.create","generate":false,"input":[]}')
+            await service.sockets.server_frame(trail, b'{"type":"response.completed","response":{"id":"w"}}')
+            clock.tick(1)
+            service.sockets.client_frame(trail, b'{"type":"response.create","input":[{}]}')
+            await service.sockets.server_frame(trail, THROTTLE_FRAME)
+            service.release(trail)
+            (held,) = service.knowledge.state.cooldowns[1].values()
+            rests.append((held.until - held.created_at).total_seconds() / 60)
+            clock.move_to(held.until + timedelta(seconds=1))
+    assert rests == [1, 5, 25]
 
 
 @pytest.mark.usefixtures("alice")

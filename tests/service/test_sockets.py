@@ -8,16 +8,19 @@ from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy
+from seatpool.core.tail import line, sendings
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.sockets import CLOSE
 from seatpool.service.trail import Trail
 from seatpool.store import Store
+from seatpool.store.past import Wanted
 from tests.service.conftest import Issuer, sign_in
 
 CREATE = b'{"type":"response.create","model":"gpt-y","input":[]}'
 DONE = b'{"type":"response.completed","response":{"id":"r"}}'
+WARM_UP = b'{"type":"response.create","model":"gpt-y","generate":false,"input":[]}'
 LIMIT = (
     b'{"type":"error","status":429,"status_code":429,'
     b'"error":{"type":"usage_limit_reached","message":"","resets_in_seconds":3600}}'
@@ -112,7 +115,7 @@ async def test_a_turn_that_begins_on_an_account_that_is_out_is_asked_for_anew(se
     assert closed == ["flow"]
 
 
-async def trying(service: PoolService, name: str) -> Trail:
+async def trying(service: PoolService, name: str, message: bytes = CREATE) -> Trail:
     """A socket on alice, whose spent quota is said to be there again: its first turn is to try that."""
     account = next(a for a in service.knowledge.state.accounts.values() if a.name == "alice")
     until = datetime.now(UTC) + timedelta(hours=1)
@@ -124,8 +127,8 @@ async def trying(service: PoolService, name: str) -> Trail:
     assert trail.current is not None and trail.current.account.name == "alice"
     service.served(trail, Answered(101, 1.0), Headers())
     service.sockets.opened(trail, lambda: None)
-    assert await service.sockets.client_turn(trail, CREATE) is None, "it goes out, though a cooldown holds for others"
-    service.sockets.client_frame(trail, CREATE)
+    assert await service.sockets.client_turn(trail, message) is None, "it goes out, though a cooldown holds for others"
+    service.sockets.client_frame(trail, message)
     return trail
 
 
@@ -149,6 +152,40 @@ async def test_a_first_turn_that_tried_and_was_refused_leaves_the_account(servic
     following = service.open("next", FACTS, Headers())
     await service.assign(following)
     assert following.current is not None and following.current.account.name == "bob"
+
+
+async def test_a_warm_up_that_goes_well_says_nothing_of_quota(service: PoolService, store: Store) -> None:
+    trail = await trying(service, "flow", WARM_UP)
+    assert await service.sockets.server_frame(trail, DONE) is None
+    assert await service.sockets.client_turn(trail, CREATE) is None, "it is the turn that tries the limit"
+    assert len(service.knowledge.state.cooldowns[1]) == 1
+    service.sockets.client_frame(trail, CREATE)
+    assert await service.sockets.server_frame(trail, DONE) is None
+    await service.stop()
+    assert store.cooldowns(datetime.now(UTC)) == ()
+
+
+async def test_a_warm_up_is_part_of_its_turns_request(service: PoolService, store: Store) -> None:
+    trail = service.open("flow", FACTS, Headers())
+    await service.assign(trail)
+    service.served(trail, Answered(101, 1.0), Headers())
+    for message in (WARM_UP, CREATE, CREATE):
+        service.sockets.client_frame(trail, message)
+        await service.sockets.server_frame(trail, DONE)
+    service.sockets.client_frame(trail, WARM_UP)  # of a client that does not wait for it
+    service.sockets.client_frame(trail, CREATE)
+    await service.sockets.server_frame(trail, DONE)
+    service.release(trail)
+    await service.stop()
+    told = [line(each, {}) for each in store.past.newest_ended(Wanted(), 9)[1]]
+    assert [[sent.reason for sent in each.attempts] for each in told] == [
+        ["best", "warm-up", "socket"],
+        ["socket"],
+        ["warm-up", "socket"],
+    ]
+    assert [(sendings(each), "after" in each.why) for each in told] == [(1, False)] * 3
+    used = store.past.usage(datetime.now(UTC).date() - timedelta(days=1))  # it may be midnight
+    assert sum(each.counts.requests for each in used) == 3
 
 
 async def test_each_turn_has_its_own_attempts(service: PoolService) -> None:

@@ -17,7 +17,7 @@ from seatpool.core.ended import UNANSWERED, Recorded
 from seatpool.core.model import Account
 from seatpool.core.outcome import OK
 from seatpool.core.story import SHORT
-from seatpool.core.tail import Line, line
+from seatpool.core.tail import Line, line, sendings
 from seatpool.store import Store, Wanted
 
 SHOWN = 10
@@ -113,7 +113,7 @@ def _print(lines: Sequence[Line], accounts: Iterable[Account], *, as_json: bool)
 def as_text(each: Line, wide: int) -> Text:
     """For a person; `wide`: characters that names of accounts have at most."""
     outcome = " ".join(filter(None, (str(each.status or ""), each.outcome)))
-    sent = len(each.attempts)
+    sent = sendings(each)
     text = Text()
     text.append(_when(each.began_at), "dim")
     text.append(f" {each.request[:SHORT]} ", "dim")

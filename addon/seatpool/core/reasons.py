@@ -21,6 +21,12 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
         BarKind.TRIED: lambda _bar, _choice: "tried already",
     }
 )
+
+SOCKET = "socket"
+"""Of an attempt: a turn on a socket that is open."""
+WARM_UP = "warm-up"
+"""The same of a message that only readies the socket for a turn: it is part of that one's request."""
+
 REASONS: Mapping[str, str] = MappingProxyType(
     {
         "affinity": "it has the conversation",
@@ -31,7 +37,8 @@ REASONS: Mapping[str, str] = MappingProxyType(
         "renewed": "the same again, with a renewed token",
         "repaired": "the same again, without what it could not read",
         "resent": "the same again, on a fresh connection",
-        "socket": "a turn on its open socket",
+        SOCKET: "a turn on its open socket",
+        WARM_UP: "a warm-up of its open socket",
     }
 )
 

@@ -9,10 +9,15 @@ from msgspec import Meta
 from seatpool.core.ended import UNANSWERED, Recorded, was_sent
 from seatpool.core.explain import EXHAUSTED, WAITING, BarKind, Choice
 from seatpool.core.model import Account, Attempt, ProviderName
-from seatpool.core.reasons import REASONS, barred
+from seatpool.core.outcome import OK
+from seatpool.core.reasons import REASONS, WARM_UP, barred
 from seatpool.core.report import Moment
 from seatpool.core.story import in_place_of
 
+HANDSHAKE = 101
+"""Status of one that went well."""
+UNREFUSED = (OK.code, "left")
+"""Outcomes of a warm-up: not every client waits for its end."""
 NAMED = 3
 """Accounts that are named where nobody could be asked."""
 
@@ -96,7 +101,7 @@ def _why(recorded: Recorded, accounts: Mapping[int, Account]) -> Iterator[str]:
     if any(c.reason == WAITING for c in mine):
         yield "after a wait"
     before = [
-        f"{_name(a.account_id, accounts) or 'a removed one'} {a.outcome}" for a in attempts[:-1] if not _opened(a)
+        f"{_name(a.account_id, accounts) or 'a removed one'} {a.outcome}" for a in attempts[:-1] if not _readied(a)
     ]
     if before:
         yield f"after {', '.join(before)}"
@@ -110,9 +115,14 @@ def _barred(choices: Sequence[Choice], accounts: Mapping[int, Account]) -> Itera
         yield f"and {len(contenders) - NAMED} more"
 
 
-def _opened(attempt: Attempt) -> bool:
-    """Whether it is the handshake of the socket on which the turn goes on."""
-    return attempt.status == 101
+def sendings(line: Line) -> int:
+    """How often it was sent."""
+    return sum(not _readied(sent) for sent in line.attempts)
+
+
+def _readied(attempt: Attempt | Sent) -> bool:
+    """Whether it is the handshake of the socket on which the turn goes on, or has warmed that up."""
+    return attempt.status == HANDSHAKE or (attempt.reason == WARM_UP and attempt.outcome in UNREFUSED)
 
 
 def _name(account_id: int, accounts: Mapping[int, Account]) -> str | None:

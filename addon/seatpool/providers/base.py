@@ -196,6 +196,9 @@ class Provider(Protocol):
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         """The facts of a socket, with what the client's message tells anew of its turn: model and repositories."""
 
+    def warms_up(self, content: bytes) -> bool:
+        """Whether a client's message only readies its socket for the next one, and asks for no answer."""
+
     def repositories_in(self, content: bytes) -> tuple[str, ...]:
         """What a socket's message alone tells of `RequestFacts.repositories`; may look at the rest of it no closer."""
 

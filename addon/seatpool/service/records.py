@@ -12,6 +12,7 @@ import msgspec
 from seatpool.clock import utcnow
 from seatpool.core.model import Attempt, Tokens
 from seatpool.core.outcome import Outcome
+from seatpool.core.reasons import SOCKET, WARM_UP
 from seatpool.core.silence import silent
 from seatpool.providers.base import RequestFacts
 from seatpool.service.trail import Answered, Assignment, Trail, Turn
@@ -21,8 +22,6 @@ LEFT = "left"
 """The client went away before the answer was over."""
 CUT = "cut"
 """The upstream broke off amid its answer."""
-SOCKET = "socket"
-"""Why a turn is where it is."""
 
 SWITCHING_PROTOCOLS = 101
 """Status of a WebSocket handshake that went well."""
@@ -120,7 +119,7 @@ class Records:
                 None,
                 turn.started_at,
                 turn.first_ms,
-                SOCKET,
+                WARM_UP if turn.warming else SOCKET,
                 None,
                 _since(turn),
                 tokens,

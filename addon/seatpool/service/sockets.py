@@ -27,7 +27,7 @@ from seatpool.service.poller import Poller
 from seatpool.service.primaries import Primaries
 from seatpool.service.records import OK, Records, begins_turn
 from seatpool.service.ruling import Ruling
-from seatpool.service.trail import Assignment, Trail
+from seatpool.service.trail import Assignment, Trail, Turn
 from seatpool.service.turns import TurnStates
 from seatpool.service.wishes import Wishes
 
@@ -199,11 +199,13 @@ class Sockets:
             return answer
         if not frame.terminal:
             return None
-        self._lessons.succeeded(trail, assignment.account.id)
         self._lessons.stays_with(trail, assignment.account.id, utcnow())
-        self._lessons.told(trail, frame.tokens)
+        if turn is None or not turn.warming:
+            self._lessons.succeeded(trail, assignment.account.id)
+            self._lessons.told(trail, frame.tokens)
         self._records.turn_over(trail, OK, frame.tokens)
-        self._endings.over(trail)
+        if turn is None or not turn.warming:
+            self._endings.over(trail)
         self._places.rest(trail)
         if not self.leaves(trail):
             return None
@@ -314,17 +316,18 @@ class Sockets:
         content = self._bonds.client_frame(trail, content)
         wish = assignment.edits.wish
         content = provider.rewrite_frame(content, wish) if wish is not None else content
+        former = trail.turn
         if self._records.turn_begins(trail, content):
-            self._begin_turn(trail, original)
+            self._begin_turn(trail, original, former)
         return content
 
-    def _begin_turn(self, trail: Trail, message: bytes) -> None:
+    def _begin_turn(self, trail: Trail, message: bytes, former: Turn | None) -> None:
         turn = trail.turn
         assert turn is not None
-        turn.message = message
+        turn.message, turn.warming = message, self._provider(trail).warms_up(message)
         if not trail.again:
-            if trail.turns:
-                self._endings.over(trail)  # of a turn that its client has given up
+            if former is not None and not former.warming:
+                self._endings.over(trail)  # its client has given that one up
             trail.next_turn()
         trail.again = False
         named = self._provider(trail).repositories_in(message) if not trail.facts.repositories else ()

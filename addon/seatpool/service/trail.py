@@ -67,6 +67,8 @@ class Turn(msgspec.Struct):
     model: str | None
     first_ms: float | None = None
     """From then to the upstream's first message."""
+    warming: bool = False
+    """It only readies the socket for the next one: that it went well tells nothing of quota."""
     message: bytes | None = None
     """The client's, as it was before it was fitted to an account; None once the upstream has sent anything."""
 

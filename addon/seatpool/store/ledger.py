@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Row, select
 
 from seatpool.core.ledger import NO_TOKENS, Counts, Used
 from seatpool.core.model import Attempt, ProviderName, Tokens
+from seatpool.core.reasons import WARM_UP
 from seatpool.store.engine import Many
 from seatpool.store.schema import accounts, as_text, usage_days
 
@@ -16,6 +17,8 @@ COUNTS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", 
 SERVED, ABORTED = "ok", ("left", "cut")
 HANDSHAKE = 101
 """Status of one that opens a socket, on which each turn is a request."""
+
+NOTHING = Counts()
 
 _PLACE = ("day", "model", "repository", "client")
 """With the account's id, what there is one row for."""
@@ -61,8 +64,9 @@ def add(db: Connection, made: Sequence[Attempt]) -> None:
     """Count these in. Of an account that is gone nothing is."""
     sums: dict[Key, Counts] = {}
     for attempt in made:
-        if attempt.status != HANDSHAKE:
-            key, counts = _key(attempt), _counts(attempt)
+        counts = _counts(attempt)
+        if counts != NOTHING:
+            key = _key(attempt)
             sums[key] = sums[key] + counts if key in sums else counts
     _ADD.run(db, _rows(sums.items()))
 
@@ -78,9 +82,13 @@ def _key(a: Attempt) -> Key:
 
 
 def _counts(a: Attempt) -> Counts:
+    if a.status == HANDSHAKE:
+        return NOTHING
     aborted, tokens = a.outcome in ABORTED, a.tokens or NO_TOKENS
     if not aborted and a.outcome != SERVED:
         return Counts(failed=1, tokens=tokens)
+    if a.reason == WARM_UP:
+        return Counts(tokens=tokens)
     return Counts(1, int(aborted), told=int(tokens != NO_TOKENS), tokens=tokens)
 
 

@@ -130,3 +130,20 @@ def test_a_model_that_could_be_none_is_not_believed() -> None:
     """It comes into the log and the database."""
     for model in ("gpt\naction=x", "\x00", "g" * 200, ""):
         assert CODEX.turn(SOCKET_FACTS, json.dumps({"model": model}).encode()).model == SOCKET_FACTS.model
+
+
+@pytest.mark.parametrize(
+    ("message", "warms_up"),
+    [
+        ({"type": "response.create", "generate": False, "input": []}, True),
+        ({"type": "response.create", "generate": True, "input": []}, False),
+        ({"type": "response.create", "input": [{"text": '"generate":false'}]}, False),
+        ({"type": "response.create", "input": [{"generate": False}]}, False),
+        ({"type": "response.create", "generate": 0}, False),
+        ({"type": "response.create", "generate": None}, False),
+        ([{"generate": False}], False),
+    ],
+)
+def test_a_message_that_asks_for_nothing_warms_its_socket_up(message: object, warms_up: bool) -> None:
+    assert CODEX.warms_up(json.dumps(message).encode()) is warms_up
+    assert CODEX.warms_up(json.dumps(message).encode() + b"x") is False

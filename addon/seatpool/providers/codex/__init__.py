@@ -115,6 +115,9 @@ class Codex:
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return told.of_turn(facts, content)
 
+    def warms_up(self, content: bytes) -> bool:
+        return told.warms_up(content)
+
     def repositories_in(self, content: bytes) -> tuple[str, ...]:
         return told.in_message(content)
 

@@ -27,10 +27,12 @@ class _Metadata(msgspec.Struct):
 
 class _Message(msgspec.Struct):
     model: Any = None
+    generate: Any = None
     client_metadata: Any = None
 
 
 _IN_MESSAGE = b'"x-codex-turn-metadata"'
+_GENERATE = b'"generate"'
 _AT_END = 16 * 1024
 """So far from its end at most: `client_metadata` is its last field (codex.md 2.1)."""
 _STRING = re.compile(rb'\s*:\s*("(?:[^"\\]++|\\.)*+")')
@@ -69,6 +71,16 @@ def early(metadata: str | None) -> bool:
     """Whether this is the handshake before the first turn. Refused with 403, the client says nothing and asks again
     with the turn, whose handshake tells everything."""
     return bool(_parse(metadata).request_kind == "prewarm")
+
+
+def warms_up(content: bytes) -> bool:
+    """Whether a socket's message asks for nothing to be generated: the first one of each (codex-observed.md 2)."""
+    if _GENERATE not in content:
+        return False
+    try:
+        return _read_message(content).generate is False
+    except (ValueError, RecursionError):
+        return False
 
 
 def _parse(metadata: object) -> _Metadata:

@@ -111,6 +111,9 @@ class Copilot:
     def turn(self, facts: RequestFacts, content: bytes) -> RequestFacts:
         return continuity.of_turn(facts, content)
 
+    def warms_up(self, content: bytes) -> bool:
+        return False  # its sockets are opened for a turn
+
     def repositories_in(self, content: bytes) -> tuple[str, ...]:
         return ()  # the handshake tells them
 
