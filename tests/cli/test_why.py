@@ -54,7 +54,7 @@ class Pool:
         only: frozenset[int] | None = None,
         rule: str | None = None,
         bound: bool = False,
-        model: str = "gpt-x",
+        model: str | None = "gpt-x",
     ) -> Account | None:
         """One choice, recorded."""
         self.now += timedelta(seconds=1)
@@ -66,7 +66,9 @@ class Pool:
         self.store.record(choices=[explain(seen)])
         return found.account if isinstance(found, Selection) else None
 
-    def answer(self, flow: str, number: int, account: Account, code: str, status: int, model: str = "gpt-x") -> None:
+    def answer(
+        self, flow: str, number: int, account: Account, code: str, status: int, model: str | None = "gpt-x"
+    ) -> None:
         """What came of it."""
         reason = "best" if model == "gpt-x" else "fallback"
         answer = Attempt(flow, number, account.id, "responses", model, code, status, self.now, 12.0, reason)
@@ -266,6 +268,16 @@ def test_names_are_those_of_today_and_a_removed_account_has_none(pool: Pool) -> 
     told = good("why")
     assert lines(told, "attempt 2: work")
     assert lines(told, "(removed, no. 3)", "paused")
+
+
+def test_a_socket_whose_handshake_names_no_model_is_called_after_its_turns(pool: Pool) -> None:
+    served = pool.choose(FLOW, 1, model=None)
+    assert served is not None
+    for number, model in ((1, None), (2, "gpt-y"), (3, "gpt-z")):
+        pool.answer(FLOW, number, served, "ok", 101 if model is None else 200, model)
+    told = good("why", FLOW)
+    assert "codex responses gpt-y, " in told.splitlines()[0]
+    assert "in the place of" not in told
 
 
 def test_help_shows_examples() -> None:

@@ -40,10 +40,11 @@ class Story(msgspec.Struct, frozen=True):
 
     @property
     def what(self) -> str:
-        """Provider, route and model."""
+        """Provider, route and model; of a socket whose handshake is silent about that the first that a turn names."""
         first = self.choices[0]
         route = self.attempts[0].route if self.stayed else first.route
-        return " ".join(filter(None, (first.provider.value, route, first.model)))
+        model = first.model or next((attempt.model for attempt in self.attempts if attempt.model), None)
+        return " ".join(filter(None, (first.provider.value, route, model)))
 
 
 def plainly(story: Story, names: Mapping[int, str], now: datetime) -> Iterator[str]:
