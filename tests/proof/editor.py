@@ -30,6 +30,8 @@ _OURS = (
 Fields = list[tuple[str, str]]
 """The host comes first."""
 _OVER = ("response.completed", "response.failed", "error")
+WARMS = 0.7
+"""Share of the Codex editors that send, on a fresh socket, a message that asks for nothing."""
 PLACES: Mapping[ProviderName, tuple[str, str]] = MappingProxyType(
     {
         ProviderName.CODEX: ("chatgpt.com", "/backend-api/codex/responses"),
@@ -347,6 +349,9 @@ class Editor:
         self._turns = turns
         self._sockets = sockets
         self._tries = 0
+        self._warms = provider is ProviderName.CODEX and desk.loop.random.random() < WARMS
+        self._cold = self._warming = False
+        """Its socket is to be warmed up; it is being so."""
         self._visit: Visit | StreamVisit | None = None
         self.done = False
         claims = {"https://api.openai.com/auth": {"chatgpt_account_id": "ws-me", "chatgpt_user_id": f"user-{name}"}}
@@ -379,10 +384,12 @@ class Editor:
                 return
         request = self.desk.request()
         if visit.is_socket:
-            visit.speak(request, self._text(request, "response.create"))
+            self._warming, self._cold = self._cold, False
+            more = {"generate": False} if self._warming else {}
+            visit.speak(request, self._text(request, {"type": "response.create", **more}))
         else:
             fields = self._fields(request, ("content-type", "application/json"))
-            visit.ask(request, "POST", PLACES[self.provider][1], fields, self._text(request, None).encode())
+            visit.ask(request, "POST", PLACES[self.provider][1], fields, self._text(request, {}).encode())
         self._patience(visit)
 
     def _come(self) -> Visit | StreamVisit | None:
@@ -417,8 +424,7 @@ class Editor:
         session = (("session_id", self.name), ("x-client-session-id", self.name))
         return [host, *known, *session, ("user-agent", "codex_exec/0.169.0"), *more]
 
-    def _text(self, request: str, kind: str | None) -> str:
-        body: dict[str, Any] = {"type": kind} if kind else {}
+    def _text(self, request: str, body: dict[str, Any]) -> str:
         return json.dumps({**body, "model": "gpt-x", "stream": True, "tag": request, "input": []})
 
     # -- what becomes of it
@@ -453,6 +459,7 @@ class Editor:
 
     def opened(self, visit: Visit | StreamVisit) -> None:
         """The socket is there."""
+        self._cold = self._warms
         self._soon(0.05)
 
     def turned(self, visit: Visit | StreamVisit, kind: str) -> None:
@@ -460,5 +467,7 @@ class Editor:
         if kind == "error":
             visit.leave()
             self._again()
+        elif self._warming:
+            self._soon(0.05)
         else:
             self._next()

@@ -130,7 +130,8 @@ class Socket:
                     found = TAG.search(event.data)
                     if found is not None:
                         delay = self._loop.random.random() * 0.2
-                        self._loop.post(self._loop.world, delay, self._turn, found[1])
+                        warming = json.loads(event.data).get("generate") is False
+                        self._loop.post(self._loop.world, delay, self._turn, found[1], warming)
                 elif isinstance(event, Ping):
                     self._line.say(self._ws.send(event.response()))
                 elif isinstance(event, CloseConnection):
@@ -139,12 +140,14 @@ class Socket:
         except (LocalProtocolError, RemoteProtocolError):
             self._server.break_off()
 
-    def _turn(self, request: str) -> None:
+    def _turn(self, request: str, warming: bool) -> None:
         random, mood = self._loop.random, self._upstream.mood
         answer = self._upstream.begin(request, self._seat, 200)
         events = self._upstream.events(request)
-        limit, at = self._upstream.limit(self._seat, answer), 0
-        if limit is None:
+        limit, at = None, 0
+        if warming:  # it uses nothing up, so no limit stands in its way
+            events = [events[0], events[-1]]
+        elif (limit := self._upstream.limit(self._seat, answer)) is None:
             limit, at = self._upstream.spend(self._seat, answer), len(events) - 1
         elif random.random() < 0.3:
             at = random.randrange(1, len(events))
