@@ -9,7 +9,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
-from scripts.benchmark.keeping import RESULTS, index, version
+from scripts.benchmark.keeping import index, version
+
+from seatpool.cli.version import version as described
 
 NAME = "proof"
 _SUMS = ("worlds", "steps", "requests", "served", "rotations", "crashes")
@@ -17,8 +19,13 @@ _SUMS = ("worlds", "steps", "requests", "served", "rotations", "crashes")
 Run = Mapping[str, Any]
 
 
-def add(figures: Run, product: str, results: Path = RESULTS) -> Path:
-    """One more run, beside those that are kept; `product` is what `described` it. Returns the file with all of them."""
+def played() -> str:
+    """What is played: a release, or a commit."""
+    return described()
+
+
+def add(figures: Run, product: str, results: Path) -> Path:
+    """One more run, beside those that are kept. Returns the file with all of them."""
     folder = results / version()
     folder.mkdir(parents=True, exist_ok=True)
     kept = folder / f"{NAME}.json"

@@ -19,6 +19,7 @@ from tests.proof.mutations import MUTATIONS, broken_by
 from tests.proof.trial import INVARIANTS
 
 ROOT = Path(__file__).resolve().parents[2]
+RESULTS = ROOT / "scripts" / "bench-results"
 DESCRIPTION = """\
 The whole system in simulated worlds: the real store, service and proxy layers in several processes over one database,
 with an upstream, editors, a clock, a network and threads that are not. The seed chooses who goes on next, what arrives
@@ -98,7 +99,7 @@ def _many(arguments: argparse.Namespace) -> int:
     if arguments.keep:
         from scripts.proving import keeping  # it loads the product
 
-        product = keeping.described()  # while it is what will be played
+        product = keeping.played()  # it may be another one by the end
     began, total = time.monotonic(), Total()
     first = (
         arguments.first if arguments.first is not None else (time.time_ns() // 1_000_000 if arguments.minutes else 0)
@@ -124,7 +125,7 @@ def _many(arguments: argparse.Namespace) -> int:
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(figures, indent=1) + "\n")
     if keeping is not None:
-        print(f"kept in {keeping.add(figures, product).relative_to(ROOT)}")
+        print(f"kept in {keeping.add(figures, product, arguments.keep)}")
     return 130 if interrupted else 1 if total.broken else 0
 
 
@@ -238,5 +239,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--failures", type=at_least(1), default=1, metavar="N", help="end after so many (1)")
     parser.add_argument("--mutation", choices=list(MUTATIONS), help="play with this fault in the product")
     parser.add_argument("--json", type=writable, metavar="FILE", help="write the sums and what broke there")
-    parser.add_argument("--keep", action="store_true", help="add them to those in scripts/bench-results")
+    parser.add_argument(
+        "--keep",
+        type=Path,
+        nargs="?",
+        const=RESULTS,
+        metavar="FOLDER",
+        help="add them to those in scripts/bench-results",
+    )
     return parser

@@ -66,12 +66,17 @@ def test_what_breaks_is_told_with_its_seed_and_the_command_that_plays_it_again()
     assert "broken: foreign-host" in again.stdout
 
 
-def test_sums_are_written_as_json(tmp_path: Path) -> None:
+def test_sums_are_written_as_json_and_kept(tmp_path: Path) -> None:
     written = tmp_path / "sums.json"
-    ran = prove("--seeds", "2", "--jobs", "1", "--json", str(written))
+    ran = prove("--seeds", "2", "--jobs", "1", "--json", str(written), "--keep", str(tmp_path))
     assert ran.returncode == 0, ran.stderr
     assert "2 worlds" in ran.stdout
-    assert json.loads(written.read_text())["worlds"] == 2
+    sums = json.loads(written.read_text())
+    assert sums["worlds"] == 2
+    (kept,) = tmp_path.glob("*/proof.json")
+    assert f"kept in {kept}" in ran.stdout
+    (run,) = json.loads(kept.read_text())["runs"]
+    assert sums.items() <= run.items() and run["seatpool"]
 
 
 def test_a_run_that_is_interrupted_loses_nothing_of_what_was_played(tmp_path: Path) -> None:
