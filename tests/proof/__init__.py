@@ -5,6 +5,7 @@ own connection handler, in several processes that are one. What is not real is t
 
 loop          clock, scheduler, threads: the seed chooses who goes on next, and how long a thread takes
 network       connections, whose bytes arrive late, in pieces, or never
+driver        the database's driver, which tells when transactions begin and end, so that these can go wrong
 issuer        who owns what: refresh tokens that are good once; side calls
 upstream      what models' servers answer; they remember every byte that they sent
 http1, http2  how they say it
