@@ -165,6 +165,23 @@ async def test_a_warm_up_that_goes_well_says_nothing_of_quota(service: PoolServi
     assert store.cooldowns(datetime.now(UTC)) == ()
 
 
+async def test_a_socket_that_closes_before_a_turn_has_tried_nothing(service: PoolService, store: Store) -> None:
+    trail = await trying(service, "flow", WARM_UP)
+    assert await service.sockets.server_frame(trail, DONE) is None
+    service.release(trail)
+    service.release(trail)
+    following, other = (service.open(name, FACTS, Headers()) for name in ("next", "other"))
+    for each in (following, other):
+        await service.assign(each)
+    assert [t.current.account.name for t in (following, other) if t.current] == ["alice", "bob"], "one tries it"
+    service.served(following, Answered(101, 1.0), Headers())
+    service.sockets.client_frame(following, CREATE)
+    service.release(following)
+    last = service.open("last", FACTS, Headers())
+    await service.assign(last)
+    assert last.current is not None and last.current.account.name == "bob", "it went out, whatever came of it"
+
+
 async def test_a_warm_up_is_part_of_its_turns_request(service: PoolService, store: Store) -> None:
     trail = service.open("flow", FACTS, Headers())
     await service.assign(trail)

@@ -65,6 +65,7 @@ class Places:
             self._choices.note(trail, choice, now)
             state.use(choice.account.id, now, trail.demand.conversation)
             trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)
+            trail.tries = not trail.facts.route.websocket
             state.returning.take(choice.account.id, trail.demand.scopes, now)
             trail.slot.take(state, choice.account.id, now)
         return choice
@@ -164,8 +165,11 @@ class Places:
             self._waiting.serve(trail.facts.route.provider, most=1)
 
     def free(self, trail: Trail) -> None:
-        """Give the place back; doing it again does nothing."""
-        if trail.slot.free(self._state, utcnow()):
+        """Give the place back, and the right to try a cooldown that was not tried; again does nothing."""
+        now, probe, trail.probe = utcnow(), trail.probe, None
+        if probe is not None and not trail.tries:
+            self._state.open_probe(probe, now)
+        if trail.slot.free(self._state, now):
             self._waiting.serve(trail.facts.route.provider, most=1)
 
     def succeeded(self, trail: Trail, account_id: int, needed: int) -> None:

@@ -304,6 +304,7 @@ class PoolService:
         if assignment is None:
             return None
         await trail.remedied()
+        trail.tries = True
         if headers is not None:
             self.knowledge.observe(assignment.account.id, self._provider(trail).quota(headers, utcnow()))
             self._lessons.drew_on(trail, self._provider(trail).draws(headers))

@@ -325,6 +325,7 @@ class Sockets:
         turn = trail.turn
         assert turn is not None
         turn.message, turn.warming = message, self._provider(trail).warms_up(message)
+        trail.tries = trail.tries or not turn.warming
         if not trail.again:
             if former is not None and not former.warming:
                 self._endings.over(trail)  # its client has given that one up

@@ -124,6 +124,8 @@ class Trail(msgspec.Struct):
     """When the present account was last sent something."""
     probe: Cooldown | None = None
     """The cooldown of the present account that this attempt is to try."""
+    tries: bool = False
+    """It does so: it was sent, or what was ahead of it was refused. A socket does not before its first turn."""
     chosen_in: str | None = None
     """The earlier request whose recorded choice tells the candidates of this one's as well."""
     number: int = 0
