@@ -410,8 +410,10 @@ class Scene:
         now = str(moment() + timedelta(seconds=2 * self.skew_s + 1))
         for key, (until, lifted, revision) in seen.items():
             before = self.cooling.get(key)
-            runs = before is not None and before[1] < before[2] and _comparable(before[0]) > _comparable(now)
-            if before is not None and runs and lifted < revision and _comparable(until) < _comparable(before[0]):
+            if before is None or lifted > before[1]:
+                continue  # it was ended on purpose; what is there now is another one
+            runs = before[1] < before[2] and _comparable(before[0]) > _comparable(now)
+            if runs and lifted < revision and _comparable(until) < _comparable(before[0]):
                 self.trial.broken("cooldown", f"a stored one until {before[0]} was shortened to {until}")
         self.cooling = seen  # type: ignore[assignment]
 

@@ -102,3 +102,25 @@ async def test_one_account_alone_rests_for_its_own_nameless_throttles(
         assert await service.recover(trail, NAMELESS, Answered(429, 1.0)) is None
     assert len(store.cooldowns(datetime.now(UTC))) == 1
     assert warnings(caplog) == []
+
+
+async def test_a_time_that_upstream_named_holds_on_behind_a_guess_that_is_taken_back(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    (one, first), (two, _) = await begin(service), await begin(service, "flow-2")
+    other = service.open("flow-3", FACTS, Headers())
+    while (await _assigned(service, other)).account.id != first.account.id:
+        pass
+    until = datetime.now(UTC) + timedelta(seconds=20)
+    await service.recover(one, Outcome(OutcomeKind.RATE_LIMITED, "rate_limit_exceeded", until=until), GOT_429)
+    await service.recover(other, NAMELESS, GOT_429)
+    held = service.knowledge.state.blocked(first.account.id, (), datetime.now(UTC))
+    assert held is not None and held.until > until, "the guess ends later"
+    await service.recover(two, NAMELESS, GOT_429)
+    held = service.knowledge.state.blocked(first.account.id, (), datetime.now(UTC))
+    assert held is not None and held.until == until
+    await service.stop()
+    assert [(c.account_id, c.until) for c in store.cooldowns(datetime.now(UTC))] == [(first.account.id, until)]

@@ -21,6 +21,7 @@ from seatpool.clock import Jump, Watch, utcnow
 from seatpool.core import clockwork, strikes
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Glimpse
+from seatpool.core.guesses import Guesses
 from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
@@ -88,6 +89,7 @@ class Knowledge:
         self._vault = vault
         self._writer = writer(store)
         self._probes = Probes(store, self.state)
+        self._guesses = Guesses()
         self.affinities = Affinities(self.state, self._writer.put)
         self.provenance = Provenance()
         self._beats = Beats(self.state, self._writer.put, owner)
@@ -193,11 +195,21 @@ class Knowledge:
             self._writer.put(Lifted(cooldown))
 
     def absolve(self, account_id: int, scope: Scope, reason: str, since: datetime) -> None:
-        """Take back our guess, made after `since`, at how long a limit holds: it was not this account's."""
+        """Take back our guess, made after `since`, at how long a limit holds: it was not this account's.
+
+        A limit with a time of its own that the guess has hidden holds on.
+        """
         held = self.state.cooldowns.get(account_id, {}).get(scope)
-        if held is not None and held.strikes and held.reason == reason and held.created_at >= since:
-            self.state.lift(account_id, scope, utcnow())
-            self._writer.put(Lifted(held))
+        if held is None or held.reason != reason or held.created_at < since:
+            return
+        now = utcnow()
+        guessed, told = self._guesses.take_back(held)
+        if guessed:
+            told = told if told is not None and told.until > now else None
+            self.state.lift(account_id, scope, now)
+            if told is not None:
+                self.state.cool(told, now)
+            self._writer.put(Lifted(held, told))
 
     async def cool(self, account: Account, scope: Scope, reason: str, until: datetime, struck: int = 0) -> None:
         """Take an account, or a part of it, out of the choice until then.
@@ -208,6 +220,7 @@ class Knowledge:
         held = self.state.cooldowns.get(account.id, {}).get(scope)
         remembered = struck or (held.strikes if held is not None else 0)
         cooldown = Cooldown(account.id, scope, reason, until, now, remembered)
+        self._guesses.note(cooldown, held, guessed=struck > 0)
         self.state.cool(cooldown, now)
         self.meters.cooled(account.id, scope.kind.value, reason)
         self.changed()

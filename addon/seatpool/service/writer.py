@@ -39,6 +39,8 @@ class Lifted(msgspec.Struct, frozen=True):
     """A cooldown that was ended or forgotten, unless another process has replaced it meanwhile."""
 
     cooldown: Cooldown
+    hidden: Cooldown | None = None
+    """One that it has hidden, and that holds on."""
 
 
 class Disabled(msgspec.Struct, frozen=True):
@@ -175,6 +177,7 @@ class Writer:
             choices=[row for row in rows if isinstance(row, Choice)],
             history=news,
             lifted=[row.cooldown for row in rows if isinstance(row, Lifted)],
+            hidden=[row.hidden for row in rows if isinstance(row, Lifted) and row.hidden is not None],
             affinities=list({row.conversation: row for row in rows if isinstance(row, Affinity)}.values()),
             carriers=[row for row in rows if isinstance(row, Carried)],
             under_way=beats[-1] if beats else None,

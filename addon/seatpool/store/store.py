@@ -340,6 +340,7 @@ class Store:
         choices: Sequence[Choice] = (),
         history: Sequence[tuple[int, QuotaWindow]] = (),
         lifted: Sequence[Cooldown] = (),
+        hidden: Sequence[Cooldown] = (),
         affinities: Sequence[Affinity] = (),
         carriers: Sequence[Carried] = (),
         under_way: UnderWay | None = None,
@@ -348,15 +349,16 @@ class Store:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
         `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended
-        before their time, or forgotten after it, where no other has replaced them. What belongs to an account that was
-        removed meanwhile is dropped. `changes` tells of windows, of `lifted`, of `carriers`, of `under_way` and of
-        `affinities`, of which the newest of each conversation stays.
+        before their time, or forgotten after it, where no other has replaced them; `hidden`: those that hold on behind
+        them. What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows, of `lifted`
+        and `hidden`, of `carriers`, of `under_way` and of `affinities`, of which the newest of each conversation stays.
         """
         with self._db.write(told=True, patient=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
             named |= {choice.account_id for choice in choices if choice.account_id is not None}
             named |= {held.account_id for held in affinities} | {given.account_id for given in carriers}
             named |= {over.account_id for over in ended if over.account_id is not None}
+            named |= {cooldown.account_id for cooldown in hidden}
             known = accounts.existing(db, named)
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
@@ -365,6 +367,9 @@ class Store:
             ending_rows.record(db, [over for over in ended if over.account_id is None or over.account_id in known])
             accounts.touch(db, used)
             cooldowns.lift_these(db, lifted)
+            for cooldown in hidden:
+                if cooldown.account_id in known:
+                    cooldowns.cool(db, cooldown)
             affinity_rows.save(db, [held for held in affinities if held.account_id in known])
             carrier_rows.add(db, [given for given in carriers if given.account_id in known])
             if under_way is not None:
