@@ -75,7 +75,10 @@ async def _assigned(service: PoolService, trail: Trail) -> Assignment:
     return found
 
 
-async def test_a_time_that_upstream_named_is_not_taken_back(store: Store, issuer: Issuer, service: PoolService) -> None:
+async def _two_accounts_asked(
+    store: Store, issuer: Issuer, service: PoolService
+) -> tuple[Trail, Trail, Trail, Assignment]:
+    """One request with one account, one with the other, and another with the first, whose assignment comes last."""
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
     service.load()
@@ -83,6 +86,11 @@ async def test_a_time_that_upstream_named_is_not_taken_back(store: Store, issuer
     other = service.open("flow-3", FACTS, Headers())
     while (await _assigned(service, other)).account.id != first.account.id:
         pass
+    return one, two, other, first
+
+
+async def test_a_time_that_upstream_named_is_not_taken_back(store: Store, issuer: Issuer, service: PoolService) -> None:
+    one, two, other, first = await _two_accounts_asked(store, issuer, service)
     until = datetime.now(UTC) + timedelta(hours=1)
     await service.recover(one, NAMELESS, GOT_429)
     await service.recover(other, Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached", until=until), GOT_429)
@@ -107,13 +115,7 @@ async def test_one_account_alone_rests_for_its_own_nameless_throttles(
 async def test_a_time_that_upstream_named_holds_on_behind_a_guess_that_is_taken_back(
     store: Store, issuer: Issuer, service: PoolService
 ) -> None:
-    for person in ("alice", "bob"):
-        sign_in(store, issuer, person)
-    service.load()
-    (one, first), (two, _) = await begin(service), await begin(service, "flow-2")
-    other = service.open("flow-3", FACTS, Headers())
-    while (await _assigned(service, other)).account.id != first.account.id:
-        pass
+    one, two, other, first = await _two_accounts_asked(store, issuer, service)
     until = datetime.now(UTC) + timedelta(seconds=20)
     await service.recover(one, Outcome(OutcomeKind.RATE_LIMITED, "rate_limit_exceeded", until=until), GOT_429)
     await service.recover(other, NAMELESS, GOT_429)

@@ -22,6 +22,8 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
     }
 )
 
+HANDSHAKE = 101
+"""Status of an attempt that opened a socket, on which each turn is a request."""
 SOCKET = "socket"
 """Of an attempt: a turn on a socket that is open."""
 WARM_UP = "warm-up"

@@ -10,12 +10,10 @@ from seatpool.core.ended import UNANSWERED, Recorded, was_sent
 from seatpool.core.explain import EXHAUSTED, WAITING, BarKind, Choice
 from seatpool.core.model import Account, Attempt, ProviderName
 from seatpool.core.outcome import OK
-from seatpool.core.reasons import REASONS, WARM_UP, barred
+from seatpool.core.reasons import HANDSHAKE, REASONS, WARM_UP, barred
 from seatpool.core.report import Moment
 from seatpool.core.story import in_place_of
 
-HANDSHAKE = 101
-"""Status of one that went well."""
 UNREFUSED = (OK.code, "left")
 """Outcomes of a warm-up: not every client waits for its end."""
 NAMED = 3

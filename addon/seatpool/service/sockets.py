@@ -199,12 +199,13 @@ class Sockets:
             return answer
         if not frame.terminal:
             return None
+        warmed = turn is not None and turn.warming
         self._lessons.stays_with(trail, assignment.account.id, utcnow())
-        if turn is None or not turn.warming:
+        if not warmed:
             self._lessons.succeeded(trail, assignment.account.id)
             self._lessons.told(trail, frame.tokens)
         self._records.turn_over(trail, OK, frame.tokens)
-        if turn is None or not turn.warming:
+        if not warmed:
             self._endings.over(trail)
         self._places.rest(trail)
         if not self.leaves(trail):

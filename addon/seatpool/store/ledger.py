@@ -8,15 +8,13 @@ from sqlalchemy import Connection, Row, select
 
 from seatpool.core.ledger import NO_TOKENS, Counts, Used
 from seatpool.core.model import Attempt, ProviderName, Tokens
-from seatpool.core.reasons import WARM_UP
+from seatpool.core.reasons import HANDSHAKE, WARM_UP
 from seatpool.store.engine import Many
 from seatpool.store.schema import accounts, as_text, usage_days
 
 COUNTS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "written_tokens", "nano_credits")
 """The columns of `Tokens`, in its order."""
 SERVED, ABORTED = "ok", ("left", "cut")
-HANDSHAKE = 101
-"""Status of one that opens a socket, on which each turn is a request."""
 
 NOTHING = Counts()
 
