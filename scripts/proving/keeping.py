@@ -1,4 +1,7 @@
-"""What was played for a release, run by run: a million worlds are more than anybody plays at once."""
+"""What was played for a release, run by run: a million worlds are more than anybody plays at once.
+
+Runs of several commits are of the same code where these changed nothing of the product that a world has to do with.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -39,18 +42,25 @@ def add(figures: Run, product: str, results: Path) -> Path:
 
 
 def _report(runs: Sequence[Run]) -> str:
-    table = Table("", *_SUMS, "broken", box=None, show_footer=True)
-    for name, column in zip(("", *_SUMS), table.columns, strict=False):
-        column.footer = f"{sum(run[name] for run in runs):,}" if name else "all"
-    table.columns[-1].footer = str(sum(len(run["broken"]) for run in runs))
-    for column in table.columns[1:]:
+    table = Table("", "code", *_SUMS, "broken", box=None, show_footer=True)
+    for column in table.columns[2:]:
         column.justify = "right"
     for run in runs:
-        numbers = (f"{run[name]:,}" for name in _SUMS)
-        table.add_row(f"{run['date']}, {run['seatpool']}", *numbers, str(len(run["broken"])))
+        table.add_row(f"{run['date']}, {run['seatpool']}", run["code"], *_sums([run]))
+    last = runs[-1]["code"]
+    latest = "all of the code that was played last", last, *_sums([run for run in runs if run["code"] == last])
+    table.add_section()
+    table.add_row(*latest)
+    for column, text in zip(table.columns, ("all", "", *_sums(runs)), strict=True):
+        column.footer = text
     written = StringIO()
     Console(file=written, width=200).print(table)
     lines = [line.rstrip() for line in written.getvalue().splitlines()]
     for run in runs:
         lines += [f"{run['seatpool']}: seed {w['seed']} breaks {w['broken']}: {w['why']}" for w in run["broken"]]
     return "\n".join(lines) + "\n"
+
+
+def _sums(runs: Sequence[Run]) -> tuple[str, ...]:
+    broken = sum(len(run["broken"]) for run in runs)
+    return *(f"{sum(run[name] for run in runs):,}" for name in _SUMS), str(broken)

@@ -109,7 +109,9 @@ def _many(arguments: argparse.Namespace) -> int:
     said, interrupted = began, False
     try:
         for world in _beside_each_other(first, last, until, arguments.jobs, arguments.mutation):
-            total.add(world)
+            if not total.add(world):
+                print("prove: the product was changed meanwhile; what was played before that counts", file=sys.stderr)
+                break
             if world["broken"] is not None:
                 print(told(world, arguments.mutation), flush=True)
                 if len(total.broken) >= arguments.failures:
@@ -135,15 +137,20 @@ class Total:
     def __init__(self) -> None:
         self.worlds = self.steps = self.requests = self.served = self.crashes = self.rotations = 0
         self.simulated_s = 0.0
+        self.code = ""
         self.broken: list[World] = []
 
-    def add(self, world: World) -> None:
-        """One more."""
+    def add(self, world: World) -> bool:
+        """One more, unless it was played with other code than those before."""
+        self.code = self.code or world["code"]
+        if world["code"] != self.code:
+            return False
         self.worlds += 1
         for name in ("steps", "requests", "served", "crashes", "rotations", "simulated_s"):
             setattr(self, name, getattr(self, name) + world[name])
         if world["broken"] is not None:
             self.broken.append(world)
+        return True
 
     def __str__(self) -> str:
         asked = f"{self.requests:,} requests ({self.served:,} served), {self.rotations:,} renewals"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from scripts.proving import keeping
-from scripts.proving.main import MOST, World, play
+from scripts.proving.main import MOST, Total, World, play
 
 from tests.harness import REPOSITORY
 from tests.proof.mutations import MUTATIONS, Mutation, Outdated, broken_by
@@ -94,13 +94,23 @@ def test_a_run_that_is_interrupted_loses_nothing_of_what_was_played(tmp_path: Pa
 def test_runs_that_are_kept_add_up(tmp_path: Path) -> None:
     world = {"seed": 7, "broken": "slots", "why": "one too many", "told": []}
     figures = {"first": 1, "steps": 900, "requests": 9, "served": 8, "rotations": 2, "crashes": 1}
-    keeping.add({**figures, "worlds": 1000, "broken": []}, "the one", tmp_path)
-    kept = keeping.add({**figures, "worlds": 2000, "broken": [world]}, "the other", tmp_path)
-    assert [run["seatpool"] for run in json.loads(kept.read_text())["runs"]] == ["the one", "the other"]
+    keeping.add({**figures, "code": "abc", "worlds": 1000, "broken": []}, "the one", tmp_path)
+    keeping.add({**figures, "code": "def", "worlds": 500, "broken": []}, "the next", tmp_path)
+    kept = keeping.add({**figures, "code": "def", "worlds": 2000, "broken": [world]}, "the other", tmp_path)
+    assert [run["seatpool"] for run in json.loads(kept.read_text())["runs"]] == ["the one", "the next", "the other"]
     text = kept.with_suffix(".txt").read_text()
-    assert re.search(r"^ all +3,000 +1,800 .* 1$", text, re.MULTILINE)
+    assert re.search(r"^ all of the code that was played last +def +2,500 +1,800 .* 1$", text, re.MULTILINE)
+    assert re.search(r"^ all +3,500 +2,700 .* 1$", text, re.MULTILINE)
     assert "the other: seed 7 breaks slots: one too many" in text
     assert f"[proof]({kept.parent.name}/proof.txt)" in (tmp_path / "README.md").read_text()
+
+
+def test_worlds_of_other_code_do_not_count_with_those_before() -> None:
+    (world,) = play(0, 1)
+    total = Total()
+    assert total.add(world) and total.add(world)
+    assert not total.add({**world, "code": "another"})
+    assert (total.worlds, total.code) == (2, world["code"])
 
 
 def test_wrong_input_is_refused_in_a_line_and_help_has_examples() -> None:
