@@ -39,8 +39,6 @@ QUIET_S = 30.0
 """After the last answer."""
 RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
-SWEEP_EVERY = 40
-"""Worlds: then what is left of them is let go of."""
 NOTICED_S = 0.5
 """A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
 HEARD_S = 3.0
@@ -514,9 +512,8 @@ class Stage:
             scene.bury()
             asyncio.events._set_running_loop(None)
             self.scene = None
+            tidy(settle=not self.played)
             self.played += 1
-            if self.played % SWEEP_EVERY == 0:
-                tidy()
 
     def _begins(self) -> None:
         if self.scene is not None:

@@ -47,13 +47,16 @@ def moment() -> datetime:
     return datetime.fromtimestamp(HERE.loop.wall(), UTC)
 
 
-def tidy(collect: Callable[[], int] = gc.collect) -> None:
+def tidy(*, settle: bool, collect: Callable[[], int] = gc.collect, freeze: Callable[[], None] = gc.freeze) -> None:
     """Let go of what is left of worlds that are over.
 
     Between two worlds alone: what the killed had under way ends with it, and that is to be in nobody's world. What
-    processes see to by themselves, as ours do at their start, would be too much for so many of them.
+    processes see to by themselves, as ours do at their start, would be too much for so many of them. `settle`: what is
+    there now stays for good, and is not looked at again.
     """
     collect()
+    if settle:
+        freeze()
 
 
 def enter() -> None:
