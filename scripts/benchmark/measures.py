@@ -35,6 +35,8 @@ class Measured:
     load: dict[Kind, dict[str, list[Round]]] = field(default_factory=dict)
     first_ms: dict[Kind, dict[str, list[float]]] = field(default_factory=dict)
     """Times to the first byte, without load."""
+    whole_ms: dict[Kind, dict[str, list[float]]] = field(default_factory=dict)
+    """To the last byte of the same answers."""
     failover_ms: dict[str, list[float]] = field(default_factory=dict)
     """Times to the last byte of a short stream: `bare`, `pool`, and `refused`: the pool's after a refusal."""
     start_s: dict[str, list[float]] = field(default_factory=dict)
@@ -126,20 +128,21 @@ class Bench:
                 found["watched" if place else "alone"].append(seen[pool.name])
 
     async def latency(self, bare: Proxy, pool: Proxy) -> None:
-        """One request at a time, in turns: time to the first byte."""
+        """One request at a time, in turns: time to the first and to the last byte."""
         targets = [self._field.direct, bare.target, pool.target]
         groups = [Group(target, 1) for target in targets]
         async with groups[0], groups[1], groups[2]:
             for kind in LOADED:
                 count = self.plan.timed(kind)
-                self._say(f"first byte: {count} x {kind}, without load")
-                times: dict[str, list[float]] = {target.name: [] for target in targets}
-                self.seen.first_ms[kind] = times
+                self._say(f"first and last byte: {count} x {kind}, without load")
+                first = self.seen.first_ms[kind] = {target.name: [] for target in targets}
+                whole = self.seen.whole_ms[kind] = {target.name: [] for target in targets}
                 requests = [Requests(kind) for _ in targets]
                 for number in range(count):
                     for place in order(3, number):
                         timing = await groups[place].connections[0].ask(requests[place].one())
-                        times[targets[place].name].append(timing.first_s * 1000)
+                        first[targets[place].name].append(timing.first_s * 1000)
+                        whole[targets[place].name].append(timing.whole_s * 1000)
                 self._served += count
 
     async def failover(self, bare: Proxy, pool: Proxy) -> None:

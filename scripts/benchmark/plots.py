@@ -43,8 +43,10 @@ def _peer(seen: Mapping[str, Any]) -> str:
     """Bars for everybody in one panel for each measure."""
     names = [name for name in seen["memory_mb"] if name in seen["load"]]
     cpu = {name: median(one["cpu_s"] / one["requests"] * 1000 for one in seen["load"][name]) for name in names}
-    later = {name: median(seen["first_ms"][name]) - median(seen["first_ms"]["direct"]) for name in names}
-    panels = {"CPU per request, ms": cpu, "added first byte p50, ms": later, "memory, MB": seen["memory_mb"]}
+    panels = {"CPU per request, ms": cpu}
+    for title, key in (("added first byte p50, ms", "first_ms"), ("added p50, ms", "whole_ms")):
+        panels[title] = {name: median(seen[key][name]) - median(seen[key]["direct"]) for name in names}
+    panels["memory, MB"] = seen["memory_mb"]
     figure = Figure(figsize=(PANEL[0] * len(panels), PANEL[1]), layout="constrained")
     for plot, (title, values) in zip(figure.subplots(1, len(panels)), panels.items(), strict=True):
         bars = plot.bar(names, [values[name] for name in names], color=[POOL if n == "pool" else BARE for n in names])
