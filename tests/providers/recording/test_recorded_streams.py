@@ -119,12 +119,12 @@ def new_flow() -> Flow:
 
 def test_what_is_new_is_named_with_where_it_stands() -> None:
     found = {(each.kind, each.name.replace("\n", "")) for each in news([new_flow()])}
-    energy = REDACTOR.key("energy_tokens")
+    energy = REDACTOR.names.key("energy_tokens")
     assert found == {
         ("path", "POST chatgpt.com" + new_flow().request.path),
-        ("header", "x-openai-" + REDACTOR.key("video") + "-policy"),
-        ("header", "x-codex-" + REDACTOR.key("energy")),
-        ("event", "response.output_" + REDACTOR.key("video") + ".delta"),
+        ("header", "x-openai-" + REDACTOR.names.key("video") + "-policy"),
+        ("header", "x-codex-" + REDACTOR.names.key("energy")),
+        ("event", "response.output_" + REDACTOR.names.key("video") + ".delta"),
         ("code", "usage_limit_suspended"),
         ("member", f"usage.{energy}"),
     }

@@ -13,8 +13,11 @@ from hypothesis import strategies as st
 from seatpool.providers.codex import frames as codex_frames
 from seatpool.providers.copilot import frames as copilot_frames
 from seatpool.providers.recording import known
+from seatpool.providers.recording.counting import COUNTING
 from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer, TakenMessage, read, recorded
-from seatpool.providers.recording.redaction import COUNTING, ENUMS, PHRASES, Redactor
+from seatpool.providers.recording.heads import PHRASES
+from seatpool.providers.recording.redaction import Redactor
+from seatpool.providers.recording.values import ENUMS
 from seatpool.providers.registry import provider_of
 
 KEY = bytes(range(32))
@@ -172,20 +175,20 @@ def test_no_secret_survives_as_the_name_of_a_header_or_a_host(secret: str) -> No
 def test_equal_secrets_get_equal_placeholders_in_one_recording_and_others_in_the_next() -> None:
     redactor, other = Redactor(KEY), Redactor(KEY[::-1])
     token = "gho_aVeryLongToken1234567890"
-    held = redactor.header("authorization", f"Bearer {token}")
-    assert held == f"Bearer {redactor.text('token', token)}" == "Bearer gho_" + redactor.mark(token)
-    assert redactor.text("token", token) != redactor.text("token", token + "x")
-    assert redactor.text("token", token) != other.text("token", token)
+    held = redactor.heads.header("authorization", f"Bearer {token}")
+    assert held == f"Bearer {redactor.values.text('token', token)}" == "Bearer gho_" + redactor.names.mark(token)
+    assert redactor.values.text("token", token) != redactor.values.text("token", token + "x")
+    assert redactor.values.text("token", token) != other.values.text("token", token)
 
 
 def test_short_pieces_of_text_cannot_be_counted() -> None:
     redactor = Redactor(KEY)
-    assert redactor.text("delta", "the ") == redactor.text("delta", "cats") == "redacted-4"
-    assert redactor.text("user_id", "tom") != redactor.text("user_id", "ann"), "ids have to be told apart"
+    assert redactor.values.text("delta", "the ") == redactor.values.text("delta", "cats") == "redacted-4"
+    assert redactor.values.text("user_id", "tom") != redactor.values.text("user_id", "ann"), "ids have to be told apart"
 
 
 def test_a_token_keeps_what_it_is_built_of() -> None:
-    shown = Redactor(KEY).header(
+    shown = Redactor(KEY).heads.header(
         "authorization",
         "Bearer "
         + jwt(
@@ -207,12 +210,13 @@ KEPT = (
     ("x-quota-snapshot-chat", "ent=300&ov=0.0&ovPerm=true&rem=99.5&rst=2026-12-01T00:00:00Z"),
     ("editor-version", "vscode/1.104.2"),
     ("copilot-integration-id", "vscode-chat"),
+    ("authorization", "Bearer "),
 )
 
 
 @pytest.mark.parametrize(("name", "value"), KEPT)
 def test_a_header_that_says_what_is_calling_or_what_is_left_stays(name: str, value: str) -> None:
-    assert Redactor(KEY).header(name, value) == value
+    assert Redactor(KEY).heads.header(name, value) == value
 
 
 MODELS = (
@@ -228,16 +232,17 @@ MODELS = (
 
 def test_models_stay_and_what_could_be_anything_does_not() -> None:
     redactor = Redactor(KEY)
-    assert [redactor.model(model) for model in MODELS] == list(MODELS)
-    assert redactor.model("acme-secret-7b") != "acme-secret-7b"
+    assert [redactor.names.model(model) for model in MODELS] == list(MODELS)
+    assert redactor.names.model("acme-secret-7b") != "acme-secret-7b"
 
 
 def test_every_name_that_this_version_knows_can_stand_in_a_recording() -> None:
     redactor = Redactor(KEY)
     names = {*known.CODES, *(t for types in known.TYPES.values() for t in types)}
-    assert {n for n in names if redactor.text("type", n) != n} == set()
+    assert {n for n in names if redactor.values.text("type", n) != n} == set()
     members = {*known.MEMBERS, *(m for members in known.MEMBERS.values() for m in members)}
-    assert {n for n in {*members, *(h for hs in known.HEADERS.values() for h in hs)} if redactor.key(n) != n} == set()
+    headers = {header for some in known.HEADERS.values() for header in some}
+    assert {n for n in {*members, *headers} if redactor.names.key(n) != n} == set()
 
 
 def test_whatever_the_providers_tables_name_is_known() -> None:
@@ -249,7 +254,7 @@ def test_whatever_the_providers_tables_name_is_known() -> None:
 def test_a_companys_own_host_is_told_by_its_kind_alone() -> None:
     redactor = Redactor(KEY)
     for host in ("chatgpt.com", "api.business.githubcopilot.com:443", "copilot-proxy.githubusercontent.com"):
-        assert redactor.host(host) == host
-    shown = redactor.host("copilot-api.acme-rockets.ghe.com")
-    assert shown == f"copilot-api.{redactor.mark('acme-rockets')}.ghe.com"
+        assert redactor.heads.host(host) == host
+    shown = redactor.heads.host("copilot-api.acme-rockets.ghe.com")
+    assert shown == f"copilot-api.{redactor.names.mark('acme-rockets')}.ghe.com"
     assert provider_of(shown) is not None

@@ -147,22 +147,35 @@ def recorded(flow: Taken, redactor: Redactor) -> Flow:
     """What may be kept of a flow."""
     path, _, query = flow.path.partition("?")
     request = Request(
-        flow.method if flow.method.isalpha() and len(flow.method) < 8 else redactor.mark(flow.method),
-        redactor.host(flow.host),
-        redactor.path(path),
+        flow.method if flow.method.isalpha() and len(flow.method) < 8 else redactor.names.mark(flow.method),
+        redactor.heads.host(flow.host),
+        redactor.heads.path(path),
         flow.http,
-        redactor.headers(flow.headers),
-        redactor.query(query),
+        redactor.heads.headers(flow.headers),
+        redactor.values.form(query),
         _body(flow.headers, (Piece(0.0, flow.body),), redactor),
     )
     answers = [
-        Answer(a.status, a.http, _round(a.ms), redactor.headers(a.headers), _body(a.headers, a.pieces, redactor), a.own)
+        Answer(
+            a.status,
+            a.http,
+            _round(a.ms),
+            redactor.heads.headers(a.headers),
+            _body(a.headers, a.pieces, redactor),
+            a.own,
+        )
         for a in flow.answers
     ]
     messages = [Message(_round(m.ms), m.client, _message(m, redactor), m.own) for m in flow.messages]
     return Flow(
         FORMAT, _round(flow.at_s), flow.provider, flow.route, flow.outcome, request, answers, messages, flow.cut
     )
+
+
+def _answer(answer: TakenAnswer, redactor: Redactor) -> Answer:
+    headers = redactor.heads.headers(answer.headers)
+    body = _body(answer.headers, answer.pieces, redactor)
+    return Answer(answer.status, answer.http, _round(answer.ms), headers, body, answer.own)
 
 
 def _round(value: float) -> float:
@@ -181,7 +194,7 @@ def _body(headers: Fields, pieces: Sequence[Piece], redactor: Redactor) -> Body 
     if kind.startswith(_STREAMS):
         return _stream(pieces, content, redactor)
     if kind.startswith(_FORMS):
-        return Body(FORM, _size(len(content)), redactor.form(content.decode("utf-8", "replace")))
+        return Body(FORM, _size(len(content)), redactor.values.form(content.decode("utf-8", "replace")))
     return _whole(content, redactor)
 
 
@@ -197,8 +210,8 @@ def _whole(content: bytes, redactor: Redactor) -> Body:
     try:
         value = json.loads(text)
     except (ValueError, RecursionError):
-        return Body(TEXT, _size(len(content)), redactor.mark(text, hashed=len(text) > 16))
-    return Body(JSON, _size(len(content)), redactor.document(value), spaced=_is_spaced(text))
+        return Body(TEXT, _size(len(content)), redactor.names.mark(text, hashed=len(text) > 16))
+    return Body(JSON, _size(len(content)), redactor.values.document(value), spaced=_is_spaced(text))
 
 
 def _is_spaced(text: str) -> bool:
@@ -241,15 +254,15 @@ def _fields(event: str, redactor: Redactor) -> tuple[list[tuple[str, Any]], bool
         name, sign, value = line.partition(":")
         value = value.removeprefix(" ")
         if not name and sign:
-            fields.append((":", redactor.mark(value, hashed=False)))
+            fields.append((":", redactor.names.mark(value, hashed=False)))
         elif name == "data":
             told, wide = _data(value, redactor)
             spaced = spaced or wide
             fields.append((name, told))
         elif name == "event":
-            fields.append((name, redactor.text("event", value)))
+            fields.append((name, redactor.values.text("event", value)))
         else:
-            fields.append((name if name in ("id", "retry") else redactor.key(name), redactor.mark(value)))
+            fields.append((name if name in ("id", "retry") else redactor.names.key(name), redactor.names.mark(value)))
     return fields, spaced
 
 
@@ -259,10 +272,10 @@ def _data(value: str, redactor: Redactor) -> tuple[Any, bool]:
     try:
         document = json.loads(value)
     except (ValueError, RecursionError):
-        return redactor.mark(value, hashed=len(value) > 16), False
+        return redactor.names.mark(value, hashed=len(value) > 16), False
     if not isinstance(document, (dict, list)):
-        return redactor.mark(value, hashed=False), False
-    return redactor.document(document), _is_spaced(value)
+        return redactor.names.mark(value, hashed=False), False
+    return redactor.values.document(document), _is_spaced(value)
 
 
 def _cuts(pieces: Sequence[Piece], bounds: Sequence[int]) -> list[tuple[float, float]]:
