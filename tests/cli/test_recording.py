@@ -10,7 +10,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
-from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer, recorded
+from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer
+from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
 from seatpool.setup import recording as wishes
 

@@ -11,7 +11,8 @@ import msgspec
 import zstandard
 from mitmproxy import http
 
-from seatpool.providers.recording.flows import Fields, Piece, Taken, TakenAnswer, TakenMessage, recorded
+from seatpool.providers.recording.flows import Fields, Piece, Taken, TakenAnswer, TakenMessage
+from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.service.records import CUT, LEFT, OK

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from seatpool.providers.recording.contents import content_of, pieces_of
 from seatpool.providers.recording.fixtures import fixtures
 from seatpool.providers.recording.flows import (
     Flow,
@@ -18,12 +19,10 @@ from seatpool.providers.recording.flows import (
     Taken,
     TakenAnswer,
     TakenMessage,
-    content_of,
-    pieces_of,
     read,
-    recorded,
 )
 from seatpool.providers.recording.known import news
+from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
 
 STREAMS = Path(__file__).parents[2] / "fixtures" / "streams"

@@ -14,8 +14,9 @@ from seatpool.providers.codex import frames as codex_frames
 from seatpool.providers.copilot import frames as copilot_frames
 from seatpool.providers.recording import known
 from seatpool.providers.recording.counting import COUNTING
-from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer, TakenMessage, read, recorded
+from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer, TakenMessage, read
 from seatpool.providers.recording.heads import PHRASES
+from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
 from seatpool.providers.recording.values import ENUMS
 from seatpool.providers.registry import provider_of

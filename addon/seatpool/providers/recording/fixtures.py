@@ -16,7 +16,8 @@ from seatpool.core.outcome import OK
 from seatpool.providers.base import Frame, RequestFacts, Route
 from seatpool.providers.counts import BEGINNING, END, counted
 from seatpool.providers.openings import last_refusal
-from seatpool.providers.recording.flows import EVENTS, JSON, Flow, content_of
+from seatpool.providers.recording.contents import content_of
+from seatpool.providers.recording.flows import EVENTS, JSON, Flow
 from seatpool.providers.registry import PROVIDERS
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
