@@ -34,6 +34,8 @@ from seatpool.providers.sidecalls import Keep, NotTold, RenewalNeed, RenewalRefu
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, Pause, SignedIn, Visit
 from tests.fuzz import sound
 from tests.fuzz.messages import conversation, lines, message
+from tests.fuzz.recordings import recordings
+from tests.fuzz.settings import settings
 from tests.fuzz.sound import NOW
 
 HOSTS = {ProviderName.CODEX: "chatgpt.com", ProviderName.COPILOT: "api.githubcopilot.com"}
@@ -536,8 +538,10 @@ TARGETS: Mapping[str, Target] = MappingProxyType(
         "logins": Target(logins),
         "metadata": Target(metadata),
         "models": Target(models),
+        "recordings": Target(recordings, slow_us=20.0),
         "routes": Target(routes),
         "rules": Target(rules),
+        "settings": Target(settings, slow_us=20.0),
     }
 )
 """By name. One line more is one target more."""

@@ -38,8 +38,14 @@ def _doubled(text: str) -> str:
     return text.replace("'", "''")
 
 
+LONGEST = 20_000
+"""Characters of a line that sets a variable; `shlex` takes a minute for a word of a million."""
+
+
 def _assignments(line: str) -> Iterator[tuple[str, Value]]:
     """Of `export A=1 B=2`, too."""
+    if len(line) > LONGEST:
+        return
     try:
         words = shlex.split(line, comments=True)
     except ValueError:

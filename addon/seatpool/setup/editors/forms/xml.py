@@ -13,6 +13,8 @@ from seatpool.setup.editors.forms.value import Value
 
 _VALUE = re.compile(rb"\bvalue\s*=\s*(\"[^\"]*\"|'[^']*')")
 _STEP = "  "
+_BLANKS = " \t\r\n"
+"""What XML takes for such."""
 
 
 class _Element(msgspec.Struct):
@@ -87,7 +89,7 @@ class Options(msgspec.Struct, frozen=True, tag=True):
 
     def _parse(self, text: str) -> _Found:
         found, raw = _Found(), text.encode()
-        if not text.strip():
+        if not text.strip(_BLANKS):
             return found
         parser = expat.ParserCreate("utf-8")
         open_elements: list[tuple[str, _Element, dict[str, str]]] = []
