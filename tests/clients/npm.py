@@ -54,6 +54,14 @@ def path_with_clients() -> str:
     return f"{BINARIES}{os.pathsep}{os.environ['PATH']}"
 
 
+def opencode() -> str:
+    """Its program, which its packages link to nowhere. Raises `NoClients`."""
+    found = next((FOLDER / "node_modules").glob("opencode-*/bin/opencode"), None)
+    if found is None:
+        raise NoClients("npm has no opencode for this kind of machine")
+    return str(found)
+
+
 if __name__ == "__main__":  # ahead of the tests, which say themselves why there are none
     with suppress(NoClients):
         install()
