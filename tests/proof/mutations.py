@@ -83,6 +83,13 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         "answered": Mutation(
             "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=20
         ),
+        "renewals-of-the-ended": Mutation(
+            "seatpool.service.refresher",
+            "            if self._ending:",
+            "            if False:",
+            seen_in=308,
+            breaks="answered",
+        ),
         "sound": Mutation(
             "seatpool.service.knowledge",
             "except StoreError as error:  # the pool goes",

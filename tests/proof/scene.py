@@ -279,6 +279,9 @@ class Scene:
     def _replaced(self, proxy: Proxy) -> None:
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
+            for seat in self.issuer.seats.values():
+                if proxy.owner in seat.asking:
+                    self.trial.broken("answered", f"{proxy.owner} has ended while it renews {seat.name}")
             proxy.kill()
             self.loop.post(self.loop.world, self.random.random() * 2.0, self._start, self.proxies.index(proxy))
 

@@ -16,6 +16,7 @@ from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, CredentialKind, Provide
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
+from seatpool.core.strategy import Strategy
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.pool import PoolService
@@ -187,6 +188,26 @@ async def test_who_leaves_while_a_login_is_renewed_does_not_begin_to_wait(store:
         assert isinstance(await asked, Exhausted)
     assert service.waiting == 0 and service.knowledge.state.in_flight == {}
     await service.stop()
+
+
+async def test_no_renewal_begins_whose_answer_the_end_would_not_wait_for(store: Store, issuer: Issuer) -> None:
+    held = Held(issuer)
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person, expires_in=timedelta(days=-2))
+    service = PoolService(store, held, Policy(strategy=Strategy.ROUND_ROBIN))
+    service.load()
+    first = asyncio.create_task(service.assign(service.open("flow-1", FACTS, Headers())))
+    await held.sent.wait()
+    stopping = asyncio.create_task(service.stop())
+    await asyncio.sleep(0.1)
+    other = replace(FACTS, conversation="another")
+    second = asyncio.create_task(service.assign(service.open("flow-2", other, Headers())))
+    await asyncio.sleep(0.1)
+    held.may_answer.set()
+    await asyncio.gather(stopping, first, second)
+    assert issuer.refreshes == 1
+    for account in store.accounts():
+        assert store.credentials(account.id)[CredentialKind.CODEX_OAUTH].refresh_token in issuer.good, account.name
 
 
 async def test_when_all_are_spent_the_walk_ends_and_remembers_the_soonest_end(store: Store, issuer: Issuer) -> None:

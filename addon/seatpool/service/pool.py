@@ -154,7 +154,7 @@ class PoolService:
         await self._keeper.drain()
         await self.notices.stop()
         await self._traces.stop()
-        await self._refresher.drain()
+        await self._refresher.stop()
         await self.knowledge.stop()
 
     async def _look_around(self) -> None:

@@ -73,6 +73,7 @@ class Refresher:
         self.consequences: Consequences = _none
         self.counted: Callable[[int, CredentialKind, str], None] = _not_counted
         self._running: dict[tuple[int, CredentialKind], asyncio.Task[Renewed | RenewalRefused]] = {}
+        self._ending = False
 
     async def renew(
         self,
@@ -92,13 +93,16 @@ class Refresher:
         key = (account.id, kind)
         task = self._running.get(key)
         if task is None:
+            if self._ending:
+                return RenewalRefused("ending", durable=False)
             task = asyncio.create_task(self._renew(provider, account, kind, why, stale, client_headers))
             self._running[key] = task
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(task)
 
-    async def drain(self) -> None:
-        """Wait for the renewals that are under way (at shutdown)."""
+    async def stop(self) -> None:
+        """Wait for the renewals that are under way. None begins any more: nobody would wait for its answer."""
+        self._ending = True
         await asyncio.gather(*self._running.values(), return_exceptions=True)
         await self._safekeeping.drain()
 
