@@ -87,8 +87,16 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "            if self._ending:",
             "            if False:",
-            seen_in=308,
+            seen_in=4563,
             breaks="answered",
+        ),
+        "on-record": Mutation("seatpool.service.knowledge", "await aside(self._writer.close)", "pass", seen_in=15),
+        "services-of-the-ended": Mutation(
+            "seatpool.proxy.serving",
+            "service.release(trail)  # as in `assign`",
+            "self.service.release(trail)",
+            seen_in=52,
+            breaks="sound",
         ),
         "sound": Mutation(
             "seatpool.service.knowledge",

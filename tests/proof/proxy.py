@@ -245,6 +245,7 @@ class Proxy:
     async def _end(self, ended: Callable[[], None]) -> None:
         for flow_id in self.pool.exchanges.of_client():
             self.pool._end(flow_id, CUT)
+        self.pool.serving.service = None
         await self.service.stop()
         ended()
 

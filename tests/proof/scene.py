@@ -6,7 +6,8 @@ import shutil
 import sqlite3
 import sys
 import traceback
-from collections import deque
+from collections import Counter, deque
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -72,6 +73,10 @@ class Scene:
         self.trial = Trial()
         self.database = str(database)
         self.crashes = 0
+        self.complete = True
+        """No process has ended without a chance to write what it had to: killed, or with the database away."""
+        self.sent: Counter[int] = Counter()
+        """Requests and handshakes with an account's credential, by its id."""
         self.quiet = False
         """No faults any more."""
         self.reading = False
@@ -173,6 +178,7 @@ class Scene:
             loop.run(lambda: self.trial.verdict is not None or self._is_over(), QUIET_S)
         if self.trial.verdict is None:
             self._at_the_end()
+            self._end_all()
         return Found(
             self.seed,
             loop.steps,
@@ -279,15 +285,19 @@ class Scene:
     def _replaced(self, proxy: Proxy) -> None:
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
+            self.complete = self.complete and self.loop.now >= self.away_until
             for seat in self.issuer.seats.values():
                 if proxy.owner in seat.asking:
                     self.trial.broken("answered", f"{proxy.owner} has ended while it renews {seat.name}")
             proxy.kill()
-            self.loop.post(self.loop.world, self.random.random() * 2.0, self._start, self.proxies.index(proxy))
+            if not self.quiet:
+                number = self.proxies.index(proxy)
+                self.loop.post(self.loop.world, self.random.random() * 2.0, self._start, number)
 
     def crash(self, proxy: Proxy) -> None:
         """It is killed, and started again after a while."""
         self.crashes += 1
+        self.complete = False
         proxy.kill()
         for seat in self.issuer.seats.values():
             if proxy.owner in seat.asking:
@@ -368,6 +378,7 @@ class Scene:
 
     def _asked(self, line: Line, request: str, seat: Seat) -> None:
         """A process sends a request with an account's credential."""
+        self.sent[seat.id] += 1
         proxy = self.owners[line.owner]
         held = proxy.service.knowledge.state.in_flight
         if held[seat.id] < 1:
@@ -444,6 +455,25 @@ class Scene:
             lost = last is None or not last.arrived or last.asked_by.dead
             if last is not None and not lost and self._stored(seat) != last.fresh:
                 self.trial.broken("spent-token", f"the last token of {seat.name} is not stored")
+
+    def _end_all(self) -> None:
+        """As a person does with all of them."""
+        living = [proxy for proxy in self.owners.values() if not proxy.dead]
+        for proxy in living:
+            if not proxy.ending:
+                proxy.end(partial(self._replaced, proxy))
+        self.loop.run(lambda: self.trial.verdict is not None or all(proxy.dead for proxy in living), QUIET_S)
+        for proxy in living:
+            if not proxy.dead:
+                self.trial.broken("answered", f"{proxy.owner} does not end")
+        if not self.complete:
+            return
+        with closing(sqlite3.connect(self.database)) as db:
+            kept = dict(db.execute("select account_id, count(*) from attempts group by account_id"))
+        for seat in self.issuer.seats.values():
+            sent = self.sent[seat.id]
+            if kept.get(seat.id, 0) < sent:
+                self.trial.broken("on-record", f"{sent} requests were sent as {seat.name}, {kept.get(seat.id, 0)} kept")
 
     def _look_at_places(self, proxy: Proxy) -> None:
         """Everybody has gone."""

@@ -5,12 +5,11 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from scripts.proving import keeping
-from scripts.proving.main import MOST, Total, World, play
+from scripts.proving.main import Total, play, worlds_with
 
 from tests.harness import REPOSITORY
 from tests.proof.mutations import MUTATIONS, Mutation, Outdated, broken_by
@@ -36,7 +35,7 @@ def test_everything_holds_and_a_world_is_the_same_whatever_was_played_before_it(
 
 @pytest.mark.parametrize("name", MUTATIONS)
 def test_a_fault_in_the_product_breaks_what_must_hold_and_its_seed_plays_that_again(name: str) -> None:
-    found = next((world for world in _worlds(name) if world["broken"] == broken_by(name)), None)
+    found = next((world for world in worlds_with(name) if world["broken"] == broken_by(name)), None)
     assert found is not None, f"{MUTATIONS[name]} was not found"
     (again,) = play(found["seed"], 1, name)
     assert again == {**found, "spent_s": again["spent_s"]}
@@ -44,12 +43,6 @@ def test_a_fault_in_the_product_breaks_what_must_hold_and_its_seed_plays_that_ag
 
 def test_for_each_thing_that_must_hold_there_is_a_fault() -> None:
     assert {broken_by(name) for name in MUTATIONS} == set(INVARIANTS)
-
-
-def _worlds(name: str) -> Iterator[World]:
-    """The one in which it was seen last, so that this is quick; then all others."""
-    yield from play(MUTATIONS[name].seen_in, 1, name)
-    yield from play(0, MOST, name)
 
 
 def test_what_breaks_is_told_with_its_seed_and_the_command_that_plays_it_again() -> None:

@@ -294,17 +294,17 @@ class Pool:
         exchange = self.exchanges.get(flow)
         if exchange is None or exchange.facts is None or flow.websocket is None:
             return
-        message = flow.websocket.messages[-1]
+        message, service = flow.websocket.messages[-1], self.service
         # An hour's socket would otherwise keep every prompt and answer in memory, and in a dump of flows.
         del flow.websocket.messages[:-1]
-        if message.from_client and not self.guard.client_message(flow, exchange, message, self.service):
+        if message.from_client and not self.guard.client_message(flow, exchange, message, service):
             return
-        if exchange.trail is None or self.service is None or (message.injected and not message.from_client):
+        if exchange.trail is None or service is None or (message.injected and not message.from_client):
             return
         try:
-            await messages.relay(flow, exchange, exchange.trail, message, self.service)
+            await messages.relay(flow, exchange, exchange.trail, message, service)
             if self.exchanges.get(flow) is not exchange:
-                self.service.release(exchange.trail)  # as in `Serving.assign`
+                service.release(exchange.trail)  # as in `Serving.assign`
         except Exception:
             self.faults.note("websocket_message", "passthrough")
 

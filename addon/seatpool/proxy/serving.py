@@ -137,23 +137,23 @@ class Serving:
 
     async def recover(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
         """An attempt came to nothing: `exchange.again` is what is sent next; None: the editor gets what is there."""
-        trail, response = exchange.trail, flow.response
-        if trail is None or self.service is None:
+        trail, response, service = exchange.trail, flow.response, self.service
+        if trail is None or service is None:
             return
         if exchange.failure is not None:
             headers = exchange.answer_headers(response) if response is not None else None
             answered = exchange.answered(response.status_code if response is not None else None)
             exchange.forget_answer()
-            again = await self.service.recover(trail, exchange.failure, answered, headers)
+            again = await service.recover(trail, exchange.failure, answered, headers)
         elif response is not None:
             reply = reply_of(response, exchange.answer_headers(response), exchange.partial)
             outcome = exchange.provider.classify(trail.facts, reply, utcnow())
             exchange.refusals[trail.number] = response
-            again = await self.service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)
+            again = await service.recover(trail, outcome, exchange.answered(reply.status), reply.headers)
         else:
             again = None
         if self._exchanges.get(flow) is not exchange:
-            self.service.release(trail)  # as in `assign`
+            service.release(trail)  # as in `assign`
             return
         exchange.again = again
         if again is not None:
