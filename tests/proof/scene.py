@@ -289,6 +289,8 @@ class Scene:
             for seat in self.issuer.seats.values():
                 if proxy.owner in seat.asking:
                     self.trial.broken("answered", f"{proxy.owner} has ended while it renews {seat.name}")
+            if self.loop.now >= self.away_until:
+                self._look_at_what_is_left(proxy)
             proxy.kill()
             if not self.quiet:
                 number = self.proxies.index(proxy)
@@ -474,6 +476,29 @@ class Scene:
             sent = self.sent[seat.id]
             if kept.get(seat.id, 0) < sent:
                 self.trial.broken("on-record", f"{sent} requests were sent as {seat.name}, {kept.get(seat.id, 0)} kept")
+
+    def _look_at_what_is_left(self, proxy: Proxy) -> None:
+        """In the database, of one that has ended."""
+        owner, known = proxy.service._refresher._owner, proxy.service.knowledge.state.cooldowns
+        with closing(sqlite3.connect(self.database)) as db:
+            told = db.execute("select counts from under_way where owner = ?", (owner,)).fetchone()
+            right = "select key from leases where owner = ? and key like 'renew:%' and over_s > ?"
+            rights = db.execute(right, (owner, self.loop.up())).fetchall()
+            rows = db.execute("select account_id, scope, value, until from cooldowns")
+            kept = {(account, scope, value): until for account, scope, value, until in rows}
+        if told is not None and told[0] != "{}":
+            self.trial.broken("slots", f"{proxy.owner} has ended, and holds {told[0]} for the others")
+        if (
+            rights and not self.locked and not self.away_until
+        ):  # else giving back may have failed, and it ends by itself
+            self.trial.broken("answered", f"{proxy.owner} has ended, and nobody else may {rights[0][0]}")
+        for account_id, cooldowns in known.items():
+            for scope, cooldown in cooldowns.items():
+                until = kept.get((account_id, str(scope.kind), scope.value))
+                if cooldown.until > moment() and (
+                    until is None or _comparable(until) < cooldown.until.replace(tzinfo=None)
+                ):
+                    self.trial.broken("on-record", f"{proxy.owner} has ended, and {cooldown} is kept as {until}")
 
     def _look_at_places(self, proxy: Proxy) -> None:
         """Everybody has gone."""
