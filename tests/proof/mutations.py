@@ -91,6 +91,9 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="answered",
         ),
         "on-record": Mutation("seatpool.service.knowledge", "await aside(self._writer.close)", "pass", seen_in=15),
+        "sums-of-days": Mutation(
+            "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
+        ),
         "services-of-the-ended": Mutation(
             "seatpool.proxy.serving",
             "service.release(trail)  # as in `assign`",

@@ -40,6 +40,15 @@ QUIET_S = 30.0
 """After the last answer."""
 RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
+COUNTED = (
+    "select account_id, sum(requests), sum(failed), coalesce(sum(input_tokens), 0) from usage_days group by account_id"
+)
+_MET = "outcome in ('ok', 'left', 'cut')"
+ROWS = (
+    f"select account_id, sum({_MET} and coalesce(reason, '') <> 'warm-up'), sum(not {_MET}),"  # ours
+    " coalesce(sum(input_tokens), 0) from attempts where coalesce(status, 0) <> 101 group by account_id"
+)
+"""By account: requests that came to an answer, others, tokens; as the days' sums have them, and as the rows do."""
 NOTICED_S = 0.5
 """A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
 HEARD_S = 3.0
@@ -468,10 +477,13 @@ class Scene:
         for proxy in living:
             if not proxy.dead:
                 self.trial.broken("answered", f"{proxy.owner} does not end")
-        if not self.complete:
-            return
         with closing(sqlite3.connect(self.database)) as db:
             kept = dict(db.execute("select account_id, count(*) from attempts group by account_id"))
+            counted, rows = ({row[0]: row[1:] for row in db.execute(query)} for query in (COUNTED, ROWS))
+        if counted != rows:
+            self.trial.broken("on-record", f"days sum up to {counted} of what makes {rows}")
+        if not self.complete:
+            return
         for seat in self.issuer.seats.values():
             sent = self.sent[seat.id]
             if kept.get(seat.id, 0) < sent:
