@@ -90,7 +90,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=4563,
             breaks="answered",
         ),
-        "on-record": Mutation("seatpool.service.knowledge", "await aside(self._writer.close)", "pass", seen_in=15),
+        "on-record": Mutation("seatpool.service.knowledge", "await aside(self._writer.close)", "pass", seen_in=26),
         "sums-of-days": Mutation(
             "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
         ),

@@ -83,7 +83,7 @@ class Scene:
         self.database = str(database)
         self.crashes = 0
         self.complete = True
-        """No process has ended without a chance to write what it had to: killed, or with the database away."""
+        """No process has ended without writing what it had to: killed, or while the database was away or failed."""
         self.sent: Counter[int] = Counter()
         """Requests and handshakes with an account's credential, by its id."""
         self.quiet = False
@@ -294,11 +294,12 @@ class Scene:
     def _replaced(self, proxy: Proxy) -> None:
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
-            self.complete = self.complete and self.loop.now >= self.away_until
+            writes = self.loop.now >= self.away_until and (self.quiet or not self.locked)
+            self.complete = self.complete and writes
             for seat in self.issuer.seats.values():
                 if proxy.owner in seat.asking:
                     self.trial.broken("answered", f"{proxy.owner} has ended while it renews {seat.name}")
-            if self.loop.now >= self.away_until:
+            if writes:
                 self._look_at_what_is_left(proxy)
             proxy.kill()
             if not self.quiet:
