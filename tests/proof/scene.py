@@ -501,9 +501,8 @@ class Scene:
             kept = {(account, scope, value): until for account, scope, value, until in rows}
         if told is not None and told[0] != "{}":
             self.trial.broken("slots", f"{proxy.owner} has ended, and holds {told[0]} for the others")
-        if (
-            rights and not self.locked and not self.away_until
-        ):  # else giving back may have failed, and it ends by itself
+        steady = not self.locked and not self.away_until  # else giving back may have failed, and it ends by itself
+        if rights and steady:
             self.trial.broken("answered", f"{proxy.owner} has ended, and nobody else may {rights[0][0]}")
         for account_id, cooldowns in known.items():
             for scope, cooldown in cooldowns.items():
