@@ -68,7 +68,7 @@ def test_a_turn_ends_well_on_the_next_account(desk: Desk, home: Path, model: str
     desk.fakes.behave(first, {"kind": "usage_limit", "retry_after": 600, "route": route})
     ran = ask(desk, home, model)
     assert (ran.returncode, ran.stdout.strip()) == (0, f"{second}0 {second}1 {second}2"), ran.stderr
-    assert asked(desk, route)[:2] == [(first, False, 429), (second, False, 200)]
+    assert set(asked(desk, route)) == {(first, False, 429), (second, False, 200)}, "the title may come at the same time"
     sessions = {value for e in desk.fakes.journal() for name, value in e["headers"] if name.lower() in SESSIONS}
     assert len(sessions) == 1, "the title and the turn are one conversation"
 
