@@ -480,7 +480,9 @@ class Scene:
                 self.trial.broken("answered", f"{proxy.owner} does not end")
         with closing(sqlite3.connect(self.database)) as db:
             kept = dict(db.execute("select account_id, count(*) from attempts group by account_id"))
-            counted, rows = ({row[0]: row[1:] for row in db.execute(query)} for query in (COUNTED, ROWS))
+            counted, rows = (
+                {row[0]: row[1:] for row in db.execute(query) if any(row[1:])} for query in (COUNTED, ROWS)
+            )
         if counted != rows:
             self.trial.broken("on-record", f"days sum up to {counted} of what makes {rows}")
         if not self.complete:
