@@ -294,7 +294,7 @@ class Scene:
     def _replaced(self, proxy: Proxy) -> None:
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
-            writes = self.loop.now >= self.away_until and (self.quiet or not self.locked)
+            writes = self.quiet or not (self.locked or self.away_until)
             self.complete = self.complete and writes
             for seat in self.issuer.seats.values():
                 if proxy.owner in seat.asking:
