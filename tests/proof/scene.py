@@ -7,9 +7,7 @@ import sqlite3
 import sys
 import traceback
 from collections import Counter, deque
-from contextlib import closing
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -23,6 +21,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.strategy import Strategy
 from seatpool.store import Store
 from tests.proof import driver, http1, http2
+from tests.proof.database import Database
 from tests.proof.editor import Desk, Editor, Visit
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Crash, Owner
@@ -40,15 +39,6 @@ QUIET_S = 30.0
 """After the last answer."""
 RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
-COUNTED = (
-    "select account_id, sum(requests), sum(failed), coalesce(sum(input_tokens), 0) from usage_days group by account_id"
-)
-_MET = "outcome in ('ok', 'left', 'cut')"
-ROWS = (
-    f"select account_id, sum({_MET} and coalesce(reason, '') <> 'warm-up'), sum(not {_MET}),"  # ours
-    " coalesce(sum(input_tokens), 0) from attempts where coalesce(status, 0) <> 101 group by account_id"
-)
-"""By account: requests that came to an answer, others, tokens; as the days' sums have them, and as the rows do."""
 NOTICED_S = 0.5
 """A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
 HEARD_S = 3.0
@@ -99,6 +89,7 @@ class Scene:
         self.killing = random.choice((0.0, 0.0, 0.002, 0.006))
         """At the beginning or the end of a transaction."""
         self.skew_s = random.choice((0.0, 0.0, 0.5, 2.0))
+        self.kept = Database(self.database, self.trial, loop, self.skew_s)
         scale = random.choice((0.0, 0.5, 1.0, 2.0))
         mood = Mood(**{name: min(0.5, value * scale) for name, value in vars(Mood()).items()})
         loop.wrong = self.trial.broken
@@ -130,7 +121,6 @@ class Scene:
         self.owners: dict[Owner, Proxy] = {}
         self.orderly = self.locked == 0.0 and self.slow <= 0.02
         """What one process writes, others read in time."""
-        self.cooling: dict[tuple[Any, ...], tuple[str, int, int]] = {}
 
     def _latency(self, owner: Owner) -> float:
         slow = self.slow * (20 if self.random.random() < 0.02 else 1)
@@ -289,18 +279,23 @@ class Scene:
         proxy = self._somebody()
         if proxy is not None:
             self.loop.note(f"{proxy.owner} is stopped")
-            proxy.end(lambda: self._replaced(proxy))
+            proxy.end(lambda: self._ended(proxy, writes=self.steady))
 
-    def _replaced(self, proxy: Proxy) -> None:
+    @property
+    def steady(self) -> bool:
+        """The database has failed nobody by now."""
+        return not self.locked and not self.away_until
+
+    def _ended(self, proxy: Proxy, *, writes: bool) -> None:
+        """It has come to its end; `writes`: the database took everything that it had to write for that."""
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
-            writes = self.quiet or not (self.locked or self.away_until)
             self.complete = self.complete and writes
             for seat in self.issuer.seats.values():
                 if proxy.owner in seat.asking:
                     self.trial.broken("answered", f"{proxy.owner} has ended while it renews {seat.name}")
             if writes:
-                self._look_at_what_is_left(proxy)
+                self.kept.left_by(proxy, steady=self.steady)
             proxy.kill()
             if not self.quiet:
                 number = self.proxies.index(proxy)
@@ -427,20 +422,6 @@ class Scene:
             self.reading = False
         return held.refresh_token if held is not None else None
 
-    def look_at_cooldowns(self, db: sqlite3.Connection) -> None:
-        """At the end of a transaction that has written something."""
-        rows = db.execute("select account_id, scope, value, until, lifted, revision from cooldowns")
-        seen = {row[:3]: row[3:] for row in rows}
-        now = str(moment() + timedelta(seconds=2 * self.skew_s + 1))
-        for key, (until, lifted, revision) in seen.items():
-            before = self.cooling.get(key)
-            if before is None or lifted > before[1]:
-                continue  # it was ended on purpose; what is there now is another one
-            runs = before[1] < before[2] and _comparable(before[0]) > _comparable(now)
-            if runs and lifted < revision and _comparable(until) < _comparable(before[0]):
-                self.trial.broken("cooldown", f"a stored one until {before[0]} was shortened to {until}")
-        self.cooling = seen  # type: ignore[assignment]
-
     def _is_over(self) -> bool:
         """Whether nothing more is to be expected; asked after every step, so it looks at little."""
         if self.loop.steps % 64:
@@ -473,46 +454,14 @@ class Scene:
         living = [proxy for proxy in self.owners.values() if not proxy.dead]
         for proxy in living:
             if not proxy.ending:
-                proxy.end(partial(self._replaced, proxy))
+                proxy.end(partial(self._ended, proxy, writes=True))
         self.loop.run(lambda: self.trial.verdict is not None or all(proxy.dead for proxy in living), QUIET_S)
         for proxy in living:
             if not proxy.dead:
                 self.trial.broken("answered", f"{proxy.owner} does not end")
-        with closing(sqlite3.connect(self.database)) as db:
-            kept = dict(db.execute("select account_id, count(*) from attempts group by account_id"))
-            counted, rows = (
-                {row[0]: row[1:] for row in db.execute(query) if any(row[1:])} for query in (COUNTED, ROWS)
-            )
-        if counted != rows:
-            self.trial.broken("on-record", f"days sum up to {counted} of what makes {rows}")
-        if not self.complete:
-            return
-        for seat in self.issuer.seats.values():
-            sent = self.sent[seat.id]
-            if kept.get(seat.id, 0) < sent:
-                self.trial.broken("on-record", f"{sent} requests were sent as {seat.name}, {kept.get(seat.id, 0)} kept")
-
-    def _look_at_what_is_left(self, proxy: Proxy) -> None:
-        """In the database, of one that has ended."""
-        owner, known = proxy.service._refresher._owner, proxy.service.knowledge.state.cooldowns
-        with closing(sqlite3.connect(self.database)) as db:
-            told = db.execute("select counts from under_way where owner = ?", (owner,)).fetchone()
-            right = "select key from leases where owner = ? and key like 'renew:%' and over_s > ?"
-            rights = db.execute(right, (owner, self.loop.up())).fetchall()
-            rows = db.execute("select account_id, scope, value, until from cooldowns")
-            kept = {(account, scope, value): until for account, scope, value, until in rows}
-        if told is not None and told[0] != "{}":
-            self.trial.broken("slots", f"{proxy.owner} has ended, and holds {told[0]} for the others")
-        steady = not self.locked and not self.away_until  # else giving back may have failed, and it ends by itself
-        if rights and steady:
-            self.trial.broken("answered", f"{proxy.owner} has ended, and nobody else may {rights[0][0]}")
-        for account_id, cooldowns in known.items():
-            for scope, cooldown in cooldowns.items():
-                until = kept.get((account_id, str(scope.kind), scope.value))
-                if cooldown.until > moment() and (
-                    until is None or _comparable(until) < cooldown.until.replace(tzinfo=None)
-                ):
-                    self.trial.broken("on-record", f"{proxy.owner} has ended, and {cooldown} is kept as {until}")
+        self.kept.sums()
+        if self.complete:
+            self.kept.holds(self.sent, {seat.id: seat.name for seat in self.issuer.seats.values()})
 
     def _look_at_places(self, proxy: Proxy) -> None:
         """Everybody has gone."""
@@ -529,10 +478,6 @@ class Scene:
             self.loop.kill(proxy.owner)
             proxy.bury()
         asyncio_utils._KEEP_ALIVE.clear()  # of tasks that never end, and would keep all of this
-
-
-def _comparable(text: str) -> datetime:
-    return datetime.fromisoformat(text).replace(tzinfo=None)
 
 
 class Errors(logging.Handler):
@@ -596,7 +541,7 @@ class Stage:
             return
         self.scene.ends()
         if wrote:
-            self.scene.look_at_cooldowns(db)
+            self.scene.kept.written(db)
             for ears in ROUTER.ears:
                 ears.stir()
 
