@@ -80,6 +80,13 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "if False:",
             seen_in=1,
         ),
+        "limits-by-the-calendar": Mutation(
+            "seatpool.service.knowledge",
+            "if jump is not None:",
+            "if False:",
+            seen_in=2324,
+            breaks="cooldown",
+        ),
         "answered": Mutation(
             "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=20
         ),

@@ -179,6 +179,8 @@ class Proxy:
         """By an editor's request: the flow, and when the decision for what is sent now was begun."""
         self.known: dict[str, float] = {}
         """When each account's limit ends, as far as this process was told; in upstream's time."""
+        self.off_s: dict[str, float] = {}
+        """By how much the clock was off when it was told of that; less what this had drifted by then."""
         self.told_at: dict[str, float] = {}
         self.told: Callable[[Proxy, str], None] = lambda proxy, request: None
         """To be called when it has dealt with a refusal of that request."""

@@ -16,6 +16,7 @@ from typing import Any
 from mitmproxy.utils import asyncio_utils
 from msgspec.structs import replace
 
+from seatpool.clock import JUMP
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Strategy
@@ -84,6 +85,8 @@ class Scene:
         """The database can be used by nobody until then."""
         self.set_at = -NOTICED_S - 1
         """When the clock was set last."""
+        self.drift_s = 0.0
+        """By how much it was set, all in all, where that was too little to be noticed."""
         self.slow = random.choice((0.002, 0.002, 0.02, 0.15))
         self.locked = random.choice((0.0, 0.0, 0.01, 0.05))
         self.killing = random.choice((0.0, 0.0, 0.002, 0.006))
@@ -336,6 +339,7 @@ class Scene:
         by_s = self.random.choice((-4000.0, -40.0, -2.0, 2.0, 40.0, 4000.0))
         self.loop.wall_s += by_s
         self.set_at = self.loop.now
+        self.drift_s += abs(by_s) if abs(by_s) <= JUMP.total_seconds() else 0.0
         self.issuer.clock_set(by_s)
         self.loop.note(f"the clock is set by {by_s:.0f} s")
 
@@ -395,12 +399,13 @@ class Scene:
         probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
         if not proxy.service.policy.rotate_on_limit:
             return  # limits move nobody
-        slack_s = abs(self.issuer.skew_s) + 2 * self.skew_s + 1.5
+        slack_s = self.drift_s + 2 * self.skew_s + 1.5
         for other in (proxy, *(each for each in self.owners.values() if self.orderly and not each.dead)):
             left_s = other.known.get(seat.name, 0.0) - self.issuer.now
             heard = other.told_at.get(seat.name, 0.0) + (HEARD_S if other is not proxy else 0.0)
             # One that began before the clock was set may have waited, and have chosen when nobody had noticed yet.
-            if left_s > slack_s and decided > heard and not probe and decided > self.set_at + NOTICED_S:
+            off_s = slack_s + other.off_s.get(seat.name, 0.0)
+            if left_s > off_s and decided > heard and not probe and decided > self.set_at + NOTICED_S:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self.trial.broken("cooldown", f"{why} {other.owner} was told of")
 
@@ -410,7 +415,11 @@ class Scene:
             return
         for answer in self.upstream.answers.get(request, [])[-1:]:
             if answer.until and answer.whole and answer.seat is not None:
-                proxy.known[answer.seat] = max(proxy.known.get(answer.seat, 0.0), answer.until)
+                off_s = abs(self.issuer.skew_s) - self.drift_s
+                if proxy.known.get(answer.seat, 0.0) == answer.until:
+                    off_s = max(off_s, proxy.off_s[answer.seat])
+                if answer.until >= proxy.known.get(answer.seat, 0.0):
+                    proxy.known[answer.seat], proxy.off_s[answer.seat] = answer.until, off_s
                 proxy.told_at[answer.seat] = self.loop.now
 
     def _stored(self, seat: Seat) -> str | None:
