@@ -55,8 +55,8 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
         ),
         "leases-of-the-dead": Mutation(
             "seatpool.store.leases",
-            "(leases.c.begun_s > up_s) | (leases.c.over_s <= up_s)",
-            "leases.c.over_s <= up_s",
+            '(leases.c.begun_s > bindparam("up_s")) | (leases.c.over_s <= bindparam("up_s"))',
+            'leases.c.over_s <= bindparam("up_s")',
             seen_in=175,
             breaks="answered",
         ),
@@ -81,7 +81,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=1,
         ),
         "limits-by-the-calendar": Mutation(
-            "seatpool.service.knowledge",
+            "seatpool.service.follower",
             "if jump is not None:",
             "if False:",
             seen_in=2324,
@@ -97,7 +97,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=4563,
             breaks="answered",
         ),
-        "on-record": Mutation("seatpool.service.knowledge", "await aside(self._writer.close)", "pass", seen_in=26),
+        "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=26),
         "sums-of-days": Mutation(
             "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
         ),
@@ -109,7 +109,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="sound",
         ),
         "sound": Mutation(
-            "seatpool.service.knowledge",
+            "seatpool.service.follower",
             "except StoreError as error:  # the pool goes",
             "except KeyError as error:  # the pool goes",
         ),

@@ -38,7 +38,7 @@ async def test_limits_found_while_the_database_is_locked_are_stored_afterwards(
     for person in ("alice", "bob", "carol"):
         sign_in(store, issuer, person)
     service.load()
-    service.knowledge.start()
+    service.follower.start()
     revoked = Outcome(OutcomeKind.REVOKED, "deactivated_workspace")
     with locked(tmp_path / "pool.db"):
         trail, first = await begin(service)
@@ -178,7 +178,7 @@ async def test_pages_that_are_overwritten_while_it_runs_cost_no_request(
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
     service.load()
-    service.knowledge.start()
+    service.follower.start()
     trail, _ = await begin(service)
     overwrite(tmp_path)
     with caplog.at_level(logging.CRITICAL, "seatpool.service.writer"):
@@ -188,7 +188,7 @@ async def test_pages_that_are_overwritten_while_it_runs_cost_no_request(
         again = await service.assign(trail)
     assert getattr(again, "account", None) == following.account
     for _ in range(400):
-        if service.knowledge.health.problem is not None:
+        if service.follower.health.problem is not None:
             break
         await asyncio.sleep(0.05)
-    assert service.knowledge.health.problem is not None
+    assert service.follower.health.problem is not None

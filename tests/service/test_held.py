@@ -171,7 +171,7 @@ async def test_a_first_that_is_refused_again_sends_the_others_away_when_that_las
 
 
 async def test_a_cooldown_that_a_person_clears_lets_them_go_at_once(store: Store, service: PoolService) -> None:
-    service.knowledge.start()
+    service.follower.start()
     await limited(service, 9, 9, 9)
     queue = Queue(service)
     await queue.ask(flow(service, 1))
@@ -184,7 +184,7 @@ async def test_a_cooldown_that_a_person_clears_lets_them_go_at_once(store: Store
 
 
 async def test_an_account_that_another_process_brings_back_serves_them(store: Store, service: PoolService) -> None:
-    service.knowledge.start()
+    service.follower.start()
     store.set_paused("carol", True, datetime.now(UTC))
     async with asyncio.timeout(5):
         while service.knowledge.state.accounts[3].usable:

@@ -15,7 +15,7 @@ from seatpool.core.selection import Exhausted
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service import reporting
-from seatpool.service.knowledge import FOLLOW_EVERY_S
+from seatpool.service.follower import FOLLOW_EVERY_S
 from seatpool.service.pool import PoolService
 from seatpool.service.sockets import CLOSE
 from seatpool.service.trail import Answered, Assignment

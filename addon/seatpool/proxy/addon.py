@@ -144,7 +144,7 @@ class Pool:
         self.exchanges.quota = client_quota(ctx.options.pool_client_quota, service)
         service.ruling.rule_of = self.guard.book.of_turn
         service.notices.expiry = lambda: self.certificates.expiry
-        service.knowledge.health.tell = self.faults.database_is
+        service.follower.health.tell = self.faults.database_is
         service.knowledge.relocked = lambda: self.locking.take(service.knowledge.locks)
         service.knowledge.relocked()
         roster = service.knowledge.roster

@@ -1,23 +1,17 @@
-"""What this process knows of the pool, and the store that others read it from.
+"""What this process knows of the pool, written to the store that others read it from.
 
 Whatever changes who may be asked is durable before a client sees what follows from it: other processes and the next
 start know it as well.
 What merely informs (attempts, quota, last use) goes to the writer. While the database is away, memory goes on alone.
 """
 
-import asyncio
-import gc
 import logging
-import math
-import time
 from collections.abc import Callable, Iterable
-from contextlib import suppress
-from datetime import datetime, timedelta
-from functools import partial
+from datetime import datetime
 
 from msgspec.structs import replace
 
-from seatpool.clock import Jump, Watch, utcnow
+from seatpool.clock import utcnow
 from seatpool.core import clockwork, strikes
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Glimpse
@@ -29,45 +23,14 @@ from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
 from seatpool.service.affinities import Affinities
 from seatpool.service.beats import Beats
-from seatpool.service.health import Health
 from seatpool.service.meters import Meters
 from seatpool.service.probes import Probes
 from seatpool.service.threads import aside
 from seatpool.service.vault import Vault
 from seatpool.service.writer import Disabled, Lifted, Writer
-from seatpool.store import Changes, Ear, Store, StoreError, StoreUnavailable
+from seatpool.store import Changes, Store, StoreError, StoreUnavailable
 
 logger = logging.getLogger(__name__)
-
-FOLLOW_EVERY_S = 0.2
-"""How often the store is asked whether another process has written: the promise is 250 ms, the reading included."""
-HEARD_EVERY_S = 5.0
-"""The same where it tells by itself; asked all the same, for what it might have failed to tell."""
-KEPT = timedelta(days=30)
-"""How long choices, observations and ended cooldowns are kept; attempts as their person says."""
-PRUNE_EVERY = timedelta(days=1)
-SETTLED_S = 1.0
-"""After the start, in which the first requests have come already: what can wait for them does."""
-COLLECTIONS = (350, 5, 10)
-"""New objects until garbage is looked for among them, and how often that is done until older ones are looked through as
-well. Python's own are 700, 10 and 10; a request leaves garbage with its body in it, and so half as much waits."""
-
-
-def _spare_what_stays() -> None:
-    """What is in memory by now stays: with many accounts, looking through it again and again is what costs.
-
-    What comes later is little, so looking through that often costs next to nothing and keeps the peaks low.
-    """
-    gc.collect()
-    gc.freeze()
-    gc.collect()  # else the next ones wait until there is a quarter of what was frozen
-    gc.set_threshold(*COLLECTIONS)
-
-
-def _call(loop: asyncio.AbstractEventLoop, callback: Callable[[], object]) -> None:
-    """From another thread; nothing where the loop is over."""
-    with suppress(RuntimeError):
-        loop.call_soon_threadsafe(callback)
 
 
 def _nobody_minds() -> None:
@@ -75,7 +38,7 @@ def _nobody_minds() -> None:
 
 
 class Knowledge:
-    """The pool's state in memory, written through to the store and fed by what other processes write there."""
+    """The pool's state in memory, written through to the store; a `Follower` feeds it with what others write there."""
 
     def __init__(
         self, store: Store, vault: Vault, policy: Policy, owner: str, writer: Callable[[Store], Writer] = Writer
@@ -87,53 +50,31 @@ class Knowledge:
         self.state.caps.most = policy.max_in_flight
         self._store = store
         self._vault = vault
-        self._writer = writer(store)
+        self.writer = writer(store)
         self._probes = Probes(store, self.state)
         self._guesses = Guesses()
-        self.affinities = Affinities(self.state, self._writer.put)
+        self.affinities = Affinities(self.state, self.writer.put)
         self.provenance = Provenance()
-        self._beats = Beats(self.state, self._writer.put, owner)
-        self.ledger_days = policy.ledger_days
-        self._clock = Watch()
-        self.health = Health()
+        self.beats = Beats(self.state, self.writer.put, owner)
         self.locks: dict[str, Lock] = {}
         """What has one value in every proxy on this database."""
         self.relocked: Callable[[], None] = _nobody_minds
         """To be called when `locks` has changed."""
         self.meters = Meters()
-        self._revision = -1
+        self.revision = -1
         """Of the last change that is known; before the first look there is none."""
-        self._pruned_at = utcnow()
-        self._follower: asyncio.Task[None] | None = None
-        self._settling: asyncio.Task[None] | None = None
-        self._ear: Ear | None = None
-        self._stirred = asyncio.Event()
-        """The store has told that there may be news."""
-        self._looked_at = -math.inf
         self.changed: Callable[[], None] = _nobody_minds
         """To be called when an account may be asked no longer."""
 
     def load(self) -> None:
         """Read everything from the store (blocking; at start)."""
-        self._take(self._store.changes(None))
-
-    def start(self) -> None:
-        """Begin to follow what other processes write."""
-        self._store.hurry()
-        self._ear = self._store.listen(partial(_call, asyncio.get_running_loop(), self._stirred.set))
-        self._follower = asyncio.create_task(self._follow(), name="seatpool follower")
-        self._settling = asyncio.create_task(self._settle_in(), name="seatpool settling")
+        self.take(self._store.changes(None))
 
     async def stop(self) -> None:
-        """Stop following, and write what is queued."""
-        for task in filter(None, (self._follower, self._settling)):
-            task.cancel()
-            await asyncio.gather(task, return_exceptions=True)
-        if self._ear is not None:
-            await aside(self._ear.close)
+        """Write what is queued."""
         await self.drain_probes()
-        self._beats.end(utcnow())
-        await aside(self._writer.close)
+        self.beats.end(utcnow())
+        await aside(self.writer.close)
 
     async def drain_probes(self) -> None:
         """Wait until the rights to try cooldowns that are being asked for were given or not."""
@@ -148,32 +89,32 @@ class Knowledge:
         """Take in quota windows that some answer told."""
         if windows:
             for window in self.state.observe(account_id, windows, windows[0].observed_at):
-                self._writer.put((account_id, window))
+                self.writer.put((account_id, window))
             self._probes.look(account_id)
 
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
         self.meters.attempt(attempt)
-        self._writer.put(attempt)
+        self.writer.put(attempt)
 
     def flush(self, timeout_s: float) -> bool:
         """Blocking: have written what was noted so far. Whether it was in time."""
-        return self._writer.flush(timeout_s)
+        return self.writer.flush(timeout_s)
 
     def ended(self, over: Ended) -> None:
         """Note a request that is over; returns at once."""
         self.meters.ended(over)
-        self._writer.put(over)
+        self.writer.put(over)
 
     def note(self, seen: Glimpse) -> None:
         """Note a choice, for `seatpool why`; returns at once."""
-        self._writer.put(seen)
+        self.writer.put(seen)
 
     def gave(self, account_id: int, keys: Iterable[int], now: datetime) -> None:
         """Note what an account gave out that nobody else can read; returns at once."""
         news = self.provenance.learn(keys, account_id, now.timestamp())
         if news:
-            self._writer.put(Carried(account_id, news, now))
+            self.writer.put(Carried(account_id, news, now))
 
     def strikes(self, account_id: int, scope: Scope, asked_at: datetime) -> int:
         """Which limit without a time in a row it is that met a request sent at `asked_at`."""
@@ -192,7 +133,7 @@ class Knowledge:
             over = (probe, *(c for c in over if c != probe))
         for cooldown in over:
             self.state.lift(account_id, cooldown.scope, now)
-            self._writer.put(Lifted(cooldown))
+            self.writer.put(Lifted(cooldown))
 
     def absolve(self, account_id: int, scope: Scope, reason: str, since: datetime) -> None:
         """Take back our guess, made after `since`, at how long a limit holds: it was not this account's.
@@ -209,7 +150,7 @@ class Knowledge:
             self.state.lift(account_id, scope, now)
             if told is not None:
                 self.state.cool(told, now)
-            self._writer.put(Lifted(held, told))
+            self.writer.put(Lifted(held, told))
 
     async def cool(self, account: Account, scope: Scope, reason: str, until: datetime, struck: int = 0) -> None:
         """Take an account, or a part of it, out of the choice until then.
@@ -235,7 +176,7 @@ class Knowledge:
         try:
             await aside(self._store.cool, cooldown)
         except StoreUnavailable:  # memory knows; a database that is away must not cost the request
-            self._writer.put(cooldown)
+            self.writer.put(cooldown)
         except StoreError as error:
             logger.warning("account=%s action=cooldown-not-stored reason=%s", account.name, error)
 
@@ -250,7 +191,7 @@ class Knowledge:
         try:
             await aside(self._store.disable, account.id, reason, now)
         except StoreUnavailable:
-            self._writer.put(Disabled(account.id, reason, now))
+            self.writer.put(Disabled(account.id, reason, now))
         except StoreError as error:
             logger.warning("account=%s action=disable-not-stored reason=%s", account.name, error)
 
@@ -263,73 +204,8 @@ class Knowledge:
         except StoreError as error:
             logger.warning("account=%s action=plan-not-stored reason=%s", account.name, type(error).__name__)
 
-    async def _follow(self) -> None:
-        with suppress(StoreError):
-            await self._vault.warm(self.state.accounts)
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._stirred.wait(), FOLLOW_EVERY_S)
-            try:
-                problem = None
-                await self._look(utcnow())
-            except StoreError as error:  # the pool goes on from memory while the database is away
-                problem = str(error)
-            except Exception as error:
-                problem = f"{type(error).__name__} while the database was read"
-                if self.health.problem is None:
-                    logger.exception("action=follow-failed")
-            if self._store.trouble is not None:
-                problem = self._store.trouble
-                self._writer.look()
-            self.health.see(problem, self._writer.waiting, self._writer.dropped)
-            if problem is None:
-                self._writer.dropped = 0
-
-    async def _look(self, now: datetime) -> None:
-        """Take in what others wrote, and tell them what is under way here."""
-        jump = self._clock.jumped(now)
-        if jump is not None:
-            self._set_clock(jump, now)
-        self._beats.look(now)
-        if not self._is_due(looked_at := time.monotonic()):
-            return
-        self._looked_at = -math.inf  # unless it succeeds
-        changes = await aside(self._store.news, self._revision)
-        opened = (a for a in changes.accounts if a.id in self.state.foreign and a.open_to(self.state.person))
-        if not changes.full and any(opened):
-            changes = await aside(self._store.changes, None)  # nothing was kept of it so far
-        self._looked_at = looked_at
-        if changes.full or changes.revision != self._revision:
-            self._take(changes)
-            await self._vault.catch_up(changes.generations)
-        if now - self._pruned_at > PRUNE_EVERY and self._store.trouble is None:
-            await self._prune()
-
-    def _is_due(self, now: float) -> bool:
-        """Whether there may be news in the store."""
-        heard = self._stirred.is_set()
-        self._stirred.clear()
-        return heard or self._ear is None or not self._ear.hearing or now - self._looked_at >= HEARD_EVERY_S
-
-    async def _settle_in(self) -> None:
-        await asyncio.sleep(SETTLED_S)
-        _spare_what_stays()
-        with suppress(StoreError):
-            await self._prune()
-
-    def _set_clock(self, jump: Jump, now: datetime) -> None:
-        """Limits are rests of a length: they last as long as before, whatever the clock says now."""
-        logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.by.total_seconds())
-        self._pruned_at = now
-        for cooldown in clockwork.shift(self.state, jump.by, now, jump.within):
-            self._writer.put(cooldown)
-
-    async def _prune(self) -> None:
-        self._pruned_at = utcnow()
-        made = self._pruned_at - timedelta(days=self.ledger_days)
-        await aside(self._store.prune, before=self._pruned_at - KEPT, attempts=made)
-
-    def _take(self, changes: Changes) -> None:
+    def take(self, changes: Changes) -> None:
+        """What the store has now, as far as it was changed."""
         now = utcnow()
         before, shut = self.roster, len(self.state.foreign)
         if changes.full:
@@ -355,13 +231,13 @@ class Knowledge:
             if given.account_id in known:
                 self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())
         self._relock(changes)
-        self._beats.hear(changes, now)
-        if self._follower is not None:
+        self.beats.hear(changes, now)
+        if self.revision >= 0:  # at the start nobody was refused yet
             for account_id in {account_id for account_id, _ in changes.windows if account_id in known}:
                 self._probes.look(account_id)
-        if self.roster != before and self._revision >= 0:
+        if self.roster != before and self.revision >= 0:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
-        self._revision = changes.revision
+        self.revision = changes.revision
         self.changed()
 
     def _relock(self, changes: Changes) -> None:

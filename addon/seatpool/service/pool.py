@@ -28,6 +28,7 @@ from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.endings import Endings
 from seatpool.service.errands import ModelsErrand, UsageErrand
+from seatpool.service.follower import Follower
 from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
 from seatpool.service.knowledge import Knowledge
@@ -69,6 +70,7 @@ class PoolService:
         owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self.policy = policy
         self.knowledge = Knowledge(store, vault, policy, owner, writer)
+        self.follower = Follower(store, vault, self.knowledge, policy)
         self._providers = providers
         self._refresher = Refresher(store, vault, transport, owner)
         self._refresher.counted = self.knowledge.meters.renewed
@@ -132,7 +134,7 @@ class PoolService:
         self._traces.follow(policy.otlp_endpoint)
         self.knowledge.state.follow(policy, utcnow())
         self.knowledge.state.caps.most = policy.max_in_flight
-        self.knowledge.ledger_days = policy.ledger_days
+        self.follower.ledger_days = policy.ledger_days
 
     def load(self) -> None:
         """Read the pool from the store (blocking; at start)."""
@@ -140,7 +142,7 @@ class PoolService:
 
     def start(self) -> None:
         """Begin to follow what other processes write, and to renew credentials before they run out."""
-        self.knowledge.start()
+        self.follower.start()
         self._watch = asyncio.create_task(self._look_around(), name="seatpool keeper")
         self.notices.look()
 
@@ -155,6 +157,7 @@ class PoolService:
         await self.notices.stop()
         await self._traces.stop()
         await self._refresher.stop()
+        await self.follower.stop()
         await self.knowledge.stop()
 
     async def _look_around(self) -> None:

@@ -12,13 +12,36 @@ from enum import IntEnum
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, delete, func, select
+from sqlalchemy import ColumnElement, Connection, Interval, bindparam, delete, func, select
 
 from seatpool.clock import elapsed, utcnow
-from seatpool.store.engine import upsert
-from seatpool.store.schema import leases
+from seatpool.store.engine import Ready, upsert
+from seatpool.store.schema import as_text, leases
 
 _NOW = func.timezone("UTC", func.clock_timestamp(), type_=leases.c.until.type)
+_OVER_SHARED = leases.c.until <= _NOW
+# What has not begun yet is of the time before the machine was started anew. One of which that cannot be told lasts for
+# its length once more at most.
+_ENDED = (leases.c.begun_s > bindparam("up_s")) | (leases.c.over_s <= bindparam("up_s"))
+_OVER_ON_FILE = _ENDED | (leases.c.begun_s.is_(None) & (leases.c.until <= bindparam("now")))
+
+
+def _taking(over: ColumnElement[bool], **ends: Any) -> Ready:
+    """Have it where nobody else does; `over`: what nobody holds any more."""
+    new = upsert(leases).values(ends) if ends else upsert(leases)
+    taken = new.on_conflict_do_update(
+        index_elements=[leases.c.key],
+        set_={name: new.excluded[name] for name in ("owner", "until", "begun_s", "over_s")},
+        where=over | (leases.c.owner == new.excluded.owner),
+    )
+    return Ready(taken.returning(leases.c.key), [column.name for column in leases.c])
+
+
+_MINE = (leases.c.key == bindparam("key"), leases.c.owner == bindparam("owner"))
+_OWNER = Ready(select(leases.c.owner).where(_MINE[0]))
+_TAKE_SHARED = _taking(_OVER_SHARED, until=_NOW + bindparam("length", type_=Interval()))
+_TAKE_ON_FILE = _taking(_OVER_ON_FILE)
+_RELEASE = Ready(delete(leases).where(*_MINE))
 
 
 class Lease(msgspec.Struct, frozen=True):
@@ -43,50 +66,34 @@ class Grant(IntEnum):
 
 def acquire(db: Connection, lease: Lease, length: timedelta) -> Grant:
     """Have it for so long from now on, also where it is `lease.owner`'s own already."""
-    before = db.scalar(select(leases.c.owner).where(leases.c.key == lease.key))
-    if not _acquired(db, lease, length):
+    before = _OWNER.run(db, key=lease.key).scalar()
+    up_s = _up_s()
+    # `until` is for processes of an older version, which know no better.
+    if not _take(db, lease, utcnow() + length, length, up_s, up_s + length.total_seconds()):
         return Grant.REFUSED
     return Grant.FREE if before in (None, lease.owner) else Grant.LAPSED
 
 
-def _acquired(db: Connection, lease: Lease, length: timedelta) -> bool:
-    if _is_shared(db):
-        return _take(db, lease, {"until": _NOW + length, "begun_s": None, "over_s": None})
-    begun_s = _up_s()
-    # `until` is for processes of an older version, which know no better.
-    ends = {"until": utcnow() + length, "begun_s": begun_s, "over_s": begun_s + length.total_seconds()}
-    return _take(db, lease, ends)
-
-
 def claim(db: Connection, lease: Lease, until: datetime) -> bool:
     """Whether it is `lease.owner` who does it: nobody has claimed it until a moment that is still to come."""
-    ends = _NOW + (until - utcnow()) if _is_shared(db) else until
-    return _take(db, lease, {"until": ends, "begun_s": None, "over_s": None})
+    return _take(db, lease, until, until - utcnow())
 
 
-def _take(db: Connection, lease: Lease, ends: dict[str, Any]) -> bool:
-    values = {"owner": lease.owner, **ends}
-    taken = (
-        upsert(leases)
-        .values(key=lease.key, **values)
-        .on_conflict_do_update(
-            index_elements=[leases.c.key],
-            set_=values,
-            where=_over(db, utcnow()) | (leases.c.owner == lease.owner),
-        )
-    )
-    return db.execute(taken.returning(leases.c.key)).first() is not None
-
-
-def _over(db: Connection, now: datetime) -> ColumnElement[bool]:
-    """What nobody holds any more; `now` for what was claimed."""
+def _take(
+    db: Connection,
+    lease: Lease,
+    until: datetime,
+    length: timedelta,
+    begun_s: float | None = None,
+    over_s: float | None = None,
+) -> bool:
+    """On a server for that length, by its clock; in a file until these moments."""
     if _is_shared(db):
-        return leases.c.until <= _NOW
-    up_s = _up_s()
-    # What has not begun yet is of the time before the machine was started anew. One of which that cannot be told lasts
-    # for its length once more at most.
-    ended = (leases.c.begun_s > up_s) | (leases.c.over_s <= up_s)
-    return ended | (leases.c.begun_s.is_(None) & (leases.c.until <= now))
+        taken = _TAKE_SHARED.run(db, key=lease.key, owner=lease.owner, length=length, begun_s=None, over_s=None)
+    else:
+        ends = {"until": as_text(until), "begun_s": begun_s, "over_s": over_s}
+        taken = _TAKE_ON_FILE.run(db, key=lease.key, owner=lease.owner, **ends, up_s=_up_s(), now=as_text(utcnow()))
+    return taken.first() is not None
 
 
 def _is_shared(db: Connection) -> bool:
@@ -99,7 +106,7 @@ def _up_s() -> float:
 
 def release(db: Connection, lease: Lease) -> None:
     """Give it back; nothing where another has it by now."""
-    db.execute(delete(leases).where(leases.c.key == lease.key, leases.c.owner == lease.owner))
+    _RELEASE.run(db, key=lease.key, owner=lease.owner)
 
 
 def free(db: Connection, keys: Sequence[str]) -> None:
@@ -109,4 +116,6 @@ def free(db: Connection, keys: Sequence[str]) -> None:
 
 def prune(db: Connection, before: datetime) -> int:
     """Drop those that are over, on a file claims only that were by then; how many."""
-    return db.execute(delete(leases).where(_over(db, before))).rowcount
+    if _is_shared(db):
+        return db.execute(delete(leases).where(_OVER_SHARED)).rowcount
+    return db.execute(delete(leases).where(_OVER_ON_FILE), {"up_s": _up_s(), "now": before}).rowcount
