@@ -38,7 +38,7 @@ examples:
   ./scripts/prove --mutations              each thing that must hold is seen to break with a fault in the product
   ./scripts/prove --list                   what must hold
 """
-CHUNK = 500
+CHUNK = 2_000
 """Worlds for one process at most: then it goes, with all that it has kept."""
 MOST = 400
 """Worlds in which a fault has to show, beside the one that is known for it."""
