@@ -203,6 +203,15 @@ def test_what_is_told_replaces_what_was_and_the_dead_are_not_counted() -> None:
     assert +elsewhere.counts == {}
 
 
+@pytest.mark.parametrize("back_s", [EXPIRES.total_seconds() + 1, 3600.0])
+def test_what_the_killed_told_before_the_clock_was_set_back_does_not_last_until_it_has_caught_up(back_s: float) -> None:
+    elsewhere = Elsewhere()
+    elsewhere.hear([beat("killed", 0, a1=2)], at(0))
+    assert elsewhere.fade(at(-back_s)) == {1}
+    assert elsewhere.hear([beat("killed", 0, a1=2), beat("alive", 1 - back_s, a1=1)], at(1 - back_s)) == {1}
+    assert elsewhere.counts == {1: 1}
+
+
 def hear(state: PoolState, *told: UnderWay) -> None:
     state.recount(state.elsewhere.hear(told, NOW), NOW)
 

@@ -30,6 +30,8 @@ _OURS = (
 Fields = list[tuple[str, str]]
 """The host comes first."""
 _OVER = ("response.completed", "response.failed", "error")
+LIMITED = (402, 426, 429)
+"""Limits are told with these; the second in a handshake, after which an editor that knows how posts instead."""
 WARMS = 0.7
 """Share of the Codex editors that send, on a fresh socket, a message that asks for nothing."""
 PLACES: Mapping[ProviderName, tuple[str, str]] = MappingProxyType(
@@ -52,17 +54,24 @@ class Desk:
         """Requests without an end so far."""
         self.asked = 0
         self.served = 0
+        self.refused: Callable[[str, ProviderName], None] = lambda request, provider: None
+        """To be called when a request was refused for limits."""
+        self.ended: Callable[[str], None] = lambda request: None
+        """To be called when a request has come to some end."""
+        self._of: dict[str, ProviderName] = {}
 
-    def request(self) -> str:
+    def request(self, provider: ProviderName) -> str:
         """The name of a new one."""
         self.asked += 1
         name = f"R{self.asked}"
         self.waiting.add(name)
+        self._of[name] = provider
         return name
 
     def over(self, request: str) -> None:
         """It has come to some end."""
         self.waiting.discard(request)
+        self.ended(request)
 
     def judge(self, request: str, status: int, body: bytes, *, whole: bool) -> None:
         """Compare an answer over HTTP with what was sent."""
@@ -70,6 +79,8 @@ class Desk:
         sent = self.upstream.answers.get(request, [])
         if body.count(CALL) > 1:
             self.trial.broken("tool-once", f"{request} got {body.count(CALL)} calls of a tool")
+        if status in LIMITED:
+            self.refused(request, self._of[request])
         if status != 200:
             same = any(bytes(each.body) == body for each in sent) if whole else True
             if not same and not any(mark in body for mark in _OURS):
@@ -92,6 +103,8 @@ class Desk:
         if told and not any(each[: len(told)] == told for each in sent):
             self.trial.broken("bytes", f"{request} got messages that no account sent so: {told!r}")
         self.served += whole
+        if whole and len(frames) == 1 and json.loads(frames[0]).get("status_code") in LIMITED:
+            self.refused(request, self._of[request])
 
 
 class Visit:
@@ -382,7 +395,7 @@ class Editor:
             if self._share is None and self._loop.random.random() < self._sockets:
                 self._handshake(visit)
                 return
-        request = self.desk.request()
+        request = self.desk.request(self.provider)
         if visit.is_socket:
             self._warming, self._cold = self._cold, False
             more = {"generate": False} if self._warming else {}
@@ -404,7 +417,7 @@ class Editor:
     def _handshake(self, visit: Visit | StreamVisit) -> None:
         key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
         more = (("upgrade", "websocket"), ("connection", "Upgrade"), key, ("sec-websocket-version", "13"))
-        request = self.desk.request()
+        request = self.desk.request(self.provider)
         visit.ask(request, "GET", PLACES[self.provider][1], self._fields(request, *more), b"")
         self._patience(visit)
 

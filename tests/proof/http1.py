@@ -155,6 +155,7 @@ class Socket:
             error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
             events[at:] = [json.dumps(error, separators=(",", ":"))]
         elif random.random() < mood.failing:
+            self._upstream.ail(self._seat)
             events = [
                 json.dumps({"type": "error", "error": {"code": "server_error", "message": "x"}, "status_code": 500})
             ]
@@ -166,6 +167,7 @@ class Socket:
             return
         if at == stop:
             self._loop.note(f"upstream: {answer.request} is dropped")
+            self._upstream.ail(self._seat)
             try:
                 if self._loop.random.random() < 0.5:
                     self._line.say(self._ws.send(CloseConnection(code=1011)))

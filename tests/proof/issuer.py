@@ -58,6 +58,8 @@ class Seat:
     asking: list[Owner] = field(default_factory=list)
     """Processes with an exchange under way."""
     limited_until: float = 0.0
+    ails: bool = False
+    """Something came of it that nobody had asked for: no answer, a refusal, half of one. For good."""
     serial: int = 0
     id: int = 0
     """In the pool's database."""
@@ -148,10 +150,19 @@ class Issuer:
             loop.post(loop.world, chance.random() * LATE_S, self._arrive, owner, request, answer)
         try:
             reply: HttpReply = await answer
+            if reply.status not in (200, 404):
+                self._ail(request)
+        except SideCallFailed:
+            self._ail(request)
+            raise
         finally:
             if seat is not None and owner in seat.asking:
                 seat.asking.remove(owner)
         return reply
+
+    def _ail(self, request: HttpRequest) -> None:
+        for found in _TOKEN.finditer(request.body + "".join(value for _, value in request.headers).encode()):
+            self.seats[found[1].decode()].ails = True
 
     def _begin(self, owner: Owner, request: HttpRequest) -> Seat | None:
         if not request.url.endswith("/oauth/token"):

@@ -97,6 +97,12 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=4563,
             breaks="answered",
         ),
+        "useful": Mutation(
+            "seatpool.core.slots",
+            "return abs(now - told.beat_at) < EXPIRES",
+            "return now - told.beat_at < EXPIRES",
+            seen_in=37,
+        ),
         "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=26),
         "sums-of-days": Mutation(
             "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"

@@ -6,7 +6,7 @@ import shutil
 import sqlite3
 import sys
 import traceback
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from mitmproxy.utils import asyncio_utils
 from msgspec.structs import replace
 
 from seatpool.clock import JUMP
-from seatpool.core.model import Credential, CredentialKind
+from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Strategy
 from seatpool.store import Store
@@ -42,6 +42,8 @@ RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
 NOTICED_S = 0.5
 """A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
+FREED_S = 16.0
+"""By then every process knows that a place was freed, also where it was held by one that was killed."""
 HEARD_S = 3.0
 """By then what one process has learnt is known to the others, where nothing is wrong with the database."""
 
@@ -73,10 +75,16 @@ class Scene:
         self.trial = Trial()
         self.database = str(database)
         self.crashes = 0
+        self.moved_nobody = False
+        """Somewhere limits move nobody, or did for a while."""
         self.complete = True
         """No process has ended without writing what it had to: killed, or while the database was away or failed."""
         self.sent: Counter[int] = Counter()
         """Requests and handshakes with an account's credential, by its id."""
+        self.asked: dict[str, tuple[int, ...]] = {}
+        """The same by an editor's request."""
+        self.held_at: defaultdict[int, float] = defaultdict(float)
+        """When a place at an account was held last."""
         self.quiet = False
         """No faults any more."""
         self.reading = False
@@ -110,6 +118,7 @@ class Scene:
         self._shared: dict[tuple[int, str], http2.Shared] = {}
         self.trial.stored = self._stored
         self.desk = Desk(loop, self.trial, self.upstream)
+        self.desk.refused, self.desk.ended = self._refused, self._freed
         self.whims = Random(seed)
         """Chances of what a person wants, apart from those of everything else."""
         self.policy = Policy(
@@ -308,6 +317,8 @@ class Scene:
         """It is killed, and started again after a while."""
         self.crashes += 1
         self.complete = False
+        for account_id in proxy.service.knowledge.state.in_flight:
+            self.held_at[account_id] = self.loop.now
         proxy.kill()
         for seat in self.issuer.seats.values():
             if proxy.owner in seat.asking:
@@ -333,6 +344,7 @@ class Scene:
         if proxy is not None:
             strategy, moving = self.whims.choice(tuple(Strategy)), self.whims.random() < 0.7
             self.loop.note(f"{proxy.owner} is to choose by {strategy if moving else 'priority alone, whatever limits'}")
+            self.moved_nobody |= not moving
             proxy.follow(replace(proxy.service.policy, strategy=strategy, rotate_on_limit=moving))
 
     def _set_clock(self) -> None:
@@ -390,6 +402,8 @@ class Scene:
     def _asked(self, line: Line, request: str, seat: Seat) -> None:
         """A process sends a request with an account's credential."""
         self.sent[seat.id] += 1
+        self.asked[request] = (*self.asked.get(request, ()), seat.id)
+        self.held_at[seat.id] = self.loop.now
         proxy = self.owners[line.owner]
         held = proxy.service.knowledge.state.in_flight
         if held[seat.id] < 1:
@@ -408,6 +422,20 @@ class Scene:
             if left_s > off_s and decided > heard and not probe and decided > self.set_at + NOTICED_S:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self.trial.broken("cooldown", f"{why} {other.owner} was told of")
+
+    def _refused(self, request: str, provider: ProviderName) -> None:
+        """An editor was told of limits."""
+        if self.moved_nobody or not self.steady or self.rogue:
+            return
+        for seat in self.issuer.seats.values():
+            full = self.policy.max_in_flight and self.loop.now - self.held_at[seat.id] < FREED_S
+            if seat.provider is provider and not seat.ails and not full and seat.origin != "https://evil.example":
+                self.trial.broken("useful", f"{request} was refused, and nothing ails {seat.name}")
+
+    def _freed(self, request: str) -> None:
+        """An editor's request has come to an end."""
+        for account_id in self.asked.get(request, ()):
+            self.held_at[account_id] = self.loop.now
 
     def told(self, proxy: Proxy, request: str) -> None:
         """A process has dealt with a refusal."""

@@ -72,6 +72,11 @@ class Upstream:
         """To be called when a process begins to send a request with an account's credential."""
         self._number = 0
 
+    def ail(self, seat: Seat | None) -> None:
+        """It does not answer as it was asked to."""
+        if seat is not None:
+            seat.ails = True
+
     def begin(self, request: str, seat: Seat | None, status: int) -> Answer:
         """Another attempt is answered."""
         answer = Answer(request, seat.name if seat is not None else None, status)
@@ -90,6 +95,7 @@ class Upstream:
             return None
         random, now, mood = self.loop.random, self.issuer.now, self.mood
         if seat.limited_until > now:
+            self.ail(seat)
             left_s = seat.limited_until - now
             if left_s > 40 and random.random() < 0.3:  # whoever throttles knows nothing of quota
                 left_s = random.choice((3.0, 20.0))
@@ -105,6 +111,7 @@ class Upstream:
         elif dice < mood.limited + mood.throttled:
             seat.limited_until = now + random.choice((0.5, 3.0, 20.0))
         elif dice < mood.limited + mood.throttled + mood.nameless:
+            self.ail(seat)
             return {"message": "Too many requests", "code": "too_many", "type": "x"}
         else:
             return None
@@ -210,10 +217,12 @@ class Asked:
         # What goes on with the editor's own login takes the time that it takes: it would wait for ever.
         if random.random() < mood.silent and seat is not None:
             self._loop.note(f"upstream: {self._request} is never answered")
+            self._upstream.ail(seat)
             return
         dice = random.random()
         if dice < mood.cut / 3:
             answer.status = 0
+            self._upstream.ail(seat)
             self._channel.break_off()
         elif dice > 1 - mood.failing:
             broken: dict[str, object] = {"message": "Something went wrong.", "code": "server_error"}
@@ -235,6 +244,7 @@ class Asked:
 
     def _refuse(self, answer: Answer, status: int, error: dict[str, object]) -> None:
         answer.status = status
+        self._upstream.ail(self._seat)
         answer.body += json.dumps({"error": error}).encode()
         fields = {"content-type": "application/json"}
         if answer.until and self._host.endswith("githubcopilot.com"):
@@ -271,6 +281,7 @@ class Asked:
             return
         if at == stop:
             self._loop.note(f"upstream: {answer.request} is cut")
+            self._upstream.ail(self._seat)
             self._channel.break_off()
         elif at == len(pieces):
             answer.whole = True
