@@ -1,7 +1,8 @@
 """What is looked at in the database of a simulated world: whenever something was written, and of those that ended."""
 
 import sqlite3
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from datetime import datetime, timedelta
 from http import HTTPStatus
@@ -10,6 +11,7 @@ from typing import Any
 from tests.proof.loop import Loop
 from tests.proof.proxy import Proxy
 from tests.proof.trial import Trial
+from tests.proof.upstream import Answer
 from tests.proof.world import moment
 
 COUNTED = (
@@ -24,6 +26,7 @@ ROWS = (
 """By account: requests that came to an answer, others, tokens; as the days' sums have them, and as the rows do."""
 HELD = "select counts from under_way where owner = ?"
 RIGHTS = "select key from leases where owner = ? and key like 'renew:%' and over_s > ?"
+SPENT = "select account_id, coalesce(sum(input_tokens), 0) from attempts group by account_id"
 SENT = "select account_id, count(*) from attempts group by account_id"
 
 
@@ -77,12 +80,25 @@ class Database:
         if counted != rows:
             self._trial.broken("on-record", f"days sum up to {counted} of what makes {rows}")
 
-    def holds(self, sent: Mapping[int, int], names: Mapping[int, str]) -> None:
+    def holds(self, sent: Mapping[int, int], ids: Mapping[str, int]) -> None:
         """Look for a row of every request that was sent, by account."""
         kept = dict(self._all(SENT))
-        for account_id, count in sent.items():
-            if kept.get(account_id, 0) < count:
-                why = f"{count} requests were sent as {names[account_id]}, {kept.get(account_id, 0)} kept"
+        for name, account_id in ids.items():
+            if kept.get(account_id, 0) < sent[account_id]:
+                why = f"{sent[account_id]} requests were sent as {name}, {kept.get(account_id, 0)} kept"
+                self._trial.broken("on-record", why)
+
+    def spent(self, answers: Iterable[Answer], ids: Mapping[str, int]) -> None:
+        """Compare tokens: at least those of the answers that an editor has got, at most those that were told."""
+        least, most = Counter[str](), Counter[str]()
+        for answer in answers:
+            if answer.seat is not None and answer.tokens:
+                most[answer.seat] += answer.tokens
+                least[answer.seat] += answer.tokens if answer.arrived else 0
+        kept = dict(self._all(SPENT))
+        for name, account_id in ids.items():
+            if not least[name] <= kept.get(account_id, 0) <= most[name]:
+                why = f"{kept.get(account_id, 0)} tokens of {name} are kept of {least[name]} to {most[name]}"
                 self._trial.broken("on-record", why)
 
     def _all(self, query: str) -> list[tuple[Any, ...]]:

@@ -56,6 +56,10 @@ class Desk:
         self.served = 0
         self.refused: Callable[[str, ProviderName], None] = lambda request, provider: None
         """To be called when a request was refused for limits."""
+        self.unsure: set[str] = set()
+        """Those that were under way when a process ended: it may have counted them before they were over."""
+        self.steady: Callable[[], bool] = lambda: True
+        """Whether no process is about to end."""
         self.ended: Callable[[str], None] = lambda request: None
         """To be called when a request has come to some end."""
         self._of: dict[str, ProviderName] = {}
@@ -89,8 +93,13 @@ class Desk:
         self.served += whole
         for each in sent:
             if bytes(each.body) == body if whole else bytes(each.body).startswith(body):
+                each.arrived = whole and self._is_sure(request)
                 return
         self.trial.broken("bytes", f"{request} got {len(body)} bytes that are none of {[len(s.body) for s in sent]}")
+
+    def _is_sure(self, request: str) -> bool:
+        """Whether what the editor has got is what its process took it for."""
+        return request not in self.unsure and self.steady()
 
     def judge_frames(self, request: str, frames: list[str], *, whole: bool) -> None:
         """The same of a turn on a socket. The last message may be a refusal that stands in the place of another."""
@@ -99,12 +108,21 @@ class Desk:
         if calls > 1:
             self.trial.broken("tool-once", f"{request} got {calls} calls of a tool")
         told = frames[:-1] if frames and json.loads(frames[-1])["type"] == "error" else frames
-        sent = [each.frames for each in self.upstream.answers.get(request, [])]
-        if told and not any(each[: len(told)] == told for each in sent):
+        sent = self.upstream.answers.get(request, [])
+        same = [each for each in sent if each.frames[: len(told)] == told]
+        if told is frames and whole and same and self._is_sure(request):
+            same[0].arrived = True
+        if told and not same:
             self.trial.broken("bytes", f"{request} got messages that no account sent so: {told!r}")
         self.served += whole
-        if whole and len(frames) == 1 and json.loads(frames[0]).get("status_code") in LIMITED:
+        if whole and len(frames) == 1 and _tells_a_limit(json.loads(frames[0])):
             self.refused(request, self._of[request])
+
+
+def _tells_a_limit(frame: dict[str, Any]) -> bool:
+    """As the clients understand it: Codex's by a status, Copilot's by a code (other ones are faults of the server)."""
+    code = frame.get("error", {}).get("code") or ""
+    return frame.get("status_code") in LIMITED or code.startswith(("rate_limited", "user_global_rate_limited"))
 
 
 class Visit:

@@ -8,6 +8,7 @@ from wsproto.connection import Connection
 from wsproto.events import CloseConnection, Ping, TextMessage
 from wsproto.utilities import LocalProtocolError, RemoteProtocolError, generate_accept_token
 
+from seatpool.core.model import ProviderName
 from tests.proof.issuer import Seat
 from tests.proof.network import Line
 from tests.proof.upstream import TAG, Answer, Asked, Upstream
@@ -152,7 +153,8 @@ class Socket:
         elif random.random() < 0.3:
             at = random.randrange(1, len(events))
         if limit is not None:
-            error = {"type": "error", "error": limit, "status_code": 429, "headers": {}}
+            codex = self._seat is not None and self._seat.provider is ProviderName.CODEX
+            error = {"type": "error", "error": limit, **({"status_code": 429, "headers": {}} if codex else {})}
             events[at:] = [json.dumps(error, separators=(",", ":"))]
         elif random.random() < mood.failing:
             self._upstream.ail(self._seat)

@@ -84,7 +84,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.follower",
             "if jump is not None:",
             "if False:",
-            seen_in=2324,
+            seen_in=3609,
             breaks="cooldown",
         ),
         "answered": Mutation(
@@ -94,8 +94,14 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "            if self._ending:",
             "            if False:",
-            seen_in=4563,
+            seen_in=618,
             breaks="answered",
+        ),
+        "tokens-of-elsewhere": Mutation(
+            "seatpool.proxy.exchange",
+            "            self.part()\n            assignment = None",
+            "            assignment = None",
+            breaks="on-record",
         ),
         "useful": Mutation(
             "seatpool.core.slots",

@@ -2,6 +2,7 @@
 
 import asyncio.events
 import logging
+import math
 import shutil
 import sqlite3
 import sys
@@ -9,6 +10,7 @@ import traceback
 from collections import Counter, defaultdict, deque
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -42,6 +44,8 @@ RENEWED_BY_S = 12.0
 """A machine is started anew while a login is renewed, or then."""
 NOTICED_S = 0.5
 """A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
+NOTICED_LATE_S = 8.0
+"""The same where the database is slow, locked or away: who notices it may be waiting for that."""
 FREED_S = 16.0
 """By then every process knows that a place was freed, also where it was held by one that was killed."""
 HEARD_S = 3.0
@@ -91,7 +95,7 @@ class Scene:
         """The judge reads the database."""
         self.away_until = 0.0
         """The database can be used by nobody until then."""
-        self.set_at = -NOTICED_S - 1
+        self.set_at = -math.inf
         """When the clock was set last."""
         self.drift_s = 0.0
         """By how much it was set, all in all, where that was too little to be noticed."""
@@ -119,6 +123,7 @@ class Scene:
         self.trial.stored = self._stored
         self.desk = Desk(loop, self.trial, self.upstream)
         self.desk.refused, self.desk.ended = self._refused, self._freed
+        self.desk.steady = lambda: not any(each.ending and not each.dead for each in self.owners.values())
         self.whims = Random(seed)
         """Chances of what a person wants, apart from those of everything else."""
         self.policy = Policy(
@@ -302,6 +307,7 @@ class Scene:
         """It has come to its end; `writes`: the database took everything that it had to write for that."""
         if not proxy.dead:
             self.loop.note(f"{proxy.owner} has ended")
+            self.desk.unsure |= self.desk.waiting  # what it has sent may be on its way
             self.complete = self.complete and writes
             for seat in self.issuer.seats.values():
                 if proxy.owner in seat.asking:
@@ -413,20 +419,23 @@ class Scene:
         probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
         if not proxy.service.policy.rotate_on_limit:
             return  # limits move nobody
+        noticed_at = self.set_at + (NOTICED_S if self.orderly else NOTICED_LATE_S)
         slack_s = self.drift_s + 2 * self.skew_s + 1.5
         for other in (proxy, *(each for each in self.owners.values() if self.orderly and not each.dead)):
             left_s = other.known.get(seat.name, 0.0) - self.issuer.now
             heard = other.told_at.get(seat.name, 0.0) + (HEARD_S if other is not proxy else 0.0)
             # One that began before the clock was set may have waited, and have chosen when nobody had noticed yet.
             off_s = slack_s + other.off_s.get(seat.name, 0.0)
-            if left_s > off_s and decided > heard and not probe and decided > self.set_at + NOTICED_S:
+            if left_s > off_s and decided > heard and not probe and decided > noticed_at:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self.trial.broken("cooldown", f"{why} {other.owner} was told of")
 
     def _refused(self, request: str, provider: ProviderName) -> None:
         """An editor was told of limits."""
-        if self.moved_nobody or not self.steady or self.rogue:
-            return
+        answers, asked = self.upstream.answers.get(request, []), self.asked.get(request, ())
+        plainly = len(asked) == len(answers) and all(answer.until and answer.whole for answer in answers)
+        if self.moved_nobody or not self.steady or self.rogue or not plainly or len(asked) >= self.policy.max_attempts:
+            return  # it may have been asked already what was asked for, or too often
         for seat in self.issuer.seats.values():
             full = self.policy.max_in_flight and self.loop.now - self.held_at[seat.id] < FREED_S
             if seat.provider is provider and not seat.ails and not full and seat.origin != "https://evil.example":
@@ -498,7 +507,9 @@ class Scene:
                 self.trial.broken("answered", f"{proxy.owner} does not end")
         self.kept.sums()
         if self.complete:
-            self.kept.holds(self.sent, {seat.id: seat.name for seat in self.issuer.seats.values()})
+            ids = {seat.name: seat.id for seat in self.issuer.seats.values()}
+            self.kept.holds(self.sent, ids)
+            self.kept.spent(chain.from_iterable(self.upstream.answers.values()), ids)
 
     def _look_at_places(self, proxy: Proxy) -> None:
         """Everybody has gone."""

@@ -14,6 +14,9 @@ from tests.proof.trial import Trial
 
 TAG = re.compile(r'"tag": ?"(R\d+)"')
 """How an editor's message names its request; over HTTP that stands in `x-tag`."""
+TOKENS = 100
+"""What every answer costs of the input; told at its end."""
+TOLD = b'"input_tokens":%d' % TOKENS
 
 
 @dataclass
@@ -56,6 +59,14 @@ class Answer:
     whole: bool = False
     until: float = 0.0
     """The limit that it tells, in upstream's time."""
+    arrived: bool = False
+    """The editor has got all of it."""
+
+    @property
+    def tokens(self) -> int:
+        """Input tokens that it tells of."""
+        told = TOLD in self.body or any(TOLD.decode() in frame for frame in self.frames)
+        return TOKENS if told else 0
 
 
 class Upstream:
@@ -127,7 +138,7 @@ class Upstream:
         """An answer's, with one call of a tool."""
         number = self.number()
         response = {"id": f"resp_{number}", "status": "in_progress"}
-        usage = {"input_tokens": 100, "output_tokens": 10, "total_tokens": 110}
+        usage = {"input_tokens": TOKENS, "output_tokens": 10, "total_tokens": TOKENS + 10}
         call = {"type": "function_call", "call_id": f"call_{number}", "name": "shell", "arguments": "{}"}
         deltas = [f"{request}.{number}.{n}" for n in range(self.loop.random.randrange(1, 5))]
         return [

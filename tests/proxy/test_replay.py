@@ -61,6 +61,9 @@ class Stage:
     limits: Limits = NO_LIMITS
     connected: bool = True
     """Whether there is a connection to the upstream; one that is opened does not speak TLS."""
+    fails: bool = False
+    """The pool fails to let a flow go."""
+    parted: int = 0
 
     def __post_init__(self) -> None:
         self.exchanges = Exchanges(self.limits)
@@ -81,7 +84,14 @@ class Stage:
         exchange = self.exchanges.get(flow)
         assert exchange is not None
         exchange.trail = Trail(flow.id, FACTS, Headers(), demand_of(FACTS), current=self.first)
+        exchange.parted = self.part
+        self.exchange = exchange
         exchange.aim(flow.request)
+
+    def part(self) -> None:
+        self.parted += 1
+        if self.fails:
+            raise RuntimeError("simulated")
 
     def responseheaders(self, flow: http.HTTPFlow) -> None:
         assert flow.response is not None
@@ -319,6 +329,18 @@ def test_a_credential_never_goes_to_a_host_that_is_not_its_issuers() -> None:
     stage.ask()
     assert stage.asked[0]["authorization"] == "Bearer editor-FAKESECRET"
     assert stage.asked[0]["chatgpt-account-id"] == "editor"
+    assert stage.parted == 1, "what comes of it is not the account's, and its place is free"
+    assert stage.exchange.trail is None
+
+
+def test_a_fault_while_a_flow_is_let_go_costs_the_flow_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    stage = Stage(fails=True)
+    stage.context.server.sni = "evil.example"
+    stage.ask()
+    stage.answer(1, 200)
+    assert stage.statuses == ["200"]
+    assert stage.exchange.trail is None
+    assert "reason=not-released" in caplog.text
 
 
 def test_in_transparent_mode_the_name_counts_and_the_address_is_kept() -> None:

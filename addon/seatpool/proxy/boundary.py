@@ -31,7 +31,7 @@ from mitmproxy.proxy.layers.http._hooks import (
 )
 
 from seatpool.providers.registry import provider_of
-from seatpool.proxy.exchange import Exchange, Exchanges, ForeignHostError
+from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.limits import Clock
 from seatpool.proxy.wording import in_place_of
 
@@ -173,13 +173,7 @@ class Boundary(HttpStream):
         assert isinstance(connection, Server)
         host, port = connection.address or ("", 0)
         upstream = f"{'https' if connection.tls else 'http'}://{connection.sni or host}:{port}"
-        try:
-            return self._exchange.wire(request, upstream)
-        except ForeignHostError as error:
-            # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
-            logger.warning("%s", error)
-            self._exchange.withheld = True
-            return self._exchange.wire(request, upstream)
+        return self._exchange.wire(request, upstream)
 
 
 def over(_event: events.Event) -> layer.CommandGenerator[None]:

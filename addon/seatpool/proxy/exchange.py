@@ -14,7 +14,6 @@ import msgspec
 from mitmproxy import http
 from mitmproxy.proxy.commands import StartHook
 
-from seatpool.core.model import Account
 from seatpool.core.outcome import Outcome
 from seatpool.core.rules import Rule
 from seatpool.providers.base import Provider, RequestFacts, Route
@@ -73,8 +72,8 @@ class Exchange(msgspec.Struct):
     """The rule that decides about it; one that may, as long as that is not known."""
     trail: Trail | None = None
     """Set while the pool has a hand in the flow; None where it goes on as the editor sent it."""
-    withheld: bool = False
-    """The flow was pointed at a foreign host after the choice: it goes there without the account's credential."""
+    parted: Callable[[], None] = _nobody
+    """Set by the addon with the trail: to be called when the pool has a hand in the flow no longer."""
     sent_at: float = 0.0
     """Monotonic time of the present attempt's sending."""
     failure: Outcome | None = None
@@ -134,6 +133,14 @@ class Exchange(msgspec.Struct):
         name = assignment.account.name if assignment is not None else None
         self.received.append((response, response.headers.fields, name))
         hide(response)
+
+    def part(self) -> None:
+        """The flow goes on as the editor sent it, and whatever comes of that is no account's."""
+        self.trail = None
+        try:
+            self.parted()
+        except Exception:
+            logger.exception("action=passthrough reason=not-released")
 
     def begins(self) -> None:
         """The client gets the answer, whose beginning needs no reading any more. Again does nothing."""
@@ -219,7 +226,7 @@ class Exchange(msgspec.Struct):
     @property
     def assignment(self) -> Assignment | None:
         """The account that serves the flow now; None while it goes on as the editor sent it."""
-        return self.trail.current if self.trail is not None and not self.withheld else None
+        return self.trail.current if self.trail is not None else None
 
     def follow(self, flow: http.HTTPFlow, assignment: Assignment) -> None:
         """The flow goes to this account now, and says so to whoever looks at it."""
@@ -252,7 +259,12 @@ class Exchange(msgspec.Struct):
         self.sent_at = time.monotonic()
         assignment = self.assignment
         if assignment is not None and not self.provider.may_receive(assignment.account, upstream):
-            raise ForeignHostError(assignment.account, upstream)
+            # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
+            logger.warning(
+                "account=%s action=withheld reason=foreign-host upstream=%s", assignment.account.name, upstream
+            )
+            self.part()
+            assignment = None
         head = with_fields(request, self._fields(request, assignment))
         self.body = None
         repaired = self.trail.take_repaired() if assignment is not None and self.trail is not None else None
@@ -303,13 +315,6 @@ class Exchange(msgspec.Struct):
         lowered = request.is_http2 or request.is_http3
         fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
         return fields
-
-
-class ForeignHostError(Exception):
-    """A credential was about to go to a host that is not its issuer's."""
-
-    def __init__(self, account: Account, upstream: str) -> None:
-        super().__init__(f"account={account.name} action=withheld reason=foreign-host upstream={upstream}")
 
 
 class Exchanges:

@@ -69,7 +69,7 @@ class Serving:
         if self._exchanges.get(flow) is not exchange:
             service.release(trail)  # the client went away meanwhile, and nothing else will end this flow
         elif isinstance(choice, Assignment):
-            exchange.trail = trail
+            exchange.trail, exchange.parted = trail, partial(service.release, trail)
             exchange.follow(flow, choice)
         elif isinstance(choice, Halted):
             exchange.about = choice.account.name
