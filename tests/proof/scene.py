@@ -48,6 +48,8 @@ NOTICED_LATE_S = 8.0
 """The same where the database is slow, locked or away: who notices it may be waiting for that."""
 FREED_S = 16.0
 """By then every process knows that a place was freed, also where it was held by one that was killed."""
+UNREACHED_S = 5.0
+"""A request takes no longer over its attempts, where none of them waits."""
 HEARD_S = 3.0
 """By then what one process has learnt is known to the others, where nothing is wrong with the database."""
 
@@ -95,6 +97,8 @@ class Scene:
         """The judge reads the database."""
         self.away_until = 0.0
         """The database can be used by nobody until then."""
+        self.unreached_at = -math.inf
+        """When a connection was refused last: to try is an attempt as well."""
         self.set_at = -math.inf
         """When the clock was set last."""
         self.drift_s = 0.0
@@ -145,6 +149,7 @@ class Scene:
 
     def _connect(self, owner: Owner, host: str, port: int) -> Opening:
         refused = not self.quiet and self.random.random() < self.upstream.mood.refused
+        self.unreached_at = self.loop.now if refused else self.unreached_at
 
         def listen(line: Line) -> Any:
             self.owners[owner].lines.append(line)
@@ -434,8 +439,9 @@ class Scene:
         """An editor was told of limits."""
         answers, asked = self.upstream.answers.get(request, []), self.asked.get(request, ())
         plainly = len(asked) == len(answers) and all(answer.until and answer.whole for answer in answers)
-        if self.moved_nobody or not self.steady or self.rogue or not plainly or len(asked) >= self.policy.max_attempts:
-            return  # it may have been asked already what was asked for, or too often
+        tried_enough = len(asked) >= self.policy.max_attempts or self.loop.now - self.unreached_at < UNREACHED_S
+        if self.moved_nobody or not self.steady or self.rogue or not plainly or tried_enough:
+            return  # limits were not all that stood in its way
         for seat in self.issuer.seats.values():
             full = self.policy.max_in_flight and self.loop.now - self.held_at[seat.id] < FREED_S
             if seat.provider is provider and not seat.ails and not full and seat.origin != "https://evil.example":
