@@ -25,6 +25,7 @@ HOSTS: Mapping[ProviderName, frozenset[str]] = MappingProxyType(
 )
 """Where a credential may go, whatever the product thinks."""
 _TOKEN = re.compile(rb"FAKESECRET-([a-z]+)-\d+")
+ASTRAY = "https://evil.example"
 LATE_S = 1.5
 """How long a side call takes at most, each way."""
 
@@ -63,6 +64,11 @@ class Seat:
     serial: int = 0
     id: int = 0
     """In the pool's database."""
+
+    @property
+    def usable(self) -> bool:
+        """Its workspace is served where its credential may go."""
+        return self.origin != ASTRAY
 
     @property
     def identity(self) -> str:

@@ -1,0 +1,167 @@
+"""Looks at what processes do, and at what is left when they have gone."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from itertools import chain
+
+from seatpool.core.model import ProviderName
+from seatpool.core.policy import Policy
+from tests.proof.database import Database
+from tests.proof.issuer import Issuer, Seat
+from tests.proof.loop import Loop, Owner
+from tests.proof.network import Line
+from tests.proof.proxy import Proxy
+from tests.proof.trial import Trial
+from tests.proof.upstream import Upstream
+from tests.proof.weather import Weather
+
+NOTICED_S = 0.5
+"""A clock that was set is noticed a quarter of a second later at most; until then a limit may seem to be over."""
+NOTICED_LATE_S = 8.0
+"""The same where the database is slow, locked or away: who notices it may be waiting for that."""
+HEARD_S = 3.0
+"""By then what one process has learnt is known to the others, where nothing is wrong with the database."""
+FREED_S = 16.0
+"""By then every process knows that a place was freed, also where it was held by one that was killed."""
+UNREACHED_S = 5.0
+"""A request takes no longer over its attempts, where none of them waits."""
+
+
+class Judge:
+    """One per world."""
+
+    def __init__(
+        self,
+        loop: Loop,
+        trial: Trial,
+        weather: Weather,
+        upstream: Upstream,
+        policy: Policy,
+        owners: Mapping[Owner, Proxy],
+        database: Database,
+        *,
+        rogue: float,
+    ) -> None:
+        """`owners`: all processes, filled by whoever starts them; `rogue`: share of the flows that go astray."""
+        self._loop = loop
+        self._trial = trial
+        self._weather = weather
+        self._upstream = upstream
+        self._issuer: Issuer = upstream.issuer
+        self._policy = policy
+        self._owners = owners
+        self._database = database
+        self._rogue = rogue
+        self._sent: Counter[int] = Counter()
+        """Requests and handshakes with an account's credential, by its id."""
+        self._asked: dict[str, tuple[int, ...]] = {}
+        """The same by an editor's request."""
+        self._held_at: defaultdict[int, float] = defaultdict(float)
+        """When a place at an account was held last."""
+
+    # -- while it goes on
+
+    def asked(self, line: Line, request: str, seat: Seat) -> None:
+        """A process sends a request with an account's credential."""
+        self._sent[seat.id] += 1
+        self._asked[request] = (*self._asked.get(request, ()), seat.id)
+        self._held_at[seat.id] = self._loop.now
+        proxy = self._owners[line.owner]
+        if proxy.service.knowledge.state.in_flight[seat.id] < 1:
+            self._trial.broken("slots", f"{proxy.owner} asks {seat.name} for {request} and holds no place there")
+        flow_id, decided = proxy.flows.get(request, ("", 0.0))
+        exchange = proxy.pool.exchanges._open.get(flow_id)
+        probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
+        # One that began before the clock was set may have waited, and have chosen when nobody had noticed yet.
+        noticed_at = self._weather.set_at + (NOTICED_S if self._weather.orderly else NOTICED_LATE_S)
+        if proxy.service.policy.rotate_on_limit and not probe and decided > noticed_at:
+            self._look_at_limits(proxy, request, seat, decided)
+
+    def _look_at_limits(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
+        slack_s = self._weather.drift_s + 2 * self._weather.skew_s + 1.5
+        others = self._living() if self._weather.orderly else ()
+        for other in (proxy, *others):
+            left_s = other.known.get(seat.name, 0.0) - self._issuer.now
+            heard = other.told_at.get(seat.name, 0.0) + (HEARD_S if other is not proxy else 0.0)
+            if left_s > slack_s + other.off_s.get(seat.name, 0.0) and decided > heard:
+                why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
+                self._trial.broken("cooldown", f"{why} {other.owner} was told of")
+
+    def told(self, proxy: Proxy, request: str) -> None:
+        """A process has dealt with a refusal."""
+        if not proxy.service.policy.rotate_on_limit:
+            return
+        for answer in self._upstream.answers.get(request, [])[-1:]:
+            if answer.until and answer.whole and answer.seat is not None:
+                off_s = abs(self._issuer.skew_s) - self._weather.drift_s
+                if proxy.known.get(answer.seat, 0.0) == answer.until:
+                    off_s = max(off_s, proxy.off_s[answer.seat])
+                if answer.until >= proxy.known.get(answer.seat, 0.0):
+                    proxy.known[answer.seat], proxy.off_s[answer.seat] = answer.until, off_s
+                proxy.told_at[answer.seat] = self._loop.now
+
+    def refused(self, request: str, provider: ProviderName) -> None:
+        """An editor was told of limits."""
+        answers, asked = self._upstream.answers.get(request, []), self._asked.get(request, ())
+        plainly = len(asked) == len(answers) and all(answer.until and answer.whole for answer in answers)
+        unreached = self._loop.now - self._weather.unreached_at < UNREACHED_S
+        tried_enough = len(asked) >= self._policy.max_attempts or unreached
+        if self._weather.moved_nobody or not self._weather.steady or self._rogue or not plainly or tried_enough:
+            return  # limits were not all that stood in its way
+        for seat in self._issuer.seats.values():
+            full = self._policy.max_in_flight and self._loop.now - self._held_at[seat.id] < FREED_S
+            if seat.provider is provider and not seat.ails and not full and seat.usable:
+                self._trial.broken("useful", f"{request} was refused, and nothing ails {seat.name}")
+
+    def freed(self, request: str) -> None:
+        """An editor's request has come to an end."""
+        self._hold(self._asked.get(request, ()))
+
+    def killed(self, proxy: Proxy) -> None:
+        """A process is no more; others count for a while what it had under way."""
+        self._hold(proxy.service.knowledge.state.in_flight)
+        for seat in self._issuer.seats.values():
+            if proxy.owner in seat.asking:
+                seat.asking.remove(proxy.owner)
+
+    def _hold(self, account_ids: Iterable[int]) -> None:
+        for account_id in account_ids:
+            self._held_at[account_id] = self._loop.now
+
+    def _living(self) -> tuple[Proxy, ...]:
+        return tuple(each for each in self._owners.values() if not each.dead)
+
+    # -- when it is over
+
+    def everybody_has_gone(self) -> None:
+        """Every editor: nothing is under way any more."""
+        for proxy in self._living():
+            if proxy.service._refresher._running:
+                self._trial.broken("answered", f"everybody has gone, and {proxy.owner} still waits to renew a login")
+            held = dict(proxy.service.knowledge.state.in_flight)
+            if any(held.values()):
+                self._trial.broken("slots", f"everybody has gone, and {proxy.owner} counts {held}")
+            if proxy.service.waiting or len(proxy.pool.exchanges):
+                self._trial.broken("slots", f"everybody has gone, and {proxy.owner} still has flows")
+        for seat in self._issuer.seats.values():
+            last = seat.rotations[-1] if seat.rotations else None
+            lost = last is None or not last.arrived or last.asked_by.dead
+            if last is not None and not lost and self._trial.stored(seat) != last.fresh:
+                self._trial.broken("spent-token", f"the last token of {seat.name} is not stored")
+
+    def ended(self, proxy: Proxy, *, writes: bool) -> None:
+        """A process has ended; `writes`: the database took everything that it had to write for that."""
+        self._weather.complete = self._weather.complete and writes
+        for seat in self._issuer.seats.values():
+            if proxy.owner in seat.asking:
+                self._trial.broken("answered", f"{proxy.owner} has ended while it renews {seat.name}")
+        if writes:
+            self._database.left_by(proxy, steady=self._weather.steady)
+
+    def all_have_ended(self) -> None:
+        """Every process: what is in the database is all that there will be."""
+        self._database.sums()
+        if self._weather.complete:
+            ids = {seat.name: seat.id for seat in self._issuer.seats.values()}
+            self._database.holds(self._sent, ids)
+            self._database.spent(chain.from_iterable(self._upstream.answers.values()), ids)
