@@ -140,6 +140,8 @@ def pass_by(store: Store, frozen: Any, span: timedelta) -> None:
         (None, timedelta(), 1),  # nothing is known of it
         (REVALIDATE + JITTER, timedelta(), 1),
         (REVALIDATE - SECOND, timedelta(), 0),  # its own answers have told
+        (-SECOND, timedelta(), 0),  # by a clock that is a little ahead
+        (-timedelta(hours=1), timedelta(), 1),  # that was before the clock was set back
         (REVALIDATE + JITTER, ACTIVE - SECOND, 1),
         (REVALIDATE + JITTER, ACTIVE + SECOND, 0),  # it serves nobody
     ],

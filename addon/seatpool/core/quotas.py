@@ -9,6 +9,11 @@ FRESH = timedelta(seconds=60)
 """What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
 
 
+def is_recent(seen_at: datetime, now: datetime, within: timedelta) -> bool:
+    """Whether something was seen so lately. What was seen in the future was seen before the clock was set back."""
+    return -FRESH <= now - seen_at < within
+
+
 class Quotas:
     """Windows, by account and bucket. Mutable, yet pure."""
 
@@ -26,7 +31,7 @@ class Quotas:
         for window in windows:
             before = known.get(window.bucket)
             if before is not None and window.observed_at < before.observed_at <= now + FRESH:
-                continue  # what was seen in the future was seen before the clock was set back
+                continue  # as `is_recent` has it
             if before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
                 known[window.bucket] = window
                 changed.append(window)

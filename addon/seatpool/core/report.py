@@ -6,7 +6,7 @@
 
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated
 
 import msgspec
@@ -15,6 +15,7 @@ from msgspec import Meta
 from seatpool.core import slots
 from seatpool.core.locks import RULES
 from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, ScopeKind
+from seatpool.core.quotas import is_recent
 from seatpool.core.scoring import STALE_AFTER_S
 from seatpool.core.seen import Seen
 
@@ -189,7 +190,7 @@ def state_of(account: Account, person: str | None, *, cooling: bool) -> str:
 
 
 def _window(w: QuotaWindow, now: datetime) -> WindowRow:
-    stale = (now - w.observed_at).total_seconds() > STALE_AFTER_S
+    stale = not is_recent(w.observed_at, now, timedelta(seconds=STALE_AFTER_S))
     return WindowRow(w.bucket, w.left, w.unlimited, w.length_s, w.resets_at, w.observed_at, w.source, stale)
 
 

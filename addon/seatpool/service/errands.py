@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, ProviderName
 from seatpool.core.policy import Policy
+from seatpool.core.quotas import is_recent
 from seatpool.providers.base import Provider
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold
@@ -78,7 +79,7 @@ class UsageErrand:
         if not self.policy.poll_usage:
             return False
         seen = self._knowledge.state.observed_at(account.id)
-        return seen is None or now - seen >= REVALIDATE + jitter
+        return seen is None or not is_recent(seen, now, REVALIDATE + jitter)
 
     def request(
         self, provider: Provider, account: Account, held: Held, client: ClientHeaders, now: datetime
@@ -90,7 +91,7 @@ class UsageErrand:
         """Read what others have stored: it may be newer than what has come here by itself."""
         stored = await aside(self._store.windows, account.id)
         self._knowledge.state.observe(account.id, stored, now)
-        return any(now - window.observed_at < REVALIDATE for window in stored)
+        return any(is_recent(window.observed_at, now, REVALIDATE) for window in stored)
 
     async def take(
         self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime
