@@ -83,7 +83,7 @@ class Desk:
         sent = self.upstream.answers.get(request, [])
         if body.count(CALL) > 1:
             self.trial.broken("tool-once", f"{request} got {body.count(CALL)} calls of a tool")
-        if status in LIMITED:
+        if status in LIMITED and self._is_sure(request):
             self.refused(request, self._of[request])
         if status != 200:
             same = any(bytes(each.body) == body for each in sent) if whole else True
@@ -98,7 +98,7 @@ class Desk:
         self.trial.broken("bytes", f"{request} got {len(body)} bytes that are none of {[len(s.body) for s in sent]}")
 
     def _is_sure(self, request: str) -> bool:
-        """Whether what the editor has got is what its process took it for."""
+        """Whether its process was not about to end, which counts and refuses what is not over by then."""
         return request not in self.unsure and self.steady()
 
     def judge_frames(self, request: str, frames: list[str], *, whole: bool) -> None:
@@ -115,7 +115,7 @@ class Desk:
         if told and not same:
             self.trial.broken("bytes", f"{request} got messages that no account sent so: {told!r}")
         self.served += whole
-        if whole and len(frames) == 1 and _tells_a_limit(json.loads(frames[0])):
+        if whole and len(frames) == 1 and _tells_a_limit(json.loads(frames[0])) and self._is_sure(request):
             self.refused(request, self._of[request])
 
 
