@@ -26,8 +26,8 @@ ROWS = (
 """By account: requests that came to an answer, others, tokens; as the days' sums have them, and as the rows do."""
 HELD = "select counts from under_way where owner = ?"
 RIGHTS = "select key from leases where owner = ? and key like 'renew:%' and over_s > ?"
-SPENT = "select account_id, coalesce(sum(input_tokens), 0) from attempts group by account_id"
-SENT = "select account_id, count(*) from attempts group by account_id"
+SENT = "select account_id, count(*), coalesce(sum(input_tokens), 0) from attempts group by account_id"
+"""By account: requests, tokens."""
 
 
 class Database:
@@ -82,7 +82,7 @@ class Database:
 
     def holds(self, sent: Mapping[int, int], ids: Mapping[str, int]) -> None:
         """Look for a row of every request that was sent, by account."""
-        kept = dict(self._all(SENT))
+        kept = {account_id: count for account_id, count, _ in self._all(SENT)}
         for name, account_id in ids.items():
             if kept.get(account_id, 0) < sent[account_id]:
                 why = f"{sent[account_id]} requests were sent as {name}, {kept.get(account_id, 0)} kept"
@@ -95,7 +95,7 @@ class Database:
             if answer.seat is not None and answer.tokens:
                 most[answer.seat] += answer.tokens
                 least[answer.seat] += answer.tokens if answer.arrived else 0
-        kept = dict(self._all(SPENT))
+        kept = {account_id: tokens for account_id, _, tokens in self._all(SENT)}
         for name, account_id in ids.items():
             if not least[name] <= kept.get(account_id, 0) <= most[name]:
                 why = f"{kept.get(account_id, 0)} tokens of {name} are kept of {least[name]} to {most[name]}"

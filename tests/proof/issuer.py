@@ -115,8 +115,12 @@ class Issuer:
 
     def astray(self, data: bytes, host: str) -> bool:
         """Whether there is a credential of the pool in what goes to that host, and it must not be."""
-        owners = {found[1].decode() for found in _TOKEN.finditer(data)} if MARK in data else ()
-        return any(host not in HOSTS[self.seats[name].provider] for name in owners)
+        return any(host not in HOSTS[seat.provider] for seat in self._named_in(data))
+
+    def _named_in(self, data: bytes) -> list[Seat]:
+        """Those whose credentials are in there."""
+        names = {found[1].decode() for found in _TOKEN.finditer(data)} if MARK in data else ()
+        return [self.seats[name] for name in names]
 
     def owner_of(self, token: str) -> Seat | None:
         """Whose access token it is, be it good or not."""
@@ -145,7 +149,8 @@ class Issuer:
     async def call(self, owner: Owner, request: HttpRequest) -> HttpReply:
         """Send it and wait for the answer."""
         host = urlsplit(request.url).hostname or ""
-        if self.astray(request.body + "".join(value for _, value in request.headers).encode(), host):
+        said = request.body + "".join(value for _, value in request.headers).encode()
+        if self.astray(said, host):
             self._trial.broken("foreign-host", f"{owner} sent a credential to {host} by a side call")
         loop, answer = self._loop, self._loop.create_future()
         seat = self._begin(owner, request)
@@ -157,18 +162,18 @@ class Issuer:
         try:
             reply: HttpReply = await answer
             if reply.status not in (200, 404):
-                self._ail(request)
+                self._ail(said)
         except SideCallFailed:
-            self._ail(request)
+            self._ail(said)
             raise
         finally:
             if seat is not None and owner in seat.asking:
                 seat.asking.remove(owner)
         return reply
 
-    def _ail(self, request: HttpRequest) -> None:
-        for found in _TOKEN.finditer(request.body + "".join(value for _, value in request.headers).encode()):
-            self.seats[found[1].decode()].ails = True
+    def _ail(self, said: bytes) -> None:
+        for seat in self._named_in(said):
+            seat.ails = True
 
     def _begin(self, owner: Owner, request: HttpRequest) -> Seat | None:
         if not request.url.endswith("/oauth/token"):

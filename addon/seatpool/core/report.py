@@ -12,12 +12,12 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
-from seatpool.core import slots
 from seatpool.core.locks import RULES
 from seatpool.core.model import Account, Cooldown, ProviderName, QuotaWindow, ScopeKind
 from seatpool.core.quotas import is_recent
 from seatpool.core.scoring import STALE_AFTER_S
 from seatpool.core.seen import Seen
+from seatpool.core.slots import is_heard
 
 Moment = Annotated[datetime, Meta(tz=True)]
 """Aware of its time zone, which is UTC."""
@@ -125,7 +125,7 @@ def report(seen: Seen, now: datetime, midnight: datetime, person: str | None = N
     strange = _by_account((u.account_id, u) for u in sorted(seen.unknown, key=lambda u: u.last_at, reverse=True))
     under_way: Counter[int] = Counter()
     for each in seen.under_way:
-        if slots.counts(each, now):
+        if is_heard(each, now):
             under_way.update(each.counts)
     served = sum(count for account_id, count in seen.today.items() if account_id is not None)
     return Report(

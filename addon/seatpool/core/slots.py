@@ -67,7 +67,7 @@ class Slot(msgspec.Struct):
         return freed
 
 
-def counts(told: UnderWay, now: datetime) -> bool:
+def is_heard(told: UnderWay, now: datetime) -> bool:
     """Whether who told it still has it under way. What is of the future was told before the clock was set back."""
     return abs(now - told.beat_at) < EXPIRES
 
@@ -82,7 +82,7 @@ class Elsewhere:
 
     def hear(self, told: Iterable[UnderWay], now: datetime) -> set[int]:
         """Take these for all there are. Returns the ids of the accounts whose number is another one now."""
-        self._told = tuple(each for each in told if counts(each, now))
+        self._told = tuple(each for each in told if is_heard(each, now))
         before, self.counts = self.counts, Counter()
         for each in self._told:
             self.counts.update(each.counts)
@@ -90,7 +90,7 @@ class Elsewhere:
 
     def fade(self, now: datetime) -> set[int]:
         """Forget those that are heard no longer. Returns as `hear`."""
-        return set() if all(counts(each, now) for each in self._told) else self.hear(self._told, now)
+        return set() if all(is_heard(each, now) for each in self._told) else self.hear(self._told, now)
 
 
 class _Cap(msgspec.Struct):

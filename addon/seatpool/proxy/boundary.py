@@ -5,7 +5,6 @@ HTTP/2 maps a client's stream id to an upstream's once and for all, so every fur
 are told from those of the present one, over HTTP/1 as well. Credentials come into the copy that is sent, here alone.
 """
 
-import logging
 from typing import cast
 
 from mitmproxy import http
@@ -34,8 +33,6 @@ from seatpool.providers.registry import provider_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.limits import Clock
 from seatpool.proxy.wording import in_place_of
-
-logger = logging.getLogger(__name__)
 
 FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
 
