@@ -3,10 +3,12 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core import clockwork
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow
 from seatpool.core.state import PoolState
+from seatpool.core.strategy import Strategy
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 MINUTE, HOUR, YEAR = timedelta(minutes=1), timedelta(hours=1), timedelta(days=365)
@@ -62,3 +64,54 @@ def test_one_of_before_is_shifted_however_late_the_clock_was_looked_at() -> None
     state, now = pool(NOW + 30 * MINUTE, NOW), NOW + 6 * MINUTE + HOUR
     clockwork.shift(state, HOUR, now, within=2 * HOUR)
     assert state.cooldowns[1][WHOLE_ACCOUNT].until == NOW + 30 * MINUTE + HOUR
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR, YEAR, -YEAR])
+def test_a_conversation_stays_as_warm_as_it_was_and_others_are_told_of_it_anew(jump: timedelta) -> None:
+    state, now = pool(NOW, NOW), NOW + 2 * MINUTE + jump
+    state.remember("a", 1, NOW, cached_tokens=700)
+    state.affinity.wrote("a")
+    clockwork.shift(state, jump, now)
+    held = state.affinity.held("a", now.timestamp())
+    assert held is not None
+    assert held.warmth(now.timestamp()) == 1.0
+    assert held.warmth((now + 4 * MINUTE).timestamp()) == 0.0
+    assert state.affinity.load(1, now.timestamp()) == 700
+    assert state.affinity.load(1, (now + 4 * MINUTE).timestamp()) == 0
+    assert held.written_at == 0.0
+
+
+@pytest.mark.parametrize("jump", [HOUR, -HOUR])
+def test_accounts_take_turns_whatever_the_clock_is_set_to(jump: timedelta) -> None:
+    state, now = PoolState(Strategy.ROUND_ROBIN), NOW + 4 * MINUTE
+    for number in (1, 2, 3):
+        account = Account(number, ProviderName.CODEX, f"ws-{number}", f"a{number}", "chatgpt.com")
+        state.put(replace(account, last_used_at=NOW + number * MINUTE), now)
+    for by in (timedelta(), jump):
+        now += by
+        if by:
+            clockwork.shift(state, by, now)
+        asked = []
+        for _ in range(6):
+            now += MINUTE
+            asked.append(next(iter(state.ready(ProviderName.CODEX, now))).id)
+            state.use(asked[-1], now)
+        assert asked == [1, 2, 3, 1, 2, 3]
+
+
+def test_an_account_that_was_used_in_the_future_was_used_just_now() -> None:
+    state = PoolState(Strategy.ROUND_ROBIN)
+    for number, used_at in ((1, NOW + HOUR), (2, NOW - HOUR)):
+        account = Account(number, ProviderName.CODEX, f"ws-{number}", f"a{number}", "chatgpt.com")
+        state.put(replace(account, last_used_at=used_at), NOW)
+    state.use(2, NOW + MINUTE)
+    assert [a.id for a in state.ready(ProviderName.CODEX, NOW + MINUTE)] == [1, 2]
+
+
+def test_places_are_lowered_again_after_the_clock_was_set_back() -> None:
+    state, now = pool(NOW, NOW), NOW - HOUR
+    assert state.caps.refuse(1, 8, NOW - MINUTE, NOW)
+    clockwork.shift(state, -HOUR, now)
+    assert not state.caps.refuse(1, 3, now - MINUTE, now), "that one was under way together with the first"
+    assert state.caps.refuse(1, 4, now + MINUTE, now + MINUTE)
+    assert state.caps.limit(1) == 2

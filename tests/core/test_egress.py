@@ -24,6 +24,7 @@ def at(seconds: float) -> datetime:
         ([(CODEX, 1, 0), (CODEX, 1, 5)], set()),  # one account alone, however often
         ([(COPILOT, 2, 0)], set()),
         ([(CODEX, 2, -0.1)], set()),  # too long ago
+        ([(CODEX, 2, 3600)], set()),  # and that was before the clock was set back
         ([(CODEX, 2, -5), (CODEX, 2, 5)], {2}),
         ([(CODEX, 2, 0), (CODEX, 1, 1)], {2}),
     ],

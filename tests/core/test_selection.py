@@ -277,7 +277,7 @@ def test_what_is_seen_again_as_it_was_is_news_by_its_age_and_scores_alike(
 ) -> None:
     state, again = pool(account(1)), NOW + later
     state.observe(1, [QuotaWindow("secondary", before, NOW, "header", resets_at=NOW + timedelta(days=7))], NOW)
-    state.age(again)
+    state.age(again, lambda moment: moment)
     standing = state.standing(1)
     assert standing is not None and standing.score.stale is (later > timedelta(hours=1))
     news = QuotaWindow("secondary", seen, again, "header", resets_at=NOW + timedelta(days=7))

@@ -523,3 +523,23 @@ async def test_a_host_that_is_not_the_issuers_is_sent_nothing(store: Store, issu
         )
     await Bench(store, issuer, policy=Policy(poll_usage=False)).look(account)
     assert (issuer.asked, issuer.calls) == ([], [])
+
+
+async def test_no_account_waits_for_the_end_of_a_pause_that_was_meant_by_another_time(
+    store: Store, issuer: Told
+) -> None:
+    with clock() as frozen:
+        account = sign_in(store, issuer, "alice")
+        service = PoolService(store, issuer, Policy())
+        service.load()
+        for by in (timedelta(), -timedelta(hours=1)):
+            frozen.tick(by)  # type: ignore[attr-defined]
+            elapse(store.url, FIRST_PAUSE)
+            now = datetime.now(UTC)
+            await service.follower._look(now)
+            await service._poller._vault.held(account.id)
+            service._poller.used(account.id, now)
+            service._poller.look(now)
+            await service._poller.drain()
+        assert issuer.times("usage") == 2
+        await service.stop()

@@ -6,6 +6,7 @@ read holds longer than the cache: that is the demand's to say (`Demand.bound`).
 """
 
 from collections import Counter, OrderedDict
+from collections.abc import Callable
 from enum import StrEnum
 
 import msgspec
@@ -155,6 +156,12 @@ class Conversations:
                 if going_on is self._warm:
                     self._quiet[conversation] = held
         return self._load[account_id]
+
+    def age(self, righted: Callable[[float], float]) -> None:
+        """The clock was set; `righted`: what a moment of before is called now, which others have not been told."""
+        for known in (self._warm, self._quiet, self._expected):
+            for conversation, held in known.items():
+                known[conversation] = replace(held, at=righted(held.at), written_at=0.0, written=0)
 
     def _find(self, conversation: str) -> Held | None:
         return self._warm.get(conversation) or self._quiet.get(conversation)

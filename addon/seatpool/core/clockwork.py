@@ -1,7 +1,8 @@
 """When the clock was set: what is remembered by its old time is put right.
 
-A limit is a rest of some length, so it ends as much later or earlier as the clock was set by. One that seems to have
-begun in the future was written before the clock was set back, and lasts from now on as long as it was to last.
+What was is as long ago as it was before. A limit is a rest of some length, so it ends as much later or earlier as the
+clock was set by. One that seems to have begun in the future was written before the clock was set back, and lasts from
+now on as long as it was to last.
 """
 
 from datetime import datetime, timedelta
@@ -22,20 +23,25 @@ def shift(state: PoolState, jump: timedelta, now: datetime, within: timedelta = 
     """
     later = []
     set_at = now - min(within, abs(jump))
+
+    def righted(moment: datetime) -> datetime:
+        return moment if set_at < moment <= now else moment + jump
+
     for account_id, known in state.cooldowns.items():
         for cooldown in tuple(known.values()):
-            if set_at < cooldown.created_at <= now:
+            created_at = righted(cooldown.created_at)
+            if created_at == cooldown.created_at:
                 continue
             if cooldown.until + jump <= now:
                 if cooldown.until > now:  # it was over, and is not to come back
                     state.lift(account_id, cooldown.scope, now)
                 continue
-            shifted = replace(cooldown, until=cooldown.until + jump, created_at=cooldown.created_at + jump)
+            shifted = replace(cooldown, until=cooldown.until + jump, created_at=created_at)
             state.lift(account_id, cooldown.scope, now)
             state.cool(shifted, now)
             if jump > timedelta():
                 later.append(shifted)
-    state.age(now)
+    state.age(now, righted)
     return later
 
 

@@ -20,7 +20,9 @@ class Egress:
 
         An account's later answer takes the place of its earlier one.
         """
-        since = now - timedelta(seconds=within_s)
-        others = {i: at for i, at in self._met.get(provider, {}).items() if at >= since and i != account_id}
+        within = timedelta(seconds=within_s)
+        known = self._met.get(provider, {})
+        # What seems to be of the future was met before the clock was set back.
+        others = {i: at for i, at in known.items() if abs(now - at) <= within and i != account_id}
         self._met[provider] = {**others, account_id: now}
         return others

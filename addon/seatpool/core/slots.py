@@ -8,7 +8,7 @@ Upstream counts what all processes ask of an account, so each tells the others h
 """
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 from typing import Protocol
 
@@ -142,6 +142,11 @@ class Caps:
             return False
         cap.limit, cap.successes = cap.limit + 1, 0
         return True
+
+    def age(self, righted: Callable[[datetime], datetime]) -> None:
+        """The clock was set; `righted`: what a moment of before is called now."""
+        for cap in self._learnt.values():
+            cap.since = righted(cap.since)
 
     def forget(self, account_id: int) -> None:
         """The account is gone."""

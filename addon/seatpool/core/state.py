@@ -6,8 +6,8 @@ time, so each is taken anew every two minutes: a few at a time, so that nobody w
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
 from math import inf
 
 import msgspec
@@ -103,10 +103,19 @@ class PoolState:
         for account_id in self.accounts:
             self._place(account_id, now)
 
-    def age(self, now: datetime) -> None:
-        """Score everybody anew: the clock was set."""
+    def age(self, now: datetime, righted: Callable[[datetime], datetime]) -> None:
+        """Score everybody anew, and remember when they were used by the new time: the clock was set.
+
+        `righted`: what a moment of before is called now.
+        """
+
+        def righted_s(moment: float) -> float:
+            return righted(datetime.fromtimestamp(moment, UTC)).timestamp()
+
+        self.affinity.age(righted_s)
+        self.caps.age(righted)
         for seat in self._seats.values():
-            seat.score = None
+            seat.score, seat.used_at = None, righted_s(seat.used_at) if seat.used_at else 0.0
         self._alarms.clear()
         self.rank(self._strategy, now)
 
@@ -140,7 +149,8 @@ class PoolState:
             seat = self._seats[account.id] = Seat(account, self._behind())
         seat.account, seat.score = account, None
         if account.last_used_at is not None:
-            seat.used_at = max(account.last_used_at.timestamp(), seat.used_at)
+            used_at = min(account.last_used_at, now)  # the clock may have been set back since
+            seat.used_at = max(used_at.timestamp(), seat.used_at)
         self._place(account.id, now)
 
     def identified(self, provider: ProviderName, identity: str) -> Account | None:

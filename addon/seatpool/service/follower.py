@@ -57,6 +57,8 @@ class Follower:
         self._stirred = asyncio.Event()
         """The store has told that there may be news."""
         self._looked_at = -math.inf
+        self.clock_set: Callable[[], object] = lambda: None
+        """To be called when the clock was set, by more than the state has to know of."""
 
     def start(self) -> None:
         """Begin."""
@@ -135,6 +137,7 @@ class Follower:
         self._pruned_at = now
         for cooldown in clockwork.shift(self._knowledge.state, jump.by, now, jump.within):
             self._knowledge.writer.put(cooldown)
+        self.clock_set()
 
     async def _settle_in(self) -> None:
         await asyncio.sleep(SETTLED_S)

@@ -56,6 +56,10 @@ class Keeper:
                 self._waits.pop(account.id, None)
                 self._look_after(account, now)
 
+    def clock_set(self) -> None:
+        """Pauses were meant by the old time."""
+        self._waits.clear()
+
     async def drain(self) -> None:
         """Wait for the renewals that are under way (at shutdown)."""
         await asyncio.gather(*self._renewing, return_exceptions=True)

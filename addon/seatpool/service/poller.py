@@ -83,6 +83,10 @@ class Poller:
             for errand in self._errands:
                 self._look_after(errand, account, now)
 
+    def clock_set(self) -> None:
+        """Pauses were meant by the old time. Whom an issuer refused is kept away by the lease, all the same."""
+        self._waits.clear()
+
     async def stop(self) -> None:
         """Leave what is under way: nothing is lost with it."""
         running = tuple(self._running.values())

@@ -123,6 +123,7 @@ class PoolService:
             follow_up=self._follow_up,
         )
         self.knowledge.changed = self._changed
+        self.follower.clock_set = self._clock_set
 
     # -- life
 
@@ -167,6 +168,10 @@ class PoolService:
             self._poller.look(utcnow())
             self._primaries.look_around(utcnow())
             self.notices.look()
+
+    def _clock_set(self) -> None:
+        self._keeper.clock_set()
+        self._poller.clock_set()
 
     def _changed(self) -> None:
         """Somebody may be asked no longer, or again."""
