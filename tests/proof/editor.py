@@ -3,6 +3,7 @@
 import base64
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any
@@ -62,15 +63,26 @@ class Desk:
         """Whether no process is about to end."""
         self.ended: Callable[[str], None] = lambda request: None
         """To be called when a request has come to some end."""
-        self._of: dict[str, ProviderName] = {}
+        self._of: dict[str, Editor] = {}
+        self._talks: defaultdict[str, list[str]] = defaultdict(list)
+        """Requests of each editor, the latest last."""
 
-    def request(self, provider: ProviderName) -> str:
+    def request(self, editor: "Editor") -> str:
         """The name of a new one."""
         self.asked += 1
         name = f"R{self.asked}"
         self.waiting.add(name)
-        self._of[name] = provider
+        self._of[name] = editor
+        self._talks[editor.name].append(name)
         return name
+
+    def before(self, request: str) -> list[str]:
+        """What the same editor asked before that."""
+        editor = self._of.get(request)
+        if editor is None:
+            return []
+        asked = self._talks[editor.name]
+        return asked[: asked.index(request)]
 
     def over(self, request: str) -> None:
         """It has come to some end."""
@@ -84,7 +96,7 @@ class Desk:
         if body.count(CALL) > 1:
             self.trial.broken("tool-once", f"{request} got {body.count(CALL)} calls of a tool")
         if status in LIMITED and self._is_sure(request):
-            self.refused(request, self._of[request])
+            self.refused(request, self._of[request].provider)
         if status != 200:
             same = any(bytes(each.body) == body for each in sent) if whole else True
             if not same and not any(mark in body for mark in _OURS):
@@ -116,7 +128,7 @@ class Desk:
             self.trial.broken("bytes", f"{request} got messages that no account sent so: {told!r}")
         self.served += whole
         if whole and len(frames) == 1 and _tells_a_limit(json.loads(frames[0])) and self._is_sure(request):
-            self.refused(request, self._of[request])
+            self.refused(request, self._of[request].provider)
 
 
 def _tells_a_limit(frame: dict[str, Any]) -> bool:
@@ -413,7 +425,7 @@ class Editor:
             if self._share is None and self._loop.random.random() < self._sockets:
                 self._handshake(visit)
                 return
-        request = self.desk.request(self.provider)
+        request = self.desk.request(self)
         if visit.is_socket:
             self._warming, self._cold = self._cold, False
             more = {"generate": False} if self._warming else {}
@@ -435,7 +447,7 @@ class Editor:
     def _handshake(self, visit: Visit | StreamVisit) -> None:
         key = ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==")
         more = (("upgrade", "websocket"), ("connection", "Upgrade"), key, ("sec-websocket-version", "13"))
-        request = self.desk.request(self.provider)
+        request = self.desk.request(self)
         visit.ask(request, "GET", PLACES[self.provider][1], self._fields(request, *more), b"")
         self._patience(visit)
 

@@ -2,11 +2,13 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from http import HTTPStatus
 from itertools import chain
 
 from seatpool.core.model import ProviderName
 from seatpool.core.policy import Policy
 from tests.proof.database import Database
+from tests.proof.editor import Desk
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Loop, Owner
 from tests.proof.network import Line
@@ -23,6 +25,8 @@ HEARD_S = 3.0
 """By then what one process has learnt is known to the others, where nothing is wrong with the database."""
 FREED_S = 16.0
 """By then every process knows that a place was freed, also where it was held by one that was killed."""
+KEPT_S = 6.0
+"""By then it is on record where a conversation is."""
 UNREACHED_S = 5.0
 """A request takes no longer over its attempts, where none of them waits."""
 
@@ -36,6 +40,7 @@ class Judge:
         trial: Trial,
         weather: Weather,
         upstream: Upstream,
+        desk: Desk,
         policy: Policy,
         owners: Mapping[Owner, Proxy],
         database: Database,
@@ -47,6 +52,7 @@ class Judge:
         self._trial = trial
         self._weather = weather
         self._upstream = upstream
+        self._desk = desk
         self._issuer: Issuer = upstream.issuer
         self._policy = policy
         self._owners = owners
@@ -58,6 +64,9 @@ class Judge:
         """The same by an editor's request."""
         self._held_at: defaultdict[int, float] = defaultdict(float)
         """When a place at an account was held last."""
+        self._over_at: dict[str, float] = {}
+        """When an editor's request came to its end."""
+        self._killed_at: list[float] = []
 
     # -- while it goes on
 
@@ -76,6 +85,30 @@ class Judge:
         noticed_at = self._weather.set_at + (NOTICED_S if self._weather.orderly else NOTICED_LATE_S)
         if proxy.service.policy.rotate_on_limit and not probe and decided > noticed_at:
             self._look_at_limits(proxy, request, seat, decided)
+        if len(self._asked[request]) == 1 and decided > noticed_at:
+            self._look_at_caches(proxy, request, seat)
+
+    def _look_at_caches(self, proxy: Proxy, request: str, seat: Seat) -> None:
+        before = self._desk.before(request)
+        answers = [answer for each in before for answer in self._upstream.answers.get(each, ())]
+        served = next(
+            (answer for answer in reversed(answers) if answer.arrived and answer.status == HTTPStatus.OK), None
+        )
+        if served is None or served.seat is None or answers[-1].seat != served.seat:
+            return
+        home, at = self._issuer.seats[served.seat], self._over_at[served.request]
+        asked = [seat_id for each in before for seat_id in self._asked.get(each, ())]
+        elsewhere = bool(asked) and asked[-1] != home.id
+        unkept = not self._weather.steady or any(at <= killed_at < at + KEPT_S for killed_at in self._killed_at)
+        by_old_time = at < self._weather.set_at and at < proxy.began_at
+        if home is not seat and not (elsewhere or unkept or by_old_time or self._is_in_doubt(home)):
+            self._trial.broken("stays", f"{request} goes to {seat.name}, and {home.name} has served {served.request}")
+
+    def _is_in_doubt(self, seat: Seat) -> bool:
+        """Whether there may be a reason not to ask an account."""
+        full = self._policy.max_in_flight and self._loop.now - self._held_at[seat.id] < FREED_S
+        unreached = self._loop.now - self._weather.unreached_at < UNREACHED_S  # to try is an attempt as well
+        return seat.ails or bool(full) or unreached
 
     def _look_at_limits(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         slack_s = self._weather.drift_s + 2 * self._weather.skew_s + 1.5
@@ -104,21 +137,21 @@ class Judge:
         """An editor was told of limits."""
         answers, asked = self._upstream.answers.get(request, []), self._asked.get(request, ())
         plainly = len(asked) == len(answers) and all(answer.until and answer.whole for answer in answers)
-        unreached = self._loop.now - self._weather.unreached_at < UNREACHED_S
-        tried_enough = len(asked) >= self._policy.max_attempts or unreached
+        tried_enough = len(asked) >= self._policy.max_attempts
         if self._weather.moved_nobody or not self._weather.steady or self._rogue or not plainly or tried_enough:
             return  # limits were not all that stood in its way
         for seat in self._issuer.seats.values():
-            full = self._policy.max_in_flight and self._loop.now - self._held_at[seat.id] < FREED_S
-            if seat.provider is provider and not seat.ails and not full and seat.usable:
+            if seat.provider is provider and seat.usable and not self._is_in_doubt(seat):
                 self._trial.broken("useful", f"{request} was refused, and nothing ails {seat.name}")
 
     def freed(self, request: str) -> None:
         """An editor's request has come to an end."""
         self._hold(self._asked.get(request, ()))
+        self._over_at[request] = self._loop.now
 
     def killed(self, proxy: Proxy) -> None:
         """A process is no more; others count for a while what it had under way."""
+        self._killed_at.append(self._loop.now)
         self._hold(proxy.service.knowledge.state.in_flight)
         for seat in self._issuer.seats.values():
             if proxy.owner in seat.asking:

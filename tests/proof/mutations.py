@@ -109,6 +109,22 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "return now - told.beat_at < EXPIRES",
             seen_in=37,
         ),
+        "stays": Mutation(
+            "seatpool.core.selection",
+            "warm = owner is not None and held is not None and _is_warm(state, held, now)",
+            "warm = False",
+            seen_in=44,
+        ),
+        "caches-by-the-calendar": Mutation(
+            "seatpool.core.state", "        self.affinity.age(righted_s)\n", "", seen_in=8733, breaks="stays"
+        ),
+        "caches-of-the-ended": Mutation(
+            "seatpool.service.affinities",
+            "                self._state.remember(*known, cached_tokens=each.cached_tokens)\n",
+            "                pass\n",
+            seen_in=267,
+            breaks="stays",
+        ),
         "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=26),
         "sums-of-days": Mutation(
             "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"

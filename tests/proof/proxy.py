@@ -174,6 +174,7 @@ class Proxy:
     def __init__(self, loop: Loop, issuer: Issuer, name: str, database: str, policy: Policy, skew_s: float) -> None:
         self.loop = loop
         self.owner = Owner(name, skew_s)
+        self.began_at = loop.now
         self.lines: list[Line] = []
         self.flows: dict[str, tuple[str, float]] = {}
         """By an editor's request: the flow, and when the decision for what is sent now was begun."""

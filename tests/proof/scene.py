@@ -104,7 +104,7 @@ class Scene:
         self._seat_the_judge()
 
     def _seat_the_judge(self) -> None:
-        found = self.loop, self.trial, self.weather, self.upstream, self.policy, self.owners, self.kept
+        found = self.loop, self.trial, self.weather, self.upstream, self.desk, self.policy, self.owners, self.kept
         self.judge = judge = Judge(*found, rogue=self.rogue)
         self.upstream.asked = judge.asked
         self.desk.refused, self.desk.ended = judge.refused, judge.freed
