@@ -64,8 +64,9 @@ class Desk:
         self.ended: Callable[[str], None] = lambda request: None
         """To be called when a request has come to some end."""
         self._of: dict[str, Editor] = {}
+        self._talk_of: dict[str, list[str]] = {}
         self._talks: defaultdict[str, list[str]] = defaultdict(list)
-        """Requests of each editor, the latest last."""
+        """Requests of each conversation, the latest last."""
 
     def request(self, editor: "Editor") -> str:
         """The name of a new one."""
@@ -73,16 +74,14 @@ class Desk:
         name = f"R{self.asked}"
         self.waiting.add(name)
         self._of[name] = editor
-        self._talks[editor.name].append(name)
+        talk = self._talk_of[name] = self._talks[editor.talk]
+        talk.append(name)
         return name
 
     def before(self, request: str) -> list[str]:
-        """What the same editor asked before that."""
-        editor = self._of.get(request)
-        if editor is None:
-            return []
-        asked = self._talks[editor.name]
-        return asked[: asked.index(request)]
+        """What was asked before that in its conversation."""
+        talk = self._talk_of.get(request, [request])
+        return talk[: talk.index(request)]
 
     def over(self, request: str) -> None:
         """It has come to some end."""
@@ -382,7 +381,9 @@ class Editor:
         share: Callable[[str], Shared | None] | None,
         turns: int,
         sockets: float,
+        moves_on: Callable[[], bool] = lambda: False,
     ) -> None:
+        """`moves_on`: whether the next turn begins another conversation."""
         self.desk = desk
         self.name = name
         self.provider = provider
@@ -391,6 +392,9 @@ class Editor:
         self._share = share
         self._turns = turns
         self._sockets = sockets
+        self._moves_on = moves_on
+        self.talk = name
+        """The conversation."""
         self._tries = 0
         self._warms = provider is ProviderName.CODEX and desk.loop.random.random() < WARMS
         self._cold = self._warming = False
@@ -464,7 +468,7 @@ class Editor:
     def _fields(self, request: str, *more: tuple[str, str]) -> Fields:
         host = ("host", PLACES[self.provider][0])
         known = (("authorization", f"Bearer {self._token}"), ("chatgpt-account-id", "ws-me"), ("x-tag", request))
-        session = (("session_id", self.name), ("x-client-session-id", self.name))
+        session = (("session_id", self.talk), ("x-client-session-id", self.talk))
         return [host, *known, *session, ("user-agent", "codex_exec/0.169.0"), *more]
 
     def _text(self, request: str, body: dict[str, Any]) -> str:
@@ -475,6 +479,10 @@ class Editor:
     def _next(self) -> None:
         self._turns -= 1
         self._tries = 0
+        if self._moves_on():
+            self.talk = f"{self.name}-{self._turns}"
+            if self._visit is not None and self._visit.is_socket:
+                self._visit.leave()
         self._soon(self._loop.random.choice((0.05, 0.3, 2.0)))
 
     def _again(self) -> None:

@@ -44,7 +44,7 @@ class Server:
         for event in events:
             match event:
                 case RequestReceived() if event.stream_id > self.last:
-                    pass  # it came too late
+                    self._upstream.late_at = self.loop.now
                 case RequestReceived():
                     fields = dict(event.headers)  # type: ignore[arg-type]
                     stream = Stream(self, event.stream_id)

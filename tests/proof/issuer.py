@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -64,6 +65,10 @@ class Seat:
     serial: int = 0
     id: int = 0
     """In the pool's database."""
+    priority: int = 100
+    """There."""
+    asked_at: float = -math.inf
+    """When it was asked last, by the simulated world's own time."""
 
     @property
     def usable(self) -> bool:

@@ -7,6 +7,7 @@ from itertools import chain
 
 from seatpool.core.model import ProviderName
 from seatpool.core.policy import Policy
+from seatpool.core.strategy import Strategy
 from tests.proof.database import Database
 from tests.proof.editor import Desk
 from tests.proof.issuer import Issuer, Seat
@@ -23,6 +24,8 @@ NOTICED_LATE_S = 8.0
 """The same where the database is slow, locked or away: who notices it may be waiting for that."""
 HEARD_S = 3.0
 """By then what one process has learnt is known to the others, where nothing is wrong with the database."""
+CHOSEN_S = 0.5
+"""So long after an account was chosen it is asked, where nothing stands in the way."""
 FREED_S = 16.0
 """By then every process knows that a place was freed, also where it was held by one that was killed."""
 KEPT_S = 6.0
@@ -87,6 +90,23 @@ class Judge:
             self._look_at_limits(proxy, request, seat, decided)
         if len(self._asked[request]) == 1 and decided > noticed_at:
             self._look_at_caches(proxy, request, seat)
+            self._look_at_order(proxy, request, seat, decided)
+        seat.asked_at = self._loop.now
+
+    def _look_at_order(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
+        known_there = any(seat.id in self._asked.get(each, ()) for each in self._desk.before(request))
+        changed = self._loop.now - self._weather.ordered_at < UNREACHED_S
+        if known_there or changed or self._is_unkept(seat.asked_at):
+            return
+        heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
+        for other in self._issuer.seats.values():
+            first = {
+                None: other.priority < seat.priority,
+                Strategy.PRIORITY: other.priority < seat.priority,
+                Strategy.ROUND_ROBIN: other.asked_at + heard_s < seat.asked_at < decided - heard_s,
+            }.get(proxy.service.policy.order, False)
+            if first and other.provider is seat.provider and other.usable and not self._is_in_doubt(other):
+                self._trial.broken("in-order", f"{request} begins on {seat.name}, and {other.name} comes before that")
 
     def _look_at_caches(self, proxy: Proxy, request: str, seat: Seat) -> None:
         before = self._desk.before(request)
@@ -99,16 +119,19 @@ class Judge:
         home, at = self._issuer.seats[served.seat], self._over_at[served.request]
         asked = [seat_id for each in before for seat_id in self._asked.get(each, ())]
         elsewhere = bool(asked) and asked[-1] != home.id
-        unkept = not self._weather.steady or any(at <= killed_at < at + KEPT_S for killed_at in self._killed_at)
         by_old_time = at < self._weather.set_at and at < proxy.began_at
-        if home is not seat and not (elsewhere or unkept or by_old_time or self._is_in_doubt(home)):
+        if home is not seat and not (elsewhere or by_old_time or self._is_unkept(at) or self._is_in_doubt(home)):
             self._trial.broken("stays", f"{request} goes to {seat.name}, and {home.name} has served {served.request}")
+
+    def _is_unkept(self, at: float) -> bool:
+        """Whether what was then may be on no record."""
+        return not self._weather.steady or any(at <= killed_at < at + KEPT_S for killed_at in self._killed_at)
 
     def _is_in_doubt(self, seat: Seat) -> bool:
         """Whether there may be a reason not to ask an account."""
         full = self._policy.max_in_flight and self._loop.now - self._held_at[seat.id] < FREED_S
-        unreached = self._loop.now - self._weather.unreached_at < UNREACHED_S  # to try is an attempt as well
-        return seat.ails or bool(full) or unreached
+        unreached_at = max(self._weather.unreached_at, self._upstream.late_at)  # to try is an attempt as well
+        return seat.ails or bool(full) or self._loop.now - unreached_at < UNREACHED_S
 
     def _look_at_limits(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         slack_s = self._weather.drift_s + 2 * self._weather.skew_s + 1.5

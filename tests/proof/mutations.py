@@ -113,7 +113,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.core.selection",
             "warm = owner is not None and held is not None and _is_warm(state, held, now)",
             "warm = False",
-            seen_in=44,
+            seen_in=105,
         ),
         "caches-by-the-calendar": Mutation(
             "seatpool.core.state", "        self.affinity.age(righted_s)\n", "", seen_in=8733, breaks="stays"
@@ -122,8 +122,21 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.affinities",
             "                self._state.remember(*known, cached_tokens=each.cached_tokens)\n",
             "                pass\n",
-            seen_in=267,
+            seen_in=1162,
             breaks="stays",
+        ),
+        "in-order": Mutation(
+            "seatpool.core.strategy",
+            "Strategy.PRIORITY: lambda c: (c.account.priority, ",
+            "Strategy.PRIORITY: lambda c: (-c.account.priority, ",
+            seen_in=24,
+        ),
+        "turns": Mutation(
+            "seatpool.core.strategy",
+            "Strategy.ROUND_ROBIN: lambda c: (c.used_at,)",
+            "Strategy.ROUND_ROBIN: lambda c: (-c.used_at,)",
+            seen_in=210,
+            breaks="in-order",
         ),
         "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=26),
         "sums-of-days": Mutation(

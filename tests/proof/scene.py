@@ -91,6 +91,9 @@ class Scene:
         self.desk = Desk(loop, self.trial, self.upstream)
         self.whims = Random(seed)
         """Chances of what a person wants, apart from those of everything else."""
+        self.chats = Random(f"chats {seed}")
+        self.fresh = self.chats.choice((0.0, 0.0, 0.5, 1.0))
+        """How often an editor's next turn begins another conversation."""
         self.policy = Policy(
             strategy=self.whims.choice((Strategy.QUOTA, *Strategy)),
             learn=False,
@@ -144,6 +147,7 @@ class Scene:
                 partial(self._share, number % count) if random.random() < mixed else None,
                 random.randrange(1, 4),
                 random.choice((0.0, 0.5, 1.0)),
+                self._move_on,
             )
             for number in range(random.randrange(2, 5))
         ]
@@ -206,7 +210,8 @@ class Scene:
             now=moment(),
         )
         seat.id = account.id
-        store.set_priority(account.name, self.whims.choice((100, 100, 0, 1)))
+        seat.priority = self.whims.choice((100, 100, 0, 1))
+        store.set_priority(account.name, seat.priority)
 
     def _start(self, number: int) -> None:
         self.reading = True
@@ -234,6 +239,9 @@ class Scene:
             shared = self._shared[number, host] = http2.Shared(self.loop)
             shared.line = proxy.accept(shared, host, b"h2")
         return shared
+
+    def _move_on(self) -> bool:
+        return self.chats.random() < self.fresh
 
     # -- what goes wrong
 
@@ -309,6 +317,7 @@ class Scene:
             strategy, moving = self.whims.choice(tuple(Strategy)), self.whims.random() < 0.7
             self.loop.note(f"{proxy.owner} is to choose by {strategy if moving else 'priority alone, whatever limits'}")
             self.weather.moved_nobody |= not moving
+            self.weather.ordered_at = self.loop.now
             proxy.follow(replace(proxy.service.policy, strategy=strategy, rotate_on_limit=moving))
 
     def _set_clock(self) -> None:

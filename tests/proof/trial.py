@@ -26,6 +26,7 @@ INVARIANTS: Mapping[str, str] = MappingProxyType(
         "answered": "every request ends, and so does every renewal, and every process that is stopped",
         "useful": "nobody is refused for limits while there is an account that nothing ails",
         "stays": "a conversation stays where its cache is warm while nothing ails that account",
+        "in-order": "a conversation begins on the account that its strategy puts first, of those that nothing ails",
         "on-record": "what was sent is on record when the processes that sent it have been stopped",
         "sound": "nothing is raised that nobody catches, and no error is logged",
     }

@@ -1,6 +1,7 @@
 """The fake chatgpt.com: answers as the seed has it, and remembers every byte that it has sent."""
 
 import json
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -81,6 +82,8 @@ class Upstream:
         """By the editors' requests."""
         self.asked: Callable[[Line, str, Seat], None] = lambda line, request, seat: None
         """To be called when a process begins to send a request with an account's credential."""
+        self.late_at = -math.inf
+        """When a request came last on a connection that had taken leave: nobody looked at it."""
         self._number = 0
 
     def ail(self, seat: Seat | None) -> None:

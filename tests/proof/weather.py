@@ -35,6 +35,8 @@ class Weather:
     """Somewhere limits move nobody, or did for a while."""
     unreached_at: float = -math.inf
     """When a connection was refused last: to try is an attempt as well."""
+    ordered_at: float = -math.inf
+    """When a person chose another order last."""
     set_at: float = -math.inf
     """When the clock was set last."""
     drift_s: float = 0.0
