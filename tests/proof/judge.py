@@ -1,5 +1,6 @@
 """Looks at what processes do, and at what is left when they have gone."""
 
+import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -69,6 +70,8 @@ class Judge:
         """When a place at an account was held last."""
         self._over_at: dict[str, float] = {}
         """When an editor's request came to its end."""
+        self._unsent_at = -math.inf
+        """When one came to its end for which an account may have been chosen, and none was asked."""
         self._killed_at: list[float] = []
 
     # -- while it goes on
@@ -100,10 +103,12 @@ class Judge:
             return
         heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
         for other in self._issuer.seats.values():
+            chosen = any(each.service.knowledge.state.in_flight[other.id] for each in self._living())
+            waited = other.asked_at + heard_s < seat.asked_at < decided - heard_s
             first = {
                 None: other.priority < seat.priority,
                 Strategy.PRIORITY: other.priority < seat.priority,
-                Strategy.ROUND_ROBIN: other.asked_at + heard_s < seat.asked_at < decided - heard_s,
+                Strategy.ROUND_ROBIN: waited and not chosen and self._unsent_at <= other.asked_at,
             }.get(proxy.service.policy.order, False)
             if first and other.provider is seat.provider and other.usable and not self._is_in_doubt(other):
                 self._trial.broken("in-order", f"{request} begins on {seat.name}, and {other.name} comes before that")
@@ -171,6 +176,8 @@ class Judge:
         """An editor's request has come to an end."""
         self._hold(self._asked.get(request, ()))
         self._over_at[request] = self._loop.now
+        if request not in self._asked and request not in self._upstream.answers:
+            self._unsent_at = self._loop.now
 
     def killed(self, proxy: Proxy) -> None:
         """A process is no more; others count for a while what it had under way."""
