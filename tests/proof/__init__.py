@@ -11,7 +11,10 @@ upstream      what models' servers answer; they remember every byte that they se
 http1, http2  how they say it
 editor        who asks, over HTTP and WebSockets, loses patience, and compares
 proxy         one process; it can be killed at any moment
-scene         one world: who is in it, what goes wrong, and what must hold (`trial` names it)
+scene         one world: who is in it, and what goes wrong
+weather       what it is like, and what has befallen it so far
+judge         looks at what processes do, and compares with what must hold (`trial` names it)
+database      what it reads in the file, by itself
 mutations     faults in the product, of which each breaks one thing that must hold
 world         puts clock, chances and process ids of the simulated world in the place of Python's
 player        plays seeds, in a process of its own
