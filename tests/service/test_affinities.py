@@ -6,9 +6,11 @@ from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from freezegun import freeze_time
 from msgspec.structs import replace
 
-from seatpool.core.model import Affinity, Tokens
+from seatpool.clock import utcnow
+from seatpool.core.model import WHOLE_ACCOUNT, Affinity, Tokens
 from seatpool.core.policy import Policy
 from seatpool.core.state import PoolState
 from seatpool.providers.http import Headers
@@ -54,7 +56,7 @@ def test_a_conversation_is_written_at_once_then_every_minute_and_whenever_it_mov
 
 
 def test_what_was_heard_is_not_written_again_within_the_minute(affinities: Affinities, written: list[Affinity]) -> None:
-    affinities.hear([Affinity("talk", 1, at(0))])
+    affinities.hear([Affinity("talk", 1, at(0))], at(0))
     affinities.note("talk", 1, at(59))
     assert written == []
     affinities.note("talk", 1, at(60))
@@ -64,11 +66,20 @@ def test_what_was_heard_is_not_written_again_within_the_minute(affinities: Affin
 def test_what_was_heard_counts_where_nothing_newer_is_known(state: PoolState, affinities: Affinities) -> None:
     affinities.note("talk", 1, at(10))
     affinities.hear(
-        [Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-POLICY.affinity_ttl_s))]
+        [Affinity("talk", 2, at(9)), Affinity("new", 3, at(5)), Affinity("over", 3, at(-POLICY.affinity_ttl_s))],
+        at(10),
     )
     assert [state.owner(name, at(10)) for name in ("talk", "new", "over")] == [1, 3, None]
-    affinities.hear([Affinity("talk", 2, at(11))])
+    affinities.hear([Affinity("talk", 2, at(11))], at(11))
     assert state.owner("talk", at(11)) == 2
+
+
+def test_what_was_written_before_the_clock_was_set_back_is_as_of_now(state: PoolState, affinities: Affinities) -> None:
+    affinities.hear([Affinity("talk", 2, at(3600))], at(0))
+    held = state.affinity.held("talk", at(0).timestamp())
+    assert held is not None and held.at == at(0).timestamp()
+    affinities.hear([Affinity("talk", 1, at(1))], at(1))
+    assert state.owner("talk", at(1)) == 1
 
 
 def test_what_was_written_is_remembered_of_the_latest_alone(affinities: Affinities, written: list[Affinity]) -> None:
@@ -158,3 +169,22 @@ async def test_another_process_hears_of_a_move(store: Store, issuer: Issuer) -> 
             while here.knowledge.state.owner("talk", later) != moved:
                 await asyncio.sleep(0.02)
         assert await ask(here, "talk") == moved
+
+
+async def test_a_move_is_heard_of_by_whoever_comes_after_the_clock_was_set_back(store: Store, issuer: Issuer) -> None:
+    people = [sign_in(store, issuer, f"person-{number}") for number in range(3)]
+    with freeze_time(NOON, real_asyncio=True) as frozen:
+        async with pool(store, issuer) as first:
+            await first.follower._look(utcnow())
+            before = await ask(first, "talk")
+            assert await asyncio.to_thread(first.knowledge.flush, 10.0)
+            frozen.tick(-timedelta(hours=1))
+            await first.follower._look(utcnow())
+            until = utcnow() + timedelta(minutes=10)
+            account = next(person for person in people if person.id == before)
+            await first.knowledge.cool(account, WHOLE_ACCOUNT, "usage_limit_reached", until)
+            moved = await ask(first, "talk")
+        assert moved != before
+        store.clear_cooldowns()
+        async with pool(store, issuer) as second:
+            assert await ask(second, "talk") == moved

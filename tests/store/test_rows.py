@@ -10,7 +10,17 @@ from freezegun import freeze_time
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
-from seatpool.core.model import Affinity, Attempt, Credential, CredentialKind, QuotaWindow, Scope, ScopeKind, Tokens
+from seatpool.core.model import (
+    Account,
+    Affinity,
+    Attempt,
+    Credential,
+    CredentialKind,
+    QuotaWindow,
+    Scope,
+    ScopeKind,
+    Tokens,
+)
 from seatpool.store import Grant, Lease, Store, Superseded
 from seatpool.store.schema import as_text
 from tests.harness.elapsing import elapse, start_anew
@@ -178,6 +188,22 @@ def test_pruning_drops_what_was_over_and_nothing_else(store: Store) -> None:
     assert store.prune(before=at(2)) == 2  # one attempt, one cooldown
     assert store.past.attempts(limit=9) == (attempt(account, 2),)
     assert store.changes(None).cooldowns == (running,)
+
+
+def test_what_was_written_before_the_clock_was_set_back_hides_nothing_that_is_written_now(store: Store) -> None:
+    account, another = sign_in(store), sign_in(store, "bob", identity="user-2")
+
+    def write(second: float, left: float, owner: Account) -> tuple[float, int, datetime | None]:
+        talk = Affinity("talk", owner.id, at(second))
+        store.record(windows=[(account.id, window(second, left))], affinities=[talk], used={account.id: at(second)})
+        (talk,) = store.affinities(NOW - HOUR)
+        return store.windows(account.id)[0].left, talk.account_id, store.account(account.name).last_used_at
+
+    assert write(3600, 0.9, account) == (0.9, account.id, at(3600))
+    assert write(0, 0.2, another) == (0.9, account.id, at(3600))
+    assert store.call_back(at(3570)) == 0, "clocks differ"
+    assert store.call_back(at(1)) == 3
+    assert write(2, 0.2, another) == (0.2, another.id, at(2))
 
 
 def test_pruning_drops_what_nobody_holds_any_more_whatever_the_clock_says(store: Store, url: str) -> None:

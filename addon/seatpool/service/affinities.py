@@ -43,11 +43,15 @@ class Affinities:
         if held is not None and (not held.written or held.written_at + WRITE_EVERY_S <= held.at):
             self._put(conversation, held, now)
 
-    def hear(self, told: Iterable[Affinity]) -> None:
-        """What the store has, the oldest first: it counts where nothing newer is known."""
+    def hear(self, told: Iterable[Affinity], now: datetime) -> None:
+        """What the store has, the oldest first: it counts where nothing newer is known.
+
+        What is of the future was written before the clock was set back, or by one that is ahead: it is as of now.
+        """
         for each in told:
-            if not self._state.served_since(each.conversation, each.served_at.timestamp()):
-                known = each.conversation, each.account_id, each.served_at
+            served_at = min(each.served_at, now)
+            if not self._state.served_since(each.conversation, served_at.timestamp()):
+                known = each.conversation, each.account_id, served_at
                 self._state.remember(*known, cached_tokens=each.cached_tokens)
                 self._state.affinity.wrote(each.conversation)
 

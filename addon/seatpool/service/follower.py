@@ -57,6 +57,8 @@ class Follower:
         self._stirred = asyncio.Event()
         """The store has told that there may be news."""
         self._looked_at = -math.inf
+        self._ahead = False
+        """There may be rows of the future, since the clock was set back."""
         self.clock_set: Callable[[], object] = lambda: None
         """To be called when the clock was set, by more than the state has to know of."""
 
@@ -110,6 +112,9 @@ class Follower:
         jump = self._clock.jumped(now)
         if jump is not None:
             self._set_clock(jump, now)
+        if self._ahead:
+            await aside(self._store.call_back, now)
+            self._ahead = False
         known.beats.look(now)
         if not self._is_due(looked_at := time.monotonic()):
             return
@@ -135,6 +140,7 @@ class Follower:
         """Limits are rests of a length: they last as long as before, whatever the clock says now."""
         logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.by.total_seconds())
         self._pruned_at = now
+        self._ahead = jump.by < timedelta()
         for cooldown in clockwork.shift(self._knowledge.state, jump.by, now, jump.within):
             self._knowledge.writer.put(cooldown)
         self.clock_set()
@@ -148,4 +154,5 @@ class Follower:
     async def _prune(self) -> None:
         self._pruned_at = utcnow()
         made = self._pruned_at - timedelta(days=self.ledger_days)
+        await aside(self._store.call_back, self._pruned_at)
         await aside(self._store.prune, before=self._pruned_at - KEPT, attempts=made)

@@ -226,7 +226,7 @@ class Knowledge:
         for account_id, window in changes.windows:
             if account_id in known:
                 self.state.observe(account_id, (window,), now)
-        self.affinities.hear(held for held in changes.affinities if held.account_id in known)
+        self.affinities.hear((held for held in changes.affinities if held.account_id in known), now)
         for given in changes.carriers:
             if given.account_id in known:
                 self.provenance.learn(given.keys, given.account_id, given.learnt_at.timestamp())

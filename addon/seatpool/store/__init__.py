@@ -14,6 +14,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     revisions   the number of the last change; rows are stamped with it
     feed        what has changed since a reader last looked
     accounts    credentials    cooldowns    observations    leases    affinities    beats     one kind of row each
+    ahead       rows that seem to be of the future
     endings     requests that are over, to be followed; overview  what a report is made of
     transactions  turns of the threads of one process
     audit       in whose hands a process is, and what each has done; admins  who may do what

@@ -27,6 +27,7 @@ from seatpool.core.model import (
 from seatpool.core.seen import Seen
 from seatpool.store import (
     accounts,
+    ahead,
     audit,
     beats,
     cooldowns,
@@ -398,6 +399,14 @@ class Store:
         with self._db.write(patient=True) as db:
             others: int = sum(rows.prune(db, before) for rows in _PRUNED)
             return others + observations.prune(db, attempts or before)
+
+    def call_back(self, now: datetime) -> int:
+        """Let what was written before the clock was set back, and would hide what is written now, be of now; how much.
+
+        That is when quota was seen, a conversation was served, and an account was used.
+        """
+        with self._db.write(patient=True) as db:
+            return ahead.call_back(db, now)
 
     # -- leases
 
