@@ -206,6 +206,15 @@ def test_what_was_written_before_the_clock_was_set_back_hides_nothing_that_is_wr
     assert write(2, 0.2, another) == (0.2, another.id, at(2))
 
 
+def test_pruning_calls_back_what_is_of_the_future(store: Store) -> None:
+    account = sign_in(store)
+    store.record(windows=[(account.id, window(3600, 0.9))])
+    with freeze_time(NOW):
+        store.prune(before=at(-1))
+    store.record(windows=[(account.id, window(1, 0.2))])
+    assert [w.left for w in store.windows(account.id)] == [0.2]
+
+
 def test_pruning_drops_what_nobody_holds_any_more_whatever_the_clock_says(store: Store, url: str) -> None:
     now = utcnow()
     store.acquire("over", "me", MINUTE)

@@ -154,5 +154,4 @@ class Follower:
     async def _prune(self) -> None:
         self._pruned_at = utcnow()
         made = self._pruned_at - timedelta(days=self.ledger_days)
-        await aside(self._store.call_back, self._pruned_at)
         await aside(self._store.prune, before=self._pruned_at - KEPT, attempts=made)

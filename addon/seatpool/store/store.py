@@ -8,6 +8,7 @@ from typing import Self
 import platformdirs
 from sqlalchemy import URL, Engine
 
+from seatpool.clock import utcnow
 from seatpool.core.deeds import Actor
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Choice
@@ -395,8 +396,10 @@ class Store:
         """Drop what was chosen and observed, and cooldowns and claims that ended, before then; how many.
 
         Attempts as well, or those before another moment; the sums of their days stay. Leases that are over go at once.
+        What is of the future is called back.
         """
         with self._db.write(patient=True) as db:
+            ahead.call_back(db, utcnow())
             others: int = sum(rows.prune(db, before) for rows in _PRUNED)
             return others + observations.prune(db, attempts or before)
 
