@@ -14,6 +14,7 @@ proxy         one process; it can be killed at any moment
 scene         one world: who is in it, and what goes wrong
 weather       what it is like, and what has befallen it so far
 judge         looks at what processes do, and compares with what must hold (`trial` names it)
+choosing      of that: whom they choose to ask, and whom they leave out
 database      what it reads in the file, by itself
 mutations     faults in the product, of which each breaks one thing that must hold
 world         puts clock, chances and process ids of the simulated world in the place of Python's

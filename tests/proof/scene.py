@@ -110,7 +110,7 @@ class Scene:
         found = self.loop, self.trial, self.weather, self.upstream, self.desk, self.policy, self.owners, self.kept
         self.judge = judge = Judge(*found, rogue=self.rogue)
         self.upstream.asked = judge.asked
-        self.desk.refused, self.desk.ended = judge.refused, judge.freed
+        self.desk.refused, self.desk.ended = judge.choosing.refused, judge.choosing.over
         self.desk.steady = lambda: not any(each.ending and not each.dead for each in self.owners.values())
 
     def _latency(self, owner: Owner) -> float:
