@@ -24,6 +24,8 @@ FREED_S = 16.0
 """By then every process knows that a place was freed, also where it was held by one that was killed."""
 KEPT_S = 6.0
 """By then it is on record where a conversation is."""
+UNDER_WAY_S = 0.5
+"""So long after it was sent an editor gets something, whatever has become of who sent it."""
 UNREACHED_S = 5.0
 """A request takes no longer over its attempts, where none of them waits."""
 
@@ -65,12 +67,14 @@ class Choosing:
 
     def asked(self, proxy: Proxy, request: str, seat: Seat, decided: float, *, noticed: bool) -> None:
         """A process asks an account. `decided`: when it began to choose; `noticed`: it knew of a clock that was set."""
-        self._asked[request] = (*self._asked.get(request, ()), seat.id)
+        before = self._asked.get(request, ())
+        self._asked[request] = (*before, seat.id)
         self._held_at[seat.id] = self._loop.now
-        if len(self._asked[request]) == 1 and noticed:
+        if not before and noticed:
             self._look_at_caches(proxy, request, seat)
             self._look_at_order(proxy, request, seat, decided)
-        seat.asked_at = self._loop.now
+        if before[-1:] != (seat.id,):  # the same once more is no turn
+            seat.asked_at = self._loop.now
 
     def refused(self, request: str, provider: ProviderName) -> None:
         """An editor was told of limits."""
@@ -135,7 +139,7 @@ class Choosing:
 
     def _is_unkept(self, at: float) -> bool:
         """Whether what was then may be on no record."""
-        return not self._weather.steady or any(at <= killed_at < at + KEPT_S for killed_at in self._killed_at)
+        return not self._weather.steady or any(-UNDER_WAY_S < each - at < KEPT_S for each in self._killed_at)
 
     def _is_in_doubt(self, seat: Seat) -> bool:
         """Whether there may be a reason not to ask an account."""
