@@ -57,7 +57,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.store.leases",
             '(leases.c.begun_s > bindparam("up_s")) | (leases.c.over_s <= bindparam("up_s"))',
             'leases.c.over_s <= bindparam("up_s")',
-            seen_in=175,
+            seen_in=340,
             breaks="answered",
         ),
         "spent-token": Mutation(

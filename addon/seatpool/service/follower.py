@@ -60,7 +60,7 @@ class Follower:
         self._ahead = False
         """There may be rows of the future, since the clock was set back."""
         self.clock_set: Callable[[], object] = lambda: None
-        """To be called when the clock was set, by more than the state has to know of."""
+        """To be called when the clock was set: others than the state remember times as well."""
 
     def start(self) -> None:
         """Begin."""
@@ -112,9 +112,6 @@ class Follower:
         jump = self._clock.jumped(now)
         if jump is not None:
             self._set_clock(jump, now)
-        if self._ahead:
-            await aside(self._store.call_back, now)
-            self._ahead = False
         known.beats.look(now)
         if not self._is_due(looked_at := time.monotonic()):
             return
@@ -127,7 +124,15 @@ class Follower:
         if changes.full or changes.revision != known.revision:
             known.take(changes)
             await self._vault.catch_up(changes.generations)
-        if now - self._pruned_at > PRUNE_EVERY and self._store.trouble is None:
+        if self._store.trouble is None:
+            await self._tidy(now)
+
+    async def _tidy(self, now: datetime) -> None:
+        """What has to be written for it comes last: to read goes on where that fails."""
+        if self._ahead:
+            await aside(self._store.call_back, now)
+            self._ahead = False
+        if now - self._pruned_at > PRUNE_EVERY:
             await self._prune()
 
     def _is_due(self, now: float) -> bool:
@@ -140,7 +145,7 @@ class Follower:
         """Limits are rests of a length: they last as long as before, whatever the clock says now."""
         logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.by.total_seconds())
         self._pruned_at = now
-        self._ahead = jump.by < timedelta()
+        self._ahead = self._ahead or jump.by < timedelta()
         for cooldown in clockwork.shift(self._knowledge.state, jump.by, now, jump.within):
             self._knowledge.writer.put(cooldown)
         self.clock_set()
