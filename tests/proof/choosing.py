@@ -45,7 +45,7 @@ class Choosing:
         *,
         rogue: float,
     ) -> None:
-        """As those of `Judge`."""
+        """`owners`: as the judge's; `rogue`: share of the flows that go astray."""
         self._loop = loop
         self._trial = trial
         self._weather = weather
@@ -110,9 +110,8 @@ class Choosing:
             return
         heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
         for other in self._issuer.seats.values():
-            chosen = any(
-                each.service.knowledge.state.in_flight[other.id] for each in self._owners.values() if not each.dead
-            )
+            living = (each for each in self._owners.values() if not each.dead)
+            chosen = any(each.service.knowledge.state.in_flight[other.id] for each in living)
             waited = other.asked_at + heard_s < seat.asked_at < decided - heard_s
             first = {
                 None: other.priority < seat.priority,

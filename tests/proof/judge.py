@@ -4,10 +4,8 @@ from collections import Counter
 from collections.abc import Mapping
 from itertools import chain
 
-from seatpool.core.policy import Policy
 from tests.proof.choosing import HEARD_S, Choosing
 from tests.proof.database import Database
-from tests.proof.editor import Desk
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Loop, Owner
 from tests.proof.network import Line
@@ -31,14 +29,11 @@ class Judge:
         trial: Trial,
         weather: Weather,
         upstream: Upstream,
-        desk: Desk,
-        policy: Policy,
         owners: Mapping[Owner, Proxy],
         database: Database,
-        *,
-        rogue: float,
+        choosing: Choosing,
     ) -> None:
-        """`owners`: all processes, filled by whoever starts them; `rogue`: share of the flows that go astray."""
+        """`owners`: all processes, filled by whoever starts them."""
         self._loop = loop
         self._trial = trial
         self._weather = weather
@@ -48,7 +43,7 @@ class Judge:
         self._database = database
         self._sent: Counter[int] = Counter()
         """Requests and handshakes with an account's credential, by its id."""
-        self.choosing = Choosing(loop, trial, weather, upstream, desk, policy, owners, rogue=rogue)
+        self.choosing = choosing
 
     # -- while it goes on
 

@@ -21,6 +21,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.strategy import Strategy
 from seatpool.store import Store
 from tests.proof import driver, http1, http2
+from tests.proof.choosing import Choosing
 from tests.proof.database import Database
 from tests.proof.editor import Desk, Editor, Visit
 from tests.proof.issuer import ASTRAY, Issuer, Seat
@@ -107,10 +108,11 @@ class Scene:
         self._seat_the_judge()
 
     def _seat_the_judge(self) -> None:
-        found = self.loop, self.trial, self.weather, self.upstream, self.desk, self.policy, self.owners, self.kept
-        self.judge = judge = Judge(*found, rogue=self.rogue)
-        self.upstream.asked = judge.asked
-        self.desk.refused, self.desk.ended = judge.choosing.refused, judge.choosing.over
+        seen = self.loop, self.trial, self.weather, self.upstream
+        choosing = Choosing(*seen, self.desk, self.policy, self.owners, rogue=self.rogue)
+        self.judge = Judge(*seen, self.owners, self.kept, choosing)
+        self.upstream.asked = self.judge.asked
+        self.desk.refused, self.desk.ended = choosing.refused, choosing.over
         self.desk.steady = lambda: not any(each.ending and not each.dead for each in self.owners.values())
 
     def _latency(self, owner: Owner) -> float:
