@@ -91,7 +91,8 @@ class Choosing:
         """An editor's request has come to an end."""
         self._hold(self._asked.get(request, ()))
         self._over_at[request] = self._loop.now
-        if request not in self._asked and request not in self._upstream.answers:
+        answered = request in self._upstream.answers and not self._rogue  # else by a host that another addon chose
+        if request not in self._asked and not answered:
             self._unsent_at = self._loop.now
 
     def killed(self, proxy: Proxy) -> None:
