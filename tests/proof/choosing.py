@@ -106,7 +106,7 @@ class Choosing:
 
     def _look_at_order(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         known_there = any(seat.id in self._asked.get(each, ()) for each in self._desk.before(request))
-        changed = self._loop.now - self._weather.ordered_at < UNREACHED_S
+        changed = self._weather.ordered_at > min(decided, self._loop.now - UNREACHED_S)
         if known_there or changed or self._is_unkept(seat.asked_at):
             return
         heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
