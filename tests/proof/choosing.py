@@ -57,6 +57,8 @@ class Choosing:
         self._rogue = rogue
         self._asked: dict[str, tuple[int, ...]] = {}
         """Ids of the accounts that an editor's request was sent with."""
+        self._asked_by: dict[tuple[Owner, int], float] = {}
+        """When a process asked an account last, by its id: turns are each process' own."""
         self._held_at: defaultdict[int, float] = defaultdict(float)
         """When a place at an account was held last."""
         self._over_at: dict[str, float] = {}
@@ -74,7 +76,7 @@ class Choosing:
             self._look_at_caches(proxy, request, seat)
             self._look_at_order(proxy, request, seat, decided)
         if before[-1:] != (seat.id,):  # the same once more is no turn
-            seat.asked_at = self._loop.now
+            seat.asked_at = self._asked_by[proxy.owner, seat.id] = self._loop.now
 
     def refused(self, request: str, provider: ProviderName) -> None:
         """An editor was told of limits."""
@@ -107,13 +109,14 @@ class Choosing:
     def _look_at_order(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         known_there = any(seat.id in self._asked.get(each, ()) for each in self._desk.before(request))
         changed = self._weather.ordered_at > min(decided, self._loop.now - UNREACHED_S)
-        if known_there or changed or self._is_unkept(seat.asked_at):
+        asked_at = self._asked_by.get((proxy.owner, seat.id), -math.inf)
+        if known_there or changed or self._is_unkept(asked_at):
             return
         heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
         for other in self._issuer.seats.values():
             living = (each for each in self._owners.values() if not each.dead)
             chosen = any(each.service.knowledge.state.in_flight[other.id] for each in living)
-            waited = other.asked_at + heard_s < seat.asked_at < decided - heard_s
+            waited = other.asked_at + heard_s < asked_at < decided - heard_s
             first = {
                 None: other.priority < seat.priority,
                 Strategy.PRIORITY: other.priority < seat.priority,
