@@ -57,8 +57,8 @@ class Choosing:
         self._rogue = rogue
         self._asked: dict[str, tuple[int, ...]] = {}
         """Ids of the accounts that an editor's request was sent with."""
-        self._asked_by: dict[tuple[Owner, int], float] = {}
-        """When a process asked an account last, by its id: turns are each process' own."""
+        self._chosen_by: dict[tuple[Owner, int], float] = {}
+        """When a process chose an account last that it asked, by its id: turns are each process' own."""
         self._held_at: defaultdict[int, float] = defaultdict(float)
         """When a place at an account was held last."""
         self._over_at: dict[str, float] = {}
@@ -76,7 +76,8 @@ class Choosing:
             self._look_at_caches(proxy, request, seat)
             self._look_at_order(proxy, request, seat, decided)
         if before[-1:] != (seat.id,):  # the same once more is no turn
-            seat.asked_at = self._asked_by[proxy.owner, seat.id] = self._loop.now
+            seat.chosen_at = max(seat.chosen_at, decided)
+            self._chosen_by[proxy.owner, seat.id] = decided
 
     def refused(self, request: str, provider: ProviderName) -> None:
         """An editor was told of limits."""
@@ -93,6 +94,10 @@ class Choosing:
         """An editor's request has come to an end."""
         self._hold(self._asked.get(request, ()))
         self._over_at[request] = self._loop.now
+        under_way = self._under_way()
+        for seat in self._issuer.seats.values():
+            if seat.id in under_way:  # perhaps chosen for it, and never asked
+                seat.chosen_at = self._loop.now
         answered = request in self._upstream.answers and not self._rogue  # else by a host that another addon chose
         if request not in self._asked and not answered:
             self._unsent_at = self._loop.now
@@ -109,18 +114,17 @@ class Choosing:
     def _look_at_order(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         known_there = any(seat.id in self._asked.get(each, ()) for each in self._desk.before(request))
         changed = self._weather.ordered_at > min(decided, self._loop.now - UNREACHED_S)
-        asked_at = self._asked_by.get((proxy.owner, seat.id), -math.inf)
-        if known_there or changed or self._is_unkept(asked_at):
+        chosen_at = self._chosen_by.get((proxy.owner, seat.id), -math.inf)
+        if known_there or changed or self._is_unkept(chosen_at):
             return
         heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
+        under_way = self._under_way()
         for other in self._issuer.seats.values():
-            living = (each for each in self._owners.values() if not each.dead)
-            chosen = any(each.service.knowledge.state.in_flight[other.id] for each in living)
-            waited = other.asked_at + heard_s < asked_at < decided - heard_s
+            waited = other.chosen_at + heard_s < chosen_at < decided - heard_s
             first = {
                 None: other.priority < seat.priority,
                 Strategy.PRIORITY: other.priority < seat.priority,
-                Strategy.ROUND_ROBIN: waited and not chosen and self._unsent_at <= other.asked_at,
+                Strategy.ROUND_ROBIN: waited and other.id not in under_way and self._unsent_at <= other.chosen_at,
             }.get(proxy.service.policy.order, False)
             if first and other.provider is seat.provider and other.usable and not self._is_in_doubt(other):
                 self._trial.broken("in-order", f"{request} begins on {seat.name}, and {other.name} comes before that")
@@ -139,6 +143,11 @@ class Choosing:
         by_old_time = at < self._weather.set_at and at < proxy.began_at
         if home is not seat and not (elsewhere or by_old_time or self._is_unkept(at) or self._is_in_doubt(home)):
             self._trial.broken("stays", f"{request} goes to {seat.name}, and {home.name} has served {served.request}")
+
+    def _under_way(self) -> set[int]:
+        """Ids of the accounts that serve a request, or are about to."""
+        living = (each for each in self._owners.values() if not each.dead)
+        return {account_id for each in living for account_id in each.service.knowledge.state.in_flight}
 
     def _is_unkept(self, at: float) -> bool:
         """Whether what was then may be on no record."""

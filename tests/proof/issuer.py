@@ -67,8 +67,8 @@ class Seat:
     """In the pool's database."""
     priority: int = 100
     """There."""
-    asked_at: float = -math.inf
-    """When it was asked last, by the simulated world's own time."""
+    chosen_at: float = -math.inf
+    """When it was chosen last for a request, by the simulated world's own time."""
 
     @property
     def usable(self) -> bool:
