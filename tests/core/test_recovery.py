@@ -91,6 +91,13 @@ def test_a_guess_that_a_policy_makes_longer_than_the_cap_is_kept() -> None:
     assert at(K.QUOTA_SPENT, policy=patient, strikes=3).until == NOW + timedelta(hours=2)
 
 
+def test_a_servers_error_that_names_a_time_is_not_asked_again_before() -> None:
+    soon = at(K.SERVER_ERROR, until=NOW + timedelta(seconds=2))
+    assert (soon.action, soon.pause_s, soon.remedy) == (A.PAUSE, 2.0, R.NONE)
+    assert at(K.SERVER_ERROR, until=NOW + timedelta(seconds=2), repeats=1).action is A.DELIVER
+    assert at(K.SERVER_ERROR, until=NOW + timedelta(minutes=2)) == Decision(A.DELIVER)
+
+
 def test_an_implausible_end_is_bounded_to_the_longest_window() -> None:
     assert at(K.QUOTA_SPENT, until=NOW + timedelta(days=4000)).until == NOW + timedelta(days=35)
 

@@ -196,6 +196,7 @@ REFUSALS = (
         ANSWER,
         _says(401, {"message": "x", "authorize_url": "https://example.com"}),
     ),
+    _codex("deactivated", "401 `account_deactivated`", ANSWER, _says(401, {"code": "account_deactivated"})),
     _codex("workspace", "402 `deactivated_workspace`", ANSWER, {"kind": "payment"}),
     _codex("payment", "402 of another kind", ANSWER, _says(402, {"code": "payment_required"})),
     _copilot("month", "402 `quota_exceeded`", ALL, {"kind": "payment"}),
@@ -209,6 +210,7 @@ REFUSALS = (
     _copilot(
         "policy", "403 of a model's policy", HTTP, _says(403, {"message": "access to this model is disabled by policy"})
     ),
+    _copilot("terms", "403 that tells of the terms of service", ANSWER, _says(403, {"message": "Terms of Service"})),
     _copilot("content", "403 of a content filter", ANSWER, _says(403, {"code": "content_filter"})),
     _same("misdirected", "421, and looking up the endpoints mends it", ANSWER, {"kind": "misdirected", "first": 1}),
     _same("misdirected-on", "421, whatever is looked up", ANSWER, {"kind": "misdirected"}),

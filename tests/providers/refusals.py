@@ -147,6 +147,7 @@ COPILOT: tuple[Told, ...] = (
     _disabled(403, "unauthorized: not licensed to use Copilot\n", "not-licensed"),
     _disabled(403, "forbidden: not authorized to use this Copilot feature\n", "not-licensed"),
     _disabled(403, CONTACT, "spammy_user"),
+    _delivered(403, "Access to this endpoint is forbidden. Please review our Terms of Service", "terms"),
     Told(
         403,
         error("", "Access to this model is disabled by your organization's policy"),
@@ -239,6 +240,7 @@ CODEX: tuple[Told, ...] = (
     _unauthorized(error("token_expired"), "token_expired"),
     _unauthorized(error("token_invalidated"), "token_invalidated"),
     _disabled(402, {"detail": {"code": "deactivated_workspace"}}, "deactivated_workspace"),
+    _disabled(401, error("account_deactivated"), "account_deactivated"),
     _carrier(400, error("invalid_encrypted_content", ORGANIZATION), "invalid_encrypted_content"),
     Told(400, {"detail": NO_PLAN}, OutcomeKind.NOT_ENTITLED, "model_not_supported", MODEL, SWITCH, SWITCH, Remedy.COOL),
     _delivered(400, error("previous_response_not_found"), "previous_response_not_found", CLIENT),

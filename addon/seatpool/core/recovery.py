@@ -11,7 +11,7 @@ misdirected         refresh         deliver    none: its endpoints are read agai
 not-entitled        switch          -          cool the model for a day; disable where it is the whole account
 revoked             deliver         -          disable; never the next account (promises.md)
 carrier             repair          -          none: its owner serves it, or it is repaired as far as may be (`Moving`)
-server-error        resend          deliver    none
+server-error        resend          deliver    none; one that names a time is met with a pause, or delivered
 overloaded          deliver         -          none: not the account's limit; a brief one is met with a pause
 client-error        deliver         -          none
 connect-failed      resend          switch     none
@@ -20,7 +20,8 @@ unanswered          deliver         -          none: it may have been served; `r
 ==================  ==============  =========  ==================================================================
 
 What is brief, and ends within `short_wait_s` where it names an end, is met with a pause and the same account, once: a
-short throttle is over before another account has read the conversation (copilot.md 5.4).
+short throttle is over before another account has read the conversation (copilot.md 5.4). A server's error that names a
+time is as brief as that time, and is not asked again before.
 
 Of a limit, `Blame` may say that it is not the account's: the address's is delivered and costs the account nothing, too
 many at once has the request wait for a place.
@@ -166,6 +167,8 @@ def decide(
     pause_s = _pause_s(outcome, policy, now) if repeats == 0 and attempt < policy.max_attempts else None
     if pause_s is not None:
         action = Action.PAUSE
+    elif action is Action.RESEND and outcome.until is not None:
+        action = Action.DELIVER  # the editor waits as long as it likes
     walks = rule.walks and not (rule.limit and held)
     if action is not Action.DELIVER and attempt >= policy.max_attempts and not walks:
         action = Action.HOLD if rule.limit and not last and policy.max_attempts > 1 else Action.DELIVER
@@ -180,7 +183,8 @@ def decide(
 
 def _pause_s(outcome: Outcome, policy: Policy, now: datetime) -> float | None:
     """How long until the same account is asked again; None where that is not wise."""
-    if not outcome.brief:
+    timed = outcome.kind is OutcomeKind.SERVER_ERROR and outcome.until is not None
+    if not outcome.brief and not timed:
         return None
     pause_s = policy.brief_pause_s if outcome.until is None else (outcome.until - now).total_seconds()
     return pause_s if pause_s <= policy.short_wait_s else None

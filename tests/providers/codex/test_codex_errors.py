@@ -82,6 +82,8 @@ def test_what_is_no_error_is_ok(status: int) -> None:
         (reply(401, {"detail": "Unauthorized"}), K.UNAUTHORIZED, "unauthorized", None),
         (reply(401), K.UNAUTHORIZED, "unauthorized", None),
         (reply(402, {"detail": {"code": "deactivated_workspace"}}), K.REVOKED, "deactivated_workspace", None),
+        (reply(401, error(code="account_deactivated", message="Your OpenAI account has been deactivated")), K.REVOKED,
+         "account_deactivated", None),
         # codex.md 2.3
         (reply(400, ENCRYPTED), K.CARRIER, "invalid_encrypted_content", None),
         # The edge never costs an account its turn, whatever the status.

@@ -185,6 +185,12 @@ def test_the_tokens_own_fedramp_claim_counts_as_well() -> None:
         (400, {"error": "refresh_token_expired"}, {}, RenewalRefused("refresh_token_expired", True)),
         (400, {"code": "refresh_token_invalidated"}, {}, RenewalRefused("refresh_token_invalidated", True)),
         (401, {"error": {"code": "brand_new"}}, {}, RenewalRefused("refresh-unauthorized", True)),
+        (
+            401,
+            {"error": {"code": "account_deactivated"}},
+            {},
+            RenewalRefused("account_deactivated", True, revoked=True),
+        ),
         (401, b"", {}, RenewalRefused("refresh-unauthorized", True)),
         (400, {"error": {"code": "brand_new"}}, {}, RenewalRefused("refresh-http-400", False)),
         (403, b"<html>Just a moment", {}, RenewalRefused("refresh-http-403", False)),

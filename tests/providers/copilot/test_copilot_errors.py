@@ -143,6 +143,23 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
         MODEL,
     ),
     (403, error("", "The prompt was refused by the content policy"), K.CLIENT_ERROR, "content", ALL),
+    (403, error("", "The model declined: this goes against our usage policy"), K.CLIENT_ERROR, "content", ALL),
+    (
+        403,
+        "Forbidden. Please review our [Terms of Service](https://docs.github.com/site-policy/github-model-terms).",
+        K.CLIENT_ERROR,
+        "terms",
+        ALL,
+    ),
+    (
+        403,
+        "This model is gone, see https://docs.github.com/site-policy/acceptable-use-policies/x",
+        K.CLIENT_ERROR,
+        "unknown-http-403",
+        ALL,
+    ),
+    (403, "Access denied by Copilot policy", K.CLIENT_ERROR, "unknown-http-403", ALL),
+    (403, "This model is not for you", K.CLIENT_ERROR, "unknown-http-403", ALL),
     (403, "Forbidden", K.CLIENT_ERROR, "unknown-http-403", ALL),
     # 400
     (

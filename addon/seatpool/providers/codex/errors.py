@@ -26,6 +26,8 @@ MODEL_NOT_SUPPORTED = "model_not_supported"
 _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
 _NO_MODEL = re.compile(r"The '([A-Za-z0-9._:/-]{1,128})' model is not supported when using Codex\b")
 """Of the account's plan; its status is 400, and no code comes with it (openai/codex issues 6603, 17642, 19654)."""
+GONE = ("deactivated_workspace", "account_deactivated")
+"""The workspace or the person is shut out, the person with a 401 (openai/codex issue 42655)."""
 _REACHED = ("rate_limit_reached", "credits_depleted", "usage_limit_reached")
 _HTML_HEAD_BYTES = 16_384  # the marks of an edge page stand near its top
 
@@ -103,7 +105,7 @@ TABLE: tuple[Row, ...] = (
     Row(_K.OVERLOADED, "edge-blocked", statuses=(403, 429), test=_edge, ends=Ends.RETRY_AFTER, whose=About.EGRESS),
     Row(_K.OVERLOADED, "edge-blocked", statuses=(503,), test=_challenged, ends=Ends.RETRY_AFTER, whose=About.EGRESS),
     # The account, by name: these come with several statuses, and inside frames with none.
-    Row(_K.REVOKED, names=("deactivated_workspace",)),
+    Row(_K.REVOKED, names=GONE),
     Row(_K.QUOTA_SPENT, names=("usage_limit_reached",), ends=Ends.QUOTA),
     Row(_K.QUOTA_SPENT, names=("insufficient_quota", "organization_spend_limit_exceeded"), ends=Ends.QUOTA),
     Row(_K.NOT_ENTITLED, names=("usage_not_included",)),

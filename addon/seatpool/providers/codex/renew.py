@@ -26,6 +26,7 @@ from seatpool.providers.codex.auth import (
     fresh,
     is_backend,
 )
+from seatpool.providers.codex.errors import GONE
 from seatpool.providers.codex.login import read_login
 from seatpool.providers.codex.tokens import Claims, read_claims
 from seatpool.providers.codex.wire import (
@@ -250,8 +251,8 @@ def _refusal(reply: HttpReply, now: datetime) -> RenewalRefused:
     error = fields.get("error")
     # The code stands in one of three places (codex.md 4).
     code = text(mapping(error).get("code")) or text(error) or text(fields.get("code"))
-    if code in DURABLE:
-        return RenewalRefused(code, durable=True)
+    if code in DURABLE or code in GONE:
+        return RenewalRefused(code, durable=True, revoked=code in GONE)
     if reply.status == 401:
         return RenewalRefused("refresh-unauthorized", durable=True)
     return RenewalRefused(f"refresh-http-{reply.status}", durable=False, retry_at=retry_after(reply.headers, now))

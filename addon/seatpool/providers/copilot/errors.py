@@ -3,6 +3,7 @@
 Codes carry a `:sku` suffix upstream; it is cut off before anything is compared. The first row that fits wins.
 """
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
@@ -49,6 +50,8 @@ class Mark(Enum):
 _LIMITERS = ((("5-hour", "five-hour"), Mark.FIVE_HOURS), (("week", "7-day"), Mark.WEEK))
 _SAID = "concurren"
 _CROWDED = ("user-tps", _SAID)
+_ADDRESS = re.compile(r"https?://[^\s)>\]\"']*")
+"""Of a page that explains: its path names policies that the refusal is not about."""
 _LONGEST_TEXT = 2000
 """Characters of a message that are looked at: the known texts stand at its beginning."""
 
@@ -73,13 +76,15 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Row(msgspec.Struct, frozen=True):
-    """One row: fits when the status is listed (empty: any) and a name, text or mark is (all empty: any)."""
+    """One row: fits when the status is listed (empty: any) and a name, text or mark fits (all empty: any)."""
 
     kind: OutcomeKind
     statuses: tuple[int, ...] = ()
     names: tuple[str, ...] = ()
     texts: tuple[str, ...] = ()
-    """Parts of the message, in lower case and without backticks."""
+    """Parts of the message, in lower case, without backticks and addresses."""
+    together: tuple[str, ...] = ()
+    """The same, of which all must be there."""
     marks: tuple[Mark, ...] = ()
     code: str = ""
     """Outcome's code; empty: the name itself."""
@@ -93,9 +98,10 @@ class Row(msgspec.Struct, frozen=True):
         if self.statuses and refusal.status not in self.statuses:
             return False
         return (
-            not (self.names or self.texts or self.marks)
+            not (self.names or self.texts or self.together or self.marks)
             or refusal.name in self.names
             or any(part in refusal.text for part in self.texts)
+            or bool(self.together and all(part in refusal.text for part in self.together))
             or any(mark in refusal.marks for mark in self.marks)
         )
 
@@ -145,10 +151,19 @@ TABLE: tuple[Row, ...] = (
         _CLIENT,
         (403,),
         names=("content_filter",),
-        texts=("content filter", "content management policy", "content policy", "responsible ai"),
+        texts=(
+            "content filter",
+            "content management policy",
+            "content policy",
+            "usage polic",
+            "responsible ai",
+            "safety",
+        ),
         code="content",
     ),
-    Row(OutcomeKind.NOT_ENTITLED, (403,), texts=("model", "policy"), code="model-policy", reach=Reach.MODEL),
+    # Whoever is told of the terms is told as a person: no other account may answer in the place of that one.
+    Row(_CLIENT, (403,), texts=("terms of service", "acceptable use"), code="terms"),
+    Row(OutcomeKind.NOT_ENTITLED, (403,), together=("model", "policy"), code="model-policy", reach=Reach.MODEL),
     # The model.
     Row(
         OutcomeKind.NOT_ENTITLED,
@@ -266,7 +281,7 @@ def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Re
     return Refusal(
         status=status,
         name=_name(inner),
-        text=message[:_LONGEST_TEXT].replace("`", "").lower(),
+        text=_ADDRESS.sub("", message[:_LONGEST_TEXT]).replace("`", "").lower(),
         marks=frozenset(marks),
         limiter=limiter,
         notification=stable_code(details.get("notification_id")),
