@@ -60,6 +60,19 @@ async def test_no_token_is_in_any_log_database_status_or_dump(scene: Scene) -> N
     assert MARKER not in status.stdout + status.stderr
 
 
+async def test_a_head_that_mitmproxy_quotes_is_not_in_the_log(scene: Scene) -> None:
+    scene.pool("alice")
+    begun = f"POST {CODEX_PATH} HTTP/1.1\r\nhost: chatgpt.com\r\nauthorization: Bearer {MARKER}\r\n".encode()
+    for head in (begun, begun + f"authorization Bearer {MARKER}\r\n\r\n".encode()):
+        _, writer = await scene.network._tls("chatgpt.com", ["http/1.1"])  # half a head is no request
+        writer.write(head)
+        await writer.drain()
+        writer.close()
+    scene.proxy.wait_log(r"completing request headers: .*\[bytes\]")
+    scene.proxy.wait_log(r"Invalid header line: .*\[bytes\]")
+    assert not [line for line in scene.proxy.log if MARKER in line]
+
+
 async def test_without_any_account_everything_passes_as_the_editor_sent_it(scene: Scene) -> None:
     status, body = await post(scene)
     assert status == 200

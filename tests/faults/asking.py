@@ -213,7 +213,7 @@ class Reading:
         if heard.ended == "cut":
             return f"answer of {who}, cut"
         what = "failure" if b"response.failed" in heard.body or b'"error"' in heard.body else "answer"
-        sse = "event-stream" in heard.headers.get("content-type", "")
+        sse = "event-stream" in heard.headers.get("content-type", "event-stream")
         ended = not sse or any(last in heard.body for last in _LAST) or what == "failure"
         return f"{what} of {who}{'' if ended else ', without its end'}{self._altered(heard, entry)}"
 

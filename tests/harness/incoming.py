@@ -82,7 +82,7 @@ class Incoming:
     async def text(self) -> str:
         """All that a Responses stream said; the body itself for anything else."""
         await self.head()
-        if "event-stream" not in self.headers.get("content-type", ""):
+        if "event-stream" not in self.headers.get("content-type", "event-stream"):
             return (await self.body()).decode()
         return "".join([event.delta or "" async for event in self.events()])
 

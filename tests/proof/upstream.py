@@ -287,7 +287,8 @@ class Asked:
         cuts = sorted(random.randrange(1, len(data)) for _ in range(random.randrange(5)))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]
         stop = random.randrange(len(pieces) + 1) if random.random() < self._upstream.mood.cut else None
-        self._channel.begin(200, {"content-type": "text/event-stream"}, None)
+        nameless = self._seat is not None and self._seat.provider is ProviderName.CODEX  # as ChatGPT's backend sends it
+        self._channel.begin(200, {} if nameless else {"content-type": "text/event-stream"}, None)
         self._piece(answer, pieces, 0, stop)
 
     def _piece(self, answer: Answer, pieces: list[bytes], at: int, stop: int | None) -> None:

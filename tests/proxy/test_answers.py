@@ -6,7 +6,7 @@ import pytest
 from mitmproxy import http
 
 from seatpool.providers.copilot import COPILOT
-from seatpool.proxy.answers import add_models
+from seatpool.proxy.answers import add_models, is_event_stream
 
 OTHERS = {"b": b'{"id":"b"}'}
 
@@ -50,3 +50,25 @@ def test_what_streams_by_is_not_held_up() -> None:
     response.stream = True
     add_models(response, COPILOT, OTHERS)
     assert response.content == b'{"data":[{"id":"a"}]}'
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked", "streams"),
+    [
+        ({"content-type": "text/event-stream"}, None, True),
+        ({"content-type": "Text/Event-Stream; charset=utf-8"}, None, True),
+        ({"content-type": "application/json"}, b'{"stream":true}', False),
+        ({}, b'{"stream": true}', True),
+        ({}, b'{"stream":false}', False),
+        ({}, b"", False),
+        ({}, None, False),
+        ({"content-length": "7"}, b'{"stream":true}', False),
+    ],
+)
+def test_an_answer_without_a_type_is_a_stream_where_one_was_asked_for(
+    headers: dict[str, str], asked: bytes | None, streams: bool
+) -> None:
+    response = http.Response.make(200, b"", {})
+    response.headers = http.Headers(**{name.replace("-", "_"): value for name, value in headers.items()})
+    request = None if asked is None else http.Request.make("POST", "https://chatgpt.com/x", asked)
+    assert is_event_stream(response, request) is streams

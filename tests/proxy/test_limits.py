@@ -12,7 +12,8 @@ from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
-from seatpool.proxy.limits import Clock, Limits, Overdue, asks_for_stream
+from seatpool.proxy.answers import asks_for_stream
+from seatpool.proxy.limits import Clock, Limits, Overdue
 from tests.proxy.test_replay import Stage, assignment
 
 AT_ONCE = 1e-9

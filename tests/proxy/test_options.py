@@ -13,12 +13,14 @@ from seatpool.core.fallback import Fallback
 from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy
+from seatpool.providers.registry import host_patterns
 from seatpool.proxy.checking import check
 from seatpool.proxy.limits import Limits
-from seatpool.proxy.options import OPTIONS, Option
+from seatpool.proxy.options import OPTIONS, Option, apply_defaults
 from seatpool.proxy.settings import limits_of, policy_of, transport_of
 from seatpool.service.traces import collectors_headers
 from seatpool.service.transport import TransportSettings
+from tests.proxy.test_listening import made
 
 
 def options(**given: Any) -> Any:
@@ -53,9 +55,16 @@ def test_an_option_changes_its_number_and_no_other(given: dict[str, Any], change
 
 
 def test_limits_are_seconds_and_none_where_they_are_zero() -> None:
-    assert limits_of(options()) == Limits(connect_s=4, header_s=55, hold_s=2, hold_bytes=65536)
+    assert limits_of(options()) == Limits(connect_s=4, header_s=300, hold_s=2, hold_bytes=65536)
     changed = options(pool_connect_timeout_s="0", pool_header_timeout_s="2.5", pool_hold_s="0")
     assert limits_of(changed) == Limits(0, 2.5)
+
+
+def test_to_seal_more_hosts_unseals_none() -> None:
+    opts = made()
+    opts.update(ignore_hosts=[r"^example\.com:"])
+    apply_defaults(opts)
+    assert opts.allow_hosts == list(host_patterns())
 
 
 @pytest.mark.parametrize(

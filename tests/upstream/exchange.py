@@ -126,7 +126,9 @@ class Exchange:
             return
         await self._delay()
         self.entry.status = 200
-        fields = {"content-type": "text/event-stream", **dict(self._own_headers()), **dict(headers)}
+        # ChatGPT's backend names no type (openclaw/openclaw issue 91662).
+        kind = {} if self.provider == "codex" else {"content-type": "text/event-stream"}
+        fields = {**kind, **dict(self._own_headers()), **dict(headers)}
         await self.reply.head(200, list((fields | behaviour.headers).items()))
         verdict = await play(script, behaviour, self.owner.name, self.entry, self._send, self.journal)
         await self._finish(verdict, script)

@@ -15,7 +15,20 @@ from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer
 
 from seatpool.providers.registry import match, provider_of, stray
-from seatpool.proxy import about, checking, listening, messages, options, replay, seams, settings, shortcuts, sockets
+from seatpool.proxy import (
+    about,
+    checking,
+    listening,
+    messages,
+    options,
+    replay,
+    seams,
+    settings,
+    shortcuts,
+    sockets,
+    unquoted,
+)
+from seatpool.proxy.answers import is_event_stream
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -43,7 +56,6 @@ from seatpool.setup.strangers import paths_file
 logger = logging.getLogger(__name__)
 
 UNKNOWN_PATH = "action=passed request=%r reason=unknown-path: seatpool does not know what it is for"
-EVENT_STREAM = "text/event-stream"
 
 
 class Pool:
@@ -82,6 +94,7 @@ class Pool:
     def load(self, loader: Loader) -> None:
         """Declare the options."""
         spare_memory()
+        unquoted.install()
         gc.freeze()  # with what mitmproxy has made of it
         options.add_options(loader)
         Commands(lambda: self._opened).add(loader)
@@ -190,6 +203,7 @@ class Pool:
             await opened.transport.close()
             await asyncio.to_thread(opened.store.close)
         await self.faults.end()
+        unquoted.uninstall()
 
     # -- a request
 
@@ -256,7 +270,7 @@ class Pool:
             if exchange.assignment is not None:
                 response.stream = False
             return None
-        if response.headers.get("content-type", "").startswith(EVENT_STREAM):
+        if is_event_stream(response, flow.request if exchange.route is not None else None):
             response.stream = True
         try:
             failed = partial(self.faults.note, "responseheaders", "passthrough")

@@ -1,5 +1,6 @@
 """Between mitmproxy's messages and the providers' values."""
 
+import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -9,6 +10,9 @@ from seatpool.core.selection import Exhausted
 from seatpool.providers.base import Provider, RequestFacts
 from seatpool.providers.http import Headers, HttpReply
 from seatpool.providers.sidecalls import Models
+
+EVENT_STREAM = "text/event-stream"
+_STREAMS = re.compile(rb'"stream"\s*:\s*true')
 
 BOUND_ELSEWHERE = (
     "seatpool: only the account that this conversation was held with can read it, and that one is not in use now; "
@@ -60,6 +64,22 @@ def add_models(response: http.Response, provider: Provider, models: Models) -> N
 def body_of(request: http.Request) -> bytes:
     """The decoded body (gzip, zstd, ...); the raw one where it cannot be decoded."""
     return request.get_content(strict=False) or b""
+
+
+def asks_for_stream(request: http.Request) -> bool:
+    """Whether the answer begins long before it is complete. Reads the body, so it is not asked of every request."""
+    return _STREAMS.search(body_of(request)) is not None
+
+
+def is_event_stream(response: http.Response, request: http.Request | None) -> bool:
+    """Whether an answer comes event by event. `request`: what asked for it, where its body was read.
+
+    ChatGPT's backend says nothing of what it sends (openclaw/openclaw issue 91662): there the request tells.
+    """
+    stated: str | None = response.headers.get("content-type")
+    if stated is not None:
+        return stated.lower().startswith(EVENT_STREAM)
+    return request is not None and "content-length" not in response.headers and asks_for_stream(request)
 
 
 def headers_of(fields: Iterable[tuple[bytes, bytes]]) -> Headers:

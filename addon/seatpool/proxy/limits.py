@@ -4,23 +4,17 @@ A timer of its own for every request would cost more than everything else that i
 attempts under way looks at all of them about once a second, and one without has no timer.
 """
 
-import re
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from time import monotonic
 
-from mitmproxy import http
 from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._base import HttpEvent, ReceiveHttp
 from msgspec import Struct
 
-from seatpool.proxy.answers import body_of
-
 LONGEST_TICK_S = 1.0
 TICKS = 4
 """How often a limit that is shorter than some seconds is looked at before it ends."""
-
-_STREAMS = re.compile(rb'"stream"\s*:\s*true')
 
 
 class Limits(Struct, frozen=True):
@@ -91,8 +85,3 @@ class Clock:
         self._running = bool(self._ends)
         if self._running:
             yield commands.RequestWakeup(self.limits.tick_s)
-
-
-def asks_for_stream(request: http.Request) -> bool:
-    """Whether the answer begins long before it is complete. Reads the body, so it is asked of late requests only."""
-    return _STREAMS.search(body_of(request)) is not None

@@ -82,7 +82,7 @@ OPTIONS: tuple[Option, ...] = (
     Option(
         "pool_header_timeout_s",
         str,
-        "55",
+        "300",
         "Seconds after which a streamed answer that has not begun is given up; 0: never.",
         within=TIMEOUT,
     ),
@@ -288,7 +288,7 @@ def add_options(loader: Loader) -> None:
 def apply_defaults(opts: options.Options) -> None:
     """Set mitmproxy's own options where the pool needs another value and the person has set none."""
     changes = {name: value for name, value in BETTER_DEFAULTS.items() if not opts.has_changed(name)}
-    if not opts.allow_hosts and not opts.ignore_hosts:
+    if not opts.allow_hosts:  # `ignore_hosts` seals some of these as well
         changes["allow_hosts"] = list(host_patterns())
     ours = authority.default_folder()
     if not was_set(opts, "confdir") and (ours / authority.IN_USE).exists():

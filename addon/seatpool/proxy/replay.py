@@ -37,13 +37,14 @@ from mitmproxy.proxy.layers.http._events import (
 
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.registry import provider_of
+from seatpool.proxy.answers import asks_for_stream
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.corking import corked
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.holding import Holding
-from seatpool.proxy.limits import Clock, Overdue, asks_for_stream
+from seatpool.proxy.limits import Clock, Overdue
 from seatpool.proxy.sockets import Upgraded
 from seatpool.proxy.wording import WordedHttp1Server
 

@@ -26,6 +26,10 @@ def test_model_work_moves(method: str, path: str, upgrade: bool, name: str) -> N
     assert (route.name, route.websocket) == (name, upgrade)
 
 
+def test_answers_with_tokens_are_no_ones_to_see() -> None:
+    assert {"/api/auth/session", "/backend-api/accounts/switch-workspace-token"} <= CODEX.secret_answers
+
+
 @pytest.mark.parametrize(
     ("method", "path", "upgrade"),
     [

@@ -39,7 +39,7 @@ PATHS = {
 REDACTOR = Redactor(bytes(32))
 
 
-def flow_of(name: str, seed: int = 0) -> Flow:
+def flow_of(name: str, seed: int = 0, *, typed: bool = True) -> Flow:
     told, content = TOLD[name], (STREAMS / name).read_bytes()
     chance = random.Random(seed)
     answers: tuple[TakenAnswer, ...] = ()
@@ -50,8 +50,8 @@ def flow_of(name: str, seed: int = 0) -> Flow:
         cuts = sorted(chance.sample(range(1, len(content)), min(9, len(content) - 1)))
         ends = zip([0, *cuts], [*cuts, len(content)], strict=True)
         pieces = tuple(Piece(float(i), content[a:b]) for i, (a, b) in enumerate(ends))
-        kind = "text/event-stream" if name.endswith(".sse") else "application/json"
-        answers = (TakenAnswer(200, "HTTP/2.0", (("content-type", kind),), pieces, 3.0),)
+        kind = (("content-type", "text/event-stream" if name.endswith(".sse") else "application/json"),)
+        answers = (TakenAnswer(200, "HTTP/2.0", kind if typed else (), pieces, 3.0),)
     path = (
         PATHS[told["route"]] if told["provider"] == "codex" else PATHS[told["route"]].replace("/backend-api/codex", "")
     )
@@ -77,9 +77,10 @@ def test_a_fixture_of_a_recording_tells_what_its_original_did(name: str) -> None
     assert new == []
 
 
+@pytest.mark.parametrize("typed", [True, False])
 @pytest.mark.parametrize("name", [name for name in TOLD if name.endswith(".sse")])
-def test_a_stream_comes_back_in_its_pieces(name: str) -> None:
-    flow = flow_of(name, seed=3)
+def test_a_stream_comes_back_in_its_pieces(name: str, *, typed: bool) -> None:
+    flow = flow_of(name, seed=3, typed=typed)
     body = flow.answers[0].body
     assert body is not None
     original = (STREAMS / name).read_bytes()

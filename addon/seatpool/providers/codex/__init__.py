@@ -39,7 +39,7 @@ class Codex:
 
     name: ProviderName = ProviderName.CODEX
     hosts: tuple[str, ...] = routes.HOSTS
-    secret_answers: frozenset[str] = frozenset()
+    secret_answers: frozenset[str] = routes.SECRET_ANSWERS
     identifying: tuple[str, ...] = primary.IDENTIFYING
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = wishes.HASTENED

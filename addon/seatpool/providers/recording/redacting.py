@@ -25,6 +25,8 @@ from seatpool.providers.recording.flows import (
 from seatpool.providers.recording.redaction import Redactor
 
 _STREAMS = "text/event-stream"
+_BEGINNINGS = (b"event:", b"data:", b"id:", b":")
+"""Of an event stream that is not called one, as ChatGPT's backend sends it."""
 _FORMS = "application/x-www-form-urlencoded"
 
 
@@ -76,7 +78,7 @@ def _body(headers: Fields, pieces: Sequence[Piece], redactor: Redactor) -> Body 
     if not content:
         return None
     kind = next((value for name, value in headers if name.lower() == "content-type"), "").lower()
-    if kind.startswith(_STREAMS):
+    if kind.startswith(_STREAMS) or (not kind and content.startswith(_BEGINNINGS)):
         return _stream(pieces, content, redactor)
     if kind.startswith(_FORMS):
         return Body(FORM, _size(len(content)), redactor.values.form(content.decode("utf-8", "replace")))
