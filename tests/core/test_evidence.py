@@ -36,6 +36,7 @@ def window(bucket: str, left: float, minutes: float, source: str = "usage", *, u
 
 FULL = window("primary", 0.5, 1)
 WEEK = window("secondary", 0.2, 1, "header")
+UNLIMITED = window("chat", 1.0, 1, unlimited=True)
 
 
 @pytest.mark.parametrize(
@@ -59,6 +60,16 @@ WEEK = window("secondary", 0.2, 1, "header")
         (cooldown("quota_exceeded", CHAT), [window("chat", 0.5, 1), window("completions", 0.0, 1)], True),
         (cooldown("quota_exceeded", CHAT), [window("chat", 0.0, 1), window("completions", 1.0, 1)], False),
         (cooldown(scope=MODEL), [FULL], False),
+        # what a model is refused for that the plan does not include
+        (cooldown("quota_exceeded", MODEL), [UNLIMITED, window("premium_interactions", 0.5, 1)], True),
+        (cooldown("quota_exceeded", MODEL), [UNLIMITED, window("premium_interactions", 0.0, 1)], False),
+        (cooldown("quota_exceeded", MODEL), [UNLIMITED, window("premium_interactions", 0.5, -1)], False),
+        (cooldown("quota_exceeded", MODEL), [UNLIMITED], False),  # nobody was refused for want of that
+        (cooldown("quota_exceeded", MODEL), [window("chat", 0.5, 1)], True),
+        (cooldown("quota_exceeded", MODEL), [window("chat", 0.0, 1)], False),
+        (cooldown("quota_exceeded", MODEL), [UNLIMITED, window("premium_models", 1.0, 1, unlimited=True)], True),
+        (cooldown("quota_exceeded", MODEL), [window("premium_models", 0.5, 1), window("weekly", 0.0, 1)], True),
+        (cooldown("user_weekly_rate_limited", MODEL), [window("premium_models", 0.5, 1)], False),
     ],
 )
 def test_only_newer_news_of_every_window_that_it_is_about_speaks_against_a_cooldown(
@@ -100,6 +111,17 @@ def test_a_request_for_something_else_is_no_probe(state: PoolState) -> None:
     state.open_probe(held, at(1))
     assert state.take_probe(1, (Scope(ScopeKind.BUCKET, "completions"),), at(1)) is None
     assert is_ready(state, 1)
+
+
+def test_models_of_one_account_are_each_tried_by_a_request_of_their_own(state: PoolState) -> None:
+    held = [cooldown("quota_exceeded", Scope(ScopeKind.MODEL, name)) for name in ("gpt-x", "gpt-y")]
+    for each in held:
+        state.cool(each, NOW)
+        assert state.open_probe(each, at(1))
+    for each in reversed(held):
+        assert state.take_probe(1, (CHAT, each.scope), at(2)) == each
+        assert state.take_probe(1, (CHAT, each.scope), at(2)) is None
+        assert state.blocked(1, (each.scope,), at(2)) == each
 
 
 def test_a_cooldown_that_was_replaced_or_lifted_is_not_tried(state: PoolState) -> None:

@@ -112,7 +112,10 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "consent": {"every": _verbatim(401)},
     "workspace": {"every": _verbatim(402, paid="a disabled")},
     "payment": {"every": _verbatim(402)},
-    "month": {"every": Seen("answer of b", "a b", "a rests for chat")},
+    "month": {
+        "handshake": Seen("answer of b", "a b", "a rests for chat"),
+        "every": Seen("answer of b", "a b", "a rests for gpt-x"),
+    },
     "budget": {"every": Seen("answer of b", "a b", "a rests for chat")},
     "licences": {"every": NEXT},
     "own-cap": {"copilot turn": _frame("session_quota_exceeded"), "copilot": _verbatim(402)},

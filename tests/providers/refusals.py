@@ -64,9 +64,9 @@ ACCOUNT, MODEL, REQUEST, PROVIDER = About.ACCOUNT, About.MODEL, About.REQUEST, A
 INTEGRATOR, EGRESS, CLIENT = About.INTEGRATOR, About.EGRESS, About.CLIENT
 
 
-def _spent(status: int, body: Body, code: str, **headers: str) -> Told:
+def _spent(status: int, body: Body, code: str, about: About = ACCOUNT, **headers: str) -> Told:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Told(status, body, OutcomeKind.QUOTA_SPENT, code, ACCOUNT, SWITCH, SWITCH, Remedy.COOL, named)
+    return Told(status, body, OutcomeKind.QUOTA_SPENT, code, about, SWITCH, SWITCH, Remedy.COOL, named)
 
 
 def _limited(body: Body, code: str, about: About = ACCOUNT, first: Action = SWITCH, **headers: str) -> Told:
@@ -133,7 +133,7 @@ COPILOT: tuple[Told, ...] = (
     _delivered(
         429, error("insufficient_quota", type="insufficient_quota"), "provider-limit", PROVIDER, OutcomeKind.OVERLOADED
     ),
-    _spent(402, error("quota_exceeded", "You have no quota"), "quota_exceeded"),
+    _spent(402, error("quota_exceeded", "You have no quota"), "quota_exceeded", MODEL),
     _spent(402, error("free_quota_exceeded"), "free_quota_exceeded"),
     _spent(402, error("overage_limit_reached"), "overage_limit_reached"),
     _spent(402, error("additional_spend_limit_reached"), "additional_spend_limit_reached"),

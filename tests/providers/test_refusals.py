@@ -18,7 +18,7 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 FACTS = {
     ProviderName.CODEX: RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,), "m"),
     ProviderName.COPILOT: RequestFacts(
-        Route(ProviderName.COPILOT, "chat", "api"), (CredentialKind.COPILOT_TOKEN,), "m"
+        Route(ProviderName.COPILOT, "chat", "api"), (CredentialKind.COPILOT_TOKEN,), "m", buckets=("chat",)
     ),
 }
 ROWS = [(ProviderName.COPILOT, told) for told in COPILOT] + [(ProviderName.CODEX, told) for told in CODEX]

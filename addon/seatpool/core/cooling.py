@@ -12,8 +12,8 @@ class Cooling:
 
     def __init__(self) -> None:
         self.known: dict[int, dict[Scope, Cooldown]] = {}
-        self._probes: dict[int, Cooldown] = {}
-        """Put aside until one request has gone out to try the account."""
+        self._probes: dict[int, dict[Scope, Cooldown]] = {}
+        """Put aside until one request has gone out to try the account, or that part of it."""
 
     def add(self, cooldown: Cooldown) -> bool:
         """One more; never shortened by a later, smaller one. Whether anything is another now."""
@@ -33,17 +33,17 @@ class Cooling:
     def open_probe(self, cooldown: Cooldown) -> bool:
         """Let one request try what this cooldown, if it is still the one in force, keeps away from. Whether it may."""
         known = self.known.get(cooldown.account_id, {})
-        if known.get(cooldown.scope) != cooldown or cooldown.account_id in self._probes:
+        if known.get(cooldown.scope) != cooldown:
             return False
-        self._probes[cooldown.account_id] = known.pop(cooldown.scope)
+        self._probes.setdefault(cooldown.account_id, {})[cooldown.scope] = known.pop(cooldown.scope)
         return True
 
     def take_probe(self, account_id: int, scopes: Iterable[Scope]) -> Cooldown | None:
         """A request for these scopes goes out: where it is the one that tries, the cooldown holds for all others."""
-        held = self._probes.get(account_id)
-        if held is None or held.scope not in (WHOLE_ACCOUNT, *scopes):
-            return None
-        self._close_probe(account_id, held.scope)
+        open_ = self._probes.get(account_id)
+        held = next((c for s in (WHOLE_ACCOUNT, *scopes) if (c := open_.get(s)) is not None), None) if open_ else None
+        if held is not None:
+            self._close_probe(account_id, held.scope)
         return held
 
     def blocked(self, account_id: int, scopes: Iterable[Scope], now: datetime) -> Cooldown | None:
@@ -65,8 +65,8 @@ class Cooling:
         self._probes.pop(account_id, None)
 
     def _close_probe(self, account_id: int, scope: Scope) -> bool:
-        held = self._probes.get(account_id)
-        if held is None or held.scope != scope:
+        held = self._probes.get(account_id, {}).pop(scope, None)
+        if held is None:
             return False
-        self.known[account_id][scope] = self._probes.pop(account_id)
+        self.known[account_id][scope] = held
         return True

@@ -6,6 +6,7 @@ Upstream resets windows early at times, and people buy more. What it said is the
 from collections.abc import Iterable, Mapping
 
 from seatpool.core.model import Cooldown, QuotaWindow, ScopeKind
+from seatpool.core.quotas import CHAT, PREMIUM
 from seatpool.core.scoring import LITTLE
 
 OF_WINDOWS = frozenset(
@@ -18,6 +19,8 @@ OF_WINDOWS = frozenset(
     }
 )
 """Reasons that mean an empty window. What was throttled, or has run out of money, no window tells of."""
+OF_PREMIUM = "quota_exceeded"
+"""The one of them that rests a model for the quota that it shares with others (copilot.md 5.4)."""
 TRUSTED = frozenset({"usage", "header"})
 """Sources that tell of the account as it stands, not of a stream that began earlier."""
 
@@ -25,7 +28,8 @@ TRUSTED = frozenset({"usage", "header"})
 def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> bool:
     """Whether every window that the cooldown can be about was seen since to have something left; `windows` by bucket.
 
-    A model's limit is told by windows under other names, so nothing speaks against its cooldown.
+    A model's own limit is told by windows under other names, so nothing speaks against its cooldown; but for that of
+    the month's quota, which every model draws on that a plan does not include.
     """
     if cooldown.reason not in OF_WINDOWS:
         return False
@@ -42,5 +46,9 @@ def _concerned(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> Iterab
             return (w for w in windows.values() if "/" not in w.bucket)
         case ScopeKind.BUCKET:
             return (w for w in windows.values() if w.bucket == cooldown.scope.value)
+        case ScopeKind.MODEL if cooldown.reason == OF_PREMIUM:
+            return (
+                w for w in windows.values() if w.bucket.startswith(PREMIUM) or (w.bucket == CHAT and not w.unlimited)
+            )
         case ScopeKind.MODEL:
             return ()

@@ -70,13 +70,14 @@ def switched(
     )
 
 
-def exhausted(provider: ProviderName, until: datetime, now: datetime) -> Notice:
-    """Nobody is left."""
-    text = f"Every {provider} account that may serve is limited{_until(until, now)}."
+def exhausted(provider: ProviderName, until: datetime, now: datetime, model: str | None = None) -> Notice:
+    """Nobody is left; `model`: for this one, while others can be had."""
+    what, part = (f" {model}", f" for {model}") if model is not None else ("", "")
+    text = f"Every {provider} account that may serve{what} is limited{_until(until, now)}."
     return Notice(
         Kind.EXHAUSTED,
-        provider.value,
-        f"seatpool: all {provider} accounts are limited",
+        f"{provider}:{model[:80]}" if model is not None else provider.value,
+        f"seatpool: all {provider} accounts are limited{part}",
         text,
         max(until, now + AT_LEAST),
         until=until,

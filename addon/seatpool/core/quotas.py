@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 
 from seatpool.core.model import QuotaWindow
 
+CHAT, PREMIUM = "chat", "premium_"
+"""Copilot's bucket of every chat, and how those are called that only models draw on which a plan does not include
+(copilot.md 5.1, 5.2)."""
 FRESH = timedelta(seconds=60)
 """What was seen within it is as good as seen now (codex.md 8): the same again is no news before it is over."""
 

@@ -4,9 +4,10 @@ from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from seatpool.core.affinity import Held, Sticking
-from seatpool.core.model import WHOLE_ACCOUNT, Account, ProviderName, Scope
+from seatpool.core.model import WHOLE_ACCOUNT, Account, ProviderName, Scope, ScopeKind
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Dormancy, Strategy, is_last_resort, rank
 
@@ -100,6 +101,12 @@ def select(
 def able(state: PoolState, demand: Demand, account_id: int, now: datetime) -> bool:
     """Whether nothing keeps this account from such a request but, maybe, how many it has under way."""
     return _could(state, demand, account_id, now, frozenset())
+
+
+def able_otherwise(state: PoolState, demand: Demand, now: datetime) -> bool:
+    """Whether somebody could serve such a request, were it for another model, of which nothing is known."""
+    scopes = tuple(scope for scope in demand.scopes if scope.kind is not ScopeKind.MODEL)
+    return isinstance(select(state, replace(demand, scopes=scopes, model=None, buckets=()), now), Selection)
 
 
 def owners_limit(state: PoolState, demand: Demand, now: datetime) -> Exhausted:

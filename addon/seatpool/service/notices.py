@@ -18,7 +18,7 @@ from seatpool.core.notices import Expiry, Kind, Notice
 from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import RULES, Decision
-from seatpool.core.selection import BOUND, Exhausted
+from seatpool.core.selection import BOUND, Exhausted, able_otherwise
 from seatpool.core.state import PoolState
 from seatpool.service.desktop import Desktop, NotDelivered
 from seatpool.service.meters import Meters
@@ -95,7 +95,9 @@ class Notices:
     def exhausted(self, trail: Trail, found: Exhausted) -> None:
         """Nobody could be asked."""
         if self._ways and found.limited and not found.full and found.soonest is not None and found.reason != BOUND:
-            self.tell(notices.exhausted(trail.facts.route.provider, found.soonest, utcnow()))
+            now, asked = utcnow(), trail.asked or trail.facts
+            model = asked.model if able_otherwise(self._state, trail.demand, now) else None
+            self.tell(notices.exhausted(asked.route.provider, found.soonest, now, model))
 
     def look(self) -> None:
         """Tell of accounts that are out of use, and of the certificate's end."""

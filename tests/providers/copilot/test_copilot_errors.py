@@ -14,7 +14,9 @@ from tests.providers.copilot.copilot_material import (
     CHAT_FACTS,
     EMBEDDINGS,
     ENGINE_FACTS,
+    MESSAGES,
     NOW,
+    RESPONSES,
     SOCKET_FACTS,
     at,
     facts,
@@ -53,7 +55,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (429, error("rate_limited", "Sorry, you've exceeded your rate limits."), K.RATE_LIMITED, "rate_limited", ALL),
     (429, {"code": "rate_limited", "message": "the inner object alone"}, K.RATE_LIMITED, "rate_limited", ALL),
     (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", ALL),
-    (429, error("quota_exceeded"), K.QUOTA_SPENT, "quota_exceeded", CHAT),
+    (429, error("quota_exceeded"), K.QUOTA_SPENT, "quota_exceeded", MODEL),
     (429, error("never-seen-before"), K.RATE_LIMITED, "unknown-never-seen-before", ALL),
     (429, "Too Many Requests", K.RATE_LIMITED, "rate_limited", ALL),
     (429, "", K.RATE_LIMITED, "rate_limited", ALL),
@@ -93,9 +95,9 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     ),
     (503, "", K.OVERLOADED, "service_unavailable", ALL),
     # 402
-    (402, error("quota_exceeded", "You have no quota"), K.QUOTA_SPENT, "quota_exceeded", CHAT),
+    (402, error("quota_exceeded", "You have no quota"), K.QUOTA_SPENT, "quota_exceeded", MODEL),
     (402, error("free_quota_exceeded"), K.QUOTA_SPENT, "free_quota_exceeded", CHAT),
-    (402, "You have no quota\n", K.QUOTA_SPENT, "quota_exceeded", CHAT),
+    (402, "You have no quota\n", K.QUOTA_SPENT, "quota_exceeded", MODEL),
     (402, error("overage_limit_reached"), K.QUOTA_SPENT, "overage_limit_reached", CHAT),
     (402, error("additional_spend_limit_reached"), K.QUOTA_SPENT, "additional_spend_limit_reached", CHAT),
     (402, error("billing_not_configured"), K.QUOTA_SPENT, "billing_not_configured", ALL),
@@ -230,12 +232,30 @@ def test_no_row_stands_in_the_shadow_of_another() -> None:
         assert wanted <= met | by_header
 
 
+NAMED = {"model": "gpt-x"}
+EMBEDDED = Scope(ScopeKind.BUCKET, "embeddings")
+
+
 @pytest.mark.parametrize(
-    ("request_facts", "scope"),
-    [(CHAT_FACTS, CHAT), (ENGINE_FACTS, COMPLETIONS), (facts(EMBEDDINGS), Scope(ScopeKind.BUCKET, "embeddings"))],
+    ("request_facts", "code", "scope"),
+    [
+        # premium requests: models that the plan includes are served all the same
+        (CHAT_FACTS, "quota_exceeded", MODEL),
+        (facts(RESPONSES, "/responses", NAMED), "quota_exceeded", MODEL),
+        (facts(MESSAGES, "/v1/messages", NAMED), "quota_exceeded", MODEL),
+        (SOCKET_FACTS, "quota_exceeded", CHAT),  # a handshake names no model
+        (COPILOT.turn(SOCKET_FACTS, b'{"model":"gpt-x"}'), "quota_exceeded", MODEL),
+        (ENGINE_FACTS, "quota_exceeded", COMPLETIONS),
+        (facts(EMBEDDINGS, "/embeddings", NAMED), "quota_exceeded", EMBEDDED),
+        # what a free seat has, every model draws on
+        (CHAT_FACTS, "free_quota_exceeded", CHAT),
+        (ENGINE_FACTS, "free_quota_exceeded", COMPLETIONS),
+    ],
 )
-def test_spent_quota_is_spent_for_what_the_request_drew_on(request_facts: RequestFacts, scope: Scope) -> None:
-    assert COPILOT.classify(request_facts, reply(402, error("quota_exceeded")), NOW).scope == scope
+def test_spent_quota_is_spent_for_what_the_request_drew_on(
+    request_facts: RequestFacts, code: str, scope: Scope
+) -> None:
+    assert COPILOT.classify(request_facts, reply(402, error(code)), NOW).scope == scope
 
 
 def test_a_model_limit_names_the_model_of_the_engine_path() -> None:

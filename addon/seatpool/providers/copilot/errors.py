@@ -14,6 +14,7 @@ from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
+from seatpool.core.quotas import CHAT
 from seatpool.core.silence import silent
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.copilot import quota
@@ -30,6 +31,9 @@ class Reach(Enum):
     """The request's model; one that is not known (WebSocket handshakes name none) limits nothing."""
     BUCKET = "bucket"
     """Chat or completions, whichever the request drew on."""
+    PRICED = "priced"
+    """Of chat the request's model, since those that the plan includes are served all the same; else as BUCKET, which
+    holds as well where the model is not known."""
     LIMITER = "limiter"
     """What `x-ratelimit-exceeded` names: chat alone, else the account."""
 
@@ -135,8 +139,9 @@ TABLE: tuple[Row, ...] = (
     Row(OutcomeKind.MISDIRECTED, (421,), code="misdirected"),
     # The month's quota. The CLI's own spend cap is not the account's.
     Row(_CLIENT, (402, 429), names=("session_quota_exceeded",), whose=About.CLIENT),
-    Row(_SPENT, (402, 429), names=("quota_exceeded", "free_quota_exceeded"), reach=Reach.BUCKET),
-    Row(_SPENT, (402,), texts=("you have no quota",), code="quota_exceeded", reach=Reach.BUCKET),
+    Row(_SPENT, (402, 429), names=("quota_exceeded",), reach=Reach.PRICED),
+    Row(_SPENT, (402, 429), names=("free_quota_exceeded",), reach=Reach.BUCKET),
+    Row(_SPENT, (402,), texts=("you have no quota",), code="quota_exceeded", reach=Reach.PRICED),
     Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.BUCKET),
     Row(_SPENT, (402,), names=("billing_not_configured",)),
     # The seat. A refusal of the content is the request's own and never leads to another account.
@@ -201,10 +206,12 @@ TABLE: tuple[Row, ...] = (
     Row(OutcomeKind.SERVER_ERROR, tuple(range(500, 600)), code="server-error"),
 )
 
+_OF_MODEL = frozenset({Reach.MODEL, Reach.PRICED})
+
 ABOUT: Mapping[str, About] = MappingProxyType(
     {
         code: Outcome(
-            row.kind, code, Scope(ScopeKind.MODEL) if row.reach is Reach.MODEL else WHOLE_ACCOUNT, whose=row.whose
+            row.kind, code, Scope(ScopeKind.MODEL) if row.reach in _OF_MODEL else WHOLE_ACCOUNT, whose=row.whose
         ).about
         for row in reversed(TABLE)
         for code in ((row.code,) if row.code else row.names)
@@ -331,10 +338,10 @@ def _says_whose(refusal: Refusal, headers: HeaderView, now: datetime) -> bool:
 
 
 def _scope(reach: Reach, refusal: Refusal, facts: RequestFacts) -> Scope:
-    if reach is Reach.MODEL:
-        return Scope(ScopeKind.MODEL, facts.model or "")
     bucket = facts.buckets[0] if facts.buckets else ""
-    named = reach is Reach.BUCKET or (reach is Reach.LIMITER and bucket and bucket in refusal.limiter)
+    if reach is Reach.MODEL or (reach is Reach.PRICED and facts.model is not None and bucket == CHAT):
+        return Scope(ScopeKind.MODEL, facts.model or "")
+    named = reach in (Reach.BUCKET, Reach.PRICED) or (reach is Reach.LIMITER and bucket and bucket in refusal.limiter)
     return Scope(ScopeKind.BUCKET, bucket) if named and bucket else WHOLE_ACCOUNT
 
 
