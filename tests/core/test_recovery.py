@@ -69,15 +69,15 @@ def test_the_upstreams_own_time_is_honoured_in_full_and_a_default_stands_in() ->
     [
         (K.RATE_LIMITED, [1, 5, 25, 60, 60]),  # times five, at most an hour
         (K.QUOTA_SPENT, [15, 60, 60]),
-        (K.NOT_ENTITLED, [1440, 1440]),  # no limit: it does not grow
+        (K.NOT_ENTITLED, [10, 50, 250, 1250, 1440, 1440]),  # at most a day
     ],
 )
-def test_each_limit_in_a_row_that_names_no_time_rests_longer(kind: OutcomeKind, minutes: list[int]) -> None:
+def test_each_refusal_in_a_row_that_names_no_time_rests_longer(kind: OutcomeKind, minutes: list[int]) -> None:
     scope = Scope(ScopeKind.MODEL, "gpt-x")
     for strikes, expected in enumerate(minutes, start=1):
         told = decide(Outcome(kind, "code", scope), attempt=1, repeats=0, policy=POLICY, now=NOW, strikes=strikes)
         assert told.until == NOW + timedelta(minutes=expected)
-        assert told.strikes == (0 if kind is K.NOT_ENTITLED else strikes)
+        assert told.strikes == strikes
 
 
 def test_a_time_that_upstream_names_is_taken_as_it_is_however_often_it_was_limited() -> None:
@@ -156,4 +156,4 @@ def test_blame_is_asked_of_limits_alone() -> None:
 def test_a_model_that_an_account_lacks_cools_that_model_only() -> None:
     outcome = Outcome(K.NOT_ENTITLED, "model_not_supported", Scope(ScopeKind.MODEL, "gpt-x"))
     decision = decide(outcome, attempt=1, repeats=0, policy=POLICY, now=NOW)
-    assert decision == Decision(A.SWITCH, R.COOL, NOW + timedelta(days=1))
+    assert decision == Decision(A.SWITCH, R.COOL, NOW + timedelta(minutes=10), 1)

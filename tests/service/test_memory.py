@@ -10,7 +10,7 @@ import pytest
 from freezegun import freeze_time
 from msgspec.structs import replace
 
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, QuotaWindow
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, QuotaWindow, Scope, ScopeKind
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
@@ -26,6 +26,7 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 THROTTLE_FRAME = b'{"type":"error","status":429,"error":{"type":"tokens","code":"rate_limit_exceeded","message":""}}'
 SOCKET_FACTS = replace(FACTS, route=Route(ProviderName.CODEX, "responses-ws", "api", websocket=True))
 THROTTLED = Outcome(OutcomeKind.RATE_LIMITED, "rate_limit_exceeded")
+LACKING = Outcome(OutcomeKind.NOT_ENTITLED, "model_not_supported", Scope(ScopeKind.MODEL, str(FACTS.model)))
 
 
 @pytest.fixture
@@ -45,11 +46,11 @@ async def pool(store: Store, issuer: Issuer) -> AsyncIterator[PoolService]:
         await service.stop()
 
 
-async def refused(service: PoolService, clock: Any) -> float:
-    """Ask, be throttled a second later without a time, and wait for the end of the rest: its minutes."""
+async def refused(service: PoolService, clock: Any, outcome: Outcome = THROTTLED) -> float:
+    """Ask, be refused a second later without a time, and wait for the end of the rest: its minutes."""
     trail, _ = await begin(service)
     clock.tick(1)
-    await service.recover(trail, THROTTLED, GOT_429)
+    await service.recover(trail, outcome, GOT_429)
     (held,) = service.knowledge.state.cooldowns[1].values()
     clock.move_to(held.until + timedelta(seconds=1))
     return (held.until - held.created_at).total_seconds() / 60
@@ -73,6 +74,18 @@ async def test_limits_in_a_row_rest_longer_and_a_success_starts_anew(store: Stor
         assert [await refused(service, clock) for _ in range(5)] == [1, 5, 25, 60, 60]
         await served(service, clock)
         assert await refused(service, clock) == 1
+
+
+@pytest.mark.usefixtures("alice")
+async def test_a_model_is_missed_for_minutes_at_first_and_for_a_day_where_it_is_refused_again_and_again(
+    store: Store, issuer: Issuer, clock: Any
+) -> None:
+    async with pool(store, issuer) as service:
+        assert await refused(service, clock, LACKING) == 10
+    async with pool(store, issuer) as service:
+        assert [await refused(service, clock, LACKING) for _ in range(5)] == [50, 250, 1250, 1440, 1440]
+        await served(service, clock)
+        assert await refused(service, clock, LACKING) == 10
 
 
 @pytest.mark.usefixtures("alice")

@@ -171,7 +171,7 @@ class Cooldown(msgspec.Struct, frozen=True, gc=False):
     until: datetime
     created_at: datetime
     strikes: int = 0
-    """How often in a row there was a limit here that nobody gave a time for; 0 where upstream has always named one."""
+    """How often in a row it was refused here and nobody gave a time; 0 where upstream has always named one."""
 
 
 class Affinity(msgspec.Struct, frozen=True, gc=False):

@@ -62,9 +62,13 @@ class Policy(msgspec.Struct, frozen=True):
     egress_within_s: float = 10.0
     """Two accounts that are throttled namelessly within this time share an address that is: a replay takes seconds."""
     longest_guess_s: float = 3600.0
-    """Longer than this nothing rests on our own guess; spent quota that names no reset: 15 min, then 1 h."""
+    """Longer than this no limit rests on our own guess; spent quota that names no reset: 15 min, then 1 h."""
+    first_entitlement_s: float = 10 * 60.0
+    """A model that the account is said not to have, for the first of several times in a row: a service that is not
+    itself says so for minutes of models that all have (github/copilot-cli#1941). Then 50 min, 4 h, 21 h, a day."""
     entitlement_cooldown_s: float = 24 * 3600.0
-    """A model or a kind of token that the account does not have; plans change by the day, not by the minute."""
+    """The same when it has been said again and again, and a kind of token that the account does not have; plans change
+    by the day, not by the minute."""
     unauthorized_cooldown_s: float = 5 * 60.0
     """A token refused although it was just renewed."""
     renewal_cooldown_s: float = 30.0

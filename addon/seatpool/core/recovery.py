@@ -8,7 +8,7 @@ quota-spent         switch, hold    -          cool until the reset; the walk ma
 rate-limited        switch, hold    -          cool until the named end, else a minute, and longer when it goes on
 unauthorized        refresh         switch     cool shortly when a renewed token is refused as well
 misdirected         refresh         deliver    none: its endpoints are read again
-not-entitled        switch          -          cool the model for a day; disable where it is the whole account
+not-entitled        switch          -          cool the model, longer each time up to a day; disable a whole account
 revoked             deliver         -          disable; never the next account (promises.md)
 carrier             repair          -          none: its owner serves it, or it is repaired as far as may be (`Moving`)
 server-error        resend          deliver    none; one that names a time is met with a pause, or delivered
@@ -93,6 +93,8 @@ class Rule(msgspec.Struct, frozen=True):
     """False: the remedy is only for the second time."""
     cooldown: str = "rate_limit_cooldown_s"
     """Name of the policy's number that stands in when the upstream names no end."""
+    longest: str = ""
+    """Name of the policy's number up to which that grows with every strike; empty: it stays as it is."""
     limit: bool = False
     """A limit: `rotate_on_limit=false` turns switching and cooling off."""
     walks: bool = False
@@ -103,14 +105,21 @@ RULES: Mapping[OutcomeKind, Rule] = MappingProxyType(
     {
         OutcomeKind.OK: Rule(Action.DELIVER),
         OutcomeKind.QUOTA_SPENT: Rule(
-            Action.SWITCH, remedy=Remedy.COOL, cooldown="quota_cooldown_s", limit=True, walks=True
+            Action.SWITCH,
+            remedy=Remedy.COOL,
+            cooldown="quota_cooldown_s",
+            longest="longest_guess_s",
+            limit=True,
+            walks=True,
         ),
-        OutcomeKind.RATE_LIMITED: Rule(Action.SWITCH, remedy=Remedy.COOL, limit=True),
+        OutcomeKind.RATE_LIMITED: Rule(Action.SWITCH, remedy=Remedy.COOL, longest="longest_guess_s", limit=True),
         OutcomeKind.UNAUTHORIZED: Rule(
             Action.REFRESH, Action.SWITCH, Remedy.COOL, remedy_first=False, cooldown="unauthorized_cooldown_s"
         ),
         OutcomeKind.MISDIRECTED: Rule(Action.REFRESH, Action.DELIVER),
-        OutcomeKind.NOT_ENTITLED: Rule(Action.SWITCH, remedy=Remedy.COOL, cooldown="entitlement_cooldown_s"),
+        OutcomeKind.NOT_ENTITLED: Rule(
+            Action.SWITCH, remedy=Remedy.COOL, cooldown="first_entitlement_s", longest="entitlement_cooldown_s"
+        ),
         OutcomeKind.REVOKED: Rule(Action.DELIVER, remedy=Remedy.DISABLE),
         OutcomeKind.CARRIER: Rule(Action.REPAIR),
         OutcomeKind.SERVER_ERROR: Rule(Action.RESEND, Action.DELIVER),
@@ -132,7 +141,7 @@ class Decision(msgspec.Struct, frozen=True):
     until: datetime | None = None
     """End of the cooldown, when `remedy` is COOL."""
     strikes: int = 0
-    """What to remember with that cooldown (see `strikes`), where the end is our guess at a limit's."""
+    """What to remember with that cooldown (see `strikes`), where the end is our guess."""
     pause_s: float | None = None
     """Of a PAUSE: after so long the same account is asked again. No moment: the clock may be set meanwhile."""
 
@@ -152,7 +161,7 @@ def decide(
     """Decide what follows.
 
     `attempt` is the number of this sending (from 1), `repeats` how often this account answered this flow with this
-    kind of outcome before, `strikes` which limit without a time in a row this would be, `blame` what it is
+    kind of outcome before, `strikes` which refusal without a time in a row this would be, `blame` what it is
     about where it is a limit. `held`: the request was refused before, and waited for a limit to end; `last`: it has
     had the one more sending that comes of that.
     """
@@ -177,7 +186,7 @@ def decide(
         remedy = Remedy.DISABLE
     if remedy is not Remedy.COOL:
         return Decision(action, remedy, pause_s=pause_s)
-    struck = strikes if rule.limit and outcome.until is None else 0
+    struck = strikes if rule.longest and outcome.until is None else 0
     return Decision(action, remedy, cooldown_end(outcome, rule, policy, now, struck), struck, pause_s)
 
 
@@ -197,5 +206,5 @@ def cooldown_end(outcome: Outcome, rule: Rule, policy: Policy, now: datetime, st
     guess_s: float = getattr(policy, rule.cooldown)
     if strikes > 1:
         grown_s = guess_s * policy.repeated_limit_factor ** min(strikes - 1, 10)
-        guess_s = max(guess_s, min(grown_s, policy.longest_guess_s))
+        guess_s = max(guess_s, min(grown_s, getattr(policy, rule.longest)))
     return now + timedelta(seconds=guess_s)

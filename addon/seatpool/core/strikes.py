@@ -1,4 +1,4 @@
-"""How often in a row an account, or a part of it, was limited although nobody said for how long.
+"""How often in a row an account, or a part of it, was limited, or a model refused, although nobody said for how long.
 
 The memory is the last cooldown itself, which stays known after its end: so it is stored, shared and lifted with it.
 Requests that were under way together make one strike, not several: only one that was sent after the last strike adds
