@@ -83,6 +83,23 @@ def test_only_the_latest_lists_count_whatever_came_before(events: list[tuple[int
             assert catalogue.lacks(id_, model) == (id_ in latest and model not in latest[id_] and named)
 
 
+def test_what_is_included_is_told_by_the_accounts_own_list_else_by_any_of_the_provider() -> None:
+    catalogue = Catalogue()
+    catalogue.put(1, COPILOT, frozenset({"a", "b"}), frozenset({"a"}))
+    catalogue.put(2, COPILOT, frozenset({"a"}))
+
+    def included(provider: ProviderName, model: str | None) -> set[int]:
+        return {id_ for id_ in (1, 2, 3) if catalogue.includes(id_, provider, model)}
+
+    assert (included(COPILOT, "a"), included(COPILOT, "b")) == ({1, 3}, set())
+    assert 3 not in included(CODEX, "a")
+    assert included(COPILOT, None) == set()
+    catalogue.put(1, COPILOT, frozenset({"a", "b"}), frozenset({"b"}))
+    assert (included(COPILOT, "a"), included(COPILOT, "b")) == (set(), {1, 2, 3})
+    catalogue.forget(1)
+    assert included(COPILOT, "b") == set()
+
+
 def test_who_lacks_the_model_is_not_asked_even_where_the_conversation_was_his() -> None:
     state = pool(1, 2)
     state.models.put(1, CODEX, frozenset({"a"}))

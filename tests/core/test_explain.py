@@ -19,6 +19,7 @@ from seatpool.core.model import (
     Scope,
     ScopeKind,
 )
+from seatpool.core.scoring import Standing
 from seatpool.core.selection import Demand, Selection, select
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Strategy
@@ -218,3 +219,24 @@ def test_what_another_strategy_would_do_is_what_it_does(
     found = select(drawn(rows, strategy), demand, NOW)
     would = would_choose(chosen(drawn(rows, under), demand), strategy)
     assert would == (found.account.id if isinstance(found, Selection) else None)
+
+
+def test_who_has_spent_what_the_request_costs_counts_as_empty_in_its_record() -> None:
+    state, premium = PoolState(), ProviderName.COPILOT
+    spent = (
+        QuotaWindow("chat", 1.0, NOW, "usage", unlimited=True),
+        QuotaWindow("premium_models", 0.0, NOW, "usage", resets_at=END),
+    )
+    for id_ in (1, 2):
+        state.put(account(id_, provider=premium, priority=id_), NOW)
+    state.observe(1, spent, NOW)
+    state.observe(2, (QuotaWindow("premium_models", 0.3, NOW, "usage", resets_at=END),), NOW)
+    choice = chosen(state, Demand(premium, premium=True))
+    assert [(c.candidate.account.id, c.candidate.score.standing) for c in choice.contenders] == [
+        (2, Standing.LIMITED),
+        (1, Standing.EXHAUSTED),
+    ]
+    assert choice.contenders[1].candidate.score.main == "premium_models"
+    assert {would_choose(choice, strategy) for strategy in Strategy} == {2}
+    rest = chosen(state, Demand(premium))
+    assert rest.contenders[0].candidate.score.standing is Standing.UNLIMITED

@@ -69,6 +69,38 @@ def test_a_spent_window_among_good_ones_is_a_spent_account() -> None:
     assert value(window("primary", 0.0, H5, 60), window("secondary", 0.9, WEEK, 300_000)) == 0.0
 
 
+CHAT = window("chat", 1.0, None, None, unlimited=True)
+TYPING = window("completions", 1.0, None, None, unlimited=True)
+PREMIUM = window("premium_interactions", 0.0, 30 * 86_400, 9 * 86_400)
+SESSION = window("session", 0.5, H5, 9_000)
+
+
+@pytest.mark.parametrize(
+    ("windows", "standing", "main", "drained"),
+    [
+        ([CHAT, TYPING, PREMIUM], Standing.UNLIMITED, "completions", PREMIUM.bucket),
+        ([PREMIUM, CHAT], Standing.UNLIMITED, "chat", PREMIUM.bucket),
+        ([CHAT, PREMIUM, SESSION], Standing.LIMITED, "session", PREMIUM.bucket),
+        ([CHAT, PREMIUM, window("session", 0.0, H5, 60)], Standing.EXHAUSTED, "session", None),
+        ([CHAT, window("premium_models", 0.0, None, None)], Standing.UNLIMITED, "chat", "premium_models"),
+        ([CHAT, window("premium_models", 0.1, H5, 60)], Standing.LIMITED, "premium_models", None),
+        ([PREMIUM, TYPING], Standing.EXHAUSTED, PREMIUM.bucket, None),  # of chat nobody has told
+        ([PREMIUM, window("chat", 0.5, H5, 60)], Standing.EXHAUSTED, PREMIUM.bucket, None),
+    ],
+)
+def test_an_empty_premium_window_is_no_empty_account_where_chat_has_no_limit(
+    windows: list[QuotaWindow], standing: Standing, main: str, drained: str | None
+) -> None:
+    found = score(windows, None, NOW)
+    assert (found.standing, found.main, found.drained) == (standing, main, drained)
+
+
+def test_it_is_looked_at_again_when_the_premium_window_resets() -> None:
+    found = score([CHAT, PREMIUM], None, NOW)
+    assert PREMIUM.resets_at is not None and found.resets_at == PREMIUM.resets_at.timestamp()
+    assert score([CHAT, PREMIUM], None, PREMIUM.resets_at).drained is None
+
+
 def test_a_window_that_has_reset_since_counts_as_full() -> None:
     later = NOW + timedelta(seconds=61)
     assert value(window("primary", 0.0, H5, 60), now=later) == window_score(1.0, H5, H5)

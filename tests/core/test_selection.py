@@ -472,3 +472,82 @@ def test_more_quota_never_ranks_lower(
         return ids.index(id_) if id_ in ids else 99
 
     assert place(state_of(better)) <= place(state_of(accounts))
+
+
+# -- premium requests
+
+
+COPILOT = Demand(ProviderName.COPILOT, model="gpt-premium", premium=True)
+MONTH = timedelta(days=30)
+
+
+def seats(**left: float | None) -> PoolState:
+    """Copilot seats by name, with what is left of their premium requests; None: a free seat, with half of its chat."""
+    state = PoolState()
+    for number, (name, share) in enumerate(left.items(), start=1):
+        state.put(Account(number, ProviderName.COPILOT, name, name, "github.com"), NOW)
+        chat = QuotaWindow("chat", 1.0, NOW, "usage", unlimited=True)
+        if share is None:
+            seen = [QuotaWindow("chat", 0.5, NOW, "usage", resets_at=NOW + MONTH / 2)]
+        else:
+            seen = [chat, QuotaWindow("premium_interactions", share, NOW, "usage", resets_at=NOW + MONTH / 2)]
+        state.observe(number, seen, NOW)
+    models = frozenset({"gpt-premium", "gpt-included"})
+    state.models.put(len(left), ProviderName.COPILOT, models, frozenset({"gpt-included"}))
+    return state
+
+
+INCLUDED = replace(COPILOT, model="gpt-included")
+
+
+@pytest.mark.parametrize(
+    ("demand", "first", "second"),
+    [
+        (COPILOT, 2, 1),  # the plan does not include it: upstream refuses it, or has it paid for
+        (INCLUDED, 1, 2),
+        (replace(COPILOT, model=None), 2, 1),
+        (replace(COPILOT, model="gpt-unheard-of"), 2, 1),
+        (replace(COPILOT, premium=False), 1, 2),  # completions
+        (replace(COPILOT, prefer={1}), 1, 2),  # a rule says so
+        (replace(COPILOT, prefer={2}), 2, 1),
+        (replace(COPILOT, prefer={3}), 2, 1),
+    ],
+)
+def test_who_has_spent_the_premium_requests_goes_last_for_them_and_in_order_for_the_rest(
+    demand: Demand, first: int, second: int
+) -> None:
+    state = seats(spent=0.0, free=None)
+    assert [chosen(state, demand), chosen(state, demand, tried=frozenset({first}))] == [first, second]
+
+
+def test_who_has_nothing_left_at_all_goes_behind_who_has_chat() -> None:
+    state = seats(spent=0.0, free=None)
+    state.observe(2, [QuotaWindow("chat", 0.0, NOW + timedelta(seconds=1), "usage", resets_at=NOW + MONTH)], NOW)
+    assert chosen(state, COPILOT) == 1
+    assert chosen(state, INCLUDED) == 1
+
+
+def test_where_a_limit_is_to_move_nobody_premium_requests_do_not_either() -> None:
+    state = seats(spent=0.0, full=0.9)
+    assert chosen(state, COPILOT) == 2
+    state.follow(Policy(rotate_on_limit=False), NOW)
+    assert chosen(state, COPILOT) == 1
+
+
+@pytest.mark.parametrize("sticking", [Sticking.AUTO, Sticking.ALWAYS])
+def test_a_conversation_leaves_a_seat_that_has_nothing_left_of_what_it_costs(sticking: Sticking) -> None:
+    state = seats(spent=0.0, full=0.5)
+    state.follow(Policy(affinity=sticking), NOW)
+    state.remember("talk", 1, NOW, cached_tokens=50_000)
+    assert chosen(state, replace(COPILOT, conversation="talk"), SOON) == 2
+    assert chosen(state, replace(INCLUDED, conversation="talk"), SOON) == 1
+
+
+def test_by_the_seats_own_list_a_model_can_cost_what_it_does_not_elsewhere() -> None:
+    state = seats(spent=0.0, full=0.1)
+    assert chosen(state, INCLUDED) == 1
+    state.models.put(1, ProviderName.COPILOT, frozenset({"gpt-included"}))
+    assert chosen(state, INCLUDED) == 2
+    state.models.forget(1)
+    state.models.forget(2)
+    assert chosen(state, INCLUDED) == 2, "nobody has told"

@@ -13,6 +13,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
+from seatpool.service.errands import ModelsErrand
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
 from seatpool.store import Store
@@ -66,8 +67,8 @@ async def service(store: Store, outside: Outside) -> AsyncIterator[PoolService]:
     await service.stop()
 
 
-def opened(service: PoolService, model: str) -> Trail:
-    said = [{"role": "user", "content": f"of {model}"}]
+def opened(service: PoolService, model: str, about: str = "") -> Trail:
+    said = [{"role": "user", "content": about or f"of {model}"}]
     return service.open(f"flow-{model}", facts(body={"model": model, "messages": said}), Headers())
 
 
@@ -87,9 +88,9 @@ async def spend(service: PoolService, model: str) -> list[str]:
     return sorted(asked)
 
 
-async def serves(service: PoolService, model: str) -> str | Exhausted:
+async def serves(service: PoolService, model: str, about: str = "") -> str | Exhausted:
     """Who serves such a request."""
-    trail = opened(service, model)
+    trail = opened(service, model, about)
     got = await service.assign(trail)
     if isinstance(got, Assignment):
         service.served(trail, Answered(200, 1.0), Headers())
@@ -99,15 +100,16 @@ async def serves(service: PoolService, model: str) -> str | Exhausted:
     return got
 
 
-def see(service: PoolService, **left: float | None) -> None:
-    """What every seat's own record says by now; None: without a limit."""
+def see(service: PoolService, *names: str, **left: float | None) -> None:
+    """What the own record of these seats, or of all, says by now; None: without a limit."""
     now = datetime.now(UTC)
     windows = tuple(
         QuotaWindow(bucket, 1.0 if share is None else share, now, "usage", share is None, 30 * 86_400)
         for bucket, share in left.items()
     )
-    for account_id in service.knowledge.state.accounts:
-        service.knowledge.observe(account_id, windows)
+    for account in service.knowledge.state.accounts.values():
+        if account.name in (names or (account.name,)):
+            service.knowledge.observe(account.id, windows)
 
 
 async def test_a_model_that_the_plan_includes_is_served_whatever_the_others_have_spent(service: PoolService) -> None:
@@ -141,6 +143,18 @@ async def test_when_there_is_quota_again_each_model_is_tried_by_a_request_for_it
     await service.knowledge.drain_probes()
     for model in (OTHER, PREMIUM, OTHER):
         assert await serves(service, model) in ("alice", "bob")
+
+
+async def test_a_seat_without_premium_requests_serves_the_rest_rather_than_a_free_seat(service: PoolService) -> None:
+    see(service, "alice", chat=None, premium_interactions=0.0)
+    see(service, "bob", chat=0.9)
+    assert await serves(service, INCLUDED) == "bob", "nobody has told yet what is included"
+    entries = [{"id": INCLUDED, "billing": {"is_premium": False}}, {"id": PREMIUM, "billing": {"is_premium": True}}]
+    told = HttpReply(200, Headers(), json.dumps({"data": entries}).encode())
+    (bob,) = (account for account in service.knowledge.state.accounts.values() if account.name == "bob")
+    await ModelsErrand(service.knowledge, service.policy).take(COPILOT, bob, {}, told, datetime.now(UTC))
+    assert await serves(service, INCLUDED, "a new conversation") == "alice"
+    assert await serves(service, PREMIUM) == "bob"
 
 
 async def test_a_person_is_told_of_the_model_while_others_can_be_had(service: PoolService, outside: Outside) -> None:

@@ -5,6 +5,7 @@ are silent about engines, embeddings and models that clients use without showing
 """
 
 from collections import Counter, OrderedDict
+from typing import NamedTuple
 
 from seatpool.core.model import ProviderName
 
@@ -12,24 +13,39 @@ MODELS_LIMIT = 256
 """Models whose buckets are remembered; providers have some dozens, and the names come from requests."""
 
 
+NO_MODELS: frozenset[str] = frozenset()
+
+
+class _List(NamedTuple):
+    provider: ProviderName
+    models: frozenset[str]
+    included: frozenset[str]
+
+
 class Catalogue:
     """The lists of every account that has told its own."""
 
     def __init__(self) -> None:
-        self._lists: dict[int, tuple[ProviderName, frozenset[str]]] = {}
+        self._lists: dict[int, _List] = {}
         self._named: Counter[tuple[ProviderName, str]] = Counter()
+        self._included: Counter[tuple[ProviderName, str]] = Counter()
 
-    def put(self, account_id: int, provider: ProviderName, models: frozenset[str]) -> None:
-        """Take in an account's own list, in place of what it told before."""
+    def put(
+        self, account_id: int, provider: ProviderName, models: frozenset[str], included: frozenset[str] = NO_MODELS
+    ) -> None:
+        """Take in an account's own list, in place of what it told before; `included`: those that draw on no premium
+        quota."""
         self.forget(account_id)
-        self._lists[account_id] = (provider, models)
+        self._lists[account_id] = _List(provider, models, included)
         self._named.update((provider, model) for model in models)
+        self._included.update((provider, model) for model in included)
 
     def forget(self, account_id: int) -> None:
         """Drop an account's list."""
-        provider, models = self._lists.pop(account_id, (ProviderName.CODEX, frozenset()))
-        for model in models:
-            self._named[provider, model] -= 1
+        known = self._lists.pop(account_id, None)
+        if known is not None:
+            self._named.subtract((known.provider, model) for model in known.models)
+            self._included.subtract((known.provider, model) for model in known.included)
 
     @property
     def silent(self) -> bool:
@@ -39,12 +55,24 @@ class Catalogue:
     def of(self, account_id: int) -> frozenset[str] | None:
         """An account's own list; None while it has not told."""
         known = self._lists.get(account_id)
-        return known[1] if known is not None else None
+        return known.models if known is not None else None
 
     def lacks(self, account_id: int, model: str | None) -> bool:
         """Whether the account has no such model, as far as lists can tell."""
         known = self._lists.get(account_id)
-        return known is not None and model is not None and model not in known[1] and self._named[known[0], model] > 0
+        if known is None or model is None or model in known.models:
+            return False
+        return self._named[known.provider, model] > 0
+
+    def includes(self, account_id: int, provider: ProviderName, model: str | None) -> bool:
+        """Whether the model draws on no premium quota of the account: by its own list, else by anybody's that tells.
+
+        An account that serves nobody is not asked for its list.
+        """
+        known = self._lists.get(account_id)
+        if model is None or (known is not None and model in known.models):
+            return known is not None and model in known.included
+        return self._included[provider, model] > 0
 
 
 class Draws:

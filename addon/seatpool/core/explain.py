@@ -18,7 +18,8 @@ from msgspec.structs import replace
 
 from seatpool.core import strategy as strategies
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, Scope
-from seatpool.core.selection import AFFINITY, BOUND, Demand, Exhausted, Selection
+from seatpool.core.scoring import Score, Standing
+from seatpool.core.selection import AFFINITY, BOUND, Demand, Exhausted, Selection, is_drained
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Candidate, Strategy
 
@@ -30,6 +31,7 @@ WAITING = "waiting"
 """The reason of one that found nobody yet: the request waits for somebody."""
 STAYED = frozenset({AFFINITY, BOUND})
 """Reasons of a choice that leaves a conversation where it is."""
+NOBODY: AbstractSet[int] = frozenset()
 NONE_COOLING: Mapping[int, tuple[Cooldown, ...]] = MappingProxyType({})
 
 
@@ -59,6 +61,8 @@ class Glimpse(NamedTuple):
     """What stood in the way at that very moment, by id."""
     able: int
     """How many accounts could be asked by whoever asks, those that are not among the candidates included."""
+    drained: AbstractSet[int] = NOBODY
+    """Those that have nothing left of what the request costs: they are as good as empty."""
 
 
 class BarKind(StrEnum):
@@ -175,6 +179,7 @@ def glimpse(
         frozenset(state.here),
         _passing(state, demand, ids, now),
         able,
+        frozenset([i for i in ids if is_drained(state, demand, i, now)]) if demand.premium else NOBODY,
     )
 
 
@@ -220,11 +225,15 @@ def explain(seen: Glimpse) -> Choice:
             continue
         if candidate.in_flight != in_flight:
             candidate = replace(candidate, in_flight=in_flight)
+        if account.id in seen.drained:
+            candidate = replace(candidate, score=_emptied(candidate.score))
         if demand.only is None and account.usable and not account.learnt and account.id not in special:
             free.append(Contender(candidate))
         else:
             contender = Contender(candidate, tuple(_bars(account, seen)), account.id in demand.prefer)
             (barred if contender.bars else free).append(contender)
+    if seen.drained:
+        free.sort(key=lambda contender: contender.candidate.account.id in seen.drained)
     return Choice(
         seen.flow_id,
         seen.number,
@@ -239,6 +248,11 @@ def explain(seen: Glimpse) -> Choice:
         (*free, *barred),
         seen.able - len(free) - sum(map(_able, barred)),
     )
+
+
+def _emptied(score: Score) -> Score:
+    """As it counts for a request that costs what is drained."""
+    return replace(score, standing=Standing.EXHAUSTED, main=score.drained or score.main)
 
 
 def _bars(account: Account, seen: Glimpse) -> Iterator[Bar]:

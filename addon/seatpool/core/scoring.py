@@ -25,6 +25,7 @@ from typing import NamedTuple
 import msgspec
 
 from seatpool.core.model import QuotaWindow
+from seatpool.core.quotas import CHAT, PREMIUM
 
 CAPACITY_S = 1800.0
 """A window of half an hour counts once; longer ones hold more, with the square root of their length."""
@@ -105,6 +106,8 @@ class Score(msgspec.Struct, frozen=True, gc=False):
     untouched_since: float | None = None
     """Since when, in seconds since the epoch, a window waits for its first use to begin, as far as is known; begun now,
     it will have reset the sooner."""
+    drained: str | None = None
+    """Empty bucket that only models draw on which the plan does not include, where the others have no limit."""
 
     def merit(self, load: float) -> float:
         """What an account is worth to a conversation, where `load` tokens of conversations would go on on it with it.
@@ -134,27 +137,41 @@ def score(
 ) -> Score:
     """The score of an account by the windows that a request would draw on.
 
-    A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun.
+    A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun. An
+    empty premium one beside chat without a limit does not count: it is told as `drained`.
     """
     weight = PLAN_WEIGHT.get(plan or "", 1.0)
     limited: list[_Window] = []
-    unlimited, newest = None, None
+    unlimited, newest, chat = None, None, False
     moment = now.timestamp()
     for seen in windows:
         if newest is None or seen.observed_at > newest:
             newest = seen.observed_at
         if seen.unlimited:
             unlimited = seen.bucket
+            chat = chat or seen.bucket == CHAT
         else:
             limited.append(_aged(seen, moment))
     stale = newest is not None and moment - newest.timestamp() > stale_after_s
+    resets_at = min((moment + w.ahead for w in limited if w.told), default=None)
+    drained = min((w.bucket for w in limited if _is_drained(w)), default=None) if chat else None
+    if drained is not None:
+        limited = [w for w in limited if not _is_drained(w)]
     if not limited:
         untouched = window_score(1.0, UNKNOWN_S, UNKNOWN_S, weight)
         if unlimited is None:
             return Score(untouched, Standing.UNKNOWN, weight=weight, untouched_since=moment)
         # Nothing is lost by using it now or later: before what is to be spared, behind what would be lost.
-        return Score(untouched * 2, Standing.UNLIMITED, unlimited, stale=stale, weight=weight, pace=2.0)
-    resets_at = min((moment + w.ahead for w in limited if w.told), default=None)
+        return Score(
+            untouched * 2,
+            Standing.UNLIMITED,
+            unlimited,
+            stale=stale,
+            resets_at=resets_at,
+            weight=weight,
+            pace=2.0,
+            drained=drained,
+        )
     spent = min((w.bucket for w in limited if w.left <= 0.0), default=None)
     if spent is not None:
         return Score(
@@ -178,6 +195,7 @@ def score(
         room=min(w.left for w in limited),
         pace=main.left / max(min(main.ahead / main.span, 1.0), LEAST) * factor,
         untouched_since=max((w.since for w in limited if _untouched(w)), default=None),
+        drained=drained,
     )
 
 
@@ -196,6 +214,10 @@ def balance(left: float, time: float) -> float:
 def _health(left: float, time: float) -> float:
     deviation = min(max((left - time) / HEALTH_RANGE, -1.0), 1.0)
     return 1 + (HEALTH_BONUS if deviation >= 0 else HEALTH_PENALTY) * deviation
+
+
+def _is_drained(window: _Window) -> bool:
+    return window.left <= 0.0 and window.bucket.startswith(PREMIUM)
 
 
 def _untouched(window: _Window) -> bool:

@@ -1,5 +1,6 @@
 """Which account serves a request."""
 
+from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from datetime import datetime
 
@@ -8,8 +9,9 @@ from msgspec.structs import replace
 
 from seatpool.core.affinity import Held, Sticking
 from seatpool.core.model import WHOLE_ACCOUNT, Account, ProviderName, Scope, ScopeKind
+from seatpool.core.scoring import Standing
 from seatpool.core.state import PoolState
-from seatpool.core.strategy import Dormancy, Strategy, is_last_resort, rank
+from seatpool.core.strategy import Candidate, Dormancy, Strategy, is_last_resort, rank
 
 RENEWAL = "renewal-"
 """Cooldown reasons that begin so are about our own side calls, not about a limit."""
@@ -50,6 +52,9 @@ class Demand(msgspec.Struct, frozen=True, gc=False):
     """An account whose own list lacks it is left out (`Catalogue.lacks`)."""
     buckets: tuple[str, ...] = ()
     """Quota of the model's own that the request draws on: an account that has none left of it is left out."""
+    premium: bool = False
+    """Unless the plan includes the model, the request costs premium quota: where nothing is left of that, all others
+    are asked before, since the account refuses it, or its owner pays for more."""
 
 
 class Selection(msgspec.Struct, frozen=True, gc=False):
@@ -93,7 +98,7 @@ def select(
         return owners_limit(state, demand, now)
     warm = owner is not None and held is not None and _is_warm(state, held, now)
     best = _best(state, demand, held if not warm else None, now, tried)
-    if owner is not None and held is not None and warm and _stays(state, owner, held, best, now):
+    if owner is not None and held is not None and warm and _stays(state, demand, owner, held, best, now):
         return Selection(owner, AFFINITY)
     return best or _exhausted(state, demand, now, tried)
 
@@ -107,6 +112,16 @@ def able_otherwise(state: PoolState, demand: Demand, now: datetime) -> bool:
     """Whether somebody could serve such a request, were it for another model, of which nothing is known."""
     scopes = tuple(scope for scope in demand.scopes if scope.kind is not ScopeKind.MODEL)
     return isinstance(select(state, replace(demand, scopes=scopes, model=None, buckets=()), now), Selection)
+
+
+def is_drained(state: PoolState, demand: Demand, account_id: int, now: datetime) -> bool:
+    """Whether the account is known to have nothing left of what such a request costs, though it has of the rest.
+
+    Never where a limit is to move nobody.
+    """
+    if not demand.premium or state.strategy is None or state.score(account_id, now).drained is None:
+        return False
+    return not state.models.includes(account_id, demand.provider, demand.model)
 
 
 def owners_limit(state: PoolState, demand: Demand, now: datetime) -> Exhausted:
@@ -145,13 +160,13 @@ def _is_warm(state: PoolState, held: Held, now: datetime) -> bool:
     return state.affinity.sticking is not Sticking.DISABLED and held.warmth(now.timestamp()) > 0.0
 
 
-def _stays(state: PoolState, owner: Account, held: Held, best: Selection | None, now: datetime) -> bool:
+def _stays(state: PoolState, demand: Demand, owner: Account, held: Held, best: Selection | None, now: datetime) -> bool:
     """Whether a warm conversation stays with its owner rather than go to the best: the cost of reading it again."""
     if best is None or best.account.id == owner.id or state.strategy is None:
         return True
     here, there = state.standing(owner.id), state.standing(best.account.id)
     assert here is not None and there is not None, "both are in the pool"
-    if is_last_resort(here) and not is_last_resort(there):
+    if _is_last(state, demand, here, now) and not _is_last(state, demand, there, now):
         return False
     if there.dormant and state.dormancy is Dormancy.ALWAYS:
         return False
@@ -161,28 +176,43 @@ def _stays(state: PoolState, owner: Account, held: Held, best: Selection | None,
     return state.merit(best.account.id, held.tokens, now) <= worth
 
 
+def _is_last(state: PoolState, demand: Demand, candidate: Candidate, now: datetime) -> bool:
+    return is_last_resort(candidate) or is_drained(state, demand, candidate.account.id, now)
+
+
 def _best(
     state: PoolState, demand: Demand, held: Held | None, now: datetime, tried: AbstractSet[int]
 ) -> Selection | None:
     """The first in order, and for a conversation that brings more than a new one (`held`) the best of the first few."""
     few = SHORTLIST if held is not None and state.strategy is Strategy.QUOTA else 1
     found: list[Account] = []
-    second: Account | None = None
+    others: dict[tuple[bool, bool], Account] = {}
     for account in state.ready(demand.provider, now):
         if not _eligible(state, demand, account.id, now, tried):
             continue
-        if demand.prefer and account.id not in demand.prefer:
-            second = second or account
+        behind = bool(demand.prefer) and account.id not in demand.prefer, is_drained(state, demand, account.id, now)
+        if any(behind):
+            others.setdefault(behind, account)
             continue
+        if (False, True) in others and state.score(account.id, now).standing is Standing.EXHAUSTED:
+            break  # so are all that follow; who has something left, be it of the rest, goes before
         found.append(account)
         if len(found) == few:
             break
     if not found:
-        return Selection(second, "best") if second is not None else None
+        return _second(demand, others)
     if held is not None and len(found) > 1:
         tokens = held.tokens
         found.sort(key=lambda a: rank(Strategy.QUOTA, state.candidate(a.id, now, tokens)))
     return Selection(found[0], "rule" if demand.prefer else "best")
+
+
+def _second(demand: Demand, others: Mapping[tuple[bool, bool], Account]) -> Selection | None:
+    """Of those whom no rule prefers, or who have nothing left of what the request costs: what the rule says first."""
+    if not others:
+        return None
+    unwanted, drained = min(others)
+    return Selection(others[unwanted, drained], "rule" if demand.prefer and not unwanted else "best")
 
 
 def _eligible(state: PoolState, demand: Demand, account_id: int, now: datetime, tried: AbstractSet[int]) -> bool:

@@ -239,6 +239,9 @@ class Provider(Protocol):
     def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
         """The answer to `models_request`."""
 
+    def included(self, models: Models) -> frozenset[str]:
+        """Those of a list that it says are part of every plan: they draw on nothing but what everything draws on."""
+
     def lists_models(self, method: str, host: str, path: str) -> bool:
         """Whether a request asks for a list to which `add_models` can add; `host` is in lower case."""
 

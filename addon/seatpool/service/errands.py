@@ -164,7 +164,7 @@ class ModelsErrand:
         if not told:
             return NotTold("no-models")
         self._asked_at[account.id] = asked_at
-        self._knowledge.state.models.put(account.id, account.provider, frozenset(told))
+        self._knowledge.state.models.put(account.id, account.provider, frozenset(told), provider.included(told))
         self._entries.pop(account.id, None)
         if self.policy.union_models:
             self._entries[account.id] = told

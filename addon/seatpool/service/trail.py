@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Account, Cooldown, Credential, CredentialKind, Scope, ScopeKind
 from seatpool.core.outcome import OutcomeKind
+from seatpool.core.quotas import PREMIUM
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.slots import Slot
@@ -214,4 +215,7 @@ def demand_of(facts: RequestFacts, draws: tuple[str, ...] = ()) -> Demand:
     scopes += [Scope(ScopeKind.BUCKET, bucket) for bucket in facts.buckets]
     if facts.model is not None:
         scopes.append(Scope(ScopeKind.MODEL, facts.model))
-    return Demand(facts.route.provider, tuple(scopes), facts.conversation, model=facts.model, buckets=draws)
+    premium = any(bucket.startswith(PREMIUM) for bucket in facts.buckets)
+    return Demand(
+        facts.route.provider, tuple(scopes), facts.conversation, model=facts.model, buckets=draws, premium=premium
+    )

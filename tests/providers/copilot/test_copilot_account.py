@@ -104,6 +104,23 @@ def test_a_model_whose_terms_nobody_has_accepted_is_not_the_accounts() -> None:
     assert set(told) == {"a", "d"}
 
 
+def test_a_model_is_included_where_its_entry_says_that_it_costs_nothing() -> None:
+    listed = {
+        "data": [
+            {"id": "a", "billing": {"is_premium": False, "multiplier": 0}},
+            {"id": "b", "billing": {"is_premium": True, "multiplier": 1}},
+            {"id": "c", "billing": {"is_premium": True, "multiplier": 0}},
+            {"id": "d", "billing": {"is_premium": False}},
+            {"id": "e", "billing": {"token_prices": {}}},
+            {"id": "f", "billing": None},
+            {"id": "g"},
+        ]
+    }
+    told = COPILOT.read_models(reply(200, listed), NOW)
+    assert not isinstance(told, NotTold)
+    assert COPILOT.included(told) == {"a", "c", "d"}
+
+
 @pytest.mark.parametrize("content", [b"", b"[]", b"<html>", b'{"data": 7}'])
 def test_what_is_no_list_is_said_so(content: bytes) -> None:
     assert COPILOT.read_models(reply(200, content), NOW) == NotTold("unreadable-models")

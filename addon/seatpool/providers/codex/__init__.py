@@ -151,6 +151,9 @@ class Codex:
     def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
         return accounts.read_models(reply, now)
 
+    def included(self, models: Models) -> frozenset[str]:
+        return frozenset()  # its plans make no such difference
+
     def lists_models(self, method: str, host: str, path: str) -> bool:
         return False
 

@@ -147,6 +147,9 @@ class Copilot:
     def read_models(self, reply: HttpReply, now: datetime) -> Models | NotTold:
         return accounts.read_models(reply, now)
 
+    def included(self, models: Models) -> frozenset[str]:
+        return accounts.included(models)
+
     def lists_models(self, method: str, host: str, path: str) -> bool:
         return routes.lists_models(method, host, path)
 

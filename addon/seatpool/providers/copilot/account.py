@@ -63,6 +63,12 @@ def read_models(reply: HttpReply, now: datetime) -> Models | NotTold:
     return MappingProxyType({name: raw for model, raw in parsed if (name := text(model.get("id"))) and _open(model)})
 
 
+def included(models: Models) -> frozenset[str]:
+    """Those that cost no premium request (copilot.md 6); of one whose entry is silent nobody knows."""
+    billing = ((name, mapping(mapping(read_json(raw)).get("billing"))) for name, raw in models.items())
+    return frozenset(name for name, told in billing if told.get("is_premium") is False or told.get("multiplier") == 0)
+
+
 def _open(model: Json) -> bool:
     return mapping(model.get("policy")).get("state") in (None, "enabled")
 
