@@ -23,6 +23,7 @@ from tests.service.conftest import Issuer
 PREMIUM, OTHER, INCLUDED = "claude-opus", "gpt-5-codex", "gpt-5-mini"
 GOT_402 = Answered(402, 1.0)
 SPENT = b'{"error":{"message":"You have no quota","code":"quota_exceeded"}}'
+REFUSED = HttpReply(402, Headers([("retry-after", str(9 * 86_400))]), SPENT)
 HOOK = "https://hooks.example/x"
 
 
@@ -72,18 +73,13 @@ def opened(service: PoolService, model: str, about: str = "") -> Trail:
     return service.open(f"flow-{model}", facts(body={"model": model, "messages": said}), Headers())
 
 
-def refused(trail: Trail, after: timedelta = timedelta(days=9)) -> HttpReply:
-    return HttpReply(402, Headers([("retry-after", str(int(after.total_seconds())))]), SPENT)
-
-
 async def spend(service: PoolService, model: str) -> list[str]:
     """Have everybody refuse the model; who was asked."""
     trail = opened(service, model)
     asked, got = [], await service.assign(trail)
     while isinstance(got, Assignment):
         asked.append(got.account.name)
-        reply = refused(trail)
-        got = await service.recover(trail, COPILOT.classify(trail.facts, reply, datetime.now(UTC)), GOT_402)
+        got = await service.recover(trail, COPILOT.classify(trail.facts, REFUSED, datetime.now(UTC)), GOT_402)
     service.release(trail)
     return sorted(asked)
 
@@ -129,7 +125,7 @@ async def test_a_substitute_that_the_plan_includes_is_asked_for_on_the_very_seat
     got = await service.assign(trail)
     for _ in range(2):
         assert isinstance(got, Assignment) and trail.facts.model == PREMIUM
-        got = await service.recover(trail, COPILOT.classify(trail.facts, refused(trail), datetime.now(UTC)), GOT_402)
+        got = await service.recover(trail, COPILOT.classify(trail.facts, REFUSED, datetime.now(UTC)), GOT_402)
     assert isinstance(got, Assignment) and trail.facts.model == INCLUDED
 
 
