@@ -106,6 +106,14 @@ def test_a_window_that_has_reset_since_counts_as_full() -> None:
     assert value(window("primary", 0.0, H5, 60), now=later) == window_score(1.0, H5, H5)
 
 
+@pytest.mark.parametrize(("length", "over_s"), [(H5, H5), (WEEK, WEEK), (None, WEEK)])
+def test_a_window_whose_reset_nobody_tells_is_over_after_its_length(length: int | None, over_s: int) -> None:
+    seen = [window("primary", 0.0, length, None)]
+    before, after = (score(seen, None, NOW + timedelta(seconds=s)) for s in (over_s - 1, over_s))
+    assert before.standing is Standing.EXHAUSTED
+    assert (after.standing, after.room, after.untouched_since) == (Standing.LIMITED, 1.0, NOW.timestamp() + over_s)
+
+
 @pytest.mark.parametrize(("ahead", "length"), [(3_600, H5), (H5 + 1, WEEK), (WEEK + 1, 30 * 86_400)])
 def test_a_window_of_unknown_length_is_taken_for_the_shortest_that_fits(ahead: int, length: int) -> None:
     assert value(window("x", 0.5, None, ahead)) == value(window("x", 0.5, length, ahead))

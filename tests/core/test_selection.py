@@ -263,6 +263,15 @@ def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
     assert standing() == fresh
 
 
+def test_an_empty_window_whose_reset_nobody_tells_is_asked_again_after_its_length() -> None:
+    state = pool(account(1, priority=1), account(2, priority=2))
+    state.observe(1, [QuotaWindow("primary", 0.0, NOW, "frame", length_s=5 * 3600)], NOW)
+    for hours, expected in ((1, 2), (4, 2), (6, 1)):
+        now = NOW + timedelta(hours=hours)
+        state.observe(2, [QuotaWindow("primary", 0.5, now, "frame", length_s=5 * 3600)], now)
+        assert chosen(state, now=now) == expected
+
+
 @pytest.mark.parametrize(
     ("before", "seen", "later", "scored"),
     [

@@ -137,8 +137,9 @@ def score(
 ) -> Score:
     """The score of an account by the windows that a request would draw on.
 
-    A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun. An
-    empty premium one beside chat without a limit does not count: it is told as `drained`.
+    A window that has reset since it was seen counts as full; one whose reset nobody has told counts as just begun, and
+    has reset when its length is over. An empty premium one beside chat without a limit does not count: it is told as
+    `drained`.
     """
     weight = PLAN_WEIGHT.get(plan or "", 1.0)
     limited: list[_Window] = []
@@ -239,11 +240,14 @@ def _aged(seen: QuotaWindow, moment: float) -> _Window:
     at = seen.observed_at.timestamp()
     if seen.resets_at is None:
         span = known or UNKNOWN_S
-        return _Window(seen.bucket, seen.left, span, span, told=False, since=at)
-    ends = seen.resets_at.timestamp()
-    if ends > moment:
-        return _Window(seen.bucket, seen.left, known or _length(ends - moment), ends - moment, told=True, since=at)
-    span = known or _length(ends - at)
+        ends = at + span
+        if ends > moment:
+            return _Window(seen.bucket, seen.left, span, span, told=False, since=at)
+    else:
+        ends = seen.resets_at.timestamp()
+        if ends > moment:
+            return _Window(seen.bucket, seen.left, known or _length(ends - moment), ends - moment, told=True, since=at)
+        span = known or _length(ends - at)
     return _Window(seen.bucket, 1.0, span, span, told=False, since=ends)
 
 

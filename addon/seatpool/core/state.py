@@ -34,6 +34,8 @@ begin on accounts that have no room for them; with nothing, more is refused.
 """
 BEGUN_S = 1800.0
 """A request that was to begin a window is given so long to show that it has (codex.md 8)."""
+AGEING = (Standing.LIMITED, Standing.EXHAUSTED)
+"""What a score says so goes by the time; the reset of what is exhausted may be one that nobody has told."""
 
 
 class Seat(msgspec.Struct, gc=False, eq=False):
@@ -412,7 +414,7 @@ class PoolState:
     def _set_alarm(self, seat: Seat, score: Score, now: datetime) -> None:
         """Look at the account again when its next cooldown ends, its next window resets, or its score has aged."""
         account_id, moment = seat.account.id, now.timestamp()
-        if score.standing is Standing.LIMITED:
+        if score.standing in AGEING:
             self._alarms.age(account_id, moment)
         due = self._cooling.next_end(account_id, now)
         if score.resets_at is not None:

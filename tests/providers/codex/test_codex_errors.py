@@ -36,6 +36,7 @@ ENCRYPTED = {
     }
 }
 EMPTY_WINDOW = {"x_codex_primary_used_percent": "100", "x_codex_primary_reset_at": str(NOW_S + 500)}
+RESET_WINDOW = {**EMPTY_WINDOW, "x_codex_primary_reset_at": str(NOW_S - 5)}
 
 
 def error(**fields: Any) -> dict[str, Any]:
@@ -140,6 +141,7 @@ def test_a_throttle_that_names_nobody_and_no_time_is_anonymous(answer: HttpReply
         (reply(429, spent(resets_at=None), **EMPTY_WINDOW), at(99)),  # resets_in_seconds
         (reply(429, spent(resets_at=NOW_S - 10)), at(99)),  # a reset in the past says nothing
         (reply(429, spent(resets_at=None, resets_in_seconds=None), **EMPTY_WINDOW), at(500)),
+        (reply(429, spent(resets_at=None, resets_in_seconds=None), **RESET_WINDOW), None),  # no limit ends in the past
         (reply(429, spent(resets_at=None, resets_in_seconds=-4)), None),
         (reply(429, spent(resets_at=NOW_S * 1000)), at(35 * 86400)),  # cut to 35 days
         (reply(429, spent(resets_at=None, resets_in_seconds=1e300)), at(35 * 86400)),

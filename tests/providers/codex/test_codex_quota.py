@@ -86,7 +86,9 @@ def test_shares(used: str, left: float | None) -> None:
     ("reset_at", "resets_at"),
     [
         (str(NOW_S + 60), at(60)),
-        (str(NOW_S), None),  # not ahead
+        (str(NOW_S), at(0)),  # has reset just now
+        (str(NOW_S - 5), at(-5)),
+        (str(NOW_S - 36 * 86400), None),  # none that has just ended
         ("-1", None),
         (str(NOW_S * 1000), at(35 * 86400)),  # milliseconds: cut to what any plan can mean, 35 days
         ("inf", None),
@@ -96,6 +98,19 @@ def test_shares(used: str, left: float | None) -> None:
 def test_resets(reset_at: str, resets_at: datetime | None) -> None:
     found = CODEX.quota(headers(x_codex_primary_used_percent="1", x_codex_primary_reset_at=reset_at), NOW)
     assert [w.resets_at for w in found] == [resets_at]
+
+
+def test_a_reset_that_has_passed_by_our_clock_alone_is_ahead() -> None:
+    """By the time from now on that is told beside it."""
+    primary = {"x_codex_primary_used_percent": "100", "x_codex_primary_reset_at": str(NOW_S - 5)}
+    found = CODEX.quota(headers(**primary, x_codex_primary_reset_after_seconds="60"), NOW)
+    assert [w.resets_at for w in found] == [at(60)]
+
+
+def test_an_event_tells_of_a_window_that_has_reset() -> None:
+    window = {"used_percent": 100, "window_minutes": 300, "reset_at": NOW_S - 5}
+    (found,) = windows_of_event({"rate_limits": {"primary": window}}, NOW)
+    assert found.resets_at == found.empty_until == at(-5)
 
 
 def test_the_rate_limits_event() -> None:
@@ -186,7 +201,7 @@ VALUES = st.text(max_size=12) | st.floats().map(str) | st.integers().map(str)
 def test_headers_of_any_kind_are_read_without_an_error(fields: list[tuple[str, str]]) -> None:
     for window in CODEX.quota(Headers(fields), NOW):
         assert 0.0 <= window.left <= 1.0
-        assert window.resets_at is None or NOW < window.resets_at <= at(35 * 86400)
+        assert window.resets_at is None or at(-35 * 86400) <= window.resets_at <= at(35 * 86400)
         assert window.length_s is None or 0 < window.length_s < 2**63
 
 

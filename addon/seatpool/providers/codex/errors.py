@@ -254,7 +254,7 @@ def _until(ends: Ends, refusal: Refusal, now: datetime) -> datetime | None:
     if ends is Ends.QUOTA:
         stated = moment(refusal.error.get("resets_at"), now)
         stated = stated or after(refusal.error.get("resets_in_seconds"), now)
-        stated = stated or spent_until(windows_of_headers(refusal.headers, now))
+        stated = stated or spent_until(windows_of_headers(refusal.headers, now), now)
     else:
         stated = _throttle(refusal, now) if ends is Ends.THROTTLE else None
     return stated or retry_after(refusal.headers, now)

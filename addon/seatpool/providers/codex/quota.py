@@ -12,7 +12,7 @@ from functools import lru_cache
 from msgspec.structs import replace
 
 from seatpool.core.model import QuotaWindow
-from seatpool.providers.codex.wire import after, moment, read_object, text, truth
+from seatpool.providers.codex.wire import after, moment, read_object, reset, text, truth
 from seatpool.providers.http import HeaderView
 from seatpool.providers.tolerant import Json, mapping, number
 
@@ -34,7 +34,7 @@ def windows_of_headers(headers: HeaderView, now: datetime, source: str = "header
         if match is None:
             continue
         stem = f"x-{match[1]}-{match[2]}-"
-        ends = moment(headers.get(stem + "reset-at"), now) or after(headers.get(stem + "reset-after-seconds"), now)
+        ends = _ends(headers.get(stem + "reset-at"), headers.get(stem + "reset-after-seconds"), now)
         minutes = number(headers.get(stem + "window-minutes"))
         found.append(_window(_bucket(match[1], match[2]), used, _seconds(minutes, 60), ends, now, source))
     found.append(_credits(headers.get("x-codex-credits-unlimited"), now, source))
@@ -49,7 +49,7 @@ def windows_of_event(event: Json, now: datetime) -> tuple[QuotaWindow, ...]:
     for slot in SLOTS:
         window = mapping(limits.get(slot))
         length_s = _seconds(number(window.get("window_minutes")), 60)
-        ends = moment(window.get("reset_at"), now)
+        ends = _ends(window.get("reset_at"), None, now)
         found.append(_window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "frame"))
     found.append(_credits(mapping(event.get("credits")).get("unlimited"), now, "frame"))
     return tuple(w for w in found if w is not None)
@@ -82,9 +82,10 @@ def _drawn_buckets(stated: str) -> tuple[str, ...] | None:
     return () if buckets == MAIN_BUCKETS else buckets
 
 
-def spent_until(windows: Iterable[QuotaWindow]) -> datetime | None:
-    """When the last of the spent windows resets; None where none is spent or none tells."""
-    return max((w.resets_at for w in windows if spent(w) and w.resets_at is not None), default=None)
+def spent_until(windows: Iterable[QuotaWindow], now: datetime) -> datetime | None:
+    """When the last of the spent windows resets; None where none is spent, none tells, or all have reset."""
+    ends = (w.resets_at for w in windows if spent(w))
+    return max((end for end in ends if end is not None and end > now), default=None)
 
 
 def spent(window: QuotaWindow) -> bool:
@@ -102,7 +103,7 @@ def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow
     for slot in SLOTS:
         window = mapping(status.get(f"{slot}_window"))
         length_s = _seconds(number(window.get("limit_window_seconds")), 1)
-        ends = moment(window.get("reset_at"), now) or after(window.get("reset_after_seconds"), now)
+        ends = _ends(window.get("reset_at"), window.get("reset_after_seconds"), now)
         made = _window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "usage")
         if made is not None:
             found.append(made)
@@ -111,6 +112,11 @@ def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow
         fullest = min(found, key=lambda w: w.left)
         found[found.index(fullest)] = replace(fullest, left=0.0)
     return tuple(found)
+
+
+def _ends(at: object, after_s: object, now: datetime) -> datetime | None:
+    """When a window resets, or has by our clock; a time from now on, which needs none, goes before that."""
+    return moment(at, now) or after(after_s, now) or reset(at, now)
 
 
 def _bucket(limit: str, slot: str) -> str:

@@ -21,6 +21,8 @@ TURN_STATE = "x-codex-turn-state"
 
 BEYOND_REASON = timedelta(days=35)
 """No window of any plan is longer than a month; a reset further away is a mistake and is cut to this."""
+LONG_PAST = timedelta(days=35)
+"""A reset this far back is a zero date, not a window that has just ended."""
 
 _PLAIN = re.compile(r"[!-~]+")
 _MODEL = re.compile(r"[A-Za-z0-9._:/-]{1,128}")
@@ -66,8 +68,14 @@ def _fields(headers: Json) -> Iterable[tuple[str, str]]:
 
 def moment(epoch_s: object, now: datetime) -> datetime | None:
     """A time in seconds since the epoch; None where it is not ahead of `now`, cut to `BEYOND_REASON`."""
+    found = reset(epoch_s, now)
+    return found if found is not None and found > now else None
+
+
+def reset(epoch_s: object, now: datetime) -> datetime | None:
+    """The same of a window, which may have reset already; None where that would be longer ago than `LONG_PAST`."""
     stated = number(epoch_s)
-    if stated is None or stated <= now.timestamp():
+    if stated is None or stated < (now - LONG_PAST).timestamp():
         return None
     latest = now + BEYOND_REASON
     return latest if stated >= latest.timestamp() else datetime.fromtimestamp(stated, UTC)
