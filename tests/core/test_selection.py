@@ -1,5 +1,7 @@
 """Who is chosen: eligible accounts in the strategy's order, equals in turn; conversations stay."""
 
+from collections import Counter
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -235,6 +237,126 @@ def test_an_order_gives_way_to_another(before: Strategy | None, after: Strategy 
     for each in state.accounts.values():
         fresh.put(each, NOW)
     assert list(state.ready(ProviderName.CODEX, NOW)) == list(fresh.ready(ProviderName.CODEX, NOW))
+
+
+# -- shares
+
+
+def shared(state: PoolState, requests: int, now: datetime = NOW) -> Counter[int]:
+    """How many of so many requests each account gets, one after the other."""
+    got: Counter[int] = Counter()
+    for _ in range(requests):
+        found = chosen(state, now=now)
+        assert found is not None
+        state.use(found, now)
+        got[found] += 1
+    return got
+
+
+def sharing(*accounts: Account) -> PoolState:
+    state = pool(*accounts)
+    state.follow(Policy(strategy=Strategy.WEIGHTED), NOW)
+    return state
+
+
+def rest(state: PoolState) -> None:
+    state.cool(cooldown(1, 10), NOW)
+
+
+def pause(state: PoolState) -> None:
+    state.put(account(1, paused=True), NOW)
+
+
+def empty(state: PoolState) -> None:
+    state.observe(1, [window(0.0)], NOW)
+
+
+def preserve(state: PoolState) -> None:
+    state.put(replace(account(1), keeping=Keeping.PRESERVED), NOW)
+
+
+def back(state: PoolState) -> None:
+    now = NOW + timedelta(hours=3)
+    state.put(account(1), now)
+    state.rank(Strategy.WEIGHTED, now)
+
+
+@pytest.mark.parametrize("away", [rest, pause, empty, preserve])
+def test_who_was_away_gets_its_share_from_then_on_and_no_more(away: Callable[[PoolState], None]) -> None:
+    state = sharing(account(1), account(2), account(3))
+    shared(state, 6)
+    away(state)
+    assert shared(state, 60) == {2: 30, 3: 30}
+    back(state)
+    assert shared(state, 30, NOW + timedelta(hours=3)) == pytest.approx({1: 10, 2: 10, 3: 10}, abs=1)
+
+
+def test_a_newcomer_gets_its_share_whoever_rests_is_preserved_or_of_another_provider() -> None:
+    state = sharing(account(1), account(2), replace(account(3), keeping=Keeping.PRESERVED))
+    rest(state)
+    state.put(replace(account(4), provider=ProviderName.COPILOT), NOW)
+    assert shared(state, 40) == {2: 40}
+    state.put(account(5), NOW)
+    assert shared(state, 20) == pytest.approx({2: 10, 5: 10}, abs=1)
+    state.put(replace(account(6), keeping=Keeping.PRESERVED), NOW)
+    for id_ in (2, 5):
+        state.cool(cooldown(id_, 10), NOW)
+    assert shared(state, 20) == pytest.approx({3: 10, 6: 10}, abs=1)
+    for id_ in (2, 5):
+        state.lift(id_, WHOLE_ACCOUNT, NOW)
+    state.put(account(7), NOW)
+    assert shared(state, 30) == pytest.approx({2: 10, 5: 10, 7: 10}, abs=1)
+
+
+def test_what_the_empty_have_served_is_nothing_to_one_that_comes_back_full() -> None:
+    state, later = sharing(account(1), account(2)), NOW + timedelta(minutes=10)
+    rest(state)
+    state.observe(2, [window(0.0)], NOW)
+    shared(state, 40)
+    empty(state)
+    state.put(account(3), NOW)
+    state.observe(1, [window(0.9, at=later)], later)
+    assert shared(state, 20, later) == pytest.approx({1: 10, 3: 10}, abs=1)
+
+
+def test_who_comes_back_where_nobody_is_has_nothing_to_catch_up_either() -> None:
+    state = sharing(account(1), account(2))
+    rest(state)
+    assert shared(state, 40) == {2: 40}
+    state.cool(cooldown(2, 10), NOW)
+    later = NOW + timedelta(minutes=10)
+    state.put(account(1), later)
+    state.put(account(2), later)
+    assert shared(state, 20, later) == pytest.approx({1: 10, 2: 10}, abs=1)
+
+
+def test_a_short_rest_costs_nothing_of_a_share() -> None:
+    state = sharing(replace(account(1), weight=10.0), account(2))
+    got: Counter[int] = Counter()
+    for _ in range(110):
+        got += shared(state, 1)
+        rest(state)
+        state.lift(1, WHOLE_ACCOUNT, NOW)
+    assert got == {1: 100, 2: 10}
+
+
+def test_who_is_ahead_of_its_share_stays_so_over_a_rest() -> None:
+    state = sharing(account(1), account(2))
+    for _ in range(10):
+        state.use(1, NOW)
+    rest(state)
+    state.lift(1, WHOLE_ACCOUNT, NOW)
+    assert shared(state, 10) == {2: 10}
+
+
+def test_shares_count_from_when_they_are_to_decide() -> None:
+    state = pool(account(1), account(2))
+    for _ in range(10):
+        state.use(1, NOW)
+    state.rank(Strategy.WEIGHTED, NOW)
+    assert shared(state, 10) == {1: 5, 2: 5}
+    state.rank(Strategy.WEIGHTED, NOW)
+    assert state.candidate(1, NOW).served == 5.0
 
 
 def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:

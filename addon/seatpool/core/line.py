@@ -29,6 +29,13 @@ class Line:
         places = self._places[:count]
         return [place[-2] for place in places], [place[-1] for place in places]  # type: ignore[misc] # see `Place`
 
+    def first_of(self, lane: Rank) -> Candidate | None:
+        """The first whose rank begins so; None where there is none."""
+        at = bisect_left(self._places, lane)
+        if at == len(self._places) or self._places[at][: len(lane)] != lane:
+            return None
+        return self._places[at][-1]
+
     def enter(self, rank: Rank, candidate: Candidate) -> Place:
         """Stand where this rank belongs. Returns what `leave` takes."""
         place: Place = (*rank, candidate)

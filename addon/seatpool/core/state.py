@@ -24,7 +24,7 @@ from seatpool.core.quotas import Quotas
 from seatpool.core.returning import Returning
 from seatpool.core.scoring import Score, Standing, score
 from seatpool.core.slots import Caps, Elsewhere
-from seatpool.core.strategy import Candidate, Dormancy, Strategy
+from seatpool.core.strategy import Candidate, Dormancy, Lane, Strategy
 
 TO_BEGIN = 2.0
 """How much more an account is worth while one of its windows waits to be begun.
@@ -42,8 +42,8 @@ class Seat(msgspec.Struct, gc=False, eq=False):
     """What is known of every account. In one object, since with thousands of them each lies cold when it is chosen."""
 
     account: Account
-    served: float
-    """Requests that it has served, divided by its weight."""
+    served: float = 0.0
+    """Requests that it has served, divided by its weight; who comes later begins with what the others have."""
     used_at: float = 0.0
     """When it served last, in seconds since the epoch; 0.0 for never."""
     score: Score | None = None
@@ -83,8 +83,8 @@ class PoolState:
         self.elsewhere = Elsewhere()
         self.caps = Caps()
         self.returning = Returning()
-        self._least_served: float | None = None
-        """Of all; None: not known at the moment."""
+        self._reached: dict[tuple[ProviderName, Lane], float] = {}
+        """What the one furthest behind in a lane had served when one of it was used last (`Seat.served`)."""
         self._alarms = Alarms()
         self.affinity = Conversations()
         self.dormancy = Dormancy.NEW_SESSION_ONLY
@@ -98,6 +98,8 @@ class PoolState:
 
     def rank(self, strategy: Strategy | None, now: datetime) -> None:
         """Order the accounts anew; None: by priority alone, so that a limit moves nobody."""
+        if strategy is not self._strategy:
+            self._share_anew()
         self._strategy = strategy
         # All of them leave first: ranks of different strategies cannot be compared.
         for account_id in self.accounts:
@@ -147,8 +149,7 @@ class PoolState:
         self._count(account.id, 1)
         seat = self._seats.get(account.id)
         if seat is None:
-            # Where the others are: a newcomer gets its share from now on, not everything until it has caught up.
-            seat = self._seats[account.id] = Seat(account, self._behind())
+            seat = self._seats[account.id] = Seat(account)
         seat.account, seat.score = account, None
         if account.last_used_at is not None:
             used_at = min(account.last_used_at, now)  # the clock may have been set back since
@@ -174,7 +175,6 @@ class PoolState:
         for resting in self.resting.values():
             resting.pop(account_id, None)
         self._alarms.forget(account_id)
-        self._least_served = None
         self._quotas.forget(account_id)
         self._cooling.forget(account_id)
         self.accounts.pop(account_id, None)
@@ -240,7 +240,7 @@ class PoolState:
             self.affinity.expect(conversation, account_id, moment)
         seat = self._seats.get(account_id)
         if seat is not None:
-            self._least_served = None
+            self._see_reached(seat)
             seat.used_at = moment
             seat.served += 1.0 / seat.account.weight
             self._replace(account_id, now)
@@ -363,11 +363,27 @@ class PoolState:
         found = seat.score if seat is not None else None
         return found is not None and not found.stale and found.untouched_since is None
 
-    def _behind(self) -> float:
-        """What the one furthest behind its share has served."""
-        if self._least_served is None:
-            self._least_served = min((seat.served for seat in self._seats.values()), default=0.0)
-        return self._least_served
+    def _share_anew(self) -> None:
+        """What was served under another order is nobody's share."""
+        self._reached.clear()
+        for seat in self._seats.values():
+            seat.served = 0.0
+
+    def _see_reached(self, seat: Seat) -> None:
+        """Remember, before an account is used, how far those of its lane are."""
+        if self._strategy is Strategy.WEIGHTED and seat.place is not None and seat.standing is not None:
+            provider, lane = seat.account.provider, strategies.lane(seat.account, seat.standing.score)
+            first = self._lines[provider].first_of(lane)
+            if first is not None:
+                self._reached[provider, lane] = first.served
+
+    def _catch_up(self, seat: Seat, now: datetime) -> None:
+        """Let an account that comes, or comes back, begin where the others are; for one that was there that is nothing.
+
+        So it gets its share from now on, not everything until it has served as much as they.
+        """
+        lane = strategies.lane(seat.account, self.score(seat.account.id, now))
+        seat.served = max(seat.served, self._reached.get((seat.account.provider, lane), 0.0))
 
     def _rescore(self, account_id: int, now: datetime) -> None:
         seat = self._seats.get(account_id)
@@ -399,13 +415,16 @@ class PoolState:
         if seat is None:
             return
         account = seat.account
+        able = self.may_serve(account)
+        away = not able or self.blocked(account_id, (), now) is not None
+        if not away and self._strategy is Strategy.WEIGHTED:
+            self._catch_up(seat, now)
         candidate = seat.standing = self.candidate(account_id, now)
         resting = self.resting[account.provider]
         resting.pop(account_id, None)
-        able = self.may_serve(account)
         if able:
             self._set_alarm(seat, candidate.score, now)
-        if not able or self.blocked(account_id, (), now) is not None:
+        if away:
             resting[account_id] = None
             return
         rank = strategies.fixed(account) if self._strategy is None else strategies.rank(self._strategy, candidate)

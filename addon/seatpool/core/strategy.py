@@ -8,7 +8,7 @@ drain            whose quota resets first, so that least of it is lost
 round-robin      the least recently used
 least-busy       with the fewest requests in flight
 priority         the lower priority number, then the most useful capacity
-weighted         the one furthest behind its share of requests (accounts' weights)
+weighted         the one furthest behind its share of requests (accounts' weights) since it came, or came back
 ===============  ======================================================================================
 
 Before any of it: expendable accounts come before normal ones, preserved ones last; and whatever is known to be empty
@@ -26,6 +26,8 @@ from seatpool.core.scoring import Score, Standing
 
 Rank = tuple[float, ...]
 """Least is best; the account's id stands last, so that no two are equal."""
+Lane = tuple[float, ...]
+"""How every rank begins, whatever the strategy: those of one lane alone are compared by it."""
 
 
 class Strategy(StrEnum):
@@ -48,7 +50,7 @@ class Candidate(msgspec.Struct, frozen=True, gc=False):
     """When it served last, in seconds since the epoch; 0.0 for never."""
     in_flight: int
     served: float
-    """Requests that it has served, divided by its weight."""
+    """Requests that it has served, divided by its weight; who comes later begins with what the others have."""
     merit: float = 0.0
     """What it is worth to the conversation that it is a candidate for (`Score.merit`), more if a window is to begin."""
     dormant: bool = False
@@ -79,11 +81,15 @@ class Dormancy(StrEnum):
     DISABLED = "disabled"
 
 
+def lane(account: Account, score: Score) -> Lane:
+    """Among whom an account of this score stands."""
+    return (score.standing is Standing.EXHAUSTED, _TIER[account.keeping])
+
+
 def rank(strategy: Strategy, candidate: Candidate) -> Rank:
     """Where the candidate stands."""
-    empty = candidate.score.standing is Standing.EXHAUSTED
     account = candidate.account
-    return (empty, _TIER[account.keeping], *ORDER[strategy](candidate), account.id)
+    return (*lane(account, candidate.score), *ORDER[strategy](candidate), account.id)
 
 
 def is_last_resort(candidate: Candidate) -> bool:
