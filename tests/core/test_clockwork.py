@@ -32,6 +32,30 @@ def test_a_limit_lasts_as_long_as_it_did_whatever_the_clock_is_set_to(jump: time
     assert [a.name for a in state.ready(ProviderName.CODEX, now + 20 * MINUTE)] == ["alice"]
 
 
+@pytest.mark.parametrize(
+    ("jump", "window", "own", "left"),
+    [
+        pytest.param(14 * HOUR, 2 * HOUR, True, None, id="over meanwhile"),
+        pytest.param(HOUR, 2 * HOUR, True, HOUR, id="goes on until the reset"),
+        pytest.param(HOUR, 2 * HOUR + MINUTE, True, HOUR, id="the reset in other words"),
+        pytest.param(HOUR, 2 * HOUR - 2 * MINUTE, True, 2 * HOUR, id="another reset"),
+        pytest.param(HOUR, 2 * HOUR, False, 2 * HOUR, id="another account's"),
+        pytest.param(-HOUR, 2 * HOUR, True, 2 * HOUR, id="set back"),
+    ],
+)
+def test_a_limit_that_ends_with_a_window_does_so_where_the_machine_stood_still(
+    jump: timedelta, window: timedelta, own: bool, left: timedelta | None
+) -> None:
+    state, now = pool(NOW + 2 * HOUR, NOW), NOW + jump
+    seen = QuotaWindow("primary", 0.0, NOW, "header", length_s=18000, resets_at=NOW + window)
+    state.observe(1 if own else 2, [seen], NOW)
+    later = clockwork.shift(state, jump, now)
+    assert bool(later) is (left == 2 * HOUR and jump > timedelta())
+    held = state.blocked(1, (), now)
+    assert (held.until - now if held is not None else None) == left
+    assert bool(list(state.ready(ProviderName.CODEX, now))) is (left is None)
+
+
 def test_a_limit_that_is_over_stays_over() -> None:
     state = pool(NOW + MINUTE, NOW)
     assert clockwork.shift(state, -HOUR, NOW + 2 * MINUTE - HOUR) == []

@@ -142,8 +142,8 @@ class Follower:
         return heard or self._ear is None or not self._ear.hearing or now - self._looked_at >= HEARD_EVERY_S
 
     def _set_clock(self, jump: Jump, now: datetime) -> None:
-        """Limits are rests of a length: they last as long as before, whatever the clock says now."""
-        logger.warning("action=clock-jump by_s=%.0f: limits last as long as they did", jump.by.total_seconds())
+        """Put right what is remembered by the old time, as `clockwork` has it."""
+        logger.warning("action=clock-jump by_s=%.0f: limits are put right", jump.by.total_seconds())
         self._pruned_at = now
         self._ahead = self._ahead or jump.by < timedelta()
         for cooldown in clockwork.shift(self._knowledge.state, jump.by, now, jump.within):
