@@ -433,7 +433,7 @@ class PoolState:
     def _set_alarm(self, seat: Seat, score: Score, now: datetime) -> None:
         """Look at the account again when its next cooldown ends, its next window resets, or its score has aged."""
         account_id, moment = seat.account.id, now.timestamp()
-        if score.standing in AGEING:
+        if score.standing in AGEING or score.drained is not None:
             self._alarms.age(account_id, moment)
         due = self._cooling.next_end(account_id, now)
         if score.resets_at is not None:
