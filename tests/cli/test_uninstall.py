@@ -3,7 +3,10 @@
 import json
 import os
 import socket
+import sqlite3
 import sys
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pexpect
@@ -11,6 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
+from seatpool.clock import utcnow
+from seatpool.setup import recording, strangers
 from seatpool.setup.authority import default_folder
 from seatpool.store import Store
 from tests.harness.terminal import interrupt
@@ -35,7 +40,8 @@ def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("SEATPOOL_KEYRING", "off")
     monkeypatch.setenv("HOME", str(tmp_path))
-    for name in ("SEATPOOL_DB", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "CODEX_HOME", "SHELL"):
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path / "no runtime"))
+    for name in ("SEATPOOL_DB", "SEATPOOL_KEY_FILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME", "CODEX_HOME", "SHELL"):
         monkeypatch.delenv(name, raising=False)
     return tmp_path
 
@@ -146,3 +152,63 @@ def test_a_named_database_and_rules_are_data_and_nothing_of_anybody_else_goes(
     assert [path.name for path in (home / "mine").iterdir()] == []
     assert [path.name for path in (home / ".local/share").iterdir()] == ["other"]
     assert "nothing of seatpool's is here" in seatpool("uninstall", "--yes", "--data").output
+
+
+def test_every_database_key_and_what_the_person_wrote_is_asked_for(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    data = home / ".local/share/seatpool"
+    monkeypatch.setenv("SEATPOOL_KEY_FILE", str(data / "mine"))
+    assert seatpool("ca", "create").exit_code == 0
+    Store.open(str(data / "work.db")).close()
+    monkeypatch.setenv("SEATPOOL_KEY_FILE", str(data / "my.key"))
+    Store.open(str(data / "others.sqlite")).close()
+    monkeypatch.setenv("SEATPOOL_KEY_FILE", str(data / "mine"))
+    (data / "ca/config.yaml").write_text("proxyauth: me:FAKESECRET\n")
+    for path in (data / f"{'0a' * 16}.key", home / ".local/state/seatpool/trouble-1.json", data / "page-token"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch()
+    kept = {"pool.db", "work.db", "others.sqlite", "mine", "my.key", f"{'0a' * 16}.key", "ca"}
+    steps = {step["name"]: step for step in json.loads(seatpool("uninstall", "--yes", "--json").output)["steps"]}
+    assert (steps["files"]["result"], steps["accounts"]["result"]) == ("done", "kept")
+    assert {path.name for path in data.iterdir()} == {*kept, "made.json"}
+    assert [path.name for path in (data / "ca").iterdir()] == ["config.yaml"]
+    assert not (home / ".local/state/seatpool").exists()
+    Store.open(str(data / "work.db")).close()  # with the key that it was made with
+    last = seatpool("uninstall", "--yes", "--data")
+    assert (last.exit_code, (home / ".local").exists()) == (0, False), last.output
+    assert f"delete {data / 'ca/config.yaml'}" in last.output
+    assert f"delete {data / ('0a' * 16)}.key, the key of a database on a server, which stays" in last.output
+
+
+def test_what_seatpool_has_not_made_is_left_and_told(home: Path) -> None:
+    data = home / ".local/share/seatpool"
+    assert seatpool("ca", "create").exit_code == 0
+    with closing(sqlite3.connect(data / "theirs.db")) as theirs:
+        theirs.execute("CREATE TABLE t (x)")
+    foreign = {data / "theirs.db", data / "notes", data / "ca/passwords"}
+    for path in foreign - {data / "theirs.db"}:
+        path.touch()
+    shown = json.loads(seatpool("uninstall", "--dry-run", "--json").output)
+    assert set(shown["left"]) == {str(path) for path in foreign}
+    last = seatpool("uninstall", "--yes", "--data")
+    assert last.output.count("left alone, it is not seatpool's: ") == len(foreign)
+    assert {path for path in data.rglob("*") if path.is_file()} == {*foreign, data / "made.json"}
+    for path in foreign:
+        path.unlink()
+    assert seatpool("uninstall", "--yes").exit_code == 0
+    assert not (home / ".local").exists()
+
+
+def test_every_file_that_is_made_is_known_by_its_name(home: Path) -> None:
+    """By commands that leave each kind of them, and as drafts of writers that were killed."""
+    data = home / ".local/share/seatpool"
+    (home / ".codex").mkdir()
+    assert seatpool("ca", "create").exit_code == 0
+    assert seatpool("setup", "codex", "--yes").exit_code == 0
+    assert seatpool("page").exit_code == 0
+    strangers.add(strangers.default_file(), Counter({"api.new.githubcopilot.com": 1}), utcnow())
+    recording.put(recording.wish_file(), recording.Wish("x", b"", (), 0))
+    for path in [*data.glob("*-*.json"), data / "page-token", *(data / "ca").iterdir()]:
+        path.with_name(f".{path.name}.123").touch()
+    assert json.loads(seatpool("uninstall", "--dry-run", "--json").output)["left"] == []
+    assert seatpool("uninstall", "--yes", "--data").exit_code == 0
+    assert not (home / ".local").exists()

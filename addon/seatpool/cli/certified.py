@@ -13,6 +13,9 @@ from seatpool.setup import bundle
 from seatpool.setup.authority import TRUSTED, Authority, AuthorityError, Change, default_folder, switches_at
 from seatpool.store import StoreError
 
+CONFIG = ("config.yaml", "config.yml")
+"""In mitmproxy's `confdir`, written by a person: options, and passwords among them."""
+
 
 class Certified(msgspec.Struct, frozen=True):
     """Arguments for mitmdump, and what programs have to trust."""
@@ -71,7 +74,7 @@ def _tell(authority: Authority, change: Change, names: Sequence[str]) -> None:
 
 def _tell_of_config(authority: Authority) -> None:
     """mitmproxy reads its options from its `confdir`."""
-    for name in ("config.yaml", "config.yml"):
+    for name in CONFIG:
         usual = Path("~/.mitmproxy").expanduser() / name
         if usual.exists() and not (authority.folder / name).exists():
             click.echo(

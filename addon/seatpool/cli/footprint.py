@@ -1,4 +1,7 @@
-"""Folders above the data directory that were made for it: `uninstall` removes them, as far as they are empty then."""
+"""Folders above the data directory and that of other state which were made for them.
+
+`uninstall` removes them, as far as they are empty then.
+"""
 
 import json
 from pathlib import Path
@@ -13,7 +16,8 @@ _FILE = "made.json"
 def watch() -> None:
     """Before a command: remember what is not there yet."""
     data = platformdirs.user_data_path("seatpool")
-    missing = [str(folder) for folder in reversed(data.parents) if _is_missing(folder)]
+    above = dict.fromkeys((*reversed(data.parents), *reversed(platformdirs.user_state_path("seatpool").parents)))
+    missing = [str(folder) for folder in above if _is_missing(folder)]
     if missing and _is_missing(data):
         context = click.get_current_context()
         context.meta[_KEY] = missing

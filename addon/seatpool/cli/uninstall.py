@@ -10,9 +10,8 @@ from typing import Any
 
 import click
 import msgspec
-import platformdirs
 
-from seatpool.cli import commands, footprint
+from seatpool.cli import commands, footprint, inventory
 from seatpool.cli import service as staying
 from seatpool.cli.ca_trust import forget, roots_of
 from seatpool.cli.common import INTERRUPTED, database, with_database
@@ -23,7 +22,7 @@ from seatpool.setup.editors.change import Unchangeable, carry_back, undo_all
 from seatpool.setup.editors.journal import Damaged, Journal
 from seatpool.setup.staying.job import program
 from seatpool.setup.trust import Command, Machine, TrustStore
-from seatpool.store import removal
+from seatpool.store import located, removal
 
 
 class Step(msgspec.Struct, frozen=True):
@@ -110,23 +109,45 @@ def _trust_end() -> None:
 
 
 def _databases() -> tuple[str, ...]:
-    """The one that the person has named, and the default one, as far as they are there."""
-    return tuple(url for url in dict.fromkeys((database(), "")) if removal.files(url))
+    """The one that the person has named, the default one, and others in the data directory, as far as they are there.
+
+    Databases on servers are not among them.
+    """
+    named = (database(), "", *map(str, removal.databases(inventory.data())))
+    return tuple(dict.fromkeys(located(url) for url in named if removal.files(url)))
+
+
+def _sealed() -> list[Path]:
+    """The databases' files, with the keys beside them."""
+    return [path for url in _databases() for path in removal.files(url)]
+
+
+def _keys() -> list[Path]:
+    """The other keys. Of which database each is cannot be told, and without it that one's logins are lost."""
+    beside = _sealed()
+    return [path for path in removal.key_files() if path not in beside]
+
+
+def _written() -> list[Path]:
+    return [*([rules_file()] if rules_file().exists() else []), *inventory.written()]
 
 
 def _kept() -> set[Path]:
-    """Of the data directory: what belongs to accounts."""
-    return {path for url in _databases() for path in removal.files(url)} | set(removal.keys_of_servers())
-
-
-def _data() -> Path:
-    return platformdirs.user_data_path("seatpool")
+    """What belongs to accounts and rules."""
+    return {*_sealed(), *_keys(), *_written()}
 
 
 def _rest() -> list[Path]:
-    kept = _kept()
-    noted = footprint.file()
-    return [path for path in sorted(_data().iterdir()) if path not in {*kept, noted}] if _data().is_dir() else []
+    """What goes unasked: files, or in place of all that is in a folder the folder."""
+    going = set(inventory.made()) - _kept()
+    whole = {folder for folder in inventory.folders() if going.issuperset(folder.iterdir())}
+    return sorted(whole | {path for path in going if path.parent not in whole})
+
+
+def _foreign() -> list[Path]:
+    """What is in the data directory, and neither goes nor is asked for."""
+    ours = {*inventory.made(), *_kept(), footprint.file()}
+    return [path for path in inventory.everything() if path not in ours]
 
 
 def _files_plan() -> list[str]:
@@ -143,38 +164,43 @@ def _files_end() -> None:
 
 
 def _sweep() -> None:
-    """The data directory itself, once nothing is in it, and the folders that were made for it."""
-    if not _data().is_dir() or _kept() or _rest():
+    """Folders of ours in which nothing is any more, the data directory, and the folders that were made for it."""
+    for folder in inventory.folders():
+        _fold(folder)
+    data = inventory.data()
+    if data.is_dir() and any(path != footprint.file() for path in data.iterdir()):
         return
     above = footprint.made()
     footprint.file().unlink(missing_ok=True)
-    for folder in (_data(), *above):
-        try:
-            folder.rmdir()
-        except OSError:
-            return
+    for folder in (data, *above):
+        _fold(folder)
+
+
+def _fold(folder: Path) -> None:
+    try:
+        folder.rmdir()
+    except OSError:
+        pass  # it was not there, or something else is in it
 
 
 # -- accounts, logins, rules
 
 
 def _accounts_plan() -> list[str]:
-    paths = [path for url in _databases() for path in removal.files(url)]
-    keys = [f"delete {path}, the key of a database on a server, which stays" for path in removal.keys_of_servers()]
-    return [f"delete {path}" for path in (*paths, *([rules_file()] if rules_file().exists() else []))] + keys
+    keys = [f"delete {path}, {_whose(path)}" for path in _keys()]
+    return [f"delete {path}" for path in (*_sealed(), *_written())] + keys
+
+
+def _whose(key: Path) -> str:
+    return "the key of a database on a server, which stays" if removal.is_of_server(key) else "the key of a database"
 
 
 def _accounts_end() -> None:
     for url in _databases():
         removal.delete(url)
-    for path in removal.keys_of_servers():
+    for path in (*_keys(), *_written()):
         path.unlink()
-    rules = rules_file()
-    rules.unlink(missing_ok=True)
-    try:
-        rules.parent.rmdir()
-    except OSError:
-        pass  # it was not there, or something else is in it
+    _fold(rules_file().parent)
     _sweep()
 
 
@@ -222,9 +248,13 @@ def uninstall(dry_run: bool, yes: bool, data: bool, as_json: bool) -> None:
     except (Unchangeable, Damaged, AuthorityError) as error:
         raise click.ClickException(str(error)) from None
     then = _program()
+    foreign = [str(path) for path in _foreign()]
     if as_json:
-        click.echo(json.dumps({"steps": list(told.values()), "then": then}, indent=2))
-    elif not dry_run:
+        click.echo(json.dumps({"steps": list(told.values()), "left": foreign, "then": then}, indent=2))
+        return
+    for path in foreign:
+        click.echo(f"left alone, it is not seatpool's: {path}")
+    if not dry_run:
         for row in told.values():
             if row["result"] == "kept":
                 click.echo(f"kept: {row['name']} (seatpool uninstall --data)")

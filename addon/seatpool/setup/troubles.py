@@ -13,6 +13,9 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+_ENDS = (".json", ".new")
+"""Of the names of a file and its draft."""
+
 
 class Trouble(msgspec.Struct, frozen=True):
     """One thing that is wrong with one proxy."""
@@ -24,10 +27,19 @@ class Trouble(msgspec.Struct, frozen=True):
 
 def folder() -> Path:
     """Of all the files: in the runtime directory, or where there is none beside other state."""
+    return folders()[0]
+
+
+def folders() -> tuple[Path, ...]:
+    """Where proxies of this person's may have left them: one that was started otherwise may have seen none there."""
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
-    if runtime and Path(runtime).is_dir():
-        return Path(runtime) / "seatpool"
-    return platformdirs.user_state_path("seatpool")
+    beside = platformdirs.user_state_path("seatpool")
+    return (Path(runtime) / "seatpool", beside) if runtime and Path(runtime).is_dir() else (beside,)
+
+
+def files() -> tuple[Path, ...]:
+    """Of every proxy, alive or not, on whichever database."""
+    return tuple(sorted(file for each in folders() for file in each.glob("trouble-*") if file.suffix in _ENDS))
 
 
 def leave(database: str, troubles: Mapping[str, datetime]) -> None:
@@ -37,7 +49,7 @@ def leave(database: str, troubles: Mapping[str, datetime]) -> None:
         file.unlink(missing_ok=True)
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    draft = file.with_suffix(".new")
+    draft = file.with_suffix(_ENDS[1])
     told = {what: since.isoformat() for what, since in troubles.items()}
     draft.write_text(json.dumps({"database": database, "troubles": told}))
     draft.replace(file)

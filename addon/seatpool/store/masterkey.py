@@ -48,9 +48,19 @@ def key_file(database: str, key_id: str) -> Path:
     return Path(f"{database}.key")
 
 
-def of_servers() -> tuple[Path, ...]:
-    """Key files of databases on servers, on this machine."""
-    return tuple(sorted(path for path in platformdirs.user_data_path("seatpool").glob("*.key") if _NUMBER(path.stem)))
+def at_hand() -> tuple[Path, ...]:
+    """Key files of this person's that are told by their names, whichever database they are for; with half changes."""
+    folder = platformdirs.user_data_path("seatpool")
+    found = {*folder.glob("*.key"), *folder.glob("*.key.new")}
+    if named := os.environ.get("SEATPOOL_KEY_FILE", ""):
+        file = Path(named).expanduser().absolute()
+        found |= {file, _draft(file)}
+    return tuple(sorted(path for path in found if path.is_file()))
+
+
+def is_of_server(file: Path) -> bool:
+    """Whether a key file is that of a database on a server, by its name."""
+    return bool(_NUMBER(file.stem))
 
 
 def _is_served(database: str) -> bool:

@@ -10,6 +10,7 @@ from seatpool.store.errors import StoreUnavailable
 from seatpool.store.store import default_url
 
 _BESIDE = ("", "-wal", "-shm", "-journal", ".key", ".key.new")
+_MAGIC = b"SQLite format 3\0"
 
 
 def files(url_or_path: str = "") -> tuple[Path, ...]:
@@ -18,9 +19,19 @@ def files(url_or_path: str = "") -> tuple[Path, ...]:
     return tuple(path for path in (Path(f"{where}{end}") for end in _BESIDE) if path.exists())
 
 
-def keys_of_servers() -> tuple[Path, ...]:
-    """The key files of databases on servers. Those databases are not ours to delete: others use them."""
-    return masterkey.of_servers()
+def databases(folder: Path) -> tuple[Path, ...]:
+    """Every database of seatpool's that lies in a folder, whatever it is called."""
+    return tuple(path for path in sorted(folder.glob("*")) if path.is_file() and _is_ours(path))
+
+
+def key_files() -> tuple[Path, ...]:
+    """Key files on this machine, of whichever database."""
+    return masterkey.at_hand()
+
+
+def is_of_server(key: Path) -> bool:
+    """Whether a key file is for a database on a server. That database is not ours to delete: others use it."""
+    return masterkey.is_of_server(key)
 
 
 def in_use(url_or_path: str = "") -> bool:
@@ -54,6 +65,18 @@ def delete(url_or_path: str = "") -> None:
 
 def _place(url_or_path: str) -> str:
     return engines.place(engines.resolve(url_or_path or default_url()))
+
+
+def _is_ours(path: Path) -> bool:
+    """It is only read: until this is known it may be anybody's."""
+    try:
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) != _MAGIC:
+                return False
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as db:
+            return db.execute("SELECT 1 FROM sqlite_master WHERE name = 'master_key'").fetchone() is not None
+    except (OSError, sqlite3.DatabaseError):
+        return False
 
 
 def _key_id(where: str) -> str | None:
