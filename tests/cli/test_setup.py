@@ -152,6 +152,21 @@ def test_another_proxy_is_told_and_its_password_is_not(home: Path) -> None:
     assert "FAKESECRET" not in result.output
 
 
+@pytest.mark.parametrize("proxy", ["me:FAKESECRET@corp:3128", "http://me:x/FAKESECRET@corp:3128"])
+def test_a_password_is_hidden_however_another_proxy_is_written(home: Path, proxy: str) -> None:
+    (home / ".codex/.env").write_text(f"HTTPS_PROXY={proxy}\n")
+    told = seatpool("--json").output
+    codex = next(row for row in json.loads(told) if row["target"] == "codex")
+    assert codex["files"][0]["proxy"] == proxy.replace("x/", "").replace("FAKESECRET", "***")
+    assert "FAKESECRET" not in told + seatpool("codex", "--dry-run").output
+    refused = seatpool("codex", "--dry-run", "--proxy", proxy.replace("corp", "127.0.0.1"))
+    assert (refused.exit_code, "FAKESECRET" in refused.output, "***@127.0.0.1:3128" in refused.output) == (
+        2,
+        False,
+        True,
+    )
+
+
 def test_a_program_gets_json(home: Path) -> None:
     told = json.loads(seatpool("codex", "vscode", "--yes", "--json").output)
     assert [(row["target"], row["file"], row["result"]) for row in told["files"]] == [

@@ -217,7 +217,7 @@ def _report(results: Sequence[Result], mended: tuple[Mended, ...], at: address.A
     ]
     order = (Level.PROBLEM, Level.WARNING, Level.OK)
     worst = next((level for level in order if any(row.level is level for row in rows)), Level.OK)
-    return Report(seatpool.__version__, address.hidden(at.url), worst, tuple(rows), mended)
+    return Report(seatpool.__version__, address.shown(at.url), worst, tuple(rows), mended)
 
 
 def _sum_up(report: Report) -> None:

@@ -42,10 +42,10 @@ def page(proxy: address.Address, new_token: bool, as_json: bool) -> None:
     told = Proxy(proxy, OWN_HOST).about()
     own = [str(each) for each in (told.told or {}).get("page", ())]
     if as_json:
-        printed = {"through_proxy": THROUGH, "proxy": address.hidden(proxy.url), "addresses": own, "token": token}
+        printed = {"through_proxy": THROUGH, "proxy": address.shown(proxy.url), "addresses": own, "token": token}
         click.echo(json.dumps(printed, indent=2))
         return
-    click.echo(f"{THROUGH}  in a browser that goes through {address.hidden(proxy.url)}")
+    click.echo(f"{THROUGH}  in a browser that goes through {address.shown(proxy.url)}")
     for each in own or ("(elsewhere: with --set pool_page_port=8099, also at http://127.0.0.1:8099/)",):
         click.echo(each)
     click.echo(f"token: {token}")

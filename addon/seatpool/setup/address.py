@@ -9,7 +9,11 @@ HOST = "127.0.0.1"
 PORT = 8080
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
-_PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
+_PASSWORD = re.compile(r"(//[^:/@\s]*):.+@|([^:/@\s'\"=,]+):(?!\w+://|//|(?<=\b[A-Za-z]:)[/\\])\S+@")
+"""As far as the last `@`: of the line behind a scheme, where clients take a blank as well; of the word without one.
+
+`C:/` begins a path."""
+_LOGIN = re.compile(r"((?:[a-z][a-z0-9+.-]*://)?[^:/@\s]*)(:.*)?@", re.IGNORECASE | re.DOTALL)
 
 
 class NoProxy(ValueError):
@@ -39,9 +43,9 @@ def parse(url: str) -> Address:
     except ValueError:
         host, port = None, None
     if not host or port is None or parts.scheme != "http" or parts.path not in ("", "/") or parts.query:
-        raise NoProxy(f"{hidden(url)!r} is no proxy that every client takes; name http://HOST:PORT")
+        raise NoProxy(f"{_place_alone(url)!r} is no proxy that every client takes; name http://HOST:PORT")
     if re.search(r"[\s'\"\\$`]", url):
-        raise NoProxy(f"{hidden(url)!r} has a character that settings and shells do not take; write it as %XX")
+        raise NoProxy(f"{_place_alone(url)!r} has a character that settings and shells do not take; write it as %XX")
     return Address(url.rstrip("/"), host, port, parts.username is not None)
 
 
@@ -61,5 +65,20 @@ def _place(url: str) -> tuple[str, int | None, str | None] | str:
 
 
 def hidden(text: str) -> str:
-    """With `***` for the passwords of addresses."""
-    return _PASSWORD.sub(r"\1:***@", text)
+    """With `***` for the passwords of addresses, which may stand among other words. Hides rather too much."""
+    return _PASSWORD.sub(r"\1\2:***@", text)
+
+
+def shown(address: str) -> str:
+    """One address, whoever wrote it, with `***` for its password; for its whole login where none can be made out."""
+    login, sign, place = address.rpartition("@")
+    found = _LOGIN.fullmatch(login + sign)
+    if not sign or (found and not found[2]):
+        return address
+    return f"{found[1]}:***@{place}" if found else f"***@{place}"
+
+
+def _place_alone(url: str) -> str:
+    """Of what could not be read: nothing that may be a login."""
+    _, sign, place = url.rpartition("@")
+    return f"***@{place}" if sign else url

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from seatpool.setup.address import hidden, same
+from seatpool.setup.address import same, shown
 from seatpool.setup.authority import AuthorityError
 from seatpool.setup.bundle import SYSTEM_FILES
 from seatpool.setup.doctor.authority import TRUST
@@ -34,7 +34,7 @@ def environment(situation: Situation) -> Iterator[Finding]:
     named = {name: value for name in PROXIES if (value := situation.environ.get(name, ""))}
     if not named:
         if situation.environ.get("HTTP_PROXY") or situation.environ.get("http_proxy"):
-            set_too = theirs(f"export HTTPS_PROXY={shlex.quote(situation.address.url)}")
+            set_too = theirs(f"export HTTPS_PROXY={shlex.quote(shown(situation.address.url))}")
             yield warning("HTTP_PROXY alone is set: programs do not use it for https", set_too)
         else:
             yield well("no proxy is set in this shell; programs go by their own settings")
@@ -52,11 +52,11 @@ def environment(situation: Situation) -> Iterator[Finding]:
 
 def _judged(situation: Situation, name: str, value: str) -> Finding | None:
     """What is wrong with where a variable leads."""
-    right = theirs(f"export {name}={shlex.quote(situation.address.url)}")
+    right = theirs(f"export {name}={shlex.quote(shown(situation.address.url))}")
     if "://" not in value:
-        return problem(f"{name}={hidden(value)} has no scheme: Codex's WebSockets fail with it", right)
+        return problem(f"{name}={shown(value)} has no scheme: Codex's WebSockets fail with it", right)
     if not same(_bare(value), _bare(situation.address.url)):
-        return warning(f"{name} is {hidden(value)}: programs of this shell go there, not through seatpool", right)
+        return warning(f"{name} is {shown(value)}: programs of this shell go there, not through seatpool", right)
     return None
 
 

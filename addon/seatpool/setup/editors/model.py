@@ -173,7 +173,7 @@ class Spot(msgspec.Struct, frozen=True):
             state = State.CONFIGURED
         else:
             state = State.NOT_CONFIGURED
-        return Finding(self, file, state, proxy=address.hidden(str(proxy)) if proxy else None)
+        return Finding(self, file, state, proxy=address.shown(str(proxy)) if proxy else None)
 
 
 class Finding(msgspec.Struct, frozen=True):
