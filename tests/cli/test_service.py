@@ -119,6 +119,7 @@ def test_systemd_keeps_the_proxy_running_and_gives_its_port_back_and_nothing_is_
     verified = person.session.run("systemd-analyze", "verify", "--user", unit)
     assert (verified.returncode, verified.stdout + verified.stderr) == (0, "")
     assert "FAKESECRET" not in unit.read_text()
+    assert stat.S_IMODE(unit.stat().st_mode) == 0o600
     assert key.read_text().strip() not in unit.read_text()
     kernel = person.session.run("cat", f"/proc/{told['pid']}/status").stdout
     assert all(line in kernel for line in ("NoNewPrivs:\t1", "Seccomp:\t2", "Umask:\t0077")), kernel

@@ -25,7 +25,9 @@ SYSTEMCTL = """#!/bin/sh
 shift
 case $1 in
   show) echo ActiveState=inactive; exit $(cat "$HOME/refuses" 2>/dev/null || echo 0) ;;
-  *) echo "$*" >>"$HOME/told"; [ ! -e "$HOME/fails" ] || { echo "no room" >&2; exit 1; } ;;
+  *) echo "$*" >>"$HOME/told"
+    ls -l "$HOME/.config/systemd/user" >"$HOME/seen"
+    [ ! -e "$HOME/fails" ] || { echo "no room" >&2; exit 1; } ;;
 esac
 """
 UNIT = ".config/systemd/user/seatpool.service"
@@ -77,9 +79,23 @@ def test_install_refuses_in_one_line_and_leaves_nothing(home: Path) -> None:
     (home / "fails").touch()
     failed = seatpool("service", "install", "--port", port)
     assert (failed.exit_code, "exit code 1 of systemctl --user daemon-reload (no room)" in failed.output) == (1, True)
+    assert "-rw------- " in (home / "seen").read_text(), "for nobody else's eyes"
     assert not (home / ".config").exists()
     assert seatpool("service", "status").exit_code == 3
     assert "there is no service" in seatpool("service", "remove").output
+
+
+@pytest.mark.parametrize("url", ["postgresql://me@h/n?password=FAKESECRET", "postgresql://me:FAKE@CRET@h/n"])
+def test_a_database_that_run_refuses_is_refused_before_anything_is_written(home: Path, url: str) -> None:
+    present = home / UNIT
+    present.parent.mkdir(parents=True)
+    present.write_text("what works")
+    refused = seatpool("service", "install", "--db", url)
+    assert (refused.exit_code, refused.output.count("\n"), "CRET" in refused.output) == (1, 1, False)
+    assert "the database's URL has a password in it (postgresql://me@h/n)" in refused.output
+    assert (present.read_text(), told(home)) == ("what works", [])
+    assert seatpool("service", "install", "--db", "redis://h/n").exit_code == 1
+    assert present.read_text() == "what works"
 
 
 def test_uninstall_asks_and_without_a_terminal_does_nothing(home: Path) -> None:

@@ -14,6 +14,7 @@ from seatpool.cli.run import PORT_OPTION
 from seatpool.setup import address, staying
 from seatpool.setup.staying import Job, Keeper, Machine, NoKeeper, Record, Unfit
 from seatpool.setup.staying import record as records
+from seatpool.store import located
 
 SEE = "seatpool service status"
 _NOT_RUNNING = 3
@@ -62,6 +63,8 @@ def install(port: int, proxy: address.Address | None, dry_run: bool, mitmdump_ar
     seatpool service install --dry-run
     """
     keeper = _keeper()
+    if database():
+        located(database())  # what names none, or has a password in it, is told before anything is written
     try:
         where = proxy or address.parse(address.proxy_url(port))
         job = staying.make(where, database(), mitmdump_arguments, os.environ)
@@ -101,7 +104,7 @@ def _show(keeper: Keeper, content: bytes) -> None:
 
 def _put(keeper: Keeper, job: Job, content: bytes, present: bytes | None, former: Record | None) -> None:
     """The file and what makes it count; as it was before, where that fails."""
-    folders = records.put(keeper.file, content, mode=0o644)
+    folders = records.put(keeper.file, content)
     kept = Record(str(keeper.file), job.command, job.proxy, former.folders if former and not folders else folders)
     records.write(records.default_file(), kept)
     try:
@@ -109,7 +112,7 @@ def _put(keeper: Keeper, job: Job, content: bytes, present: bytes | None, former
             commands.carry_out(command, see=SEE, quietly=True)
     except click.ClickException:
         if present is not None and former is not None:
-            records.put(keeper.file, present, mode=0o644)
+            records.put(keeper.file, present)
             records.write(records.default_file(), former)
         else:
             _clear(keeper)

@@ -100,7 +100,9 @@ def checked(url: URL) -> URL:
 
 def place(url: URL) -> str:
     """See `Backend`: the URL, without the driver, a password, and settings that only tell how to get there."""
-    plain = URL.create("postgresql", url.username, None, url.host or _host(url), url.port, url.database)
+    # Of a password with an @ in it, SQLAlchemy takes the end for the host's beginning.
+    host = (url.host or "").rpartition("@")[2] or _host(url)
+    plain = URL.create("postgresql", url.username, None, host, url.port, url.database)
     return plain.render_as_string()
 
 

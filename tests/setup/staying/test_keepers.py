@@ -67,18 +67,51 @@ def test_what_is_run_is_the_installed_command_with_what_the_person_has_said(tmp_
         ("--proxyauth", "me:FAKESECRET"),
         ("--proxyauth=me:FAKESECRET",),
         ("--upstream-auth", "me:FAKESECRET"),
+        ("--upstream-auth=me:FAKESECRET",),
+        ("--proxya", "me:FAKESECRET"),
+        ("--upstream-a", "me:FAKESECRET"),
+        ("--upstream-a=me:FAKESECRET",),
+        ("--cert-passphrase", "FAKESECRET"),
+        ("--cert-pass=@FAKESECRET",),
+        ("--set", "web_password=FAKESECRET"),
+        ("--set", "pool_webhook=https://hooks.slack.com/services/FAKESECRET"),
+        ("--set", "pool_otlp_endpoint=https://otlp.example/?token=FAKESECRET"),
+        ("--set", "pool_db=postgresql://me@h/n?sslpassword=FAKESECRET"),
         ("--mode", "upstream:http://me:FAKESECRET@host:1"),
+        ("--mode", "upstream:http://me:FAKE/SECRET@host:1"),
     ],
 )
 def test_a_secret_is_never_written_down(arguments: tuple[str, ...]) -> None:
     with pytest.raises(Unfit) as refused:
         job(*arguments)
-    assert "FAKESECRET" not in str(refused.value)
+    assert "SECRET" not in str(refused.value)
     assert "config.yaml" in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    "database",
+    [
+        "postgresql+psycopg://me@h/n?password=FAKESECRET",
+        "postgresql://me:FAKE/SECRET@h/n",
+        "postgresql://me:FAKE@CRET@h/n",
+    ],
+)
+def test_a_database_with_a_password_is_refused(database: str) -> None:
+    with pytest.raises(Unfit, match="the database's URL has a password") as refused:
+        job(database=database)
+    assert "CRET" not in str(refused.value)
+
+
 def test_what_is_no_secret_may_stand_there() -> None:
-    assert job("--set", "proxyauth=@/etc/passwords").command[-1] == "proxyauth=@/etc/passwords"
+    for harmless in (
+        "proxyauth=@/etc/passwords",
+        "pool_webhook=",
+        "web_password=$argon2id$v=19",
+        "proxyauth_like=me:x",
+    ):
+        assert job("--set", harmless).command[-1] == harmless
+    database = "postgresql+psycopg://me@h:5432/n?sslmode=verify-full&sslkey=/me.pem"
+    assert job("--certs", "/me.pem", "-p", "8081", database=database).command[5] == database
     with pytest.raises(Unfit, match="login in --proxy"):
         job(proxy=address.parse("http://me:FAKESECRET@127.0.0.1:8081"))
 

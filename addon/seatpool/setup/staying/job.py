@@ -1,8 +1,8 @@
 """What is kept running: the installed `seatpool run`, with what it takes from the shell that installed it.
 
-No secret is among it, since a unit can be read by others and is shown by tools. The key of the database stays where it
-is: a file beside it, which this person's own processes may read, or the keyring, which they reach through the session
-that starts them.
+No secret is among it: tools show units, and lists of processes show commands. The key of the database stays where it
+is, in a file beside it, which this person's own processes may read, or in the keyring, which they reach through the
+session that starts them.
 """
 
 import re
@@ -22,9 +22,15 @@ KEPT = (
 UNBUFFERED = "PYTHONUNBUFFERED"
 _QUIET = ("--set", "flow_detail=0")
 """Nobody reads a line for each request; the pool's own stay."""
-_SECRET = ("proxyauth", "upstream_auth")
-_HARMLESS = re.compile(r"any$|@")
-_NAMED = re.compile(r"^(?:--set=)?(?:--)?(\w+)(?:=(.*))?$", re.DOTALL)
+_SECRET = {
+    "proxyauth": re.compile(r"any|@.*"),
+    "upstream_auth": re.compile(""),
+    "cert_passphrase": re.compile(""),
+    "web_password": re.compile(r"\$.*"),
+    "pool_webhook": re.compile(""),
+}
+"""Options, and which of their values are none: a file's name, a hash, nothing. Who knows a webhook may write there."""
+_IN_QUERY = re.compile(r"[?&][\w-]*(?:password|passphrase|secret|token)=[^&\s]", re.IGNORECASE)
 
 
 class Unfit(Exception):
@@ -51,8 +57,8 @@ def make(
 ) -> Job:
     """`database` is what the person has named, if anything. Raises `Unfit`."""
     if proxy.has_login:
-        raise Unfit("a login in --proxy would stand in a file that others can read; leave it out")
-    if address.hidden(database) != database:
+        raise Unfit("a login in --proxy would stand in a file; leave it out")
+    if address.hidden(database) != database or _IN_QUERY.search(database):
         raise Unfit("the database's URL has a password in it, which would stand in a file; write it into ~/.pgpass")
     for former, argument in zip(("", *arguments), arguments, strict=False):
         _refuse_secrets(former, argument)
@@ -87,15 +93,22 @@ def _absolute(database: str) -> str:
 def _refuse_secrets(former: str, argument: str) -> None:
     if address.hidden(argument) != argument:
         raise Unfit(f"{address.hidden(argument)!r} has a password in it, which would stand in a file; {_ELSEWHERE}")
-    named = _NAMED.match(argument)
-    if former in ("--proxyauth", "--upstream-auth"):
-        name, value = former.strip("-").replace("-", "_"), argument
-    elif named and named[2] is not None:
-        name, value = named[1], named[2]
-    else:
-        return
-    if name in _SECRET and not _HARMLESS.match(value):
-        raise Unfit(f"{name} is a secret, which would stand in a file that others can read; {_ELSEWHERE}")
+    if _IN_QUERY.search(argument):
+        raise Unfit(
+            f"{argument.partition('?')[0]!r} has a secret behind its ?, which would stand in a file; {_ELSEWHERE}"
+        )
+    name, _, value = argument.removeprefix("--set=").partition("=")
+    for option, told in ((_option(name), value), (_option(former) if former.startswith("--") else None, argument)):
+        if option and told and not _SECRET[option].fullmatch(told):
+            raise Unfit(f"{option} is a secret, which would stand in a file; {_ELSEWHERE}")
+
+
+def _option(word: str) -> str | None:
+    """The one of `_SECRET` that a word names: mitmdump takes any beginning of an argument for the whole."""
+    name = word.removeprefix("--").replace("-", "_")
+    if not word.startswith("--"):
+        return name if name in _SECRET else None
+    return next((option for option in _SECRET if name and option.startswith(name)), None)
 
 
 _ELSEWHERE = "write it into config.yaml in the folder of the certificate authority (seatpool ca show), with mode 600"

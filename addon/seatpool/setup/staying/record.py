@@ -36,14 +36,14 @@ def write(file: Path, record: Record) -> None:
     put(file, msgspec.json.encode(record))
 
 
-def put(file: Path, content: bytes, mode: int = 0o600) -> tuple[str, ...]:
-    """Write a file whole or not at all; the folders that were made for it. Raises `OSError`."""
+def put(file: Path, content: bytes) -> tuple[str, ...]:
+    """Write a file whole or not at all, for nobody else's eyes; the folders that were made for it. Raises `OSError`."""
     missing = [folder for folder in reversed(file.parents) if not folder.exists()]
     for folder in missing:
         folder.mkdir(mode=0o700, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as stream:
+    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
         stream.write(content)
     draft.replace(file)
     return tuple(map(str, missing))
