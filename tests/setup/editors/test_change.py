@@ -3,9 +3,11 @@
 import os
 import stat
 from collections.abc import Callable
+from itertools import permutations
 from pathlib import Path
 
 import hypothesis
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -167,6 +169,49 @@ def test_targets_that_share_a_file_come_and_go_in_any_order(home: Home) -> None:
     carry_out([plan for plan in plan_all(asked, WISH, home.journal) if plan.changes], home.journal)
     home.take_back()
     assert home.everything() == before
+
+
+@pytest.mark.parametrize("order", list(permutations(("copilot-cli", "opencode", "shell"))), ids="-".join)
+@pytest.mark.parametrize("mine", [None, b"", b"echo hi", b"echo hi\r\n"], ids=["none", "empty", "open", "whole"])
+def test_a_shared_file_is_again_what_it_was_whoever_goes_first(
+    home: Home, mine: bytes | None, order: list[str]
+) -> None:
+    (home.folder / ".config/opencode").mkdir(parents=True)
+    (home.folder / ".copilot").mkdir()
+    if mine is not None:
+        home.put(".bashrc", mine)
+    home.person = msgspec.structs.replace(home.person, environ={"SHELL": "/bin/bash"})
+    before = home.everything()
+    for name in ("copilot-cli", "opencode", "shell"):
+        assert any(plan.changes for plan in home.set_up(name))
+    for name in order:
+        home.take_back(name)
+    assert home.everything() == before
+    assert not home.journal.folder.exists()
+
+
+def test_folders_that_were_made_for_a_shared_file_go_with_the_last_of_it(home: Home) -> None:
+    before = home.everything()
+    file = home.folder / "made" / "for" / ".bashrc"
+    for name in ("copilot-cli", "shell"):
+        plans = plan_all([(target(name), target(name).spot_of(file), file)], WISH, home.journal)
+        carry_out(plans, home.journal)
+    for name in ("copilot-cli", "shell"):
+        assert file.exists()
+        home.take_back(name)
+    assert home.everything() == before
+
+
+def test_what_a_person_wrote_between_two_that_share_a_file_stays(home: Home) -> None:
+    (home.folder / ".copilot").mkdir()
+    file = home.put(".bashrc", b"echo hi")
+    home.set_up("copilot-cli")
+    file.write_bytes(file.read_bytes() + b"echo mine\n")
+    home.set_up("shell")
+    file.write_bytes(file.read_bytes() + b"echo last\n")
+    for name in ("copilot-cli", "shell"):
+        home.take_back(name)
+    assert file.read_bytes() == b"echo hi\necho mine\necho last\n"
 
 
 def test_what_a_shell_has_already_is_enough_for_others_that_read_the_same(home: Home) -> None:

@@ -8,6 +8,7 @@ import difflib
 import os
 import stat
 from collections.abc import Iterable, Sequence
+from itertools import takewhile
 from pathlib import Path
 
 import msgspec
@@ -122,13 +123,19 @@ def _undo(entry: Entry, before: bytes | None) -> Plan:
     if digest(before) == entry.written:
         return Plan(entry.title, entry.file, before, entry.original, entry, entry)
     try:
-        after: bytes | None = _without(entry, before)
+        after = _reverted(entry, before)
     except Unreadable as error:
         raise Unchangeable(f"{entry.file}: {error}; nothing was changed") from None
-    if entry.original is None and not (after or b"").strip():
-        after = None
     note = "it was changed since: only what seatpool has put there is taken out"
     return Plan(entry.title, entry.file, before, after, entry, entry, note=note)
+
+
+def _reverted(entry: Entry, present: bytes) -> bytes | None:
+    """What would be there now had the entry's change not been made. Raises `Unreadable`."""
+    if present == entry.original or digest(present) == entry.written:
+        return entry.original
+    after = _without(entry, present)
+    return None if entry.original is None and not after.strip() else after
 
 
 def _without(entry: Entry, present: bytes) -> bytes:
@@ -166,8 +173,39 @@ def carry_back(plans: Iterable[Plan], journal: Journal) -> None:
         _check_unchanged(each)
         if each.changes:
             _write(each.file, each.after)
+        for above in _lifted(each, journal):
+            journal.amend(above)
         _tidy(each)
         journal.forget(each.entry)
+
+
+def _lifted(taken: Plan, journal: Journal) -> list[Entry]:
+    """The entries that lie on one that was taken back, as if that had never been: what they go back to held its change.
+
+    They take over the folders that were made for the file, which stays as long as one of them does.
+    """
+    entry = taken.entry
+    later = takewhile(lambda each: (each.target, each.path) != (entry.target, entry.path), journal.entries())
+    above = [each for each in later if each.file == entry.file]
+    states = {each.original: _reverted_or_same(entry, each.original) for each in above}
+    states[taken.before] = taken.after
+    digests = {digest(was): digest(now) for was, now in states.items() if was is not None and now is not None}
+    return [
+        replace(
+            each,
+            original=states[each.original],
+            written=digests.get(each.written, each.written),
+            folders=each.folders or entry.folders,
+        )
+        for each in above
+    ]
+
+
+def _reverted_or_same(entry: Entry, present: bytes | None) -> bytes | None:
+    try:
+        return None if present is None else _reverted(entry, present)
+    except Unreadable:
+        return present  # by hand since; whoever takes that back takes out its own part
 
 
 def _check_unchanged(each: Plan) -> None:
