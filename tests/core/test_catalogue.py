@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatpool.core.catalogue import MODELS_LIMIT, Catalogue, Draws
+from seatpool.core.catalogue import LISTED_FOR, MODELS_LIMIT, Catalogue, Draws
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow
 from seatpool.core.quotas import FRESH
 from seatpool.core.report import report
@@ -55,15 +55,15 @@ def test_an_account_lacks_what_only_others_lists_name(
 ) -> None:
     catalogue = Catalogue()
     for id_, models in lists.items():
-        catalogue.put(id_, CODEX, frozenset(models))
-    assert {id_ for id_ in (1, 2, 3) if catalogue.lacks(id_, model)} == lacking
+        catalogue.put(id_, CODEX, frozenset(models), NOW)
+    assert {id_ for id_ in (1, 2, 3) if catalogue.lacks(id_, model, NOW)} == lacking
 
 
 def test_lists_of_another_provider_prove_nothing() -> None:
     catalogue = Catalogue()
-    catalogue.put(1, CODEX, frozenset({"a"}))
-    catalogue.put(2, COPILOT, frozenset({"b"}))
-    assert not catalogue.lacks(1, "b")
+    catalogue.put(1, CODEX, frozenset({"a"}), NOW)
+    catalogue.put(2, COPILOT, frozenset({"b"}), NOW)
+    assert not catalogue.lacks(1, "b", NOW)
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.none() | st.frozensets(st.sampled_from("abc"), min_size=1))))
@@ -74,19 +74,19 @@ def test_only_the_latest_lists_count_whatever_came_before(events: list[tuple[int
             catalogue.forget(id_)
             latest.pop(id_, None)
         else:
-            catalogue.put(id_, CODEX, models)
+            catalogue.put(id_, CODEX, models, NOW)
             latest[id_] = models
     for id_ in (1, 2, 3):
         assert catalogue.of(id_) == latest.get(id_)
         for model in "abc":
             named = any(model in models for models in latest.values())
-            assert catalogue.lacks(id_, model) == (id_ in latest and model not in latest[id_] and named)
+            assert catalogue.lacks(id_, model, NOW) == (id_ in latest and model not in latest[id_] and named)
 
 
 def test_what_is_included_is_told_by_the_accounts_own_list_else_by_any_of_the_provider() -> None:
     catalogue = Catalogue()
-    catalogue.put(1, COPILOT, frozenset({"a", "b"}), frozenset({"a"}))
-    catalogue.put(2, COPILOT, frozenset({"a"}))
+    catalogue.put(1, COPILOT, frozenset({"a", "b"}), NOW, frozenset({"a"}))
+    catalogue.put(2, COPILOT, frozenset({"a"}), NOW)
 
     def included(provider: ProviderName, model: str | None) -> set[int]:
         return {id_ for id_ in (1, 2, 3) if catalogue.includes(id_, provider, model)}
@@ -94,7 +94,7 @@ def test_what_is_included_is_told_by_the_accounts_own_list_else_by_any_of_the_pr
     assert (included(COPILOT, "a"), included(COPILOT, "b")) == ({1, 3}, set())
     assert 3 not in included(CODEX, "a")
     assert included(COPILOT, None) == set()
-    catalogue.put(1, COPILOT, frozenset({"a", "b"}), frozenset({"b"}))
+    catalogue.put(1, COPILOT, frozenset({"a", "b"}), NOW, frozenset({"b"}))
     assert (included(COPILOT, "a"), included(COPILOT, "b")) == (set(), {1, 2, 3})
     catalogue.forget(1)
     assert included(COPILOT, "b") == set()
@@ -102,8 +102,8 @@ def test_what_is_included_is_told_by_the_accounts_own_list_else_by_any_of_the_pr
 
 def test_who_lacks_the_model_is_not_asked_even_where_the_conversation_was_his() -> None:
     state = pool(1, 2)
-    state.models.put(1, CODEX, frozenset({"a"}))
-    state.models.put(2, CODEX, frozenset({"a", "b"}))
+    state.models.put(1, CODEX, frozenset({"a"}), NOW)
+    state.models.put(2, CODEX, frozenset({"a", "b"}), NOW)
     state.remember("talk", 1, NOW)
     assert chosen(state, wants("a", conversation="talk")) == 1
     assert chosen(state, wants("b", conversation="talk")) == 2
@@ -111,14 +111,42 @@ def test_who_lacks_the_model_is_not_asked_even_where_the_conversation_was_his() 
 
 def test_where_only_accounts_without_the_model_are_left_nobody_is_waited_for() -> None:
     state = pool(1, 2)
-    state.models.put(1, CODEX, frozenset({"a"}))
-    state.models.put(2, CODEX, frozenset({"b"}))
+    state.models.put(1, CODEX, frozenset({"a"}), NOW)
+    state.models.put(2, CODEX, frozenset({"b"}), NOW)
     state.cool(Cooldown(1, WHOLE_ACCOUNT, "spent", NOW + HOUR, NOW), NOW)
     assert chosen(state, wants("a")) == Exhausted(limited=True, soonest=NOW + HOUR, reason="spent")
     state.put(Account(1, CODEX, "a1", "i1", "chatgpt.com", paused=True), NOW)
     assert chosen(state, wants("a")) == Exhausted(limited=False, reason=LACKING)
     state.forget(1)
     assert chosen(state, wants("a")) == 2, "with the account its list is gone, and nothing speaks against trying"
+
+
+@pytest.mark.parametrize("older", [1, 2])
+def test_a_list_that_is_too_old_proves_nothing(older: int) -> None:
+    """Neither that its account lacks a model, nor that lists name it."""
+    catalogue, second = Catalogue(), timedelta(seconds=1)
+    lists = {1: frozenset({"a"}), 2: frozenset({"a", "new"})}
+    catalogue.put(older, CODEX, lists[older], NOW)
+    catalogue.put(3 - older, CODEX, lists[3 - older], NOW + HOUR)
+    assert catalogue.lacks(1, "new", NOW + LISTED_FOR - second)
+    assert not catalogue.lacks(1, "new", NOW + LISTED_FOR)
+    assert (catalogue.of(older), catalogue.of(3 - older)) == (None, lists[3 - older])
+
+
+def test_a_list_of_before_the_clock_was_set_back_proves_nothing() -> None:
+    catalogue = Catalogue()
+    catalogue.put(1, CODEX, frozenset({"a"}), NOW)
+    catalogue.put(2, CODEX, frozenset({"b"}), NOW - 2 * HOUR)
+    assert not catalogue.lacks(1, "b", NOW - 2 * HOUR)
+
+
+def test_who_lacked_the_model_days_ago_is_asked_for_it_when_nobody_else_is_left() -> None:
+    state, later = pool(1, 2), NOW + timedelta(days=3)
+    for account_id in (1, 2):
+        state.models.put(account_id, CODEX, frozenset({"a"}), NOW)
+    state.models.put(2, CODEX, frozenset({"a", "new"}), later)
+    state.cool(Cooldown(2, WHOLE_ACCOUNT, "spent", later + HOUR, later), later)
+    assert chosen(state, wants("new"), later) == 1
 
 
 # -- a model's own quota

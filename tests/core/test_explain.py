@@ -67,8 +67,8 @@ def fill(state: PoolState) -> None:
 
 
 def list_models(state: PoolState) -> None:
-    state.models.put(1, ProviderName.CODEX, frozenset({"gpt-x", "gpt-y"}))
-    state.models.put(2, ProviderName.CODEX, frozenset({"gpt-y"}))
+    state.models.put(1, ProviderName.CODEX, frozenset({"gpt-x", "gpt-y"}), NOW)
+    state.models.put(2, ProviderName.CODEX, frozenset({"gpt-y"}), NOW)
 
 
 def spend(state: PoolState) -> None:

@@ -624,7 +624,7 @@ def seats(**left: float | None) -> PoolState:
             seen = [chat, QuotaWindow("premium_interactions", share, NOW, "usage", resets_at=NOW + MONTH / 2)]
         state.observe(number, seen, NOW)
     models = frozenset({"gpt-premium", "gpt-included"})
-    state.models.put(len(left), ProviderName.COPILOT, models, frozenset({"gpt-included"}))
+    state.models.put(len(left), ProviderName.COPILOT, models, NOW, frozenset({"gpt-included"}))
     return state
 
 
@@ -677,7 +677,7 @@ def test_a_conversation_leaves_a_seat_that_has_nothing_left_of_what_it_costs(sti
 def test_by_the_seats_own_list_a_model_can_cost_what_it_does_not_elsewhere() -> None:
     state = seats(spent=0.0, full=0.1)
     assert chosen(state, INCLUDED) == 1
-    state.models.put(1, ProviderName.COPILOT, frozenset({"gpt-included"}))
+    state.models.put(1, ProviderName.COPILOT, frozenset({"gpt-included"}), NOW)
     assert chosen(state, INCLUDED) == 2
     state.models.forget(1)
     state.models.forget(2)

@@ -370,7 +370,7 @@ async def test_lists_are_asked_for_where_there_is_somebody_else_to_choose(store:
     await bench.look(alice, bob)
     models = bench.knowledge.state.models
     assert (models.of(alice.id), models.of(bob.id)) == ({"a"}, {"a", "b"})
-    assert models.lacks(alice.id, "b")
+    assert models.lacks(alice.id, "b", datetime.now(UTC))
 
 
 async def test_a_list_holds_for_six_hours(store: Store, issuer: Told) -> None:
@@ -416,6 +416,39 @@ async def test_the_union_is_of_usable_accounts_and_the_first_to_be_asked_words_i
     assert set(bench.models.union(CODEX)) == {"a", "b"}
 
 
+async def test_who_had_no_such_model_last_week_is_asked_for_it_today(store: Store, issuer: Told) -> None:
+    """It serves nobody, so its list is not read anew; and it serves nobody for as long as the other has the model."""
+    issuer.models = {"ws-alice": ["gpt-6"], "ws-bob": ["gpt-6"]}
+    with clock() as frozen:
+        alice, bob = (sign_in(store, issuer, name, timedelta(days=60)) for name in ("alice", "bob"))
+        service = PoolService(store, issuer, Policy(poll_usage=False))
+        service.load()
+        poller, state = service._poller, service.knowledge.state
+
+        async def look(*accounts: Account) -> None:
+            for account in accounts:
+                await poller._vault.held(account.id)
+                poller.used(account.id, datetime.now(UTC))
+            poller.look(datetime.now(UTC))
+            await poller.drain()
+
+        await look(alice, bob)
+        pass_by(store, frozen, timedelta(days=7))
+        issuer.models = {"ws-alice": ["gpt-6", "gpt-x"], "ws-bob": ["gpt-6", "gpt-x"]}
+        await look(alice)
+        assert issuer.times("models") == 3
+        assert state.models.of(alice.id) == {"gpt-6", "gpt-x"}
+        until = datetime.now(UTC) + timedelta(days=4)
+        await service.knowledge.cool(alice, WHOLE_ACCOUNT, "usage_limit_reached", until)
+        trail, assignment = await begin(service)
+        assert trail.facts.model == "gpt-x"
+        assert assignment.account.name == "bob"
+        await look()
+        assert state.models.of(bob.id) == {"gpt-6", "gpt-x"}, "it is in use now"
+        service.release(trail)
+        await service.stop()
+
+
 # -- the service
 
 
@@ -424,8 +457,8 @@ async def test_a_request_goes_to_the_account_that_has_the_model(store: Store, is
         sign_in(store, issuer, person)
     service = PoolService(store, issuer, Policy())
     service.load()
-    service.knowledge.state.models.put(1, CODEX, frozenset({"gpt-y"}))
-    service.knowledge.state.models.put(2, CODEX, frozenset({"gpt-x"}))
+    service.knowledge.state.models.put(1, CODEX, frozenset({"gpt-y"}), datetime.now(UTC))
+    service.knowledge.state.models.put(2, CODEX, frozenset({"gpt-x"}), datetime.now(UTC))
     for number in range(3):
         _, assignment = await begin(service, f"flow-{number}")
         assert assignment.account.name == "bob"

@@ -201,7 +201,7 @@ def _passing(state: PoolState, demand: Demand, ids: Iterable[int], now: datetime
     found: dict[int, tuple[Bar, ...]] = {}
     for account_id in ids:
         bars: tuple[Bar, ...] = (
-            (Bar(BarKind.LACKING),) if listed and state.models.lacks(account_id, demand.model) else ()
+            (Bar(BarKind.LACKING),) if listed and state.models.lacks(account_id, demand.model, now) else ()
         )
         reset = state.spent(account_id, demand.buckets, now) if demand.buckets else None
         if reset is not None:

@@ -223,7 +223,7 @@ def _could(state: PoolState, demand: Demand, account_id: int, now: datetime, tri
     allowed = demand.only is None or account_id in demand.only
     if not allowed or account_id in tried or state.blocked(account_id, demand.scopes, now) is not None:
         return False
-    if state.models.lacks(account_id, demand.model):
+    if state.models.lacks(account_id, demand.model, now):
         return False
     return not demand.buckets or state.spent(account_id, demand.buckets, now) is None
 
@@ -238,7 +238,7 @@ def _exhausted(state: PoolState, demand: Demand, now: datetime, tried: AbstractS
         return Exhausted(limited=True, reason=FULL, full=True)
     lacking, limits = False, []
     for account_id in able:
-        if state.models.lacks(account_id, demand.model):
+        if state.models.lacks(account_id, demand.model, now):
             lacking = True
         elif (limit := _limit(state, demand, account_id, now)) is not None:
             limits.append(limit)

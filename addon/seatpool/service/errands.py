@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 REVALIDATE = timedelta(minutes=3)
 """Quota that was seen longer ago is asked for (codex.md 8)."""
 MODELS_FOR = timedelta(hours=6)
-"""How long a list of models is taken for true; plans and models change by the day."""
+"""An account in use is asked for its models again after so long, before its list proves nothing any more."""
 FETCH = timedelta(seconds=25)
 """How long an answer may take, all told (codex.md 8)."""
 
@@ -164,7 +164,8 @@ class ModelsErrand:
         if not told:
             return NotTold("no-models")
         self._asked_at[account.id] = asked_at
-        self._knowledge.state.models.put(account.id, account.provider, frozenset(told), provider.included(told))
+        included = provider.included(told)
+        self._knowledge.state.models.put(account.id, account.provider, frozenset(told), asked_at, included)
         self._entries.pop(account.id, None)
         if self.policy.union_models:
             self._entries[account.id] = told
