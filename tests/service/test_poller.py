@@ -19,12 +19,13 @@ from seatpool.core.selection import Exhausted
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service.credentials import Credentials
-from seatpool.service.errands import MODELS_FOR, REVALIDATE, ModelsErrand, UsageErrand
+from seatpool.service.errands import MODELS_FOR, OF_RESTING, REVALIDATE, ModelsErrand, UsageErrand
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.poller import ACTIVE, FIRST_PAUSE, JITTER_S, LONGEST_PAUSE, Poller
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher
+from seatpool.service.trail import Assignment
 from seatpool.service.vault import Vault
 from seatpool.store import Store
 from tests.harness.elapsing import elapse
@@ -463,6 +464,119 @@ async def test_a_request_goes_to_the_account_that_has_the_model(store: Store, is
         _, assignment = await begin(service, f"flow-{number}")
         assert assignment.account.name == "bob"
     await service.stop()
+
+
+class Buying:
+    """A service whose accounts meet the week's limit, and whose owner may buy more."""
+
+    def __init__(self, store: Store, issuer: Told, frozen: Any, policy: Policy, *names: str) -> None:
+        self.store, self.issuer, self.frozen = store, issuer, frozen
+        self.accounts = [sign_in(store, issuer, name, timedelta(days=60)) for name in names]
+        issuer.used = 100
+        self.service = PoolService(store, issuer, policy)
+        self.service.load()
+
+    async def rest(self, *accounts: Account) -> None:
+        until = datetime.now(UTC) + timedelta(days=5)
+        for account in accounts:
+            await self.service._poller._vault.held(account.id)
+            await self.service.knowledge.cool(account, WHOLE_ACCOUNT, "usage_limit_reached", until)
+
+    async def ask(self) -> str | None:
+        """Whoever serves a request; the answer tells no quota."""
+        trail = self.service.open("flow", replace(FACTS, conversation=None), Headers())
+        got = await self.service.assign(trail)
+        if isinstance(got, Assignment):
+            self.service.served(trail, Answered(200, 1.0), Headers())
+        self.service.release(trail)
+        return got.account.name if isinstance(got, Assignment) else None
+
+    async def look(self) -> None:
+        poller = self.service._poller
+        poller.look(datetime.now(UTC))
+        await poller.drain()
+        await self.service.knowledge.drain_probes()
+
+    async def wait(self, span: timedelta, *, asking: bool) -> list[str | None]:
+        """Looks ten seconds apart, and a request every minute; whoever served those."""
+        found = []
+        for second in range(0, int(span.total_seconds()), 10):
+            if asking and not second % 60:
+                found.append(await self.ask())
+            await self.look()
+            pass_by(self.store, self.frozen, 10 * SECOND)
+        return found
+
+
+async def test_what_a_resting_account_has_left_is_asked_for_on_behalf_of_whom_it_cannot_serve(
+    store: Store, issuer: Told
+) -> None:
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        await person.wait(timedelta(hours=1), asking=False)
+        assert issuer.asked == [], "nobody asks for anything"
+        assert await person.ask() is None
+        await person.look()
+        assert (issuer.times("usage"), await person.ask()) == (1, None)
+        issuer.used = 0  # bought more
+        assert set(await person.wait(OF_RESTING, asking=True)) == {None}
+        found = await person.wait(JITTER + MINUTE, asking=True)
+        assert issuer.times("usage") == 2
+        assert found[-1] == "alice"
+        assert set(await person.wait(timedelta(hours=1), asking=True)) == {"alice"}
+        await person.service.stop()
+
+
+async def test_a_resting_account_is_asked_about_each_quarter_of_an_hour_while_others_serve(
+    store: Store, issuer: Told
+) -> None:
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice", "bob")
+        await person.rest(person.accounts[0])
+        assert set(await person.wait(timedelta(hours=1), asking=True)) == {"bob"}
+        assert issuer.asked.count(("usage", "ws-alice")) == 4
+        before = len(issuer.asked)
+        await person.wait(timedelta(hours=2), asking=False)
+        told = issuer.asked[before:]
+        assert told.count(("usage", "ws-alice")) <= 1, "nobody misses it any more"
+        await person.service.stop()
+
+
+async def test_an_answer_without_windows_brings_no_more_questions_about_who_rests(store: Store, issuer: Told) -> None:
+    issuer.more = {"rate_limit": None}
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        await person.wait(OF_RESTING, asking=True)
+        assert issuer.times("usage") == 1
+        await person.service.stop()
+
+
+@pytest.mark.parametrize("later", [False, True])
+async def test_nobody_is_asked_about_who_rests_where_the_person_wants_no_asking(
+    store: Store, issuer: Told, later: bool
+) -> None:
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(poll_usage=later), "alice")
+        if later:
+            person.service.set_policy(Policy(poll_usage=False))
+        await person.rest(*person.accounts)
+        await person.wait(2 * MINUTE, asking=True)
+        assert issuer.asked == []
+        await person.service.stop()
+
+
+async def test_an_issuer_that_refuses_is_left_alone_about_who_rests_as_well(store: Store, issuer: Told) -> None:
+    issuer.status, issuer.retry_after = 429, "7200"
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        await person.wait(timedelta(hours=2) - MINUTE, asking=True)
+        assert issuer.times("usage") == 1
+        await person.wait(2 * MINUTE, asking=True)
+        assert issuer.times("usage") == 2
+        await person.service.stop()
 
 
 async def test_the_limit_that_an_answer_names_counts_for_every_account(store: Store, issuer: Told) -> None:

@@ -25,13 +25,19 @@ TRUSTED = frozenset({"usage", "header"})
 """Sources that tell of the account as it stands, not of a stream that began earlier."""
 
 
-def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> bool:
-    """Whether every window that the cooldown can be about was seen since to have something left; `windows` by bucket.
+def can_be_refuted(cooldown: Cooldown) -> bool:
+    """Whether newer news of windows may speak against it.
 
-    A model's own limit is told by windows under other names, so nothing speaks against its cooldown; but for that of
-    the month's quota, which every model draws on that a plan does not include.
+    A model's own limit is told by windows under other names, so nothing does; but for that of the month's quota, which
+    every model draws on that a plan does not include.
     """
-    if cooldown.reason not in OF_WINDOWS:
+    of_model = cooldown.scope.kind is ScopeKind.MODEL
+    return cooldown.reason in OF_WINDOWS and (not of_model or cooldown.reason == OF_PREMIUM)
+
+
+def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> bool:
+    """Whether every window that a cooldown can be about was seen since to have something left; `windows` by bucket."""
+    if not can_be_refuted(cooldown):
         return False
     concerned = list(_concerned(cooldown, windows))
     return bool(concerned) and all(

@@ -8,6 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.affinity import Held, Sticking
+from seatpool.core.evidence import can_be_refuted
 from seatpool.core.model import WHOLE_ACCOUNT, Account, ProviderName, Scope, ScopeKind
 from seatpool.core.scoring import Standing
 from seatpool.core.state import PoolState
@@ -122,6 +123,14 @@ def is_drained(state: PoolState, demand: Demand, account_id: int, now: datetime)
     if not demand.premium or state.strategy is None or state.score(account_id, now).drained is None:
         return False
     return not state.models.includes(account_id, demand.provider, demand.model)
+
+
+def waits_for_quota(state: PoolState, demand: Demand, account: Account, now: datetime) -> bool:
+    """Whether spent quota keeps such a request from this account, as far as newer numbers of it could say otherwise."""
+    if account.provider is not demand.provider or (demand.only is not None and account.id not in demand.only):
+        return False
+    held = state.blocked(account.id, demand.scopes, now)
+    return can_be_refuted(held) if held is not None else state.spent(account.id, demand.buckets, now) is not None
 
 
 def owners_limit(state: PoolState, demand: Demand, now: datetime) -> Exhausted:

@@ -188,7 +188,8 @@ OPTIONS: tuple[Option, ...] = (
         "pool_usage_poll",
         bool,
         True,
-        "Ask the issuer for the quota of an account in use where its answers have not told it for three minutes.",
+        "Ask the issuer for the quota of an account in use where its answers have not told it for three minutes, and "
+        "of one that has used up its quota where requests miss it.",
     ),
     Option(
         "pool_models",

@@ -1,4 +1,4 @@
-"""What is asked of an issuer for an account in use, and what is learnt from the answer.
+"""What is asked of an issuer about an account in use, or one that is missed, and what is learnt from the answer.
 
 Lists of models are kept in memory alone: each process asks for its own, some few times a day.
 """
@@ -25,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 REVALIDATE = timedelta(minutes=3)
 """Quota that was seen longer ago is asked for (codex.md 8)."""
+OF_RESTING = timedelta(minutes=15)
+"""The same of an account that serves nobody, since it is limited, while requests come that it could else serve."""
 MODELS_FOR = timedelta(hours=6)
 """An account in use is asked for its models again after so long, before its list proves nothing any more."""
 FETCH = timedelta(seconds=25)
@@ -64,12 +66,14 @@ class UsageErrand:
     """How much quota is left."""
 
     name = "usage"
-    every = REVALIDATE
     lease = REVALIDATE  # it is what keeps all processes together to one look in this time
     shared = True
 
-    def __init__(self, store: Store, vault: Vault, knowledge: Knowledge, policy: Policy) -> None:
+    def __init__(
+        self, store: Store, vault: Vault, knowledge: Knowledge, policy: Policy, every: timedelta = REVALIDATE
+    ) -> None:
         self.policy = policy
+        self.every = every
         self._store = store
         self._vault = vault
         self._knowledge = knowledge
@@ -79,7 +83,7 @@ class UsageErrand:
         if not self.policy.poll_usage:
             return False
         seen = self._knowledge.state.observed_at(account.id)
-        return seen is None or not is_recent(seen, now, REVALIDATE + jitter)
+        return seen is None or not is_recent(seen, now, self.every + jitter)
 
     def request(
         self, provider: Provider, account: Account, held: Held, client: ClientHeaders, now: datetime
@@ -91,7 +95,7 @@ class UsageErrand:
         """Read what others have stored: it may be newer than what has come here by itself."""
         stored = await aside(self._store.windows, account.id)
         self._knowledge.state.observe(account.id, stored, now)
-        return any(is_recent(window.observed_at, now, REVALIDATE) for window in stored)
+        return any(is_recent(window.observed_at, now, self.every) for window in stored)
 
     async def take(
         self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime

@@ -1,5 +1,7 @@
 """Asks issuers about the accounts that this process uses: for quota that answers have not told lately, and for models.
 
+And, more slowly, about those that it would use had they any quota left: whether there is some again.
+
 One process asks at a time, by a lease; an issuer that refuses is left alone for as long as it says, and longer each
 time.
 """
@@ -14,7 +16,7 @@ from urllib.parse import urlsplit
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, ProviderName
-from seatpool.core.selection import REVOKED
+from seatpool.core.selection import REVOKED, Demand
 from seatpool.providers.base import Provider
 from seatpool.providers.sidecalls import NotTold
 from seatpool.service.credentials import Credentials
@@ -22,6 +24,7 @@ from seatpool.service.errands import Errand
 from seatpool.service.inuse import InUse
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import Sender
+from seatpool.service.resting import Resting
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
@@ -30,7 +33,7 @@ from seatpool.store import Store, StoreError
 logger = logging.getLogger(__name__)
 
 ACTIVE = timedelta(minutes=5)
-"""An account that has served within this time is in use (codex.md 8)."""
+"""An account that has served within this time is in use (codex.md 8); one that was passed over in it is missed."""
 AT_ONCE = 2
 """Questions under way. With a look every ten seconds that is a dozen in a minute, however many accounts there are."""
 JITTER_S = 30
@@ -58,6 +61,7 @@ class Poller:
         providers: Mapping[ProviderName, Provider],
         owner: str,
         errands: Sequence[Errand],
+        of_resting: Sequence[Errand] = (),
     ) -> None:
         self._store = store
         self._vault = vault
@@ -67,7 +71,9 @@ class Poller:
         self._providers = providers
         self._owner = owner
         self._errands = errands
+        self._of_resting = of_resting
         self._in_use = InUse(knowledge.state, ACTIVE)
+        self._resting = Resting(knowledge.state, ACTIVE)
         self._waits: dict[Key, datetime] = {}
         self._trouble: dict[Key, int] = {}
         """How often in a row an issuer has not told."""
@@ -77,11 +83,16 @@ class Poller:
         """Note that an account serves."""
         self._in_use.note(account_id, now)
 
+    def wanted(self, demand: Demand, now: datetime) -> None:
+        """Note that a request looks for an account: whoever rests for want of quota may be passed over by it."""
+        self._resting.note(demand, now)
+
     def look(self, now: datetime) -> None:
-        """Begin what is due."""
-        for account in self._in_use.some(now):
-            for errand in self._errands:
-                self._look_after(errand, account, now)
+        """Begin what is due; what is asked about accounts in use comes first."""
+        for some, errands in ((self._in_use.some, self._errands), (self._resting.some, self._of_resting)):
+            for account in some(now):
+                for errand in errands:
+                    self._look_after(errand, account, now)
 
     def clock_set(self) -> None:
         """Pauses were meant by the old time. Whom an issuer refused is kept away by the lease, all the same."""

@@ -27,7 +27,7 @@ from seatpool.service.bonds import Bonds, Fate
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
 from seatpool.service.endings import Endings
-from seatpool.service.errands import ModelsErrand, UsageErrand
+from seatpool.service.errands import OF_RESTING, ModelsErrand, UsageErrand
 from seatpool.service.follower import Follower
 from seatpool.service.judging import Judge, log_recovery, pause
 from seatpool.service.keeper import Keeper
@@ -94,8 +94,18 @@ class PoolService:
         self._endings = Endings(self.knowledge.ended)
         self._models = ModelsErrand(self.knowledge, policy)
         self._usage = UsageErrand(store, vault, self.knowledge, policy)
-        errands = (self._usage, self._models)
-        self._poller = Poller(store, vault, self.knowledge, self._credentials, transport, providers, owner, errands)
+        self._usage_of_resting = UsageErrand(store, vault, self.knowledge, policy, OF_RESTING)
+        self._poller = Poller(
+            store,
+            vault,
+            self.knowledge,
+            self._credentials,
+            transport,
+            providers,
+            owner,
+            errands=(self._usage, self._models),
+            of_resting=(self._usage_of_resting,),
+        )
         draws = Draws()
         self._lessons = Lessons(self.knowledge, self._places, draws, self.bonds, policy)
         self._turns = TurnStates()
@@ -129,7 +139,8 @@ class PoolService:
 
     def set_policy(self, policy: Policy) -> None:
         """Go on under other numbers."""
-        self.policy = self._credentials.policy = self._usage.policy = self._models.policy = policy
+        self.policy = self._credentials.policy = self._models.policy = policy
+        self._usage.policy = self._usage_of_resting.policy = policy
         self._wishes.policy = self._lessons.policy = self.sockets.policy = self.bonds.policy = policy
         self.notices.follow(policy)
         self._traces.follow(policy.otlp_endpoint)
@@ -220,6 +231,7 @@ class PoolService:
     async def _assign(self, trail: Trail) -> Assignment | Exhausted | Halted:
         while True:
             choice = self._places.arrive(trail)
+            self._poller.wanted(trail.demand, utcnow())
             if isinstance(choice, Exhausted):
                 choice = await self._places.wait(trail, choice, self.policy)
             if isinstance(choice, Exhausted):
