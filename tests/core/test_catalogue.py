@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seatpool.core.catalogue import LISTED_FOR, MODELS_LIMIT, Catalogue, Draws
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName, QuotaWindow
@@ -236,6 +237,46 @@ def test_the_same_value_is_news_again_when_it_is_no_longer_fresh() -> None:
 
 def test_an_account_of_which_nothing_was_seen_has_no_age() -> None:
     assert pool(1).observed_at(1) is None
+
+
+# -- windows that are gone
+
+
+def test_a_window_that_is_gone_with_another_plan_keeps_nobody_out() -> None:
+    state = pool(1, 2)
+    state.observe(1, [window("secondary", 0.0), window(SPARK[0], 0.0)], NOW)
+    state.observe(2, [window("secondary", 0.1)], NOW)
+    assert chosen(state, wants("a")) == 2
+    gone = [QuotaWindow.none(bucket, NOW + FRESH, "usage") for bucket in ("secondary", SPARK[0])]
+    assert state.observe(1, gone, NOW + FRESH) == gone
+    assert state.windows[1] == {}
+    assert chosen(state, wants("a"), NOW + FRESH) == 1
+    assert state.spent(1, SPARK, NOW + FRESH) is None
+
+
+def test_only_newer_news_bring_a_window_back() -> None:
+    state, late = pool(1), timedelta(seconds=1)
+    gone = QuotaWindow.none("secondary", NOW + late, "usage")
+    assert state.observe(1, [gone], NOW + late) == [], "nobody has known it"
+    assert state.observe(1, [window("secondary", 0.0)], NOW + late) == []
+    assert state.windows[1] == {}
+    back = replace(window("secondary", 0.0), observed_at=NOW + 2 * late)
+    assert state.observe(1, [back], NOW + 2 * late) == [back]
+    assert state.observe(1, [gone], NOW + 2 * late) == [], "that was before"
+    assert state.windows[1] == {"secondary": back}
+
+
+def test_what_was_said_before_the_clock_was_set_back_hides_nothing() -> None:
+    state, seen = pool(1), window("secondary", 0.5)
+    state.observe(1, [QuotaWindow.none("secondary", NOW + HOUR, "usage")], NOW + HOUR)
+    assert state.observe(1, [seen], NOW) == [seen]
+
+
+def test_with_its_account_the_news_of_a_window_is_forgotten() -> None:
+    state, seen = pool(1), window("secondary", 0.5)
+    state.observe(1, [QuotaWindow.none("secondary", NOW + FRESH, "usage")], NOW + FRESH)
+    state.forget(1)
+    assert state.observe(1, [seen], NOW + FRESH) == [seen]
 
 
 def test_what_was_seen_more_than_an_hour_ago_is_shown_and_marked() -> None:

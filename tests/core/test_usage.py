@@ -27,8 +27,9 @@ def seen(hours: float, left: float, resets_at: datetime | None = END, length_s: 
         (seen(1 / 6, 0.50), True),
         (seen(0.1, 0.499, END + 5 * HOUR), False),
         (QuotaWindow("primary", 1.0, NOON + HOUR, "header", unlimited=True), False),
+        (QuotaWindow.none("primary", NOON + HOUR, "usage"), False),
     ],
-    ids=["half a percent", "one percent less", "more than before", "ten minutes", "another end", "unlimited"],
+    ids=["half a percent", "one percent less", "more than before", "ten minutes", "another end", "unlimited", "gone"],
 )
 def test_a_row_is_written_for_a_percent_or_ten_minutes(after: QuotaWindow, expected: bool) -> None:
     assert worth_keeping(seen(0, 0.50), after) is expected

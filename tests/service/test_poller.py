@@ -15,6 +15,7 @@ from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy
+from seatpool.core.scoring import Standing
 from seatpool.core.selection import Exhausted
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.registry import PROVIDERS
@@ -629,6 +630,51 @@ async def test_an_answer_without_windows_is_an_answer(store: Store, issuer: Told
             await bench.look(alice)
             frozen.tick(10)  # type: ignore[attr-defined]
         assert issuer.times("usage") == 1
+
+
+async def test_windows_that_another_plan_does_not_have_are_forgotten_by_everybody(store: Store, issuer: Told) -> None:
+    week = {"used_percent": 100, "limit_window_seconds": 604800, "reset_after_seconds": 500000}
+    issuer.more = {"rate_limit": {"primary_window": None, "secondary_window": week}}
+    with clock() as frozen, Store.open(store.url) as following:
+        alice, _ = sign_in(store, issuer, "alice"), sign_in(store, issuer, "bob")
+        one, other = Bench(store, issuer), Bench(following, issuer, "two").knowledge
+        long_ago = datetime.now(UTC) - timedelta(hours=1)
+        fox = QuotaWindow("codex_bengalfox/primary", 0.5, long_ago, "header", length_s=18000)
+        one.knowledge.observe(alice.id, (fox,))
+
+        async def known() -> list[set[str]]:
+            await one.look(alice)
+            one.knowledge.flush(5)
+            other.take(following.changes(other.revision))
+            stored = {window.bucket for window in store.windows(alice.id)}
+            return [set(one.knowledge.state.windows[alice.id]), set(other.state.windows[alice.id]), stored]
+
+        assert await known() == [{"secondary", fox.bucket}] * 3
+        assert other.state.score(alice.id, datetime.now(UTC)).standing is Standing.EXHAUSTED
+        for partial in ({"rate_limit": {}}, {"rate_limit": 7}, {"plan_type": None, "rate_limit": None}):
+            issuer.more = partial
+            pass_by(store, frozen, REVALIDATE + JITTER)
+            assert await known() == [{"secondary", fox.bucket}] * 3
+        issuer.more = {"rate_limit": None, "credits": {"has_credits": True, "unlimited": True}}
+        pass_by(store, frozen, REVALIDATE + JITTER)
+        assert await known() == [{"credits", fox.bucket}] * 3
+        assert other.state.score(alice.id, datetime.now(UTC)).standing is Standing.UNLIMITED
+        with Store.open(store.url) as begun:
+            assert set(Bench(begun, issuer, "three").knowledge.state.windows[alice.id]) == {"credits", fox.bucket}
+        await one.knowledge.stop()
+
+
+async def test_who_rests_for_a_window_that_is_gone_is_tried(store: Store, issuer: Told) -> None:
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        now = datetime.now(UTC)
+        spent = QuotaWindow("primary", 0.0, now, "header", length_s=604800, resets_at=now + timedelta(days=5))
+        person.service.knowledge.observe(1, (spent,))
+        await person.rest(*person.accounts)
+        issuer.more = {"rate_limit": None, "credits": {"has_credits": True, "unlimited": True}}
+        found = await person.wait(OF_RESTING + JITTER + 2 * MINUTE, asking=True)
+        assert (found[0], found[-1]) == (None, "alice")
+        await person.service.stop()
 
 
 async def test_processes_do_not_ask_in_step(store: Store, issuer: Told) -> None:

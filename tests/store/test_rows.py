@@ -150,6 +150,20 @@ def test_the_newest_observation_of_a_window_wins_in_whatever_order_they_come(sto
     )
 
 
+def test_a_window_that_is_gone_is_told_to_those_who_follow_and_to_nobody_else(store: Store) -> None:
+    account = sign_in(store)
+    store.record(windows=[(account.id, window(1, 0.0)), (account.id, window(1, 0.5, "secondary"))])
+    known = store.changes(None).revision
+    gone = QuotaWindow.none("primary", at(3), "usage")
+    store.record(windows=[(account.id, gone)])
+    assert store.changes(known).windows == ((account.id, gone),)
+    store.record(windows=[(account.id, window(2, 0.0))])
+    assert store.windows(account.id) == (window(1, 0.5, "secondary"),)
+    assert store.seen(at(3), at(0)).windows == ((account.id, window(1, 0.5, "secondary")),)
+    store.record(windows=[(account.id, window(4, 0.9))])
+    assert store.windows(account.id) == (window(4, 0.9), window(1, 0.5, "secondary"))
+
+
 def test_one_accounts_windows_are_read_alone(store: Store) -> None:
     a, b = (sign_in(store, name, identity=name) for name in "ab")
     store.record(windows=[(a.id, window(1, 0.5)), (b.id, window(2, 0.6)), (a.id, window(0, 1.0, "secondary"))])

@@ -45,8 +45,10 @@ class Catalogue:
         at: datetime,
         included: frozenset[str] = NO_MODELS,
     ) -> None:
-        """Take in an account's own list, in place of what it told before; `at` is when it was asked for, `included` what
-        draws on no premium quota."""
+        """Take in an account's own list, in place of what it told before.
+
+        `at` is when it was asked for; `included`: those of the models that draw on no premium quota.
+        """
         self.forget(account_id)
         self._lists[account_id] = _Listed(provider, models, included, at)
         self._named.update((provider, model) for model in models)

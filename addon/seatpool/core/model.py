@@ -135,7 +135,18 @@ class QuotaWindow(msgspec.Struct, frozen=True, gc=False):
     """Where it was read: `header`, `frame`, `body` or `usage`."""
     unlimited: bool = False
     length_s: int | None = None
+    """0: there is no such window any more. That is known, kept and told to others as if it were one."""
     resets_at: datetime | None = None
+
+    @classmethod
+    def none(cls, bucket: str, observed_at: datetime, source: str) -> "QuotaWindow":
+        """The news that there is no such window."""
+        return cls(bucket, 1.0, observed_at, source, length_s=0)
+
+    @property
+    def gone(self) -> bool:
+        """Whether it is the news that there is none."""
+        return self.length_s == 0
 
     @property
     def shown(self) -> tuple[int, bool, datetime | None]:

@@ -22,6 +22,8 @@ class Quotas:
 
     def __init__(self) -> None:
         self.known: dict[int, dict[str, QuotaWindow]] = {}
+        self._gone: dict[int, dict[str, QuotaWindow]] = {}
+        """The news that there are none: older news of a window does not bring it back."""
 
     def observe(self, account_id: int, windows: Iterable[QuotaWindow], now: datetime) -> tuple[list[QuotaWindow], bool]:
         """Take in windows; the newest observation of each wins. Returns those that a reader would see differ.
@@ -29,13 +31,19 @@ class Quotas:
         The same value again differs by its age, once that is more than `FRESH`; before, the one that is known stays.
         The second result tells whether nothing but ages differs.
         """
-        known = self.known.setdefault(account_id, {})
+        known, gone = self.known.setdefault(account_id, {}), self._gone.get(account_id, {})
         changed, repeated = [], True
         for window in windows:
             before = known.get(window.bucket)
-            if before is not None and window.observed_at < before.observed_at <= now + FRESH:
+            last = before or gone.get(window.bucket)
+            if last is not None and window.observed_at < last.observed_at <= now + FRESH:
                 continue  # as `is_recent` has it
-            if before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
+            if window.gone:
+                self._gone.setdefault(account_id, {})[window.bucket] = window
+                if known.pop(window.bucket, None) is not None:
+                    changed.append(window)
+                    repeated = False
+            elif before is None or before.shown != window.shown or window.observed_at - before.observed_at >= FRESH:
                 known[window.bucket] = window
                 changed.append(window)
                 repeated = repeated and before is not None and before.repeated_by(window)
@@ -58,3 +66,4 @@ class Quotas:
     def forget(self, account_id: int) -> None:
         """The account is gone."""
         self.known.pop(account_id, None)
+        self._gone.pop(account_id, None)

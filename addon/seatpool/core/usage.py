@@ -28,7 +28,7 @@ LOOKS_BACK = timedelta(days=31)
 
 def worth_keeping(before: QuotaWindow | None, seen: QuotaWindow) -> bool:
     """Whether an observation belongs into the history, of which `before` is the last."""
-    if seen.unlimited:
+    if seen.unlimited or seen.gone:
         return False
     return (
         before is None

@@ -80,6 +80,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
 
     windows: tuple[QuotaWindow, ...]
     plan: str | None = None
+    gone: tuple[str, ...] = ()
+    """Buckets that the plan does not have, as the answer says; what it leaves open is not among them."""
     credential: Credential | None = None
     """The held one with what it lacked and the answer told; None where there was nothing to learn."""
 

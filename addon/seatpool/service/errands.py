@@ -10,7 +10,7 @@ from typing import Protocol
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
-from seatpool.core.model import Account, Credential, ProviderName
+from seatpool.core.model import Account, Credential, ProviderName, QuotaWindow
 from seatpool.core.policy import Policy
 from seatpool.core.quotas import is_recent
 from seatpool.providers.base import Provider
@@ -100,14 +100,17 @@ class UsageErrand:
     async def take(
         self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime
     ) -> NotTold | None:
-        """Windows, the plan, and whose workspace it is where that was unknown.
+        """Windows, and which are gone with another plan; the plan; whose workspace it is where that was unknown.
 
         An answer is no newer than its question: a refusal that came between them is not spoken against.
         """
         told = provider.read_usage(account, held, reply, utcnow())
         if isinstance(told, NotTold):
             return told
-        self._knowledge.observe(account.id, tuple(replace(w, observed_at=asked_at) for w in told.windows))
+        seen = tuple(replace(w, observed_at=asked_at) for w in told.windows)
+        named = {window.bucket for window in seen}
+        gone = (QuotaWindow.none(bucket, asked_at, "usage") for bucket in told.gone if bucket not in named)
+        self._knowledge.observe(account.id, (*seen, *gone))
         await self._knowledge.learn_plan(account, told.plan)
         if told.credential is not None:
             await self._complete(account, told.credential)

@@ -38,14 +38,15 @@ def record_windows(db: Connection, seen: Sequence[tuple[int, QuotaWindow]]) -> N
 
 
 def changed_windows(db: Connection, after: int) -> tuple[tuple[int, QuotaWindow], ...]:
-    """Those stamped after this revision, with their accounts' ids."""
+    """Those stamped after this revision, with their accounts' ids; those that are gone among them."""
     rows = db.execute(_CHANGED, {"after": after})
     return tuple((row.account_id, _window(row)) for row in rows)
 
 
 def windows_of(db: Connection, account_id: int) -> tuple[QuotaWindow, ...]:
-    """Those of one account."""
-    return tuple(map(_window, db.execute(select(windows).where(windows.c.account_id == account_id).order_by(*_KEY))))
+    """Those of one account that there are."""
+    rows = db.execute(select(windows).where(windows.c.account_id == account_id).order_by(*_KEY))
+    return tuple(window for window in map(_window, rows) if not window.gone)
 
 
 def record_attempts(db: Connection, made: Sequence[Attempt]) -> None:
@@ -76,7 +77,7 @@ def of_requests(db: Connection, flow_ids: Iterable[str], since: datetime, until:
 
 def every_window(db: Connection) -> tuple[tuple[int, QuotaWindow], ...]:
     """As they were seen last, with their accounts' ids."""
-    return changed_windows(db, -1)
+    return tuple(seen for seen in changed_windows(db, -1) if not seen[1].gone)
 
 
 def unknown(db: Connection, since: datetime) -> tuple[Unknown, ...]:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.codex import CODEX
-from seatpool.providers.codex.quota import windows_of_event, windows_of_usage
+from seatpool.providers.codex.quota import gone_of_usage, windows_of_event, windows_of_usage
 from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import NOW, NOW_S, at
 
@@ -188,6 +188,36 @@ def test_a_plan_without_windows_has_none(usage: bytes) -> None:
     assert windows_of_usage(usage, NOW) == ()
 
 
+CREDITS = {"plan_type": "business", "credits": {"has_credits": True, "unlimited": True}}
+NULL = {"primary_window": None, "secondary_window": None}
+
+
+@pytest.mark.parametrize(
+    ("usage", "gone"),
+    [
+        (USAGE_PLUS, {"codex_bengalfox/secondary", "credits"}),
+        ({**CREDITS, "rate_limit": None}, {"primary", "secondary"}),
+        ({**CREDITS, "rate_limit": {"primary_window": {"used_percent": 1}, "secondary_window": None}}, {"secondary"}),
+        (
+            {**CREDITS, "additional_rate_limits": [{"metered_feature": "codex_x", "rate_limit": None}, {}, 7]},
+            {"codex_x/primary", "codex_x/secondary"},
+        ),
+        ({**CREDITS, "credits": None}, {"credits"}),
+        # what says nothing
+        (CREDITS, set()),
+        ({**CREDITS, "rate_limit": {}}, set()),
+        ({**CREDITS, "rate_limit": [], "additional_rate_limits": 3, "credits": "none"}, set()),
+        ({**CREDITS, "rate_limit": {"primary_window": {"used_percent": "?"}, "secondary_window": 7}}, set()),
+        ({"plan_type": "business"}, set()),
+        ({**CREDITS, "credits": {"unlimited": None}}, set()),
+        ({"rate_limit": None, "credits": None}, set()),
+        ({**CREDITS, "plan_type": 7, "rate_limit": NULL}, set()),
+    ],
+)
+def test_windows_are_gone_where_an_answer_says_so_and_nowhere_else(usage: dict[str, object], gone: set[str]) -> None:
+    assert set(gone_of_usage(usage)) == gone
+
+
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
@@ -218,3 +248,4 @@ def test_payloads_of_any_kind_are_read_without_an_error(event: dict[str, object]
     limit = {"primary_window": {"used_percent": used, "reset_at": reset, "limit_window_seconds": used}}
     usage = {"rate_limit": limit, "additional_rate_limits": [{"metered_feature": used, "rate_limit": limit}, used]}
     windows_of_usage(json.dumps({**event, **usage}).encode(), NOW)
+    gone_of_usage({**event, **usage, "plan_type": "plus"})

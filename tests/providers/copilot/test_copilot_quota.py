@@ -127,6 +127,43 @@ def test_free_seats_have_an_older_form() -> None:
     assert told == [("chat", 0.2, DECEMBER), ("completions", 0.25, DECEMBER)]  # 10/50, 500/2000
 
 
+SPENDING = {"entitlement": 300, "percent_remaining": 5.0}
+
+
+@pytest.mark.parametrize(
+    ("user", "gone"),
+    [
+        (USER, set()),
+        ({"quota_snapshots": {"premium_interactions": SPENDING}}, {"chat", "completions"}),
+        (
+            {
+                "quota_snapshots": {
+                    "premium_interactions": {"entitlement": 0, "has_quota": False, "percent_remaining": 0.0},
+                    "chat": SPENDING,
+                    "completions": SPENDING,
+                }
+            },
+            {"premium_interactions"},
+        ),
+        (
+            {"limited_user_quotas": {"chat": 10, "completions": 5}, "monthly_quotas": {"chat": 50, "completions": 10}},
+            {"premium_interactions"},
+        ),
+        # what says nothing
+        ({}, set()),
+        ({"quota_snapshots": None}, set()),
+        ({"quota_snapshots": {}, "limited_user_quotas": None}, set()),
+        ({"quota_snapshots": {"chat": SPENDING, "completions": "nonsense"}}, set()),
+        ({"quota_snapshots": {"chat": SPENDING, "completions": {"entitlement": 300}}}, set()),
+        ({"quota_snapshots": {"chat": {"entitlement": 0, "has_quota": False, "percent_remaining": 0.0}}}, set()),
+        ({"limited_user_quotas": {"chat": 10}}, set()),
+    ],
+)
+def test_windows_are_gone_where_a_whole_record_does_not_name_them(user: dict[str, object], gone: set[str]) -> None:
+    """Those of hours and of the week stand in headers alone (copilot.md 5.2)."""
+    assert set(quota.gone_of_user(user, NOW)) == gone
+
+
 _JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
@@ -140,6 +177,7 @@ _JSON = st.recursive(
 def test_no_record_makes_it_raise(snapshots: object, resets: object) -> None:
     windows = quota.of_user({"quota_snapshots": snapshots, "quota_reset_date": resets}, NOW)
     assert all(0.0 <= w.left <= 1.0 for w in windows)
+    quota.gone_of_user({"quota_snapshots": snapshots, "limited_user_quotas": resets}, NOW)
 
 
 @given(st.text(), st.text())

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, fresh
-from seatpool.providers.codex.quota import windows_of_usage
+from seatpool.providers.codex.quota import gone_of_usage, windows_of_usage
 from seatpool.providers.codex.renew import DEFAULT_CLIENT_HEADERS, USAGE_URL, owners_request
 from seatpool.providers.codex.tokens import read_claims
 from seatpool.providers.codex.wire import CHATGPT, plain, read_object, retry_after, text
@@ -45,7 +45,8 @@ def read_usage(held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
     told = read_object(reply.body)
     if not told:
         return NotTold("unreadable-usage")
-    return Usage(windows_of_usage(reply.body, now), text(told.get("plan_type")), _named(held, told.get("account_id")))
+    credential = _named(held, told.get("account_id"))
+    return Usage(windows_of_usage(reply.body, now), text(told.get("plan_type")), gone_of_usage(told), credential)
 
 
 def _named(held: Held, account_id: object) -> Credential | None:

@@ -5,7 +5,7 @@ The main limit's windows are called `primary` and `secondary`; those of an addit
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from functools import lru_cache
 
@@ -68,6 +68,23 @@ def windows_of_usage(content: bytes, now: datetime) -> tuple[QuotaWindow, ...]:
     return (*found, unlimited) if unlimited is not None else tuple(found)
 
 
+def gone_of_usage(usage: Json) -> tuple[str, ...]:
+    """The buckets that such an answer says there are none of: by null, and by credits that are limited.
+
+    Nothing is said by what is missing, nor by an answer that names no plan.
+    """
+    if text(usage.get("plan_type")) is None:
+        return ()
+    found = list(_gone_of_limit(MAIN_LIMIT, usage))
+    additional = usage.get("additional_rate_limits")
+    for entry in map(mapping, additional if isinstance(additional, list) else ()):
+        name = text(entry.get("metered_feature")) or text(entry.get("limit_name"))
+        found += _gone_of_limit(name, entry) if name is not None else ()
+    if _is_null(usage, CREDITS) or mapping(usage.get(CREDITS)).get("unlimited") is False:
+        found.append(CREDITS)
+    return tuple(found)
+
+
 def drawn_buckets(headers: HeaderView) -> tuple[str, ...] | None:
     """The windows of the additional limit that a request drew on; none for the main one (codex.md 3.1)."""
     stated = headers.get("x-codex-active-limit")
@@ -117,6 +134,17 @@ def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow
 def _ends(at: object, after_s: object, now: datetime) -> datetime | None:
     """When a window resets, or has by our clock; a time from now on, which needs none, goes before that."""
     return moment(at, now) or after(after_s, now) or reset(at, now)
+
+
+def _gone_of_limit(limit: str, holder: Json) -> Iterator[str]:
+    status = mapping(holder.get("rate_limit"))
+    for slot in SLOTS:
+        if _is_null(holder, "rate_limit") or _is_null(status, f"{slot}_window"):
+            yield _bucket(limit, slot)
+
+
+def _is_null(told: Json, key: str) -> bool:
+    return key in told and told[key] is None
 
 
 def _bucket(limit: str, slot: str) -> str:

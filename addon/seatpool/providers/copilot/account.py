@@ -7,6 +7,7 @@ import msgspec
 
 from seatpool.core.model import Account, CredentialKind
 from seatpool.providers.copilot import auth
+from seatpool.providers.copilot.quota import gone_of_user
 from seatpool.providers.copilot.renew import MODELS_VERSION, bearer_of, read_user, side_headers, user_request
 from seatpool.providers.copilot.wire import retry_after, text
 from seatpool.providers.http import HttpReply, HttpRequest
@@ -38,7 +39,7 @@ def read_usage(account: Account, held: Held, reply: HttpReply, now: datetime) ->
     result = read_user(account, held[CredentialKind.GITHUB_OAUTH], reply, now)
     if isinstance(result, RenewalRefused):
         return NotTold(result.code, result.retry_at, result.revoked)
-    return Usage(result.windows, result.plan)
+    return Usage(result.windows, result.plan, gone_of_user(mapping(read_json(reply.body)), now))
 
 
 def models_request(account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:

@@ -19,6 +19,9 @@ ROLLING_S: Mapping[str, int] = MappingProxyType({SESSION: 5 * 3600, WEEKLY: 7 * 
 MONTH_S = 30 * 24 * 3600
 """All the others end with the month (copilot.md 5.2)."""
 
+RECORDED = ("chat", "completions", "premium_interactions")
+"""Buckets that a user's own record names where the plan has them (copilot.md 5.2); others stand in headers alone."""
+
 SNAPSHOT = "x-quota-snapshot-"
 RATELIMIT = "x-usage-ratelimit-"
 _BUCKET = re.compile(r"[a-z][a-z0-9_]{0,39}")
@@ -61,14 +64,29 @@ def of_user(user: Json, now: datetime) -> tuple[QuotaWindow, ...]:
     """Windows of `/copilot_internal/user`, in its present form or the free seats' older one (copilot.md 5.2)."""
     resets = user.get("quota_reset_date_utc") or user.get("quota_reset_date") or user.get("limited_user_reset_date")
     windows = of_snapshots(user.get("quota_snapshots"), "usage", now, resets)
-    if windows:
-        return windows
+    return windows or of_snapshots(_older(user), "usage", now, resets)
+
+
+def gone_of_user(user: Json, now: datetime) -> tuple[str, ...]:
+    """The buckets that the plan does not have, by such a record; none by one of which anything cannot be read."""
+    snapshots = {**mapping(user.get("quota_snapshots")), **_older(user)}
+    if not snapshots or not all(map(_is_readable, snapshots.values())):
+        return ()
+    named = {window.bucket for window in of_user(user, now)}
+    return tuple(bucket for bucket in RECORDED if bucket not in named) if named else ()
+
+
+def _older(user: Json) -> Json:
     monthly = mapping(user.get("monthly_quotas"))
-    older = {
+    return {
         bucket: {"remaining": left, "entitlement": monthly.get(bucket)}
         for bucket, left in mapping(user.get("limited_user_quotas")).items()
     }
-    return of_snapshots(older, "usage", now, resets)
+
+
+def _is_readable(snapshot: object) -> bool:
+    told = mapping(snapshot)
+    return truth(told.get("unlimited")) is True or _share(told, number(told.get("entitlement"))) is not None
 
 
 def _window(bucket: str, told: Json, source: str, now: datetime, resets: object = None) -> QuotaWindow | None:
