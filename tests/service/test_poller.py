@@ -580,6 +580,24 @@ async def test_an_issuer_that_refuses_is_left_alone_about_who_rests_as_well(stor
         await person.service.stop()
 
 
+@pytest.mark.parametrize("down", [False, True])
+async def test_a_login_that_ran_out_while_its_account_rests_is_renewed_to_ask(
+    store: Store, issuer: Told, down: bool
+) -> None:
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        pass_by(store, frozen, timedelta(days=60))
+        await person.rest(*person.accounts)
+        issuer.down = down
+        await person.wait(2 * MINUTE, asking=False)
+        assert (issuer.calls, issuer.asked) == ([], [])
+        await person.wait(OF_RESTING, asking=True)
+        assert (issuer.refreshes, issuer.times("usage")) == (1, 0 if down else 1)
+        assert store.account("alice").usable
+        await person.service.stop()
+
+
 async def test_the_limit_that_an_answer_names_counts_for_every_account(store: Store, issuer: Told) -> None:
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)

@@ -44,6 +44,8 @@ class Errand(Protocol):
     """How long nobody else may ask."""
     shared: bool
     """What one process is told, all know: so the lease is not given back with the answer."""
+    renews: bool
+    """Nobody else renews a login that has run out meanwhile, since the account serves nobody."""
 
     def due(self, account: Account, now: datetime, jitter: timedelta) -> bool:
         """Whether the answer is wanted; `jitter` is how much later than it could be."""
@@ -74,6 +76,7 @@ class UsageErrand:
     ) -> None:
         self.policy = policy
         self.every = every
+        self.renews = every >= OF_RESTING
         self._store = store
         self._vault = vault
         self._knowledge = knowledge
@@ -134,6 +137,7 @@ class ModelsErrand:
     every = MODELS_FOR
     lease = FETCH
     shared = False
+    renews = False
 
     def __init__(self, knowledge: Knowledge, policy: Policy) -> None:
         self.policy = policy

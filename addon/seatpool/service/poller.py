@@ -18,12 +18,12 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.selection import REVOKED, Demand
 from seatpool.providers.base import Provider
-from seatpool.providers.sidecalls import NotTold
+from seatpool.providers.sidecalls import Held, NotTold
 from seatpool.service.credentials import Credentials
 from seatpool.service.errands import Errand
 from seatpool.service.inuse import InUse
 from seatpool.service.knowledge import Knowledge
-from seatpool.service.refresher import Sender
+from seatpool.service.refresher import MEMORY_ONLY, Sender
 from seatpool.service.resting import Resting
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
@@ -143,8 +143,14 @@ class Poller:
     async def _ask(self, errand: Errand, account: Account, now: datetime) -> NotTold | bool:
         """Whether the issuer was asked, and told; or why it did not."""
         provider, key = self._providers[account.provider], (errand.name, account.id)
-        held = {credential.kind: credential for credential in self._vault.known(account.id)}
-        request = errand.request(provider, account, held, self._credentials.client_headers(provider.name), now)
+        client = self._credentials.client_headers(provider.name)
+        held = self._held(account)
+        request = errand.request(provider, account, held, client, now)
+        if request is None and errand.renews:
+            self._waits[key] = now + errand.every
+            await self._renew(account, now)
+            held = self._held(account)
+            request = errand.request(provider, account, held, client, now)
         if request is None:
             return False
         if not await self._lease(key, errand.lease):
@@ -161,6 +167,15 @@ class Poller:
         if problem is None and not errand.shared:
             await aside(self._store.release, _lease(key), self._owner)
         return problem or True
+
+    def _held(self, account: Account) -> Held:
+        return {credential.kind: credential for credential in self._vault.known(account.id)}
+
+    async def _renew(self, account: Account, now: datetime) -> None:
+        for credential in self._vault.known(account.id):
+            over = credential.expires_at is not None and credential.expires_at <= now
+            if over and credential.kind not in MEMORY_ONLY:
+                await self._credentials.keep(self._providers[account.provider], account, credential)
 
     async def _back_off(self, errand: Errand, account: Account, problem: NotTold) -> None:
         """Leave the issuer alone for a while, in every process; say so once."""
