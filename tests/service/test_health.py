@@ -132,6 +132,7 @@ def test_rows_are_written_when_a_lock_has_gone_although_nothing_new_comes(
 ) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     with locked(tmp_path / "pool.db"):
         writer.put(Attempt("flow", 1, account.id, "responses", None, "ok", 200, datetime.now(UTC), 1.0))
         assert not writer.flush(0.3)
@@ -148,6 +149,7 @@ def test_a_row_that_no_database_takes_does_not_keep_the_others_back(
 ) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     for number in range(8):
         at = datetime.now(UTC) if number != 3 else datetime.now()  # noqa: DTZ005 # the mistake that is meant
         writer.put(Attempt("flow", number, account.id, "responses", None, "ok", 200, at, 1.0))

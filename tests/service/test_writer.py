@@ -24,6 +24,7 @@ def attempt(account_id: int, number: int, at: datetime = NOW) -> Attempt:
 def test_everything_queued_is_written_and_the_newest_window_stays(store: Store, issuer: Issuer) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     for number in range(1200):
         writer.put(attempt(account.id, number))
         writer.put((account.id, QuotaWindow("primary", number / 1200, NOW, "header")))
@@ -37,6 +38,7 @@ def test_everything_queued_is_written_and_the_newest_window_stays(store: Store, 
 def test_the_last_use_of_an_account_is_stored_to_the_minute(store: Store, issuer: Issuer) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     for number, (seconds, told) in enumerate([(0, 0), (40, 0), (59, 0), (61, 61), (100, 61), (121, 121)]):
         writer.put(attempt(account.id, number, NOW + timedelta(seconds=seconds)))
         assert writer.flush(20)
@@ -48,6 +50,7 @@ def test_the_last_use_of_an_account_is_stored_to_the_minute(store: Store, issuer
 def test_what_is_queued_is_written_before_the_end(store: Store, issuer: Issuer) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     writer.put(attempt(account.id, 1))
     writer.close()
     assert len(store.past.attempts(limit=9)) == 1
@@ -56,6 +59,7 @@ def test_what_is_queued_is_written_before_the_end(store: Store, issuer: Issuer) 
 def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp_path: Path) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     other = sqlite3.connect(tmp_path / "pool.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     writer.put(attempt(account.id, 1))
@@ -71,6 +75,7 @@ def test_rows_wait_for_a_database_that_is_busy(store: Store, issuer: Issuer, tmp
 def test_history_gets_a_row_for_each_percent_that_was_written(store: Store, issuer: Issuer) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     for left in (0.500, 0.496, 0.489, 0.481, 0.47):
         writer.put((account.id, QuotaWindow("primary", left, NOW + timedelta(seconds=(1 - left) * 1000), "header")))
         assert writer.flush(20)
@@ -81,6 +86,7 @@ def test_history_gets_a_row_for_each_percent_that_was_written(store: Store, issu
 def test_history_that_could_not_be_written_is_written_later(store: Store, issuer: Issuer, tmp_path: Path) -> None:
     account = sign_in(store, issuer, "alice")
     writer = Writer(store)
+    writer.start()
     other = sqlite3.connect(tmp_path / "pool.db", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     writer.put((account.id, QuotaWindow("primary", 0.5, NOW, "header")))
@@ -102,6 +108,7 @@ def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_wri
     demand = Demand(ProviderName.CODEX)
     seen = glimpse(state, demand, NOW, set(), select(state, demand, NOW), ("flow", 1, "responses", None, None))
     writer = Writer(store)
+    writer.start()
     writer.put(seen._replace(in_flight=()))
     writer.put(attempt(account.id, 1))
     assert writer.flush(20)

@@ -67,8 +67,9 @@ class Knowledge:
         """To be called when an account may be asked no longer."""
 
     def load(self) -> None:
-        """Read everything from the store (blocking; at start)."""
+        """Read everything from the store (blocking; at start), and begin to write there."""
         self.take(self._store.changes(None))
+        self.writer.start()  # not before: a proxy tries again and again to open a database that cannot be read
 
     async def stop(self) -> None:
         """Write what is queued."""

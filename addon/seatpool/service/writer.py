@@ -77,12 +77,12 @@ class Writer:
         self._used: dict[int, datetime] = {}
         """When each account was used last, as it is stored."""
         self._thread: threading.Thread | None = None
-        self.start()
 
     def start(self) -> None:
-        """Have a thread do the steps."""
-        self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
-        self._thread.start()
+        """Have a thread do the steps, where none does already; until then rows wait."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="seatpool writer", daemon=True)
+            self._thread.start()
 
     def put(self, row: Row) -> None:
         """Queue a row; returns at once."""
