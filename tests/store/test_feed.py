@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import pytest
 from msgspec.structs import replace
+from sqlalchemy import delete, update
 
 from seatpool.core.model import Account, Affinity, CredentialKind, Scope, ScopeKind
-from seatpool.store import Changes, Store, UnknownAccount, feed
+from seatpool.store import Changes, Store, UnknownAccount, cooldowns, feed, schema
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
 MODEL = Scope(ScopeKind.MODEL, "gpt")
@@ -190,6 +191,35 @@ def test_a_write_that_came_to_nothing_is_not_taken_for_ones_own(store: Store, ot
         store.cool(cooldown(replace(account, id=99), 60))
     other.cool(cooldown(account, 60))
     assert store.news(before).cooldowns == store.cooldowns(NOW)
+
+
+def test_numbers_that_come_again_are_not_taken_for_ones_own(store: Store, other: Store) -> None:
+    """As where an older copy was put back, or who stands in for a server has not got its last changes."""
+    account = sign_in(store)
+    before = store.revision()
+    for number in range(3):
+        store.cool(cooldown(account, 60 + number))
+    since = store.news(before).revision
+    with other._db.write() as db:
+        db.execute(delete(schema.cooldowns))
+        db.execute(update(schema.feed).values(revision=before))
+    again = store.news(since)
+    assert again.full and again.revision == before
+    other.cool(cooldown(account, 60))
+    assert store.news(before).cooldowns == (cooldown(account, 60),)
+
+
+def test_a_write_that_began_before_a_server_was_lost_is_not_taken_for_ones_own(store: Store) -> None:
+    """It may have got its number of the server of before, and who reads has asked another one since."""
+    account = sign_in(store)
+    seen = store.revision()
+    with store._db.write(told=True) as db:
+        cooldowns.cool(db, cooldown(account, 60))
+        store._db._engine.raw_connection().invalidate()
+        assert store.news(seen) == store.changes(None)
+    assert store.news(seen).cooldowns == (cooldown(account, 60),)
+    store.cool(cooldown(account, 90))
+    assert store.news(seen + 1) == feed.nothing(seen + 2), "what is written from now on is"
 
 
 def test_threads_that_write_and_follow_at_once_miss_nothing_of_others(store: Store, other: Store) -> None:

@@ -151,7 +151,10 @@ class Store:
     def changes(self, since: int | None) -> Changes:
         """What was written after the revision `since`, by any process; None: everything."""
         with self._db.read() as db:
-            return feed.read(db, since)
+            found = feed.read(db, since)
+        if found.full:
+            self._db.forget_told()
+        return found
 
     def news(self, since: int) -> Changes:
         """As `changes`, but empty where all of it was written by this store's own users through `cool`, `record` and

@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import IntegrityError, InvalidRequestError
@@ -14,6 +15,14 @@ from seatpool.store.errors import StoreUnavailable
 
 COMMITTED_S = 0.02
 """Within it a thread that has committed has said what."""
+
+
+class _Told(NamedTuple):
+    """The last revisions without a gap that were taken by writes with `told`."""
+
+    numbers: range = range(0)
+    losses: int = 0
+    """How many there were when the first of these began: after one more the numbers may be given to other changes."""
 
 
 class Transactions:
@@ -32,8 +41,7 @@ class Transactions:
         self._turn = threading.Lock()
         event.listen(engine, "invalidate", self._note_loss)
         self._closed = False
-        self._told = range(0)
-        """The last revisions without a gap that were taken by writes with `told`."""
+        self._told = _Told()
         self.losses = 0
         """How often a connection to a server was lost: it may be another one since, or itself of some time ago."""
         self.hurried = False
@@ -82,6 +90,7 @@ class Transactions:
         busy_s = engines.HURRIED_S if hurried or soon else engines.BUSY_TIMEOUT_S
         if not self._turn.acquire(timeout=busy_s):
             raise StoreUnavailable(f"the database {self._where} is busy with another write; try again")
+        losses = self.losses
         try:
             with self._transaction(self._engines[durable, busy_s]) as db:
                 revisions.taken(db)  # forgets those of a transaction on this connection that came to nothing
@@ -89,8 +98,7 @@ class Transactions:
                 numbers = revisions.taken(db)
             self.trouble = None
             if told and numbers:
-                first = self._told.start if numbers[0] == self._told.stop else numbers[0]
-                self._told = range(first, numbers[-1] + 1)
+                self._told = self._also_told(numbers, losses)
         except LookupError as error:  # others may be about what was to be written
             damaged = self._damaged(error)
             self.trouble = str(damaged)
@@ -111,9 +119,18 @@ class Transactions:
             self._turn.release()
         return self._covers(after, last)
 
+    def forget_told(self) -> None:
+        """A reader began anew: numbers may come again, as in a copy that was put back."""
+        self._told = _Told()
+
+    def _also_told(self, numbers: list[int], losses: int) -> _Told:
+        before = self._told
+        goes_on = before.losses == losses and numbers[0] == before.numbers.stop
+        return _Told(range(before.numbers.start if goes_on else numbers[0], numbers[-1] + 1), losses)
+
     def _covers(self, after: int, last: int) -> bool:
         told = self._told
-        return told.start <= after + 1 <= last < told.stop
+        return told.losses == self.losses and told.numbers.start <= after + 1 <= last < told.numbers.stop
 
     def empty_log(self) -> None:
         """Take what was deleted or replaced out of the log as well, where that can be done now."""
