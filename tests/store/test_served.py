@@ -5,6 +5,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -169,6 +171,22 @@ def test_text_is_in_the_order_of_its_characters_and_moments_are_utc_whatever_the
         account = sign_in(store)
         assert store.cool(cooldown(account, 60)) == store.changes(None).cooldowns[0]
     assert told(url, "SELECT created_at FROM cooldowns") == NOW.strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+@pytest.mark.parametrize("level", ["repeatable read", "serializable"])
+def test_writers_take_turns_whatever_isolation_the_database_has_by_default(level: str) -> None:
+    url = fresh()
+    told(url, f"ALTER DATABASE {url.rpartition('/')[2]} SET default_transaction_isolation = '{level}'")
+    with Store.open(url) as one, Store.open(url) as other, ThreadPoolExecutor(2) as threads:
+        account = sign_in(one)
+
+        def write(store: Store) -> None:
+            for number in range(30):
+                store.cool(cooldown(account, 60 + number))
+                store.acquire("renew:1", store.url, timedelta(seconds=8))
+
+        list(threads.map(write, (one, other)))
+        assert one.changes(None).cooldowns == (cooldown(account, 89),)
 
 
 def test_nothing_of_postgresql_is_loaded_for_a_file(path: Path) -> None:

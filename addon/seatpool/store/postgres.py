@@ -56,12 +56,14 @@ _SESSION = (
 """So that the server soon ends what a machine that is gone, or a process that was stopped, has begun."""
 
 _TURN = f"SET LOCAL lock_timeout = {{busy_ms}}; SELECT pg_advisory_xact_lock({OURS})"
+_BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
+"""Whatever a role or database has as its default: any other would show a writer what was before it had its turn."""
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
         "lookup": "",
         "read": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
-        "write": f"BEGIN; {_TURN}",
-        "durable": f"BEGIN; {{wait}}{_TURN}",
+        "write": f"{_BEGIN}; {_TURN}",
+        "durable": f"{_BEGIN}; {{wait}}{_TURN}",
     }
 )
 
