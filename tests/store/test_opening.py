@@ -33,6 +33,9 @@ print(*sorted({"alembic", "keyring"} & set(sys.modules)))
 
 NOW_TEXT = NOW.strftime("%Y-%m-%d %H:%M:%S.%f")  # as the store keeps a moment
 
+LIMIT_S = 30
+"""Only for what would never come."""
+
 posix_modes = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no POSIX file modes")
 
 
@@ -58,6 +61,11 @@ def test_the_migrations_make_the_tables_that_the_code_speaks_of(store: Store, ur
     # credentials, cooldowns, windows, affinities, carriers, attempts, choices, endings, window_history
     assert len(keys) == 9
     assert store.revision() == 0
+
+
+@pytest.fixture
+def other_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("other")
 
 
 @posix_modes
@@ -116,6 +124,22 @@ def test_a_path_and_a_url_open_the_same_database(store: Store, path: Path) -> No
     assert store.url == f"sqlite:///{path}"
     with Store.open(store.url) as again:
         assert again.accounts() == (account,)
+
+
+def test_a_relative_url_is_of_where_it_was_given_and_heard_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, other_folder: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with Store.open("sqlite:///pool.db") as store, Store.open(str(tmp_path / "pool.db")) as other:
+        monkeypatch.chdir(other_folder)
+        assert store.url == other.url == f"sqlite:///{tmp_path / 'pool.db'}"
+        woken = threading.Semaphore(0)
+        ear = store.listen(woken.release)
+        assert woken.acquire(timeout=LIMIT_S) and ear.hearing
+        sign_in(other)
+        assert woken.acquire(timeout=LIMIT_S)
+        ear.close()
+    assert list(other_folder.iterdir()) == []
 
 
 def test_nothing_named_is_the_default_in_the_persons_data_directory(
@@ -209,6 +233,7 @@ PLACES: dict[str, Callable[[Path], str]] = {
     "below a file": lambda tmp: str(_file(tmp / "file") / "pool.db"),
     "in memory": lambda _: "sqlite://",
     "in memory by name": lambda _: "sqlite:///:memory:",
+    "a URI of SQLite's": lambda tmp: f"sqlite:///file:{tmp}/pool.db?uri=true",
     "another kind of database": lambda _: "postgresql://me:FAKESECRET@localhost/pool",
     "an unreadable URL": lambda _: "nonsense://FAKESECRET:x:y@[",
 }

@@ -55,7 +55,9 @@ def checked(url: URL) -> URL:
     """See `Backend`."""
     if url.database in (None, "", ":memory:"):
         raise StoreUnavailable("a database in memory cannot be shared; give a path, or sqlite:///PATH")
-    return url
+    if "uri" in url.query:
+        raise StoreUnavailable("SQLite's own URIs are not understood; give a path, or sqlite:///PATH")
+    return url.set(database=str(Path(place(url)).absolute()))
 
 
 def place(url: URL) -> str:
