@@ -4,8 +4,8 @@ import asyncio
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -21,6 +21,8 @@ from seatpool.store import Store, StoreUnavailable
 from seatpool.store.engine import BUSY_TIMEOUT_S
 from tests.service.conftest import Issuer, sign_in
 from tests.service.test_pool import GOT_429, begin, spent
+
+FILES = ("pool.db", "pool.db-wal", "pool.db-shm")
 
 
 @contextmanager
@@ -168,8 +170,61 @@ def test_a_moment_that_nobody_wrote_is_damage_and_not_a_crash(store: Store, issu
         store.changes(None)
 
 
+async def until(happened: Callable[[], object]) -> None:
+    for _ in range(400):
+        if happened():
+            return
+        await asyncio.sleep(0.05)
+    assert happened()
+
+
+async def test_limits_found_while_the_file_is_gone_are_stored_when_it_is_back(
+    store: Store, issuer: Issuer, service: PoolService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    for person in ("alice", "bob"):
+        sign_in(store, issuer, person)
+    service.load()
+    service.follower.start()
+    trail, first = await begin(service)
+    (tmp_path / "away").mkdir()
+    for name in FILES:
+        (tmp_path / name).rename(tmp_path / "away" / name)
+    second = await service.recover(trail, spent(), GOT_429)
+    assert second is not None and second.account.id != first.account.id
+    await until(lambda: "action=database-away" in caplog.text)
+    assert not any((tmp_path / name).exists() for name in FILES)
+    for name in reversed(FILES):
+        (tmp_path / "away" / name).rename(tmp_path / name)
+    await until(lambda: "action=database-back" in caplog.text)
+    await until(lambda: store.cooldowns(datetime.now(UTC)))
+    assert [held.account_id for held in store.cooldowns(datetime.now(UTC))] == [first.account.id]
+    with closing(sqlite3.connect(tmp_path / "pool.db")) as db:
+        assert db.execute("SELECT count(*) FROM cooldowns").fetchone() == (1,)
+
+
+async def test_another_pool_in_the_place_of_ours_is_gone_on_with_and_nobody_is_taken_for_somebody_else(
+    store: Store, issuer: Issuer, service: PoolService, tmp_path: Path
+) -> None:
+    ours = [sign_in(store, issuer, person) for person in ("alice", "bob")]
+    service.load()
+    service.follower.start()
+    await begin(service)  # so a credential is at hand
+    (tmp_path / "other").mkdir()
+    with Store.open(str(tmp_path / "other" / "pool.db")) as other:
+        theirs = sign_in(other, issuer, "carol")
+    assert theirs.id == ours[0].id
+    for name in FILES:
+        (tmp_path / name).unlink()
+    for name in ("pool.db.key", "pool.db"):
+        (tmp_path / "other" / name).replace(tmp_path / name)
+    await until(lambda: {held.name for held in service.knowledge.state.accounts.values()} == {"carol"})
+    _, asked = await begin(service, "talk-2")
+    assert asked.account.name == "carol"
+    assert asked.credential.attributes["account_id"] == "ws-carol"
+
+
 def overwrite(folder: Path) -> None:
-    for name in ("pool.db", "pool.db-wal", "pool.db-shm"):  # without the last, caches could hide it for good
+    for name in FILES:  # without the last, caches could hide it for good
         with (folder / name).open("r+b") as file:
             file.write(b"\xa5" * max((folder / name).stat().st_size, 4096))
 

@@ -209,16 +209,17 @@ class Knowledge:
         """What the store has now, as far as it was changed."""
         now = utcnow()
         before, shut = self.roster, len(self.state.foreign)
+        others = {a.id for a in changes.accounts if self._is_another(a)} if changes.full else set()
         if changes.full:
-            names = {a.id for a in changes.accounts}
+            names = {a.id for a in changes.accounts} - others
             self.meters.forget([i for i in self.state.accounts if i not in names])
             self.state.forget_all_but(names)
         for account in changes.accounts:
             self.state.put(account, now)
         known = self.state.accounts
         if changes.full or len(self.state.foreign) > shut:
-            self._vault.forget_all_but(known)
-            self.provenance.forget_all_but(known.keys())
+            self._vault.forget_all_but(known.keys() - others)
+            self.provenance.forget_all_but(known.keys() - others)
         for account_id, scope in changes.cleared:
             self.state.lift(account_id, scope, now)
         for cooldown in changes.cooldowns:
@@ -240,6 +241,11 @@ class Knowledge:
             logger.info("action=pool %s", " ".join(f"{name}={count}" for name, count in self.roster.items()))
         self.revision = changes.revision
         self.changed()
+
+    def _is_another(self, account: Account) -> bool:
+        """Whether one of that number is known that is somebody else, as where another database is in ours' place."""
+        known = self.state.accounts.get(account.id)
+        return known is not None and (known.provider, known.identity) != (account.provider, account.identity)
 
     def _relock(self, changes: Changes) -> None:
         before = dict(self.locks)

@@ -13,13 +13,15 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event
-from sqlalchemy.exc import DBAPIError
-from sqlalchemy.pool import ConnectionPoolEntry
+from sqlalchemy.exc import DBAPIError, InvalidatePoolError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
 from seatpool.store.backend import BEGIN, BUSY, Ear
 from seatpool.store.errors import StoreUnavailable
+from seatpool.store.files import Connector, Opened
 from seatpool.store.watching import Watcher
 
 CACHE_KIB = 128
@@ -90,20 +92,27 @@ def create_file(path: Path, *, ours: bool) -> None:
 def make_engine(url: URL, busy_s: float) -> Engine:
     """See `Backend`."""
     # The connection that was used last has its statements and pages at hand.
-    engine = create_engine(url, hide_parameters=True, pool_use_lifo=True, connect_args={"timeout": busy_s})
+    connector = Connector(Path(place(url)), busy_s)
+    engine = create_engine(url, hide_parameters=True, pool_use_lifo=True, creator=connector)
     event.listen(engine, "connect", partial(_set_up, busy_s))
+    event.listen(engine, "checkout", _look)
     return engine
 
 
 def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     try:
-        connection.isolation_level = None  # Python's own idea of when to BEGIN is switched off; `begin` says it
         for pragma in ("foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}").close()
         record.info["busy"] = busy_s
     except BaseException:
         connection.close()
         raise
+
+
+def _look(connection: Opened, _record: ConnectionPoolEntry, _taken: PoolProxiedConnection) -> None:
+    """Have all connections made anew where another file is in the place of theirs; that counts as a loss."""
+    if not connection.stands():
+        raise InvalidatePoolError
 
 
 def begin(db: Connection) -> None:
@@ -119,6 +128,9 @@ def begin(db: Connection) -> None:
         db.info["synchronous"] = level
     if words is not None:
         db.exec_driver_sql(words)
+    if level is not None:  # it may have waited for its turn for seconds
+        driver: Any = db.connection.driver_connection
+        driver.must_stand()
 
 
 def prepare(engine: Engine, busy_s: float) -> None:

@@ -11,12 +11,17 @@ from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
+from seatpool.store.errors import StoreUnavailable
+from seatpool.store.files import Opened, connect
+
 logger = logging.getLogger(__name__)
 
 EVERY_S = 0.15
 """Between two looks: what another process has stored is to be heard, and read, within 250 ms."""
 AGAIN_S = 1.0
-"""After a failure."""
+"""After a failure, or where the file is gone."""
+BUSY_S = 5.0
+"""How long a look waits for who has the whole file to himself."""
 
 
 class Watcher:
@@ -39,9 +44,9 @@ class Watcher:
     def _run(self) -> None:
         while not self._over.is_set():
             try:
-                with closing(sqlite3.connect(f"{self._path.as_uri()}?mode=rw", uri=True, isolation_level=None)) as db:
+                with closing(connect(self._path, BUSY_S)) as db:
                     self._watch(db)
-            except sqlite3.Error as error:
+            except (sqlite3.Error, StoreUnavailable) as error:
                 if self.hearing:
                     logger.info("action=not-hearing reason=%s", type(error).__name__)
             self.hearing = False
@@ -49,11 +54,12 @@ class Watcher:
                 self._wake()  # so that somebody looks, and sees that he has to go on looking
             self._over.wait(AGAIN_S)
 
-    def _watch(self, db: sqlite3.Connection) -> None:
+    def _watch(self, db: Opened) -> None:
         seen = _version(db)
         self.hearing = True
         self._wake()  # for what was before
         while not self._over.wait(EVERY_S):
+            db.must_stand()
             version = _version(db)
             if version != seen:
                 seen = version
