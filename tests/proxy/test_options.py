@@ -5,7 +5,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from mitmproxy import exceptions
+from mitmproxy import ctx, exceptions
+from mitmproxy.addonmanager import Loader
+from mitmproxy.addons.proxyauth import ProxyAuth
+from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.addons.tlsconfig import TlsConfig
+from mitmproxy.test import taddons
 from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
@@ -16,7 +21,7 @@ from seatpool.core.strategy import Dormancy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy.checking import check
 from seatpool.proxy.limits import Limits
-from seatpool.proxy.options import OPTIONS, Option, apply_defaults
+from seatpool.proxy.options import OPTIONS, Option, add_options, apply_defaults
 from seatpool.proxy.settings import limits_of, policy_of, transport_of
 from seatpool.service.traces import collectors_headers
 from seatpool.service.transport import TransportSettings
@@ -99,6 +104,38 @@ def test_a_number_beyond_its_bounds_is_refused_and_one_on_them_is_not(option: Op
     for refused in [*map(option.typespec, map(int, beyond)), *(("many", "", "nan") if option.typespec is str else ())]:
         with pytest.raises(exceptions.OptionsError, match=rf"^{option.name}={refused}: say "):
             check(usable(**{option.name: refused}))
+
+
+CHOSEN = [option for option in OPTIONS if option.choices is not None]
+
+
+@pytest.mark.parametrize("option", CHOSEN, ids=lambda option: option.name)
+def test_one_of_the_choices_is_taken_and_nothing_beside_them(option: Option) -> None:
+    assert option.choices is not None
+    for taken in option.choices:
+        check(usable(**{option.name: taken}))
+    for refused in (option.default.capitalize(), "foo", ""):
+        said = f"{option.name}={refused}: say one of: {', '.join(option.choices)}"
+        with pytest.raises(exceptions.OptionsError, match=f"^{said}$"):
+            check(usable(**{option.name: refused}))
+
+
+class Checking:
+    """An addon that looks at options as the pool does."""
+
+    def configure(self, updated: set[str]) -> None:
+        check(ctx.options)
+
+
+def test_what_is_refused_while_it_runs_leaves_the_old_value_in_force() -> None:
+    with taddons.context(Proxyserver(), ProxyAuth(), TlsConfig()) as context:
+        add_options(Loader(context.master))
+        context.options.update(pool_on_failure="block", listen_host="127.0.0.1")
+        context.master.addons.add(Checking())
+        for slip in ("Block", "passthru"):
+            with pytest.raises(exceptions.OptionsError, match=f"pool_on_failure={slip}: say one of: passthrough, bl"):
+                context.options.update(pool_on_failure=slip)
+            assert context.options.pool_on_failure == "block"
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from mitmproxy import exceptions, options
 
 from seatpool.core import fallback
 from seatpool.proxy import listening
-from seatpool.proxy.options import OPTIONS
+from seatpool.proxy.options import OPTIONS, meant
 from seatpool.service import traces, webhook
 from seatpool.store import BadPerson
 from seatpool.store.audit import here
@@ -21,11 +21,20 @@ def check(opts: options.Options) -> None:
             raise exceptions.OptionsError(problem)
 
 
+def _choices(opts: options.Options) -> str | None:
+    """mitmproxy itself takes any text: it looks at choices for flags of its command line alone."""
+    for option in OPTIONS:
+        stated = getattr(opts, option.name)
+        if option.choices is not None and stated not in option.choices:
+            return f"{option.name}={stated}: say {meant(option)}"
+    return None
+
+
 def _numbers(opts: options.Options) -> str | None:
     for option in OPTIONS:
         stated = getattr(opts, option.name)
         if option.within is not None and not option.within.least <= _number(stated) <= option.within.most:
-            return f"{option.name}={stated}: say {option.within.say}"
+            return f"{option.name}={stated}: say {meant(option)}"
     return None
 
 
@@ -82,6 +91,7 @@ def _insecure(opts: options.Options) -> str | None:
 
 
 CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
+    _choices,
     _numbers,
     _person,
     _addresses,

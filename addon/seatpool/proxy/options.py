@@ -1,7 +1,8 @@
 """The proxy's options: one table of what a person can set, and mitmproxy's own where the pool needs another default."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import inf
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -40,6 +41,16 @@ class Option(msgspec.Struct, frozen=True):
     """Of a number; a string where it may be a fraction, for which mitmproxy has no type."""
 
 
+def meant(option: Option) -> str:
+    """What may be said of it, to a person."""
+    if option.within is not None:
+        return option.within.say
+    return f"one of: {', '.join(option.choices)}" if option.choices is not None else _MEANT[option.typespec]
+
+
+_MEANT: Mapping[Any, str] = MappingProxyType(
+    {bool: "one of: true, false", int: "a number", str: "one text", Sequence[str]: "a list of texts, each in quotes"}
+)
 TIMEOUT = Range(0, 3600, "seconds from 0 (never) to 3600, such as 2.5")
 
 OPTIONS: tuple[Option, ...] = (
