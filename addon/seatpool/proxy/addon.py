@@ -18,6 +18,7 @@ from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import (
     about,
     checking,
+    deferred,
     listening,
     messages,
     options,
@@ -26,6 +27,7 @@ from seatpool.proxy import (
     settings,
     shortcuts,
     sockets,
+    starting,
     unquoted,
 )
 from seatpool.proxy.answers import is_event_stream
@@ -79,6 +81,8 @@ class Pool:
         self.seen = Seen()
         # mitmproxy asks these for their hooks after this one
         self.addons = (PacFile(), self.loops, self.own_host, self.page, self.seen)
+        self._misread: tuple[str, ...] = ()
+        """What is wrong with options that were said before they were known; a start ends with that."""
         self._database: str | None = None
         self._person = ""
         self._builtin: Any = None
@@ -92,28 +96,27 @@ class Pool:
     # -- life
 
     def load(self, loader: Loader) -> None:
-        """Declare the options."""
+        """Declare the options, and look at what was said of them before."""
+        starting.watch(loader.master, lambda: self._database is not None)
         spare_memory()
         unquoted.install()
         gc.freeze()  # with what mitmproxy has made of it
         options.add_options(loader)
+        self._misread = tuple(deferred.settle(loader.master.options))
+        for problem in self._misread:
+            starting.refuse(problem)
         Commands(lambda: self._opened).add(loader)
 
     def configure(self, updated: set[str]) -> None:
         """Check the options; the first time, open the database and read the pool."""
+        if self._misread:
+            return  # what is in force instead is nobody's wish, and may name another database
         if self._database is None:
             self._database, self._person = settings.database_of(ctx.options), ctx.options.pool_person
-            wrong = seams.missing_seams()
-            if wrong:
-                raise exceptions.OptionsError(
-                    f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
-                )
-            options.apply_defaults(ctx.options)
-            checking.check(ctx.options)
-            self._set_up_exchanges()
-            self._read_rules()
-            self.exchanges.at_once = shortcuts.install(ctx.master.addons)
-            self._open(self._database)
+            try:
+                self._begin(self._database)
+            except exceptions.OptionsError as error:  # mitmproxy would say it with the way here, in fifty lines
+                starting.refuse(str(error))
             return
         checking.check(ctx.options)
         self.locking.check(updated)
@@ -126,6 +129,19 @@ class Pool:
             self._read_rules()
         if self.service is not None:
             self.service.set_policy(settings.policy_of(ctx.options))
+
+    def _begin(self, database: str) -> None:
+        wrong = seams.missing_seams()
+        if wrong:
+            raise exceptions.OptionsError(
+                f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
+            )
+        options.apply_defaults(ctx.options)
+        checking.check(ctx.options)
+        self._set_up_exchanges()
+        self._read_rules()
+        self.exchanges.at_once = shortcuts.install(ctx.master.addons)
+        self._open(database)
 
     def _set_up_exchanges(self) -> None:
         self.exchanges.limits = settings.limits_of(ctx.options)

@@ -1,0 +1,81 @@
+"""A proxy starts with the pool or not at all, whatever is wrong with what it was told."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.harness import POOL_ADDON, Mitmdump
+
+UNWILLING = """
+from mitmproxy import ctx, exceptions
+
+def configure(updated):
+    if "pool_max_attempts" in updated and ctx.options.pool_max_attempts == 7:
+        raise exceptions.OptionsError("seven is too many")
+"""
+"""A script that refuses what is set, where mitmproxy tells nobody: while another one is loaded."""
+
+
+def refused(folder: Path, *said: str, first: Path | None = None, yaml: str = "") -> list[str]:
+    """What a start says that ends by itself; `first` is a script that is loaded before the pool."""
+    arguments = [word for each in said for word in ("--set", each)]
+    scripts = ("-s", str(POOL_ADDON)) if first is not None else ()
+    proxy = Mitmdump(
+        folder, addon=first or POOL_ADDON, arguments=(*scripts, *arguments), env={"SEATPOOL_KEYRING": "off"}
+    )
+    (folder / "confdir").mkdir()
+    (folder / "confdir/config.yaml").write_text(yaml)
+    with pytest.raises(RuntimeError, match="logged during startup, exiting"), proxy:
+        pass
+    assert not (folder / "pool.db").exists(), "nothing is begun with what nobody has meant"
+    own = [line.partition("] ")[2] for line in proxy.log if line.startswith("[")]
+    words = [line for line in own if not line.startswith(("Loading script", "HTTP(S) proxy"))]
+    assert not [line for line in proxy.log if "Traceback" in line], proxy.log
+    return words
+
+
+WHETHER = "say one of: true, false"
+
+
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("pool_rotate_on_limit=False", f"pool_rotate_on_limit=False: {WHETHER}"),
+        ("pool_page_port=80a", "pool_page_port=80a: say a port from 1 to 65535, or 0 for none"),
+        ("pool_max_attempts=77", "pool_max_attempts=77: say a number from 1 to 10"),
+        ("pool_on_failure=Block", "pool_on_failure=Block: say one of: passthrough, block"),
+        ("pool_on_failur=block", "pool_on_failur: there is no such option; the nearest is pool_on_failure"),
+        (
+            "pool_strategy=round_robin",
+            "pool_strategy=round_robin: say one of: quota, drain, round-robin, least-busy, priority, weighted",
+        ),
+    ],
+)
+def test_a_slip_ends_the_start_with_one_line(tmp_path: Path, said: str, told: str) -> None:
+    assert refused(tmp_path, said) == [told]
+
+
+def test_every_slip_in_a_file_is_told_at_once(tmp_path: Path) -> None:
+    yaml = "pool_max_wait_s: 10\npool_learn: 1\npool_max_attempts: true\n"
+    assert refused(tmp_path, yaml=yaml) == [
+        f"pool_learn=1: {WHETHER}",
+        "pool_max_attempts=true: say a number from 1 to 10",
+    ]
+
+
+def test_a_choice_is_looked_at_in_a_file_as_well(tmp_path: Path) -> None:
+    told = refused(tmp_path, yaml="pool_on_failure: blcok\n")
+    assert told == ["pool_on_failure=blcok: say one of: passthrough, block"]
+
+
+def test_numbers_in_a_file_need_no_quotes(tmp_path: Path) -> None:
+    (tmp_path / "confdir").mkdir()
+    (tmp_path / "confdir/config.yaml").write_text("pool_max_wait_s: 10\npool_hold_s: 1.5\n")
+    with Mitmdump(tmp_path, env={"SEATPOOL_KEYRING": "off"}) as proxy:
+        proxy.wait_log("action=start")
+
+
+def test_whatever_keeps_the_pool_from_being_loaded_ends_the_start(tmp_path: Path) -> None:
+    (tmp_path / "unwilling.py").write_text(UNWILLING)
+    told = refused(tmp_path, "pool_max_attempts=7", first=tmp_path / "unwilling.py")
+    assert told == ["seatpool was not loaded: seven is too many"]
