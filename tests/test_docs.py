@@ -71,8 +71,8 @@ def test_scripts_that_are_named_exist() -> None:
         assert (ROOT / "scripts" / name).stat().st_mode & 0o111, name
 
 
-def test_the_hints_name_the_port_and_the_settings_that_the_howto_explains() -> None:
-    text = hints(8123)
+def test_the_hints_name_the_address_and_the_settings_that_the_howto_explains() -> None:
+    text = hints("http://127.0.0.1:8123")
     assert text.count("http://127.0.0.1:8123") >= 4
     for setting in ("http.proxy", "HTTPS_PROXY", "NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE", "seatpool setup"):
         assert setting in text

@@ -65,6 +65,24 @@ def test_install_shows_what_it_would_do_and_does_nothing(home: Path) -> None:
     assert {path.name for path in home.iterdir()} == {"bin"}
 
 
+@pytest.mark.parametrize(
+    ("handed_on", "told"),
+    [
+        (("-p", "8100"), ("--port", "8100", "--")),
+        (("--mode", "regular@8100"), ("--port", "8100", "--")),
+        (("--listen-host", "::1"), ("--port", "8099", "--", "--listen-host", "::1")),
+    ],
+)
+def test_what_is_handed_on_says_where_it_is_waited_for(
+    home: Path, handed_on: tuple[str, ...], told: tuple[str, ...]
+) -> None:
+    result = seatpool("service", "install", "--dry-run", "--port", "8099", "--", *handed_on)
+    assert " ".join(f'"{word}"' for word in ("run", *told)) in result.output, result.output
+    contrary = seatpool("service", "install", "--dry-run", "--proxy", "http://127.0.0.1:8099", "--", "-p", "8100")
+    assert contrary.exit_code == 1
+    assert contrary.output.endswith("--proxy says port 8099, and what is handed on to mitmdump 8100; say one of them\n")
+
+
 def test_install_refuses_in_one_line_and_leaves_nothing(home: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])

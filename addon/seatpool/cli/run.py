@@ -44,7 +44,7 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     told = handed_on.read(mitmdump_arguments)
     authority = certified(told.confdir)
     footprint.settle()
-    click.echo(hints(port if told.port is None else told.port, authority.trusted))
+    click.echo(hints(told.url(port) if told.is_proxy else None, authority.trusted))
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
     arguments = [

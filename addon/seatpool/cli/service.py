@@ -8,7 +8,7 @@ import time
 
 import click
 
-from seatpool.cli import commands
+from seatpool.cli import commands, handed_on
 from seatpool.cli.common import PlainGroup, database, with_database
 from seatpool.cli.run import PORT_OPTION
 from seatpool.setup import address, staying
@@ -66,7 +66,7 @@ def install(port: int, proxy: address.Address | None, dry_run: bool, mitmdump_ar
     if database():
         located(database())  # what names none, or has a password in it, is told before anything is written
     try:
-        where = proxy or address.parse(address.proxy_url(port))
+        where = _where(port, proxy, handed_on.read(mitmdump_arguments))
         job = staying.make(where, database(), mitmdump_arguments, os.environ)
     except Unfit as error:
         raise click.ClickException(str(error)) from None
@@ -91,6 +91,15 @@ def install(port: int, proxy: address.Address | None, dry_run: bool, mitmdump_ar
     click.echo(f"{keeper.title} keeps seatpool running: {job.proxy}, by {keeper.file}")
     for line in keeper.advice(job):
         click.echo(f"  {line}")
+
+
+def _where(port: int, proxy: address.Address | None, told: handed_on.HandedOn) -> address.Address:
+    """Raises `Unfit` where one is told two ports."""
+    if proxy is None:
+        return address.parse(told.url(port))
+    if told.port not in (None, proxy.port):
+        raise Unfit(f"--proxy says port {proxy.port}, and what is handed on to mitmdump {told.port}; say one of them")
+    return proxy
 
 
 def _show(keeper: Keeper, content: bytes) -> None:

@@ -143,8 +143,11 @@ def test_run_leaves_a_folder_that_the_person_names_to_the_person(place: Place, t
     assert not (tmp_path / "data" / "seatpool" / "ca").exists()
 
 
-def test_where_mitmdump_is_told_another_port_that_is_the_one_to_set(place: Place, tmp_path: Path) -> None:
-    said = _run(place, tmp_path, "--listen-port", "8081", port=8082)
+@pytest.mark.parametrize("told", [("--listen-port", "8081"), ("--mode", "regular@8081")])
+def test_where_mitmdump_is_told_another_port_that_is_the_one_to_set(
+    place: Place, tmp_path: Path, told: tuple[str, ...]
+) -> None:
+    said = _run(place, tmp_path, *told, port=8082)
     assert "seatpool listens on http://127.0.0.1:8081;" in said
     assert "8082" not in said
 
