@@ -21,7 +21,7 @@ from tests.upstream.hosts import TENANT
 POOL_ADDON = REPOSITORY / "addon" / "pool.py"
 _BARE_ADDON = """\
 def responseheaders(flow):
-    if flow.response.headers.get("content-type", "").startswith("text/event-stream"):
+    if flow.response.headers.get("content-type", "text/event-stream").startswith("text/event-stream"):
         flow.response.stream = True
 """
 _ANNOUNCER = Path(__file__).with_name("announce_start.py")
