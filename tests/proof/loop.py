@@ -8,7 +8,7 @@ import asyncio
 import asyncio.events
 import heapq
 import zlib
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from contextvars import Context
@@ -20,7 +20,7 @@ STEP_S = 0.00005
 TOLD = 40
 """Steps that are told of a failure."""
 THREADS = 2
-"""Of each process (`service/threads.py`)."""
+"""Of each kind, of which a process has several (`service/threads.py`)."""
 
 
 class Crash(BaseException):
@@ -37,18 +37,26 @@ class Owner:
         self.ready: deque[asyncio.Handle] = deque()
         self.stalled_until = 0.0
         self.dead = False
-        self.threads = THREADS
-        self.jobs: deque[Job] = deque()
+        self.threads: defaultdict[object, Threads] = defaultdict(Threads)
 
     def __repr__(self) -> str:
         return self.name
 
 
+class Threads:
+    """Those of one kind."""
+
+    def __init__(self) -> None:
+        self.free = THREADS
+        self.jobs: deque[Job] = deque()
+
+
 class Job:
     """Blocking work, beside its process's event loop."""
 
-    def __init__(self, owner: Owner, work: Callable[[], Any], done: "asyncio.Future[Any]") -> None:
+    def __init__(self, owner: Owner, threads: Threads, work: Callable[[], Any], done: "asyncio.Future[Any]") -> None:
         self.owner = owner
+        self.threads = threads
         self.work = work
         self.done = done
         self.late_s = 0.0
@@ -175,15 +183,16 @@ class Loop(asyncio.AbstractEventLoop):
     def run_in_executor(self, executor: object, work: Callable[..., Any], *args: Any) -> "asyncio.Future[Any]":  # type: ignore[override]
         done = self.create_future()
         owner = self.owner
-        owner.jobs.append(Job(owner, (lambda: work(*args)) if args else work, done))
-        self._start_jobs(owner)
+        threads = owner.threads[executor]
+        threads.jobs.append(Job(owner, threads, (lambda: work(*args)) if args else work, done))
+        self._start_jobs(threads)
         return done
 
-    def _start_jobs(self, owner: Owner) -> None:
-        while owner.threads and owner.jobs:
-            owner.threads -= 1
-            job = owner.jobs.popleft()
-            self.post(owner, self.latency_s(owner), self._begin, job)
+    def _start_jobs(self, threads: Threads) -> None:
+        while threads.free and threads.jobs:
+            threads.free -= 1
+            job = threads.jobs.popleft()
+            self.post(job.owner, self.latency_s(job.owner), self._begin, job)
 
     def _begin(self, job: Job) -> None:
         if job.done.cancelled():
@@ -202,8 +211,8 @@ class Loop(asyncio.AbstractEventLoop):
         self.post(job.owner, self.latency_s(job.owner) + job.late_s, self._end, job, result, error)
 
     def _end(self, job: Job, result: Any, error: Exception | None) -> None:
-        job.owner.threads += 1
-        self._start_jobs(job.owner)
+        job.threads.free += 1
+        self._start_jobs(job.threads)
         if job.done.done():
             return
         if error is not None:
@@ -217,7 +226,7 @@ class Loop(asyncio.AbstractEventLoop):
         """It does nothing any more."""
         owner.dead = True
         owner.ready.clear()
-        owner.jobs.clear()
+        owner.threads.clear()
         if owner in self._owners:
             self._owners.remove(owner)
 

@@ -10,7 +10,7 @@ from contextlib import suppress
 import msgspec
 
 from seatpool.page.looks import Look, Looks
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart
 
 logger = logging.getLogger(__name__)
 
@@ -93,7 +93,7 @@ class Board:
         viewer = Viewer(self)
         self._viewers.add(viewer)
         try:
-            look = await aside(self._looks.first, after)
+            look = await apart(self._looks.first, after)
         except BaseException:
             viewer.close()
             raise
@@ -118,7 +118,7 @@ class Board:
         problem: str | None = None
         try:
             while self._viewers:
-                look = await aside(self._looks.look)
+                look = await apart(self._looks.look)
                 if look.problem is None or look.problem != problem:
                     for viewer in tuple(self._viewers):
                         viewer.tell(look)

@@ -16,7 +16,7 @@ from seatpool.page.board import Board
 from seatpool.page.looks import AWAY, Looks
 from seatpool.page.visit import EVENT_STREAM, Answer, Visit, data, words
 from seatpool.service import reporting
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart, aside
 from seatpool.setup import page_token
 from seatpool.store import NotAllowed, Store, StoreError, UnknownAccount
 
@@ -113,11 +113,11 @@ class Site:
 
     async def _page(self, _visit: Visit) -> Answer:
         store = self._store()
-        html = await aside(table.page, store, utcnow())
+        html = await apart(table.page, store, utcnow())
         return Answer(200, html, "text/html; charset=utf-8")
 
     async def _report(self, _visit: Visit) -> Answer:
-        return data(await aside(lambda: msgspec.json.encode(reporting.read(self._there(), utcnow()))))
+        return data(await apart(lambda: msgspec.json.encode(reporting.read(self._there(), utcnow()))))
 
     async def _forecasts(self, _visit: Visit) -> Answer:
         def read() -> bytes:
@@ -126,7 +126,7 @@ class Site:
             history = store.past.window_history([row.id for row in rows.accounts])
             return msgspec.json.encode(outlooks(rows.accounts, history, rows.at))
 
-        return data(await aside(read))
+        return data(await apart(read))
 
     async def _scraped(self, _visit: Visit) -> Answer:
         taken = self._metrics()
@@ -162,7 +162,7 @@ class Site:
         refused = manners.acting(visit, expected)
         if refused is not None or change is None:
             return refused or DONE
-        account = await aside(change, self._there(), name)
+        account = await apart(change, self._there(), name)
         what = visit.path.rpartition("/")[2]
         self._changed(account, what == CLEAR)
         logger.info("account=%s action=%s reason=page", account.name, what)

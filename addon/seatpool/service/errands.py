@@ -17,7 +17,7 @@ from seatpool.providers.base import Provider
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold
 from seatpool.service.knowledge import Knowledge
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart
 from seatpool.service.vault import Vault
 from seatpool.store import Store, Superseded
 
@@ -96,7 +96,7 @@ class UsageErrand:
 
     async def told_already(self, account: Account, now: datetime) -> bool:
         """Read what others have stored: it may be newer than what has come here by itself."""
-        stored = await aside(self._store.windows, account.id)
+        stored = await apart(self._store.windows, account.id)
         self._knowledge.state.observe(account.id, stored, now)
         return any(is_recent(window.observed_at, now, self.every) for window in stored)
 
@@ -121,7 +121,7 @@ class UsageErrand:
 
     async def _complete(self, account: Account, credential: Credential) -> None:
         try:
-            stored = await aside(
+            stored = await apart(
                 self._store.save_credential, account.id, credential, now=utcnow(), expected=credential.generation
             )
         except Superseded:

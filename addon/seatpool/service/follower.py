@@ -18,7 +18,7 @@ from seatpool.core.policy import Policy
 from seatpool.service.garbage import spare_what_stays
 from seatpool.service.health import Health
 from seatpool.service.knowledge import Knowledge
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart
 from seatpool.service.vault import Vault
 from seatpool.store import Ear, Store, StoreError
 
@@ -77,7 +77,7 @@ class Follower:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
         if self._ear is not None:
-            await aside(self._ear.close)
+            await apart(self._ear.close)
 
     async def _follow(self) -> None:
         with suppress(StoreError):
@@ -116,10 +116,10 @@ class Follower:
         if not self._is_due(looked_at := time.monotonic()):
             return
         self._looked_at = -math.inf  # unless it succeeds
-        changes = await aside(self._store.news, known.revision)
+        changes = await apart(self._store.news, known.revision)
         opened = (a for a in changes.accounts if a.id in known.state.foreign and a.open_to(known.state.person))
         if not changes.full and any(opened):
-            changes = await aside(self._store.changes, None)  # nothing was kept of it so far
+            changes = await apart(self._store.changes, None)  # nothing was kept of it so far
         self._looked_at = looked_at
         if changes.full or changes.revision != known.revision:
             known.take(changes)
@@ -130,7 +130,7 @@ class Follower:
     async def _tidy(self, now: datetime) -> None:
         """What has to be written for it comes last: to read goes on where that fails."""
         if self._ahead:
-            await aside(self._store.call_back, now)
+            await apart(self._store.call_back, now)
             self._ahead = False
         if now - self._pruned_at > PRUNE_EVERY:
             await self._prune()
@@ -159,4 +159,4 @@ class Follower:
     async def _prune(self) -> None:
         self._pruned_at = utcnow()
         made = self._pruned_at - timedelta(days=self.ledger_days)
-        await aside(self._store.prune, before=self._pruned_at - KEPT, attempts=made)
+        await apart(self._store.prune, before=self._pruned_at - KEPT, attempts=made)

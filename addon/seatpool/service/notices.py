@@ -23,7 +23,7 @@ from seatpool.core.state import PoolState
 from seatpool.service.desktop import Desktop, NotDelivered
 from seatpool.service.meters import Meters
 from seatpool.service.refresher import Sender
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart
 from seatpool.service.trail import Trail
 from seatpool.service.webhook import Webhook
 from seatpool.store import Store, StoreError, StoreUnavailable
@@ -135,7 +135,7 @@ class Notices:
     async def _send(self, notice: Notice, ways: tuple[Way, ...]) -> None:
         owner = secrets.token_hex(8)
         try:
-            if not await aside(self._store.claim, notice.key, owner, notice.again_at):
+            if not await apart(self._store.claim, notice.key, owner, notice.again_at):
                 return
         except StoreUnavailable:
             pass  # nobody else can be asked; in this process it is told once all the same
@@ -144,7 +144,7 @@ class Notices:
             return
         self._told[notice.key] = utcnow() + AGAIN
         try:
-            await aside(self._store.release, notice.key, owner)
+            await apart(self._store.release, notice.key, owner)
         except StoreError:
             pass  # then it counts as told
 
@@ -166,7 +166,7 @@ class Notices:
 
     async def _free(self, keys: list[str]) -> None:
         try:
-            await aside(self._store.free, keys)
+            await apart(self._store.free, keys)
         except StoreError as error:
             logger.info("action=notice-not-taken-back reason=%s", type(error).__name__)
 

@@ -25,7 +25,7 @@ from seatpool.service.inuse import InUse
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.refresher import MEMORY_ONLY, Sender
 from seatpool.service.resting import Resting
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart
 from seatpool.service.transport import SideCallFailed
 from seatpool.service.vault import Vault
 from seatpool.store import Store, StoreError
@@ -165,7 +165,7 @@ class Poller:
         asked_at = utcnow()
         problem = await errand.take(provider, account, held, await self._transport.send(request), asked_at)
         if problem is None and not errand.shared:
-            await aside(self._store.release, _lease(key), self._owner)
+            await apart(self._store.release, _lease(key), self._owner)
         return problem or True
 
     def _held(self, account: Account) -> Held:
@@ -191,7 +191,7 @@ class Poller:
             await self._lease(key, until - now)
 
     async def _lease(self, key: Key, length: timedelta) -> bool:
-        return bool(await aside(self._store.acquire, _lease(key), self._owner, length))
+        return bool(await apart(self._store.acquire, _lease(key), self._owner, length))
 
 
 def _lease(key: Key) -> str:

@@ -11,7 +11,7 @@ from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart, aside
 from seatpool.service.vault import Vault
 from seatpool.store import Lease, Store, StoreError, StoreUnavailable, Superseded
 
@@ -82,7 +82,7 @@ class Safekeeping:
             await asyncio.sleep(AGAIN_S)
             try:
                 async with self._turn:  # so that one thread at most waits for the database here
-                    stored = await aside(
+                    stored = await apart(
                         self._store.save_credential,
                         account.id,
                         wanted,

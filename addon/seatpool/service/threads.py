@@ -1,7 +1,8 @@
 """The few threads in which everything waits that would hold up the event loop: the store, files, trust stores.
 
 Threads of our own, since mitmproxy looks names up in the loop's: a slow name server must not delay a cooldown. Few of
-them, since each brings a connection to the database.
+them, since each brings a connection to the database. What no request waits for has others: each of its looks at a
+database that hangs lasts for seconds, and there is always one under way.
 """
 
 import asyncio
@@ -12,7 +13,7 @@ from contextlib import suppress
 from functools import partial
 
 WORKERS = 2
-"""Writes of a process take turns anyway."""
+"""Of each kind; writes of a process take turns anyway."""
 
 _LARGE = 128 * 1024
 """Bytes: what is larger comes from the system, and goes back to it at once. glibc begins so, but raises this to the
@@ -21,6 +22,7 @@ largest piece that was ever given back, and keeps twice as much of what is free.
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 _threads = ThreadPoolExecutor(WORKERS, thread_name_prefix="seatpool")
+_others = ThreadPoolExecutor(WORKERS, thread_name_prefix="seatpool apart")
 
 
 def spare_memory() -> None:
@@ -36,5 +38,10 @@ def spare_memory() -> None:
 
 
 async def aside[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    """Do blocking work beside the event loop."""
+    """Do blocking work beside the event loop: what a request waits for, or what takes no time."""
     return await asyncio.get_running_loop().run_in_executor(_threads, partial(work, *args, **kwargs))
+
+
+async def apart[**P, T](work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    """The same for what asks the database while no request waits for it."""
+    return await asyncio.get_running_loop().run_in_executor(_others, partial(work, *args, **kwargs))

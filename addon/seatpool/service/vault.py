@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterable, Mapping
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.service.threads import aside
+from seatpool.service.threads import apart, aside
 from seatpool.store import Store
 
 
@@ -20,7 +20,7 @@ class Vault:
 
     async def warm(self, account_ids: Collection[int]) -> None:
         """Read those of all these accounts at once, so that an account's first request need not."""
-        for account_id, stored in (await aside(self._store.every_credential, set(account_ids))).items():
+        for account_id, stored in (await apart(self._store.every_credential, set(account_ids))).items():
             if account_id in account_ids:  # still
                 self._held.setdefault(account_id, stored)
 
