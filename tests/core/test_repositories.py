@@ -71,6 +71,13 @@ def test_a_host_and_a_path_told_apart() -> None:
     assert named("github.com", "") is None
 
 
+def test_a_name_that_is_longer_than_any_is_none() -> None:
+    most = "a" * (256 - len("github.com/acme/"))
+    assert named("github.com", f"acme/{most}") == f"github.com/acme/{most}"
+    assert named("github.com", f"acme/{most}a") is None
+    assert normalised(f"git@github.com:acme/{most}a.git") is None
+
+
 words = st.from_regex(r"[a-z0-9][a-z0-9_-]{0,10}", fullmatch=True)
 secrets = st.from_regex(r"FAKESECRET[A-Za-z0-9%._~-]{0,10}", fullmatch=True)
 

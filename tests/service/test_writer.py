@@ -1,10 +1,14 @@
 """Late records: batched, in order of arrival, kept while the database is away."""
 
+import random
 import sqlite3
+import string
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from seatpool.core.explain import glimpse
 from seatpool.core.model import Attempt, ProviderName, QuotaWindow
@@ -13,8 +17,16 @@ from seatpool.core.state import PoolState
 from seatpool.service.writer import Writer
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
+from tests.store.served import fresh
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """On both kinds of database."""
+    with Store.open(str(tmp_path / "either.db") if request.param == "sqlite" else fresh()) as opened:
+        yield opened
 
 
 def attempt(account_id: int, number: int, at: datetime = NOW) -> Attempt:
@@ -115,3 +127,23 @@ def test_a_choice_that_cannot_be_explained_does_not_keep_the_rest_from_being_wri
     writer.close()
     assert len(store.past.attempts(limit=9)) == 1
     assert "action=choices-lost" in caplog.text
+
+
+def test_a_row_that_the_database_will_never_take_is_left_out_and_told(
+    either: Store, issuer: Issuer, caplog: pytest.LogCaptureFixture
+) -> None:
+    account = sign_in(either, issuer, "alice")
+    either.hurry()
+    writer = Writer(either)
+    long = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=6000))  # no key of PostgreSQL's
+    writer.put(attempt(account.id, 1))
+    writer.put(replace(attempt(account.id, 2), outcome=None))
+    writer.put(replace(attempt(account.id, 3), repository=long))
+    writer.put(attempt(account.id, 4))
+    assert writer.flush(20)
+    writer.close()
+    kept = [a.number for a in either.past.attempts(limit=9)]
+    assert kept == ([4, 1] if "postgres" in either.url else [4, 3, 1])
+    assert caplog.text.count("action=record-lost kind=Attempt") == 4 - len(kept)
+    assert either.trouble is None
+    either.disable(account.id, "for a test", NOW)

@@ -1,6 +1,8 @@
 """What a server does that a file does not: it goes away and comes back, and it is on another machine."""
 
+import random
 import signal
+import string
 import subprocess
 import sys
 import threading
@@ -161,6 +163,8 @@ def test_a_value_that_cannot_be_kept_is_no_outage() -> None:
         account = sign_in(store)
         with pytest.raises(Unstorable):
             store.save_login(provider=account.provider, identity="\0", name="x", issuer="", credentials=(), now=NOW)
+        with pytest.raises(Unstorable):
+            store.rename(account.name, "".join(random.Random(1).choices(string.ascii_letters, k=6000)))
         assert store.trouble is None
 
 

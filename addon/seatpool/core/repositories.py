@@ -7,6 +7,9 @@ from types import MappingProxyType
 from urllib.parse import unquote
 
 _LONGEST = 1_000
+"""Characters of a remote, with what is not of its name."""
+_LONGEST_NAME = 256
+"""Of a name: it is part of a key, which no database takes at any length."""
 _URL = re.compile(r"(?:git\+)?(?:ssh|https?|git)(?:\+git)?://(?P<authority>[^/]+)/(?P<path>.+)", re.IGNORECASE)
 _SCP = re.compile(r"(?:[^@:/\s]*@)?(?P<host>\[[^\]]+\]|[^@:/\\\s]{2,}):(?P<path>.+)")
 """`git@host:path`; a host of one letter is a drive of Windows."""
@@ -49,4 +52,5 @@ def named(host: str, path: str) -> str | None:
         return None
     steps[-1] = steps[-1].removesuffix(".git") or steps[-1]
     address = known["host"].rstrip(".")
-    return "/".join((SAME_HOST.get(address, address), *steps)) if address else None
+    name = "/".join((SAME_HOST.get(address, address), *steps))
+    return name if address and len(name) <= _LONGEST_NAME else None

@@ -26,7 +26,7 @@ from sqlalchemy import (
     make_url,
 )
 from sqlalchemy.dialects import sqlite
-from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, IntegrityError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
@@ -227,7 +227,7 @@ def plainly(kind: str, where: str) -> Iterator[None]:
     try:
         yield
     except DBAPIError as error:
-        if backend.of(kind).is_the_value(error):
+        if isinstance(error, IntegrityError) or backend.of(kind).is_the_value(error):
             raise Unstorable(f"the database {where} does not take such a value") from error
         said, mend = backend.of(kind).plain(error)
         raise StoreUnavailable(f"the database {where} cannot be used: {said}; {mend}") from error

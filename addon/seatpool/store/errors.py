@@ -12,7 +12,10 @@ class StoreUnavailable(StoreError):
 
 
 class Unstorable(StoreError):
-    """A value that this kind of database cannot keep, such as a text with a NUL in it. Nothing was changed."""
+    """A value that this kind of database cannot keep, such as a text with a NUL in it, or none where one must be.
+
+    It is about what was to be written alone. Nothing was changed.
+    """
 
 
 class NewerDatabase(StoreError):

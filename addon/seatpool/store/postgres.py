@@ -67,6 +67,9 @@ _KINDS: Mapping[str, str] = MappingProxyType(
     }
 )
 
+_OF_VALUES = ("22", "54")
+"""Classes of what the server says: data that are none, and more than it can keep (a key of over 2,704 bytes)."""
+
 _MENDING = (
     ("password", "set PGPASSWORD, or write it into ~/.pgpass"),
     ("pg_hba.conf", "let this user in from here in the server's pg_hba.conf"),
@@ -208,9 +211,10 @@ def is_away(cause: BaseException | None) -> bool:
 
 
 def is_the_value(error: DBAPIError) -> bool:
-    """See `Backend`: a NUL in a text, a number that is too large; or what the driver did not even send."""
-    unsent = isinstance(error, ProgrammingError) and getattr(error.orig, "sqlstate", None) is None
-    return isinstance(error, DataError) or unsent
+    """See `Backend`: a NUL in a text, a number or a key that is too large; or what the driver did not even send."""
+    state = getattr(error.orig, "sqlstate", None)
+    unsent = state is None and isinstance(error, DataError | ProgrammingError)
+    return unsent or (state is not None and state.startswith(_OF_VALUES))
 
 
 def plain(error: DBAPIError) -> tuple[str, str]:

@@ -6,7 +6,7 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import NamedTuple
 
 from sqlalchemy import Connection, Engine, event
-from sqlalchemy.exc import IntegrityError, InvalidRequestError
+from sqlalchemy.exc import InvalidRequestError
 
 from seatpool.store import backend, revisions
 from seatpool.store import engine as engines
@@ -104,8 +104,7 @@ class Transactions:
             self.trouble = str(damaged)
             raise damaged from error
         except StoreUnavailable as error:
-            if not isinstance(error.__cause__, IntegrityError):  # that is about the row alone
-                self.trouble = str(error)
+            self.trouble = str(error)
             raise
         finally:
             self._turn.release()

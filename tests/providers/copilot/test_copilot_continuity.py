@@ -48,7 +48,12 @@ def unread() -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("to", "path", "model"), [(ENGINE, ENGINE_PATH + "?x=1", "gpt-41-copilot"), (SOCKET, "/responses", None)]
+    ("to", "path", "model"),
+    [
+        (ENGINE, ENGINE_PATH + "?x=1", "gpt-41-copilot"),
+        (ENGINE, f"/v1/engines/{'x' * 129}/completions", None),  # longer than any
+        (SOCKET, "/responses", None),
+    ],
 )
 def test_ghost_text_and_sockets_are_known_without_a_body(to: Route, path: str, model: str | None) -> None:
     found = COPILOT.facts(to, path, Headers([("Authorization", f"Bearer {BOB_CT}")]), unread)

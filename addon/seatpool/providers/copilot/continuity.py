@@ -72,7 +72,7 @@ def facts(route: Route, path: str, headers: HeaderView, body: Callable[[], bytes
         return None
     if route.name == "engine" or route.websocket:
         parsed = None
-        model = engine_of(path)
+        model = _slug(engine_of(path))
     else:
         parsed = _parse(body())
         model = _model(parsed)
@@ -123,8 +123,12 @@ def _parse(content: bytes) -> _Body:
 
 
 def _model(body: _Body) -> str | None:
-    stated = text(read_json(body.model))
-    return stated if _MODEL.fullmatch(stated) else None
+    return _slug(text(read_json(body.model)))
+
+
+def _slug(stated: str | None) -> str | None:
+    """What can be a model's name."""
+    return stated if stated is not None and _MODEL.fullmatch(stated) else None
 
 
 def _conversation(route: Route, headers: HeaderView, body: _Body | None) -> str | None:
