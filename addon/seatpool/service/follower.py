@@ -7,13 +7,14 @@ import asyncio
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
 
 from seatpool.clock import Jump, Watch, utcnow
 from seatpool.core import clockwork
+from seatpool.core.model import Account
 from seatpool.core.policy import Policy
 from seatpool.service.garbage import spare_what_stays
 from seatpool.service.health import Health
@@ -61,6 +62,8 @@ class Follower:
         """There may be rows of the future, since the clock was set back."""
         self.clock_set: Callable[[], object] = lambda: None
         """To be called when the clock was set: others than the state remember times as well."""
+        self.restore: Callable[[Iterable[Account]], Awaitable[None]] = _nothing
+        """To be called when credentials were read again: the store may have lost what memory has."""
 
     def start(self) -> None:
         """Begin."""
@@ -124,6 +127,7 @@ class Follower:
         if changes.full or changes.revision != known.revision:
             known.take(changes)
             await self._vault.catch_up(changes.generations)
+            await self.restore(tuple(known.state.accounts.values()))
         if self._store.trouble is None:
             await self._tidy(now)
 
@@ -160,3 +164,7 @@ class Follower:
         self._pruned_at = utcnow()
         made = self._pruned_at - timedelta(days=self.ledger_days)
         await apart(self._store.prune, before=self._pruned_at - KEPT, attempts=made)
+
+
+async def _nothing(*_accounts: object) -> None:
+    """Nobody has anything to store."""

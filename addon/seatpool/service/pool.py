@@ -134,6 +134,7 @@ class PoolService:
         )
         self.knowledge.changed = self._changed
         self.follower.clock_set = self._clock_set
+        self.follower.restore = self._refresher.restore
 
     # -- life
 

@@ -7,7 +7,7 @@ anything else is done with the answer.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -25,7 +25,7 @@ from seatpool.providers.sidecalls import Keep, RenewalNeed, RenewalRefused, Rene
 from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
-from seatpool.service.vault import Vault
+from seatpool.service.vault import ROTATING, Vault
 from seatpool.store import Grant, Lease, Store, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)
@@ -42,9 +42,6 @@ LOSER_LOOKS_EVERY_S = 0.25
 
 LONGEST_FILE = 1024 * 1024
 """Bytes of another program's login that are read; real ones have some thousands."""
-
-ROTATING = frozenset({CredentialKind.CODEX_OAUTH})
-"""Kinds whose refresh token is good once: nothing is asked without the right to ask. The others can be had again."""
 
 MEMORY_ONLY = frozenset({CredentialKind.COPILOT_SESSION})
 """Kinds that are not worth a row: cheap to get, bound to this editor's session."""
@@ -100,6 +97,11 @@ class Refresher:
             task.add_done_callback(lambda _: self._running.pop(key, None))
         return await asyncio.shield(task)
 
+    async def restore(self, accounts: Iterable[Account]) -> None:
+        """Store again what the store had and has no more: it has gone back in time."""
+        for account in accounts:
+            await self._safekeeping.restore(account)
+
     async def stop(self) -> None:
         """Wait for the renewals that are under way. None begins any more: nobody would wait for its answer."""
         self._ending = True
@@ -144,6 +146,8 @@ class Refresher:
             barred = await aside(self._barred, account, kind)
             if barred is not None:
                 return barred
+            if await self._safekeeping.restore(account):
+                held = await self._vault.held(account.id)
             result = await self._drive(provider, RenewalNeed(account, kind, held, client_headers, why), lease)
             if isinstance(result, RenewalRefused):
                 result = await self._second_look(account, found, result)
@@ -209,12 +213,13 @@ class Refresher:
         """A refused renewal counts only if nobody has stored another login meanwhile (a person, a stalled process)."""
         if sent is None or not refusal.durable:
             return refusal
+        self._vault.give_way(account.id, sent.kind)
         stored = (await self._vault.held(account.id, again=True)).get(sent.kind)
         return refusal if stored is None or stored.token == sent.token else Renewed(stored)
 
     async def _drive(self, provider: Provider, need: RenewalNeed, lease: Lease | None) -> Renewed | RenewalRefused:
         account, renewal = need.account, provider.renew(need, utcnow)
-        held = need.held.get(need.kind)
+        of, held = (account.id, need.kind), need.held.get(need.kind)
         generation = held.generation if held is not None else 0
         said: HttpReply | bytes | None = None
         try:
@@ -227,6 +232,8 @@ class Refresher:
                     return await self._finish(account, stop.value, generation, lease)
                 said = None
                 match step:
+                    case Keep() if step.credential.refresh_token is None and self._vault.give_way(*of):
+                        raise Superseded(*of)  # what was refused is not to be put in its place
                     case Keep():
                         generation = (await self._keep(account, step.credential, generation, None)).generation
                     case Reread():
@@ -234,7 +241,7 @@ class Refresher:
                     case HttpRequest():
                         said = await self._ask(provider, account, step)
         except Superseded:
-            # Somebody signed in anew while this was under way: theirs stands, and it is the one to use.
+            # Somebody signed in anew, while this was under way or before: theirs stands, and it is the one to use.
             stored = (await self._vault.held(account.id, again=True)).get(need.kind)
             return Renewed(stored) if stored is not None else RenewalRefused("superseded", durable=False)
 

@@ -6,13 +6,14 @@ A rotated refresh token is worth all patience: what the store still has is of no
 import asyncio
 import logging
 from contextlib import suppress
+from functools import partial
 
 from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.service.threads import apart, aside
-from seatpool.service.vault import Vault
+from seatpool.service.vault import ROTATING, Vault
 from seatpool.store import Lease, Store, StoreError, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)
@@ -38,7 +39,8 @@ class Safekeeping:
     async def keep(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:
         """Hold it and store it, and give the lease back with it.
 
-        `generation` is that of the stored one that it replaces; raises `Superseded` when another one is there by now.
+        `generation` is that of the stored one that it replaces; raises `Superseded` when another is there by now, and
+        not one that was there before.
         """
         key = (account.id, credential.kind)
         before = self._vault.unstored(*key)
@@ -49,14 +51,7 @@ class Safekeeping:
         was, became = self._became.get(key, (generation, generation))
         generation = became if was == generation else generation
         try:
-            stored = await aside(
-                self._store.save_credential,
-                account.id,
-                credential,
-                now=utcnow(),
-                release=lease,
-                expected=generation,
-            )
+            stored = await self._save(account, credential, generation, lease)
         except StoreUnavailable as error:
             logger.warning("account=%s action=credential-not-stored reason=%s", account.name, error)
             unstored = replace(credential, generation=generation)
@@ -67,6 +62,28 @@ class Safekeeping:
             return unstored
         self._vault.put(account.id, stored)
         return stored
+
+    async def _save(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:
+        save = partial(self._store.save_credential, account.id, credential)
+        mine = self._vault.get(account.id, credential.kind)
+        try:
+            return await aside(save, now=utcnow(), expected=generation, release=lease)
+        except Superseded:
+            if mine is None or credential.kind not in ROTATING:
+                raise
+            now = (await self._vault.held(account.id, again=True)).get(credential.kind)
+            if now is None or now.token != mine.token:
+                raise
+        return await aside(save, now=utcnow(), expected=now.generation)
+
+    async def restore(self, account: Account) -> bool:
+        """Store again what the store had of it and has no more; whether there was any."""
+        lost = self._vault.lost(account.id)
+        for credential in lost:
+            logger.warning("account=%s action=credential-stored-again reason=the database has gone back", account.name)
+            with suppress(Superseded):  # then somebody has signed in anew
+                await self.keep(account, credential, credential.generation, None)
+        return bool(lost)
 
     async def drain(self) -> None:
         """At the end of the process: the last chance for what is not stored."""
@@ -93,6 +110,9 @@ class Safekeeping:
             except StoreUnavailable:
                 continue
             except Superseded:
+                if (gone_back := await self._gone_back(account, kind, generation)) is not None:
+                    generation = gone_back
+                    continue
                 logger.warning("account=%s action=credential-dropped reason=superseded", account.name)
             except StoreError as error:
                 logger.warning("account=%s action=credential-dropped reason=%s", account.name, error)
@@ -107,3 +127,10 @@ class Safekeeping:
             if generation == wanted.generation:  # dropped: what the store has is newer
                 with suppress(StoreError):
                     await self._vault.held(account.id, again=True)
+
+    async def _gone_back(self, account: Account, kind: CredentialKind, generation: int) -> int | None:
+        """The generation of what the store has, where that is an older one than it had."""
+        with suppress(StoreError):
+            await self._vault.held(account.id, again=True)
+        unstored = self._vault.unstored(account.id, kind)
+        return unstored.generation if unstored is not None and unstored.generation < generation else None
