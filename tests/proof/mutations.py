@@ -94,7 +94,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "            if self._ending:",
             "            if False:",
-            seen_in=618,
+            seen_in=2618,
             breaks="answered",
         ),
         "tokens-of-elsewhere": Mutation(
@@ -122,7 +122,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.affinities",
             "                self._state.remember(*known, cached_tokens=each.cached_tokens)\n",
             "                pass\n",
-            seen_in=1162,
+            seen_in=1986,
             breaks="stays",
         ),
         "in-order": Mutation(
