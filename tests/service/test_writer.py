@@ -135,6 +135,7 @@ def test_a_row_that_the_database_will_never_take_is_left_out_and_told(
     account = sign_in(either, issuer, "alice")
     either.hurry()
     writer = Writer(either)
+    writer.start()
     long = "".join(random.Random(1).choices(string.ascii_letters + string.digits, k=6000))  # no key of PostgreSQL's
     writer.put(attempt(account.id, 1))
     writer.put(replace(attempt(account.id, 2), outcome=None))
