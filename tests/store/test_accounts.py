@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from seatpool.core.model import Keeping, ProviderName
-from seatpool.store import BadName, BadWeight, NameTaken, Store, StoreError, UnknownAccount
+from seatpool.store import BadName, BadWeight, NameTaken, Store, StoreError, UnknownAccount, Unstorable
 from tests.store.made import NOW, at, cooldown, oauth, sign_in, window
 
 
@@ -188,3 +188,16 @@ def test_a_weight_that_no_share_can_be_reckoned_by_is_refused(store: Store, weig
     with pytest.raises(BadWeight, match=r"0\.001 to 1000"):
         store.set_weight("work", weight)
     assert store.account("work").weight == 1.0
+
+
+def test_what_is_sent_and_is_no_utf_8_is_no_damage(store: Store) -> None:
+    account = sign_in(store)
+    for ask in (
+        lambda: store.account("Jos\udce9"),
+        lambda: store.set_paused("Jos\udce9", True, NOW),
+        lambda: store.set_plan(account.id, "Jos\udce9"),
+    ):
+        with pytest.raises(Unstorable, match="not UTF-8"):
+            ask()
+    assert store.trouble is None
+    assert store.accounts() == (account,)

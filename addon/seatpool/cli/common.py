@@ -10,6 +10,7 @@ import click
 from rich.console import Console
 
 from seatpool.providers.logins import NotALogin
+from seatpool.setup.address import hidden
 from seatpool.store import Store, StoreError
 
 DATABASE_KEY = "seatpool.database"
@@ -17,6 +18,7 @@ INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
 UNFOLDED = 10_000
 """Columns: more than any line has."""
+NO_TEXT = "{} is not UTF-8, as everything that is said to seatpool must be; write it in a terminal set to UTF-8"
 EMPTY_POOL = (
     "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
 )
@@ -76,8 +78,33 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=False, width=None if folds else UNFOLDED)
 
 
+def _settings() -> Iterator[tuple[str, str]]:
+    """Variables that say something to seatpool alone, as they are said."""
+    return ((f"{name}=", value) for name, value in os.environ.items() if name.startswith("SEATPOOL_"))
+
+
+def _is_text(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:  # the bytes that Python could not decode stand in it as lone surrogates
+        return False
+    return True
+
+
+def _bytes(text: str) -> str:
+    """As a shell takes it in $'...', on one line and without a password."""
+    return hidden(ascii(os.fsencode(text)).removeprefix("b"))
+
+
 class PlainGroup(click.Group):
     """A group whose commands end in one plain line when something is wrong, never in a traceback."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Refuse what neither the database nor a unit of systemd can hold, before anything is done."""
+        for name, text in (*(("", each) for each in args), *_settings()):
+            if not _is_text(text):
+                raise click.UsageError(NO_TEXT.format(f"{name}{_bytes(text)}"))
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""

@@ -231,5 +231,7 @@ def plainly(kind: str, where: str) -> Iterator[None]:
             raise Unstorable(f"the database {where} does not take such a value") from error
         said, mend = backend.of(kind).plain(error)
         raise StoreUnavailable(f"the database {where} cannot be used: {said}; {mend}") from error
+    except UnicodeEncodeError as error:  # a driver's, or SQLAlchemy's, about a text with half a character in it
+        raise Unstorable(f"the database {where} does not take a text that is not UTF-8") from error
     except PoolTimeout as error:
         raise StoreUnavailable(f"the database {where} is busy in every thread; try again") from error

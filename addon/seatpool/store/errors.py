@@ -12,7 +12,7 @@ class StoreUnavailable(StoreError):
 
 
 class Unstorable(StoreError):
-    """A value that this kind of database cannot keep, such as a text with a NUL in it, or none where one must be.
+    """A value that this kind of database cannot keep: a text with a NUL or not UTF-8, or none where one must be.
 
     It is about what was to be written alone. Nothing was changed.
     """
