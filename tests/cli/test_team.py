@@ -1,12 +1,17 @@
 """`seatpool account owner|share|unshare`, `admin`, `lock` and `audit`: what they say, and how they refuse."""
 
+import errno
 import json
+import os
+import stat
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
 
+from seatpool.cli import outfile
 from seatpool.cli.main import main
 from tests.upstream.logins import codex_login
 from tests.upstream.tokens import MARKER
@@ -144,3 +149,93 @@ def test_the_audit_log_tells_who_has_done_what_and_never_a_token(am: Being) -> N
     assert len(json.loads(good("audit", "--json", "--since", "7d"))) == 5
     assert "is no moment" in refused("audit", "--since", "soon")
     assert good("audit", "--account", "nobody").startswith("nothing was done")
+
+
+def exporting(tmp_path: Path, what: str) -> Callable[[Path], tuple[str, ...]]:
+    """The command that exports the key, or the accounts, to a file."""
+    secret = tmp_path / "secret"
+    secret.write_text("correct horse\n")
+    options = ("--passphrase-file", str(secret)) if what == "account" else ()
+    return lambda file: (what, "export", str(file), *options)
+
+
+EXPORTS = pytest.mark.parametrize(("what", "noted"), [("key", ["export-key"]), ("account", ["export", "export"])])
+
+
+def deeds() -> list[str]:
+    return [row["did"] for row in json.loads(good("audit", "--json"))]
+
+
+@EXPORTS
+def test_an_export_is_in_the_audit_log_where_its_file_is_there(tmp_path: Path, what: str, noted: list[str]) -> None:
+    command, before = exporting(tmp_path, what), deeds()
+    good(*command(tmp_path / "out"))
+    assert deeds() == [*before, *noted]
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o600
+
+
+@EXPORTS
+def test_an_export_to_where_no_file_can_be_is_not_noted(tmp_path: Path, what: str, noted: list[str]) -> None:
+    command, before = exporting(tmp_path, what), deeds()
+    (tmp_path / "out").write_text("precious")
+    missing = tmp_path / "missing/out"
+    assert refused(*command(missing)) == f"Error: {missing}: No such file or directory"
+    assert "exists" in refused(*command(tmp_path / "out"))
+    assert (tmp_path / "out").read_text() == "precious"
+    assert deeds() == before
+
+
+@EXPORTS
+def test_an_export_that_a_full_disk_ends_leaves_neither_a_file_nor_a_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str, noted: list[str]
+) -> None:
+    command, before, file = exporting(tmp_path, what), deeds(), tmp_path / "out"
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        assert refused(*command(file)) == f"Error: {file}: No space left on device"
+    assert not list(tmp_path.glob("out*"))
+    assert deeds() == before
+    good(*command(file))
+    assert deeds() == [*before, *noted]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+@pytest.mark.parametrize("opened", [outfile.new, outfile.replacing])
+def test_what_is_cut_short_says_which_file_and_leaves_none(
+    tmp_path: Path, opened: Callable[[Path], AbstractContextManager[outfile.Write]]
+) -> None:
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write_it() -> None:
+        with opened(tmp_path / "out") as write:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (10, hard))
+            write(b"more than ten bytes")
+
+    try:
+        with pytest.raises(OSError, match="File too large") as caught:
+            write_it()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert caught.value.filename == str(tmp_path / "out")
+    assert not list(tmp_path.glob("out*"))
+
+
+@EXPORTS
+def test_an_export_that_another_person_may_not_make_leaves_no_file(
+    tmp_path: Path, am: Being, what: str, noted: list[str]
+) -> None:
+    command = exporting(tmp_path, what)
+    for name in ("work", "home"):
+        good("account", "owner", name, "ann")
+    good("admin", "add", "ann")
+    before = deeds()
+    am("ben")
+    assert "an admin may do that" in refused(*command(tmp_path / "out"))
+    assert not list(tmp_path.glob("out*"))
+    assert deeds() == before

@@ -1,11 +1,12 @@
 """`seatpool key ...`: the key that seals the tokens in the database."""
 
 import json
-import os
+from pathlib import Path
 from typing import BinaryIO
 
 import click
 
+from seatpool.cli import outfile
 from seatpool.cli.common import PlainGroup, database, open_store, with_database
 from seatpool.store import KeyPlace, located
 from seatpool.store.carrying import take_in
@@ -84,12 +85,11 @@ def export(file: str) -> None:
     seatpool key export - | ssh other seatpool key import -
     """
     with open_store() as store:
-        copied = store.keys.copy()
-    if file == "-":
-        click.echo(copied.decode())
-        return
-    with os.fdopen(os.open(file, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-        stream.write(copied + b"\n")
+        if file == "-":
+            click.echo(store.keys.copy().decode())  # noted before: what is said cannot be taken back
+            return
+        with outfile.new(Path(file)) as write:
+            store.keys.copy(lambda key: write(key + b"\n"))
     click.echo(f"the key is in {file}; on the other machine: seatpool key import {file}, then delete both files")
 
 

@@ -1,15 +1,14 @@
 """`seatpool account export`, and the way back: accounts with their logins, sealed with a passphrase."""
 
 import json
-import os
 import sys
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
 import click
 
+from seatpool.cli import outfile
 from seatpool.cli.common import ending_cleanly, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, CredentialKind
@@ -39,11 +38,10 @@ def export_(file: Path, names: tuple[str, ...], force: bool, passphrase_file: IO
     with ending_cleanly(list), open_store() as store:
         _check_free(file, force)
         wanted = [account.name for account in _chosen(store, names)]
-        passphrase = _new_passphrase(passphrase_file)
-        chosen = store.team.exported(wanted)
-        content = export.seal(chosen, passphrase)
+        seal = export.sealer(_new_passphrase(passphrase_file))
         _check_free(file, force)
-        _write(file, content)
+        with outfile.replacing(file) as write:
+            chosen = store.team.exported(wanted, lambda found: write(seal(found)))
     click.echo(f"exported {', '.join(each.account.name for each in chosen)} to {file}")
     if _one_pool(chosen):
         click.echo(f"{ONE_POOL} Once imported elsewhere, remove them here: seatpool account remove NAME")
@@ -159,17 +157,3 @@ def _given(file: IO[str] | None) -> str | None:
 def _check_free(file: Path, force: bool) -> None:
     if file.exists() and not force:
         raise click.UsageError(f"{file} exists already; add --force to replace it")
-
-
-def _write(file: Path, content: bytes) -> None:
-    """Whole or not at all, and readable by its owner alone: `mkstemp` makes files 0600."""
-    handle, name = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        Path(name).replace(file)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -9,7 +9,7 @@ import binascii
 import json
 import os
 import textwrap
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from types import MappingProxyType
 from typing import Any
@@ -54,8 +54,19 @@ def is_export(content: bytes) -> bool:
 
 def seal(accounts: Sequence[Exported], passphrase: str) -> bytes:
     """The file's content. Raises `BadExport` where this machine's OpenSSL knows no Argon2id."""
+    return sealer(passphrase)(accounts)
+
+
+def sealer(passphrase: str) -> Callable[[Sequence[Exported]], bytes]:
+    """As `seal`: what takes its time is done when this returns, and the rest can be done while others wait."""
+    salt = os.urandom(_SALT_BYTES)
+    cipher = ChaCha20Poly1305(_key(passphrase, salt, KDF))
+    return lambda accounts: _sealed(accounts, salt, cipher)
+
+
+def _sealed(accounts: Sequence[Exported], salt: bytes, cipher: ChaCha20Poly1305) -> bytes:
     plain = json.dumps([_row(each) for each in accounts]).encode()
-    salt, nonce = os.urandom(_SALT_BYTES), os.urandom(_NONCE_BYTES)
+    nonce = os.urandom(_NONCE_BYTES)
     header = {
         "format": FORMAT,
         "version": VERSION,
@@ -67,7 +78,7 @@ def seal(accounts: Sequence[Exported], passphrase: str) -> bytes:
         "length": len(plain) + 16,
     }
     line = json.dumps(header, separators=(",", ":")).encode()
-    sealed = ChaCha20Poly1305(_key(passphrase, salt, header)).encrypt(nonce, plain, line)
+    sealed = cipher.encrypt(nonce, plain, line)
     return line + b"\n" + "\n".join(textwrap.wrap(_text(sealed), 76)).encode() + b"\n"
 
 

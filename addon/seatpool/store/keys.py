@@ -36,12 +36,17 @@ class Keys:
         with self._db.read() as db:
             return masterkey.place(self._where, self._chain.vault(db).key_id)
 
-    def copy(self) -> bytes:
-        """The key itself, for a person to carry to another machine. May raise `NotAllowed`."""
+    def copy(self, keep: Callable[[bytes], object] | None = None) -> bytes:
+        """The key itself, for a person to carry to another machine. May raise `NotAllowed`.
+
+        `keep` is given it before it is noted for good; what that raises is raised here, and then nothing is noted.
+        """
         with self._db.write(durable=True) as db:
             admins.require(db)
             vault = self._chain.vault(db)
             audit.note(db, Did.EXPORT_KEY, before=vault.key_id)
+            if keep is not None:
+                keep(vault.key)
             return vault.key
 
     def vault(self, db: Connection) -> Vault:

@@ -1,6 +1,6 @@
 """The people on one database, as the rest of the house sees them: whose what is, who may what, and who did what."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 
 from seatpool.core.deeds import Actor, Deed, Did
@@ -46,14 +46,22 @@ class Team:
         with self._db.write(durable=True) as db:
             return people.share(db, name, persons, on=False)
 
-    def exported(self, names: Collection[str]) -> tuple[Exported, ...]:
-        """These accounts with their logins, to be written to a file. Raises `UnknownAccount`."""
+    def exported(
+        self, names: Collection[str], keep: Callable[[Sequence[Exported]], object] | None = None
+    ) -> tuple[Exported, ...]:
+        """These accounts with their logins, to be written to a file. Raises `UnknownAccount`.
+
+        `keep` is given them before that is noted for good; what it raises is raised here, and then nothing is noted.
+        Others wait for it where they write.
+        """
         with self._db.write(durable=True) as db:
             vault, found = self._keys.vault(db), []
             for name in names:
                 held = accounts.yours(db, name)
                 audit.note(db, Did.EXPORT, held)
                 found.append(Exported(held, tuple(credentials.of_account(db, vault, held.id).values())))
+            if keep is not None:
+                keep(found)
             return tuple(found)
 
     # -- admins
