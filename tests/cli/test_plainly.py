@@ -1,9 +1,17 @@
 """What a person, a shell or a machine may do to any command: it ends in one line that says how to mend it."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
+from seatpool.store import Store
+from tests.harness import REPOSITORY
+from tests.store.made import sign_in
 
 pytestmark = pytest.mark.usefixtures("own_world")
 
@@ -42,3 +50,51 @@ def test_a_variable_that_is_no_utf_8_is_named_without_its_password(monkeypatch: 
     result = seatpool("status")
     assert (result.exit_code, result.output.count("\n")) == (2, 1)
     assert result.output.startswith(r"Error: SEATPOOL_DB='postgresql://me:***@host/\xff' is not UTF-8")
+
+
+# -- streams
+
+
+def ran(tmp_path: Path, redirected: str, *arguments: str, **env: str) -> subprocess.CompletedProcess[bytes]:
+    """As a shell starts it, with its streams redirected so."""
+    own = {"HOME": str(tmp_path / "home"), "PYTHONPATH": str(REPOSITORY / "addon"), "XDG_DATA_HOME": ""}
+    return subprocess.run(
+        ["/bin/sh", "-c", f'exec "$@" {redirected}', "sh", sys.executable, "-m", "seatpool.cli", *arguments],
+        env={**os.environ, **own, **env},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a shell")
+@pytest.mark.parametrize(
+    ("redirected", "command", "code", "says"),
+    [
+        (">&-", ("status",), 0, b""),
+        (">&-", ("tail", "--no-follow"), 0, b""),
+        ("<&-", ("account", "export", "x"), 2, b"add --passphrase-file FILE"),
+        ("<&-", ("account", "import", "-"), 1, b"Error: standard input: not a login"),
+        ("<&-", ("account", "remove", "work"), 2, b"nothing was changed: add --yes"),
+        ("</dev/null", ("account", "remove", "work"), 2, b"nothing was changed: add --yes"),
+        ("<&- >&- 2>&-", ("account", "remove", "work"), 2, b""),
+        ("<&- >&- 2>&-", ("account", "pause", "work"), 0, b""),
+    ],
+)
+def test_streams_that_are_closed_are_empty_ones(
+    tmp_path: Path, redirected: str, command: tuple[str, ...], code: int, says: bytes
+) -> None:
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        sign_in(store)
+        result = ran(tmp_path, redirected, *command)
+        assert (result.returncode, b"Traceback" in result.stderr) == (code, False), result.stderr
+        assert says in result.stderr
+        assert store.account("work").paused is ("pause" in command)
+
+
+def test_what_the_output_cannot_show_is_a_question_mark(tmp_path: Path) -> None:
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        sign_in(store, "rock🚀t")
+    for command, shown in ((("status",), b" rock?t "), (("account", "pause", "rock🚀t"), b"paused rock?t")):
+        result = ran(tmp_path, "", *command, PYTHONIOENCODING="cp1252", PYTHONUTF8="1")
+        assert (result.returncode, shown in result.stdout) == (0, True), result.stderr

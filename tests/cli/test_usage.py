@@ -13,7 +13,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
+from seatpool.cli.main import main
 from seatpool.core.model import Attempt, ProviderName, Tokens
 from seatpool.store import Store
 from tests.cli.test_cli import good, refused
@@ -204,6 +206,12 @@ def test_bars_in_the_terminal_are_as_long_as_what_they_stand_for(store: Store) -
     (home,) = lines(said, "home", "2,001")
     assert "█" not in home
     assert "days in UTC" in said
+
+
+def test_bars_are_of_what_the_terminal_has(store: Store) -> None:
+    result = CliRunner(charset="cp1252").invoke(main, ["usage", "--plot", "--days", "2"])
+    assert result.exit_code == 0
+    assert lines(result.output, "work", "#" * 40 + " ", "1,010,000")
 
 
 @pytest.mark.skipif(find_spec("matplotlib") is None, reason="needs matplotlib")

@@ -5,7 +5,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, open_store, with_database
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, confirmed, console, open_store, with_database
 from seatpool.cli.importing import import_
 from seatpool.cli.people import owner, share, unshare
 from seatpool.cli.transfer import export_
@@ -77,8 +77,8 @@ def remove(name: str, yes: bool) -> None:
     """Delete NAME with its tokens, for good."""
     with open_store() as store:
         store.account(name)
-        if not yes:
-            click.confirm(f"delete {name} and its tokens from the pool?", abort=True)
+        if not yes and not confirmed(f"delete {name} and its tokens from the pool?", "add --yes to delete it"):
+            raise click.Abort
         store.remove(name)
     click.echo(f"removed {name}")
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from seatpool.cli import streams
 from seatpool.providers.logins import NotALogin
 from seatpool.setup.address import hidden
 from seatpool.store import Store, StoreError
@@ -16,6 +17,8 @@ from seatpool.store import Store, StoreError
 DATABASE_KEY = "seatpool.database"
 INTERRUPTED = 130
 """128 and the number of SIGINT, as shells have it."""
+UNASKED = 2
+"""Exit code of a question that nobody could be asked."""
 UNFOLDED = 10_000
 """Columns: more than any line has."""
 NO_TEXT = "{} is not UTF-8, as everything that is said to seatpool must be; write it in a terminal set to UTF-8"
@@ -78,6 +81,17 @@ def console() -> Console:
     return Console(highlight=False, soft_wrap=False, width=None if folds else UNFOLDED)
 
 
+def confirmed(question: str, otherwise: str) -> bool:
+    """What a person answers, or what is piped in. Where there is neither it ends, and says what to do `otherwise`."""
+    try:
+        return click.confirm(question)
+    except click.Abort:
+        if sys.stdin.isatty():
+            raise
+        click.echo(f"\nnothing was changed: {otherwise}", err=True)
+        click.get_current_context().exit(UNASKED)
+
+
 def _settings() -> Iterator[tuple[str, str]]:
     """Variables that say something to seatpool alone, as they are said."""
     return ((f"{name}=", value) for name, value in os.environ.items() if name.startswith("SEATPOOL_"))
@@ -96,8 +110,18 @@ def _bytes(text: str) -> str:
     return hidden(ascii(os.fsencode(text)).removeprefix("b"))
 
 
+def is_plain(console: Console) -> bool:
+    """Whether it shows no more than letters: bars are made of other characters then."""
+    return console.encoding not in ("utf-8", "utf8")
+
+
 class PlainGroup(click.Group):
     """A group whose commands end in one plain line when something is wrong, never in a traceback."""
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """As a program."""
+        streams.settle()
+        return super().main(*args, **more)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse what neither the database nor a unit of systemd can hold, before anything is done."""

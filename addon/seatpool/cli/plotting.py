@@ -10,6 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.usage_telling import Report, name
+from seatpool.core import telling
 from seatpool.core.ledger import By, Line, size
 
 WIDTH = 40
@@ -23,14 +24,14 @@ PARTS = (("input", "#7fb3d5"), ("cached input", "#d4e6f1"), ("output", "#e67e22"
 MISSING = 'a picture needs matplotlib: pip install "seatpool[plot]" (in a clone: .venv/bin/pip install matplotlib)'
 
 
-def bars(report: Report) -> Table:
-    """A bar of all tokens for each line."""
+def bars(report: Report, *, plain: bool = False) -> Table:
+    """A bar of all tokens for each line; `plain`: with characters that every terminal has."""
     lines = _lines(report)
     longest = max(map(size, lines)) or 1
     found = Table(str(report.by), "tokens", box=None)
     found.add_column("", justify="right")
     for line in lines:
-        found.add_row(escape(name(line)), _bar(size(line) / longest), f"{size(line):,}")
+        found.add_row(escape(name(line)), _bar(size(line) / longest, plain=plain), f"{size(line):,}")
     return found
 
 
@@ -44,7 +45,9 @@ def _lines(report: Report) -> list[Line]:
     return [known.get(day) or Line(day.isoformat()) for day in days]
 
 
-def _bar(share: float) -> str:
+def _bar(share: float, *, plain: bool) -> str:
+    if plain:
+        return telling.PLAIN[0] * round(share * WIDTH)
     eighths = round(share * WIDTH * 8)
     return "█" * (eighths // 8) + EIGHTHS[eighths % 8].strip()
 

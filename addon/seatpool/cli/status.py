@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from seatpool.cli import health, schemas, strays, watching
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, open_store, with_database
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, is_plain, open_store, with_database
 from seatpool.cli.spans import ago
 from seatpool.clock import utcnow
 from seatpool.core import telling
@@ -102,7 +102,7 @@ def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
     for column in table.columns:
         column.overflow = "fold"  # nothing is cut off: a reason is to be read whole
         column.no_wrap = column.header in WHOLE or (column.header in ROOMY and roomy)
-    plain = here.encoding not in ("utf-8", "utf8")
+    plain = is_plain(here)
     for row in rows:
         cells = telling.cells(row, now, plain=plain)
         shown: dict[str, str | Text] = dict(zip(telling.COLUMNS, map(escape, cells), strict=True))

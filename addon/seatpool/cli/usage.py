@@ -8,7 +8,7 @@ import click
 
 from seatpool.cli import plotting
 from seatpool.cli import usage_telling as telling
-from seatpool.cli.common import console, open_store, with_database
+from seatpool.cli.common import console, is_plain, open_store, with_database
 from seatpool.cli.usage_telling import Report
 from seatpool.clock import utcnow
 from seatpool.core import prices
@@ -73,7 +73,8 @@ def usage(
     elif not report.lines:
         console().print(telling.NOTHING.format(first=first))
     elif plot is None or plot == TERMINAL:
-        console().print(telling.table(report, console().width) if plot is None else plotting.bars(report))
+        here = console()
+        here.print(telling.table(report, here.width) if plot is None else plotting.bars(report, plain=is_plain(here)))
         for note in telling.notes(report):
             console().print(note, soft_wrap=True)
     else:
