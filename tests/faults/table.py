@@ -110,6 +110,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "selector": {"every": _verbatim(401, sent="a a")},
     "item-id": {"every": _verbatim(401)},
     "consent": {"every": _verbatim(401)},
+    "deactivated": {"every": _verbatim(401, paid="a disabled")},
     "workspace": {"every": _verbatim(402, paid="a disabled")},
     "payment": {"every": _verbatim(402)},
     "month": {
@@ -124,6 +125,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "unlicensed": {"every": _verbatim(403, paid="a disabled")},
     "feature": {"every": _verbatim(403, paid="a disabled")},
     "policy": {"every": Seen("answer of b", "a b", "a rests for gpt-x")},
+    "terms": {"every": _verbatim(403)},
     "content": {"every": _verbatim(403)},
     "misdirected": {"codex": _verbatim(421), "copilot": SERVED_AGAIN},
     "misdirected-on": {"codex": _verbatim(421), "copilot": _verbatim(421, sent="a a")},
