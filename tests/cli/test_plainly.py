@@ -1,6 +1,7 @@
 """What a person, a shell or a machine may do to any command: it ends in one line that says how to mend it."""
 
 import os
+import pwd
 import subprocess
 import sys
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from seatpool import homes
 from seatpool.cli.main import main
 from seatpool.store import Store
 from tests.harness import REPOSITORY
@@ -98,3 +100,75 @@ def test_what_the_output_cannot_show_is_a_question_mark(tmp_path: Path) -> None:
     for command, shown in ((("status",), b" rock?t "), (("account", "pause", "rock🚀t"), b"paused rock?t")):
         result = ran(tmp_path, "", *command, PYTHONIOENCODING="cp1252", PYTHONUTF8="1")
         assert (result.returncode, shown in result.stdout) == (0, True), result.stderr
+
+
+# -- homes
+
+
+@pytest.fixture
+def homeless(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As a number that nobody has given a name, without HOME."""
+
+    def nobody(_number: int) -> None:
+        raise KeyError("getpwuid(): uid not found")
+
+    for name in ("HOME", "XDG_DATA_HOME", "XDG_STATE_HOME", "XDG_CONFIG_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(pwd, "getpwuid", nobody)
+
+
+@pytest.mark.usefixtures("homeless")
+@pytest.mark.parametrize(
+    "command", [("status",), ("setup",), ("page",), ("ca", "show"), ("rules", "show"), ("--db", "", "account", "list")]
+)
+def test_without_a_home_directory_it_says_what_to_set(command: tuple[str, ...]) -> None:
+    result = seatpool(*command)
+    assert result.exit_code == 1
+    assert result.output == "Error: no home directory is known for this user: set HOME to an absolute path\n"
+
+
+@pytest.mark.usefixtures("homeless")
+def test_what_needs_no_home_directory_does_without(tmp_path: Path) -> None:
+    result = seatpool("--db", str(tmp_path / "pool.db"), "account", "list")
+    assert (result.exit_code, "no account yet" in result.output) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("--db", "~nobody-of-here/x", "status"),
+        ("setup", "codex", "--file", "~nobody-of-here/x"),
+    ],
+)
+def test_the_home_of_nobody_is_one_line(command: tuple[str, ...]) -> None:
+    result = seatpool(*command)
+    assert (result.exit_code, result.output.count("\n")) == (1, 1)
+    assert result.output.endswith("no user of this machine has the name behind the ~: write the path out\n")
+
+
+def test_of_what_went_wrong_only_a_missing_home_is_told_as_one() -> None:
+    with pytest.raises(RuntimeError) as caught:
+        Path("~nobody-of-here/x").expanduser()
+    assert homes.told(caught.value) == homes.NOBODY
+    assert homes.told(RuntimeError("dictionary changed size during iteration")) is None
+
+
+def test_the_key_file_of_nobody_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SEATPOOL_KEY_FILE", "~nobody-of-here/x")
+    result = seatpool("status")
+    assert result.exit_code == 1
+    assert "Error: ~nobody-of-here/x: no user of this machine has" in result.output
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
+def test_a_disk_that_is_full_from_the_first_command_on_is_one_line_that_names_the_file(tmp_path: Path) -> None:
+    data = tmp_path / "new/data"
+    result = subprocess.run(
+        ["/bin/sh", "-c", 'ulimit -f 0; exec "$@"', "sh", sys.executable, "-m", "seatpool.cli", "page"],
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY / "addon"), "XDG_DATA_HOME": str(data)},
+        capture_output=True,
+        check=False,
+    )
+    assert (result.returncode, result.stdout) == (1, b"")
+    assert result.stderr.decode() == f"Error: {data / 'seatpool/page-token'}: File too large\n"
+    assert not list((data / "seatpool").iterdir())

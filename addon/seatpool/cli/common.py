@@ -9,6 +9,7 @@ from typing import Any
 import click
 from rich.console import Console
 
+from seatpool import homes
 from seatpool.cli import streams
 from seatpool.providers.logins import NotALogin
 from seatpool.setup.address import hidden
@@ -138,6 +139,10 @@ class PlainGroup(click.Group):
             raise click.ClickException(str(error)) from error
         except BrokenPipeError:
             raise  # whoever reads has read enough
+        except RuntimeError as error:
+            if (told := homes.told(error)) is None:
+                raise
+            raise click.ClickException(told) from error
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
             raise click.ClickException(f"{where}{error.strerror or error}") from error

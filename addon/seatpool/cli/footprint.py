@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 
 import click
-import platformdirs
+
+from seatpool import homes
 
 _KEY = "seatpool.footprint"
 _FILE = "made.json"
@@ -15,8 +16,11 @@ _FILE = "made.json"
 
 def watch() -> None:
     """Before a command: remember what is not there yet."""
-    data = platformdirs.user_data_path("seatpool")
-    above = dict.fromkeys((*reversed(data.parents), *reversed(platformdirs.user_state_path("seatpool").parents)))
+    try:
+        data, state = homes.data(), homes.state()
+    except homes.NoHome:
+        return  # what needs them says so
+    above = dict.fromkeys((*reversed(data.parents), *reversed(state.parents)))
     missing = [str(folder) for folder in above if _is_missing(folder)]
     if missing and _is_missing(data):
         context = click.get_current_context()
@@ -31,7 +35,7 @@ def settle() -> None:
 
 def file() -> Path:
     """Where it is written down."""
-    return platformdirs.user_data_path("seatpool") / _FILE
+    return homes.data() / _FILE
 
 
 def made() -> tuple[Path, ...]:
@@ -52,4 +56,7 @@ def _is_missing(folder: Path) -> bool:
 
 def _write(missing: list[str]) -> None:
     if missing and file().parent.is_dir() and not file().exists():
-        file().write_text(json.dumps(missing))
+        try:
+            file().write_text(json.dumps(missing))
+        except OSError:  # a full disk, of which the command has spoken: empty folders may stay one day
+            file().unlink(missing_ok=True)

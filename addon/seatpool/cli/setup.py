@@ -14,6 +14,7 @@ from rich.table import Table
 
 from seatpool.cli.ca_trust import NONE, roots_of
 from seatpool.cli.common import INTERRUPTED, console
+from seatpool.homes import expanded
 from seatpool.setup import address, bundle
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, AuthorityError, default_folder
@@ -67,7 +68,7 @@ def setup(
     if file is not None and (len(names) != 1):
         raise click.UsageError("--file takes one name: whose file it is")
     chosen = [_BY_NAME[name] for name in dict.fromkeys(names)]
-    where = file.expanduser().absolute() if file else None
+    where = expanded(file).absolute() if file else None
     told = _Told(as_json)
     try:
         if undo:

@@ -35,6 +35,9 @@ def renew(file: Path) -> str:
         with os.fdopen(descriptor, "w") as opened:
             opened.write(f"{made}\n")
         draft.replace(file)
+    except OSError as error:  # a full disk does not say what could not be written
+        draft.unlink(missing_ok=True)
+        raise OSError(error.errno, error.strerror, str(file)) from error
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

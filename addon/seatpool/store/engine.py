@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from functools import cached_property
 from itertools import chain
 from operator import itemgetter
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import (
@@ -32,7 +31,7 @@ from sqlalchemy.ext.compiler import compiles
 from sqlalchemy.sql.compiler import SQLCompiler
 from sqlalchemy.sql.functions import FunctionElement
 
-from seatpool.store import backend
+from seatpool.store import backend, places
 from seatpool.store.backend import BEGIN, BUSY, Backend
 from seatpool.store.errors import StoreUnavailable, Unstorable
 
@@ -53,8 +52,7 @@ _SIZES = (16, 4, 1)
 def resolve(url_or_path: str) -> URL:
     """A plain path is a SQLite file; anything with `://` is a SQLAlchemy URL. Raises `StoreUnavailable`."""
     if "://" not in url_or_path:
-        path = Path(url_or_path).expanduser().absolute()
-        return URL.create("sqlite", database=str(path))
+        return URL.create("sqlite", database=str(places.absolute(url_or_path)))
     try:
         url = make_url(url_or_path)
     except (ArgumentError, ValueError):

@@ -18,9 +18,9 @@ from itertools import takewhile
 from pathlib import Path
 
 import msgspec
-import platformdirs
 from cryptography.fernet import Fernet
 
+from seatpool.store import places
 from seatpool.store.errors import StoreUnavailable, WrongKey
 
 _SERVICE = "seatpool"
@@ -40,20 +40,23 @@ class KeyPlace(msgspec.Struct, frozen=True):
 
 
 def key_file(database: str, key_id: str) -> Path:
-    """The key file of a database; of its keys one after the other, which is why `key_id` is any of them."""
+    """The key file of a database; of its keys one after the other, which is why `key_id` is any of them.
+
+    Raises `StoreUnavailable` where that is in a home directory that nobody knows.
+    """
     if named := os.environ.get("SEATPOOL_KEY_FILE", ""):
-        return Path(named).expanduser().absolute()
+        return places.absolute(named)
     if _is_served(database):
-        return platformdirs.user_data_path("seatpool") / f"{key_id.partition('-')[0]}.key"
+        return places.data() / f"{key_id.partition('-')[0]}.key"
     return Path(f"{database}.key")
 
 
 def at_hand() -> tuple[Path, ...]:
     """Key files of this person's that are told by their names, whichever database they are for; with half changes."""
-    folder = platformdirs.user_data_path("seatpool")
+    folder = places.data()
     found = {*folder.glob("*.key"), *folder.glob("*.key.new")}
     if named := os.environ.get("SEATPOOL_KEY_FILE", ""):
-        file = Path(named).expanduser().absolute()
+        file = places.absolute(named)
         found |= {file, _draft(file)}
     return tuple(sorted(path for path in found if path.is_file()))
 

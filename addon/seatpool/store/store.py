@@ -5,7 +5,6 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import Self
 
-import platformdirs
 from sqlalchemy import URL, Engine
 
 from seatpool.clock import utcnow
@@ -37,6 +36,7 @@ from seatpool.store import (
     migrate,
     observations,
     overview,
+    places,
     revisions,
     secrets,
 )
@@ -67,8 +67,8 @@ def located(url_or_path: str) -> str:
 
 
 def default_url() -> str:
-    """The SQLite file in this person's data directory."""
-    return f"sqlite:///{platformdirs.user_data_path('seatpool') / 'pool.db'}"
+    """The SQLite file in this person's data directory. Raises `StoreUnavailable` where there is none."""
+    return f"sqlite:///{places.data() / 'pool.db'}"
 
 
 class Store:

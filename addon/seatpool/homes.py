@@ -1,0 +1,50 @@
+"""Where this person's folders are, and what `~` means: there may be no home directory, as in some containers."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import platformdirs
+
+UNKNOWN = "no home directory is known for this user: set HOME to an absolute path"
+NOBODY = "no user of this machine has the name behind the ~: write the path out"
+_SAID = "home directory"
+"""In what Python, and platformdirs, say of either."""
+
+
+class NoHome(RuntimeError):
+    """One line, which says how to mend it."""
+
+
+def data() -> Path:
+    """Of this person's seatpool. Raises `NoHome`."""
+    return _known(platformdirs.user_data_path)
+
+
+def state() -> Path:
+    """Of what running processes leave there. Raises `NoHome`."""
+    return _known(platformdirs.user_state_path)
+
+
+def _known(path: Callable[[str], Path]) -> Path:
+    try:
+        return path("seatpool")
+    except RuntimeError as error:
+        raise NoHome(UNKNOWN) from error
+
+
+def expanded(path: str | Path) -> Path:
+    """With the folder in the place of a `~`. Raises `NoHome`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise NoHome(f"{path}: {told(error)}") from error
+
+
+def told(error: RuntimeError) -> str | None:
+    """In one line, if it is about a home directory."""
+    if isinstance(error, NoHome):
+        return str(error)
+    if _SAID not in str(error):
+        return None
+    return NOBODY if Path(os.path.expanduser("~")).is_absolute() else UNKNOWN  # noqa: PTH111 # which raises nothing
