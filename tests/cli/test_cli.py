@@ -152,6 +152,30 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(
     assert json.loads(good("status", "--json"))["accounts"][0]["state"] == "ready"
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80])
+@pytest.mark.parametrize("name", ["work", "an account of a rather long name, as a person has it"])
+def test_a_narrow_screen_shows_each_account_its_state_and_its_quota(
+    login: Path, store: Store, monkeypatch: pytest.MonkeyPatch, columns: int, name: str
+) -> None:
+    good("account", "import", str(login), "--name", name)
+    now = datetime.now(UTC)
+    store.record(windows=[(store.account(name).id, QuotaWindow("primary", 0.25, now, "header"))])
+    monkeypatch.setenv("COLUMNS", str(columns))
+    lines = good("status").splitlines()
+    assert max(map(len, lines)) <= columns
+    told = " ".join(lines).split()
+    assert set(name.split()) | {"ready", "25%"} <= set(told)
+
+
+@pytest.mark.parametrize("columns", ["0", "20", "-1", "wide", ""])
+def test_a_width_that_no_screen_has_is_none(login: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
+    good("account", "import", str(login), "--name", "work")
+    monkeypatch.delenv("COLUMNS")
+    whole = good("account", "list")
+    monkeypatch.setenv("COLUMNS", columns)
+    assert good("account", "list") == whole
+
+
 def test_status_tells_of_requests_that_had_to_wait(login: Path, store: Store) -> None:
     good("account", "import", str(login), "--name", "work")
     assert "waited" not in good("status")

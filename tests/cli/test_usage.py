@@ -200,6 +200,24 @@ def test_what_cannot_be_meant_is_refused(arguments: tuple[str, ...], why: str) -
     assert why in refused("usage", *arguments)
 
 
+@pytest.mark.parametrize(
+    ("columns", "head"),
+    [
+        (40, ["account", "requests", "input", "cost"]),
+        (60, ["account", "requests", "input", "cached", "output", "credits", "cost"]),
+    ],
+)
+def test_a_narrow_screen_shows_of_whom_the_numbers_are_and_fewer_of_them(
+    store: Store, monkeypatch: pytest.MonkeyPatch, columns: int, head: list[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = good("usage", "--days", "2").splitlines()
+    assert said[0].split() == head
+    assert [line.split()[0] for line in said[1:4]] == ["work", "home", "total"]
+    assert max(map(len, said[:4])) <= columns
+    assert "…" not in "".join(said)
+
+
 def test_bars_in_the_terminal_are_as_long_as_what_they_stand_for(store: Store) -> None:
     said = good("usage", "--plot", "--days", "2")
     assert lines(said, "work", "█" * 40 + " ", "1,010,000")

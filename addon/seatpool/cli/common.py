@@ -23,6 +23,8 @@ UNASKED = 2
 UNFOLDED = 10_000
 """Columns: more than any line has."""
 NO_TEXT = "{} is not UTF-8, as everything that is said to seatpool must be; write it in a terminal set to UTF-8"
+NARROWEST, USUAL = 40, 80
+"""Columns of a screen. On one with less a terminal breaks the lines, which drops nothing; some say 0, of no size."""
 EMPTY_POOL = (
     "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
 )
@@ -78,8 +80,19 @@ def ending_cleanly(saved: Callable[[], Sequence[str]]) -> Iterator[None]:
 
 def console() -> Console:
     """Where tables go. Colours, and lines folded at its width, only on a terminal: `grep` is to find whole lines."""
-    folds = sys.stdout.isatty() or "COLUMNS" in os.environ
-    return Console(highlight=False, soft_wrap=False, width=None if folds else UNFOLDED)
+    return Console(highlight=False, soft_wrap=False, width=_width())
+
+
+def _width() -> int:
+    told = os.environ.get("COLUMNS", "")
+    if told.isdecimal() and int(told) >= NARROWEST:
+        return int(told)
+    if not sys.stdout.isatty():
+        return UNFOLDED
+    try:
+        return max(NARROWEST, os.get_terminal_size(sys.stdout.fileno()).columns or USUAL)
+    except OSError:
+        return USUAL
 
 
 def confirmed(question: str, otherwise: str) -> bool:

@@ -24,10 +24,12 @@ WHOLE = ("account", "provider", "plan")
 """Columns whose words are not broken."""
 ROOMY = ("quota left", "in flight", "today", "last used")
 """Those whose lines are not where there is room."""
-DISPENSABLE = ("plan", "today")
-"""Those that are left out where there is none."""
+WIDEST = 16
+"""Characters of a name that is not broken where there is little room; a third of a line where that is more."""
 ROOM = 110
 """Characters in a line of a terminal from which on there is."""
+DISPENSABLE = {"plan": ROOM, "today": ROOM, "in flight": 70, "last used": 70, "provider": 50}
+"""Those that are left out, and from how many characters on they are not."""
 
 
 @click.command()
@@ -97,11 +99,15 @@ def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
     """The rows for a person."""
     here = console()
     roomy = here.width >= ROOM
-    columns = [name for name in telling.COLUMNS if roomy or name not in DISPENSABLE]
+    columns = [name for name in telling.COLUMNS if here.width >= DISPENSABLE.get(name, 0)]
     table = Table(*columns, box=None)
     for column in table.columns:
         column.overflow = "fold"  # nothing is cut off: a reason is to be read whole
         column.no_wrap = column.header in WHOLE or (column.header in ROOMY and roomy)
+    rows, about = tuple(rows), table.columns[0]
+    widest = max(WIDEST, here.width // 3)
+    if not roomy and any(len(row.name) > widest for row in rows):
+        about.no_wrap, about.width = False, widest  # else it would leave nothing for the others
     plain = is_plain(here)
     for row in rows:
         cells = telling.cells(row, now, plain=plain)

@@ -3,7 +3,7 @@
 import csv
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import date
 from typing import Any
 
@@ -17,6 +17,10 @@ NOTHING = "nothing was used since {first}; requests are counted when they come t
 UNTOLD = "-"
 PART = "reasoning"
 """It is in the output as well, so a small screen does without."""
+DISPENSABLE = ("aborted", "failed", "cached", PART, "credits", "output", "input", "requests")
+"""What a screen does without that has no room for all of it, one after the other."""
+WIDEST, GAP = 16, 2
+"""Characters of a name that numbers have to leave it; spaces around each column."""
 ROOMY = 110
 """Columns of a screen that has room for numbers in full."""
 UNKNOWN = "(not known)"
@@ -42,15 +46,30 @@ def table(report: Report, width: int) -> Table:
     """For a person with a screen of so many columns."""
     show = _number if width >= ROOMY else _short
     total = _cells(report.total, show)
-    heads = [head for head, cell in total.items() if cell != UNTOLD and (width >= ROOMY or head != PART)]
+    rows = [(name(line), _cells(line, show)) for line in report.lines]
+    told = [head for head, cell in total.items() if cell != UNTOLD and (width >= ROOMY or head != PART)]
+    wide = {
+        head: GAP + max(len(cells[head]) for cells in ({head: head}, total, *(row[1] for row in rows))) for head in told
+    }
+    longest = max(map(len, (report.by, "total", *(row[0] for row in rows))))
+    heads = _fitting(wide, width - GAP - min(WIDEST, longest))
+    room = max(WIDEST, width - GAP - sum(wide[head] for head in heads))
     found = Table(box=None, show_footer=True)
-    found.add_column(str(report.by), "total", overflow="fold")
+    found.add_column(str(report.by), "total", overflow="fold", width=min(longest, room))
     for head in heads:
         found.add_column(head, total[head], justify="right", no_wrap=True)
-    for line in report.lines:
-        cells = _cells(line, show)
-        found.add_row(escape(name(line)), *(cells[head] for head in heads))
+    for named_so, cells in rows:
+        found.add_row(escape(named_so), *(cells[head] for head in heads))
     return found
+
+
+def _fitting(wide: Mapping[str, int], room: int) -> list[str]:
+    """The columns that have room, by how wide they are; what was used by whom goes before all of them."""
+    kept = dict(wide)
+    for head in DISPENSABLE:
+        if sum(kept.values()) > room:
+            kept.pop(head, None)
+    return list(kept)
 
 
 def notes(report: Report) -> Iterator[str]:
