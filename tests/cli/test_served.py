@@ -19,8 +19,9 @@ Machine = Callable[..., Result]
 
 
 @pytest.fixture
-def url(monkeypatch: pytest.MonkeyPatch) -> str:
+def url(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     made = fresh()
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "first" / "data"))
     monkeypatch.setenv("SEATPOOL_KEYRING", "off")
     monkeypatch.setenv("SEATPOOL_DB", made)
     return made

@@ -23,8 +23,9 @@ NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
-def either(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+def either(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     """On both kinds of database."""
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))  # where the key of one on a server is
     with Store.open(str(tmp_path / "either.db") if request.param == "sqlite" else fresh()) as opened:
         yield opened
 
