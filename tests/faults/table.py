@@ -117,7 +117,10 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
         "handshake": Seen("answer of b", "a b", "a rests for chat"),
         "every": Seen("answer of b", "a b", "a rests for gpt-x"),
     },
-    "budget": {"every": Seen("answer of b", "a b", "a rests for chat")},
+    "budget": {
+        "handshake": Seen("answer of b", "a b", "a rests for chat"),
+        "every": Seen("answer of b", "a b", "a rests for gpt-x"),
+    },
     "licences": {"every": NEXT},
     "own-cap": {"copilot turn": _frame("session_quota_exceeded"), "copilot": _verbatim(402)},
     "forbidden": {"every": _verbatim(403)},

@@ -142,7 +142,7 @@ TABLE: tuple[Row, ...] = (
     Row(_SPENT, (402, 429), names=("quota_exceeded",), reach=Reach.PRICED),
     Row(_SPENT, (402, 429), names=("free_quota_exceeded",), reach=Reach.BUCKET),
     Row(_SPENT, (402,), texts=("you have no quota",), code="quota_exceeded", reach=Reach.PRICED),
-    Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.BUCKET),
+    Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.PRICED),
     Row(_SPENT, (402,), names=("billing_not_configured",)),
     # The seat. A refusal of the content is the request's own and never leads to another account.
     Row(
