@@ -15,7 +15,7 @@ from seatpool.core.model import Attempt, CredentialKind
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.http import Headers
 from seatpool.service.pool import PoolService
-from seatpool.service.trail import Answered
+from seatpool.service.trail import Answered, Assignment, Trail
 from seatpool.service.writer import Writer
 from seatpool.store import Store, StoreUnavailable
 from seatpool.store.engine import BUSY_TIMEOUT_S
@@ -178,14 +178,19 @@ async def until(happened: Callable[[], object]) -> None:
     assert happened()
 
 
-async def test_limits_found_while_the_file_is_gone_are_stored_when_it_is_back(
-    store: Store, issuer: Issuer, service: PoolService, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+async def serving(store: Store, issuer: Issuer, service: PoolService) -> tuple[Trail, Assignment]:
+    """A pool of two that follows its database, and a request on one of them."""
     for person in ("alice", "bob"):
         sign_in(store, issuer, person)
     service.load()
     service.follower.start()
-    trail, first = await begin(service)
+    return await begin(service)
+
+
+async def test_limits_found_while_the_file_is_gone_are_stored_when_it_is_back(
+    store: Store, issuer: Issuer, service: PoolService, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    trail, first = await serving(store, issuer, service)
     (tmp_path / "away").mkdir()
     for name in FILES:
         (tmp_path / name).rename(tmp_path / "away" / name)
@@ -232,11 +237,7 @@ def overwrite(folder: Path) -> None:
 async def test_pages_that_are_overwritten_while_it_runs_cost_no_request(
     store: Store, issuer: Issuer, service: PoolService, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    for person in ("alice", "bob"):
-        sign_in(store, issuer, person)
-    service.load()
-    service.follower.start()
-    trail, _ = await begin(service)
+    trail, _ = await serving(store, issuer, service)
     overwrite(tmp_path)
     with caplog.at_level(logging.CRITICAL, "seatpool.service.writer"):
         following = await service.recover(trail, spent(), GOT_429)
