@@ -22,10 +22,11 @@ from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.providers.base import Provider
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.sidecalls import Keep, RenewalNeed, RenewalRefused, Renewed, Reread, Why
+from seatpool.service.rotations import ROTATING
 from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
 from seatpool.service.transport import SideCallFailed
-from seatpool.service.vault import ROTATING, Vault
+from seatpool.service.vault import Vault
 from seatpool.store import Grant, Lease, Store, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)

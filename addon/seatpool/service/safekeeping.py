@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind
+from seatpool.service.rotations import ROTATING
 from seatpool.service.threads import apart, aside
-from seatpool.service.vault import ROTATING, Vault
+from seatpool.service.vault import Vault
 from seatpool.store import Lease, Store, StoreError, StoreUnavailable, Superseded
 
 logger = logging.getLogger(__name__)

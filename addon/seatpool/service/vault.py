@@ -1,29 +1,17 @@
 """The credentials that this process holds in memory, so that a normal request reads no database.
 
-What the store has counts, unless it has gone back in time: a copy took its place that had not got everything, or a
-backup was put back. The refresh token that it has then may be spent long since, and memory's is the good one.
+What the store has counts, unless it has gone back in time (`rotations`).
 """
 
 import asyncio
-from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
-from functools import partial
-from hashlib import sha256
 
 from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
-from seatpool.providers.registry import PROVIDERS
+from seatpool.service.rotations import ROTATING, Rotations, went_back
 from seatpool.service.threads import apart, aside
 from seatpool.store import Store
-
-ROTATING = frozenset({CredentialKind.CODEX_OAUTH})
-"""Kinds whose refresh token is good once: nothing is asked without the right to ask. The others can be had again."""
-
-REMEMBERED = 8
-"""Credentials of an account that are known to have been replaced."""
-
-Key = tuple[int, CredentialKind]
 
 
 class Vault:
@@ -35,13 +23,7 @@ class Vault:
         self._unstored: dict[int, dict[CredentialKind, Credential]] = {}
         """What the store has not got yet, because it was away: newer than what it has."""
         self._reading: dict[int, asyncio.Task[None]] = {}
-        self._replaced: defaultdict[Key, deque[bytes]] = defaultdict(partial(deque, maxlen=REMEMBERED))
-        """Digests of what memory held before."""
-        self._lost: dict[Key, Credential] = {}
-        """What the store had and has no more, with the generation of what it has instead."""
-        self._doubtful: dict[Key, str] = {}
-        """What the store has, having gone back, and this process has never held: somebody's new login, or an old one.
-        Memory's is tried first."""
+        self._rotations = Rotations()
 
     async def warm(self, account_ids: Collection[int]) -> None:
         """Read those of all these accounts at once, so that an account's first request need not."""
@@ -77,49 +59,33 @@ class Vault:
             stored.setdefault(kept.kind, kept)
         for kind in ROTATING & held.keys() & stored.keys():
             stored[kind] = self._better(account_id, held[kind], stored[kind], before.get(kind))
-            self._replace(account_id, held[kind], stored[kind])
+            self._rotations.replaced(account_id, held[kind], stored[kind])
         self._held[account_id] = stored | self._unstored.get(account_id, {})
 
     def _better(self, account_id: int, mine: Credential, theirs: Credential, before: Credential | None) -> Credential:
         """What counts of what memory holds and what the store had when memory held `before`."""
-        key = (account_id, mine.kind)
         if theirs.token == mine.token or theirs.generation > mine.generation:
             return theirs
         if mine is not before:
             return mine  # it came meanwhile
-        kept = replace(mine, generation=theirs.generation)
-        back = theirs.generation < mine.generation and _same_owner(mine, theirs)
-        if self.unstored(*key) is not None:
-            if back:
-                self._unstored[account_id][mine.kind] = kept
-            return mine
-        if _digest(theirs) in self._replaced[key]:
-            self._lost[key] = kept
-            return kept
-        if self._doubtful.get(key) == theirs.token:
-            return kept
-        if back:
-            self._doubtful[key] = theirs.token
-            return kept
-        return theirs
-
-    def _replace(self, account_id: int, old: Credential, new: Credential) -> None:
-        if old.kind in ROTATING and old.token != new.token:
-            self._replaced[account_id, old.kind].append(_digest(old))
+        if self.unstored(account_id, mine.kind) is None:
+            return self._rotations.better(account_id, mine, theirs)
+        if went_back(mine, theirs):
+            self._unstored[account_id][mine.kind] = replace(mine, generation=theirs.generation)
+        return mine
 
     def lost(self, account_id: int) -> tuple[Credential, ...]:
         """What the store had of an account and has no more, each told once: with the generation of what it has now."""
-        found = [self._lost.pop(key) for key in tuple(self._lost) if key[0] == account_id]
-        return tuple(each for each in found if self.get(account_id, each.kind) is each)
+        return tuple(each for each in self._rotations.lost(account_id) if self.get(account_id, each.kind) is each)
 
     def give_way(self, account_id: int, kind: CredentialKind) -> bool:
         """Upstream does not have memory's. Whether it was tried before what is stored, which is next then."""
-        return self._doubtful.pop((account_id, kind), None) is not None
+        return self._rotations.give_way(account_id, kind)
 
     def put(self, account_id: int, credential: Credential) -> None:
         """Hold a credential that was just obtained."""
         held = self._held.setdefault(account_id, {})
-        self._replace(account_id, held.get(credential.kind, credential), credential)
+        self._rotations.replaced(account_id, held.get(credential.kind, credential), credential)
         held[credential.kind] = credential
 
     def keep(self, account_id: int, credential: Credential) -> None:
@@ -158,14 +124,4 @@ class Vault:
         for account_id in self._held.keys() - set(account_ids):
             del self._held[account_id]
             self._unstored.pop(account_id, None)
-            for kind in ROTATING:
-                for of_it in (self._replaced, self._lost, self._doubtful):
-                    of_it.pop((account_id, kind), None)
-
-
-def _same_owner(one: Credential, other: Credential) -> bool:
-    return any(provider.same_owner(one, other) for provider in PROVIDERS.values())
-
-
-def _digest(credential: Credential) -> bytes:
-    return sha256(credential.token.encode()).digest()
+            self._rotations.forget(account_id)
