@@ -4,9 +4,12 @@ import json
 
 import pytest
 from mitmproxy import http
+from mitmproxy.test import tflow
 
+from seatpool.providers.codex import CODEX
 from seatpool.providers.copilot import COPILOT
 from seatpool.proxy.answers import add_models, is_event_stream
+from seatpool.proxy.exchange import Exchanges
 
 OTHERS = {"b": b'{"id":"b"}'}
 
@@ -55,20 +58,33 @@ def test_what_streams_by_is_not_held_up() -> None:
 @pytest.mark.parametrize(
     ("headers", "asked", "streams"),
     [
-        ({"content-type": "text/event-stream"}, None, True),
-        ({"content-type": "Text/Event-Stream; charset=utf-8"}, None, True),
-        ({"content-type": "application/json"}, b'{"stream":true}', False),
-        ({}, b'{"stream": true}', True),
-        ({}, b'{"stream":false}', False),
-        ({}, b"", False),
-        ({}, None, False),
-        ({"content-length": "7"}, b'{"stream":true}', False),
+        ({"content-type": "text/event-stream"}, False, True),
+        ({"content-type": "Text/Event-Stream; charset=utf-8"}, False, True),
+        ({"content-type": "application/json"}, True, False),
+        ({}, True, True),
+        ({}, False, False),
+        ({"content-length": "7"}, True, False),
     ],
 )
 def test_an_answer_without_a_type_is_a_stream_where_one_was_asked_for(
-    headers: dict[str, str], asked: bytes | None, streams: bool
+    headers: dict[str, str], asked: bool, streams: bool
 ) -> None:
     response = http.Response.make(200, b"", {})
     response.headers = http.Headers(**{name.replace("-", "_"): value for name, value in headers.items()})
-    request = None if asked is None else http.Request.make("POST", "https://chatgpt.com/x", asked)
-    assert is_event_stream(response, request) is streams
+    assert is_event_stream(response, lambda: asked) is streams
+
+
+@pytest.mark.parametrize("streams", [True, False])
+def test_a_body_is_read_once_for_what_it_asks_for(streams: bool) -> None:
+    flow = tflow.tflow(req=http.Request.make("POST", "https://chatgpt.com/backend-api/codex/responses"))
+    exchange = Exchanges().begin(flow, CODEX, "chatgpt.com")
+    exchange.route = CODEX.match("POST", "chatgpt.com", flow.request.path, upgrade=False)
+    flow.request.content = json.dumps({"stream": streams}).encode()
+    assert exchange.asks_for_stream(flow.request) is streams
+    flow.request.content = b""
+    assert exchange.asks_for_stream(flow.request) is streams
+
+
+def test_a_body_that_may_have_streamed_by_is_not_read() -> None:
+    flow = tflow.tflow(req=http.Request.make("POST", "https://chatgpt.com/else", b'{"stream":true}'))
+    assert Exchanges().begin(flow, CODEX, "chatgpt.com").asks_for_stream(flow.request) is False

@@ -83,6 +83,7 @@ class Stage:
         self.flows.append(flow)
         exchange = self.exchanges.get(flow)
         assert exchange is not None
+        exchange.route = FACTS.route
         exchange.trail = Trail(flow.id, FACTS, Headers(), demand_of(FACTS), current=self.first)
         exchange.parted = self.part
         self.exchange = exchange

@@ -286,7 +286,7 @@ class Pool:
             if exchange.assignment is not None:
                 response.stream = False
             return None
-        if is_event_stream(response, flow.request if exchange.route is not None else None):
+        if is_event_stream(response, partial(exchange.asks_for_stream, flow.request)):
             response.stream = True
         try:
             failed = partial(self.faults.note, "responseheaders", "passthrough")

@@ -1,7 +1,7 @@
 """Between mitmproxy's messages and the providers' values."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 
 from mitmproxy import http
@@ -71,15 +71,15 @@ def asks_for_stream(request: http.Request) -> bool:
     return _STREAMS.search(body_of(request)) is not None
 
 
-def is_event_stream(response: http.Response, request: http.Request | None) -> bool:
-    """Whether an answer comes event by event. `request`: what asked for it, where its body was read.
+def is_event_stream(response: http.Response, asked: Callable[[], bool]) -> bool:
+    """Whether an answer comes event by event; `asked` tells whether the editor wants it so.
 
     ChatGPT's backend says nothing of what it sends (openclaw/openclaw issue 91662): there the request tells.
     """
     stated: str | None = response.headers.get("content-type")
     if stated is not None:
         return stated.lower().startswith(EVENT_STREAM)
-    return request is not None and "content-length" not in response.headers and asks_for_stream(request)
+    return "content-length" not in response.headers and asked()
 
 
 def headers_of(fields: Iterable[tuple[bytes, bytes]]) -> Headers:

@@ -19,7 +19,7 @@ from seatpool.core.rules import Rule
 from seatpool.providers.base import Provider, RequestFacts, Route
 from seatpool.providers.http import Headers
 from seatpool.providers.openings import Opening
-from seatpool.proxy.answers import as_response, headers_of
+from seatpool.proxy.answers import as_response, asks_for_stream, headers_of
 from seatpool.proxy.hiding import REDACTED, Fields, hide, restored, secrets, with_fields
 from seatpool.proxy.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
@@ -68,6 +68,8 @@ class Exchange(msgspec.Struct):
     """Set where the request may move; None where it acts as the person."""
     facts: RequestFacts | None = None
     """What the request told; of a socket, what its messages told last."""
+    wants_stream: bool | None = None
+    """What `asks_for_stream` has found; None until somebody had to know."""
     rule: Rule | None = None
     """The rule that decides about it; one that may, as long as that is not known."""
     trail: Trail | None = None
@@ -157,6 +159,12 @@ class Exchange(msgspec.Struct):
         ):
             self.hidden_body = response.raw_content
             response.raw_content = REDACTED
+
+    def asks_for_stream(self, request: http.Request) -> bool:
+        """Whether the editor wants its answer event by event; its body is read for that once, and only where it may."""
+        if self.wants_stream is None:
+            self.wants_stream = self.route is not None and asks_for_stream(request)
+        return self.wants_stream
 
     def answer_headers(self, response: http.Response) -> Headers:
         """An answer's headers as they came."""

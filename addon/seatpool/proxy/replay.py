@@ -37,7 +37,6 @@ from mitmproxy.proxy.layers.http._events import (
 
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.registry import provider_of
-from seatpool.proxy.answers import asks_for_stream
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.corking import corked
@@ -353,7 +352,8 @@ class PoolHttpStream(Upgraded, Holding):
         if not self._is_sent:
             return False
         if self.server_state == self.state_wait_for_response_headers:
-            return self._is_handshake or asks_for_stream(self.flow.request)
+            exchange = self._exchange
+            return self._is_handshake or (exchange is not None and exchange.asks_for_stream(self.flow.request))
         return bool(self.server_state == self.state_consume_response_body)
 
 
