@@ -57,6 +57,8 @@ class Driver:
         """Hooks that are left unanswered until `finish_hook`."""
         self.waiting: list[commands.StartHook] = []
         self.hooks: list[str] = []
+        self.noted: list[str] = []
+        """Lines for the log."""
         self.closed: list[Connection] = []
         self.timers: list[commands.RequestWakeup] = []
         """Those that run."""
@@ -102,6 +104,8 @@ class Driver:
 
     def _carry_out(self, command: commands.Command) -> None:
         match command:
+            case commands.Log():
+                self.noted.append(command.message)
             case commands.SendData():
                 self.sinks[command.connection](command.data)
             case commands.CloseConnection():

@@ -56,6 +56,16 @@ class Held(Stage):
         return [e.data for e in self.client.of(DataReceived) if e.data]
 
 
+@pytest.mark.parametrize("limits", [Limits(), Limits(hold_s=2, hold_bytes=1000)])
+def test_no_line_in_the_log_says_that_an_answer_streams(limits: Limits) -> None:
+    stage = Held(limits=limits)
+    stage.ask()
+    stage.answer(1, 200, CREATED + DELTA, end=False)
+    stage.send(1, DONE, end=True)
+    assert b"".join(stage.delivered) == CREATED + DELTA + DONE
+    assert stage.driver.noted == []
+
+
 def test_the_client_sees_nothing_until_an_event_means_something() -> None:
     stage = Held()
     stage.ask()
