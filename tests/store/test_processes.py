@@ -1,6 +1,7 @@
 """Threads, processes and kills: what the store promises to those who share a file."""
 
 import sqlite3
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from datetime import timedelta
@@ -19,6 +20,8 @@ with Store.open(sys.argv[1]) as store:
     sys.stdin.readline()
     print(store.acquire("renew", sys.argv[2], timedelta(minutes=1)).name)
 """
+
+MANY = 2000
 
 SAVE_FOREVER = """
 import sys
@@ -101,17 +104,22 @@ def test_closing_under_busy_threads_leaves_no_connection_open(path: Path) -> Non
     """A connection left to the garbage collector would warn, and warnings are errors here."""
     store = Store.open(str(path))
     account = sign_in(store)
+    at_work = threading.Barrier(4, timeout=60)
 
-    def work(number: int) -> bool:
-        try:
-            store.cool(cooldown(account, number))
-            store.accounts()
-        except StoreUnavailable:
-            return False
-        if number == 20:
-            store.close()
-        return True
+    def work() -> bool:
+        for number in range(MANY):
+            try:
+                store.cool(cooldown(account, number))
+                store.accounts()
+            except StoreUnavailable:
+                return True
+            if number == 0:
+                at_work.wait()
+        return False
 
-    with ThreadPoolExecutor(4) as threads:
-        assert False in list(threads.map(work, range(60)))
+    with ThreadPoolExecutor(3) as threads:
+        refused = [threads.submit(work) for _ in range(3)]
+        at_work.wait()
+        store.close()
+        assert [each.result() for each in refused] == [True] * 3
     assert sorted(file.name for file in path.parent.iterdir()) == ["pool.db", "pool.db.key"]

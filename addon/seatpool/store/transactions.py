@@ -54,8 +54,8 @@ class Transactions:
 
     def close(self) -> None:
         """Waits for a write that is under way. Later calls raise `StoreUnavailable`."""
+        self._closed = True  # whoever waits for a turn would go on taking it ahead of this thread
         with self._turn:
-            self._closed = True
             self._engine.pool.dispose()
 
     @contextmanager
