@@ -16,7 +16,7 @@ def percent(account: FakeAccount) -> dict[str, int]:
 def quota_headers(account: FakeAccount) -> dict[str, str]:
     """`x-codex-*` as on an answer that went well (codex.md 3.1)."""
     fields = {
-        "x-codex-active-limit": "codex",
+        "x-codex-active-limit": "premium",
         "x-codex-plan-type": account.plan,
         "x-codex-credits-has-credits": "False",
     }

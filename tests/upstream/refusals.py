@@ -37,7 +37,7 @@ def _codex_limit(behaviour: Behaviour, account: FakeAccount | None) -> Refusal:
         "resets_in_seconds": behaviour.resets_in_s,
     }
     headers = {
-        "x-codex-active-limit": "codex",
+        "x-codex-active-limit": "premium",
         "x-codex-plan-type": plan,
         "x-codex-primary-used-percent": "100",
         "x-codex-primary-window-minutes": "300",

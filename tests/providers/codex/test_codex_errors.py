@@ -182,6 +182,16 @@ def test_an_empty_additional_limit_takes_out_its_model_alone() -> None:
     assert outcome(reply(429, SPENT, **additional, x_codex_primary_used_percent="100")).scope == Scope()
 
 
+@pytest.mark.parametrize("body", [SPENT, b""])
+def test_windows_without_a_name_are_of_an_additional_limit_where_that_was_drawn_on(body: object) -> None:
+    """They only repeat its own; so the account serves every other model (router-for-me/CLIProxyAPI issue 5619)."""
+    own = {"x_codex_bengalfox_primary_used_percent": "100", "x_codex_active_limit": "codex_bengalfox"}
+    found = outcome(reply(429, body, **EMPTY_WINDOW, **own))
+    assert (found.kind, found.code) == (K.QUOTA_SPENT, "usage_limit_reached")
+    assert found.scope == Scope(ScopeKind.MODEL, "gpt-6.1-sol")
+    assert outcome(reply(429, body, **EMPTY_WINDOW, **(own | {"x_codex_active_limit": "premium"}))).scope == Scope()
+
+
 def test_an_outcome_never_repeats_a_message() -> None:
     body = error(code="FAKESECRET of mine", type="FAKESECRET too", message="FAKESECRET")
     for status in (400, 401, 403, 429, 500):

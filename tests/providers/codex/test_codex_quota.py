@@ -67,6 +67,53 @@ def test_an_additional_limit_has_windows_under_its_own_name() -> None:
     )
 
 
+# As two answers of one account told it, three seconds apart (fawney19/Aether issue 746); resets put after NOW.
+SPARKS_OWN = {
+    "x-codex-bengalfox-limit-name": "GPT-5.3-Codex-Spark",
+    "x-codex-bengalfox-primary-used-percent": "22",
+    "x-codex-bengalfox-primary-window-minutes": "300",
+    "x-codex-bengalfox-secondary-used-percent": "11",
+    "x-codex-bengalfox-secondary-window-minutes": "10080",
+}
+SPARK = {
+    **SPARKS_OWN,
+    "x-codex-active-limit": "codex_bengalfox",
+    "x-codex-primary-used-percent": "22",
+    "x-codex-primary-window-minutes": "300",
+    "x-codex-secondary-used-percent": "11",
+    "x-codex-secondary-window-minutes": "10080",
+}
+SOL = {
+    **SPARKS_OWN,
+    "x-codex-active-limit": "premium",
+    "x-codex-primary-used-percent": "50",
+    "x-codex-primary-window-minutes": "10080",
+    "x-codex-secondary-used-percent": "0",
+    "x-codex-secondary-window-minutes": "0",
+}
+
+
+@pytest.mark.parametrize(
+    ("answer", "main"),
+    [
+        (SPARK, {}),
+        (SOL, {"primary": 0.5}),
+        (SPARK | {"x-codex-active-limit": "codex-bengalfox"}, {}),
+        (SPARK | {"x-codex-active-limit": "codex"}, {"primary": 0.78, "secondary": 0.89}),
+        (SPARK | {"x-codex-active-limit": ""}, {"primary": 0.78, "secondary": 0.89}),
+        # Whose they are is not told by a name that has no windows of its own.
+        (SOL | {"x-codex-active-limit": "codex_other"}, {"primary": 0.5}),
+    ],
+)
+def test_windows_without_a_name_are_of_the_limit_that_was_drawn_on(
+    answer: dict[str, str], main: dict[str, float]
+) -> None:
+    """So a request on a model's own limit says nothing of what everybody else has left."""
+    found = {w.bucket: w.left for w in CODEX.quota(Headers(answer.items()), NOW)}
+    own = {"codex_bengalfox/primary": 0.78, "codex_bengalfox/secondary": 0.89}
+    assert found == pytest.approx({**main, **own})
+
+
 def test_unlimited_credits_are_read_from_a_python_boolean() -> None:
     assert CODEX.quota(headers(x_codex_credits_unlimited="True"), NOW) == (
         QuotaWindow("credits", 1.0, NOW, "header", unlimited=True),

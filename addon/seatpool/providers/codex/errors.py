@@ -16,7 +16,7 @@ from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
 from seatpool.core.silence import silent
 from seatpool.providers.base import RequestFacts
-from seatpool.providers.codex.quota import is_main, spent, spent_until, windows_of_headers
+from seatpool.providers.codex.quota import is_additional, is_main, spent, spent_until, windows_of_headers
 from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
 from seatpool.providers.http import HeaderView, HttpReply
 from seatpool.providers.tolerant import GENERIC, Json, mapping, stable_code
@@ -91,7 +91,8 @@ def _lacks_model(refusal: Refusal, now: datetime) -> bool:
 
 
 def _spent(refusal: Refusal, now: datetime) -> bool:
-    return any(spent(w) and is_main(w) for w in windows_of_headers(refusal.headers, now))
+    own = is_additional(refusal.headers)
+    return any(spent(w) and (own or is_main(w)) for w in windows_of_headers(refusal.headers, now))
 
 
 def _reached(refusal: Refusal, now: datetime) -> bool:
@@ -234,7 +235,7 @@ def _said(fields: Json) -> str:
 
 
 def _scope(facts: RequestFacts, row: Row, refusal: Refusal, now: datetime) -> Scope:
-    """The model that is named; or the request's, where only its additional limit is empty and not the main one."""
+    """The model that is named; or the request's, where its additional limit is empty and not the main one."""
     named = _NO_MODEL.match(refusal.said) if row.of_model else None
     if named is not None:
         return Scope(ScopeKind.MODEL, named[1])
@@ -243,7 +244,8 @@ def _scope(facts: RequestFacts, row: Row, refusal: Refusal, now: datetime) -> Sc
     windows = windows_of_headers(refusal.headers, now)
     main = [w for w in windows if is_main(w)]
     others_spent = any(spent(w) and not is_main(w) for w in windows)
-    if facts.model and main and others_spent and not any(map(spent, main)):
+    own = is_additional(refusal.headers) or (main and others_spent and not any(map(spent, main)))
+    if facts.model and own:
         return Scope(ScopeKind.MODEL, facts.model)
     return WHOLE_ACCOUNT
 

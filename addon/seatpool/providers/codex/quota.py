@@ -2,6 +2,10 @@
 
 The main limit's windows are called `primary` and `secondary`; those of an additional limit carry its name in front:
 `codex_bengalfox/primary`. Which is short and which is long is told by their length alone: `primary` can be a week.
+
+In headers the windows without a name are those of whatever limit the request drew on, which `x-codex-active-limit`
+names. For an additional one they only repeat what stands under its own name (captures: fawney19/Aether issue 746);
+`premium`, as `codex`, is nobody's name and means the main limit.
 """
 
 import re
@@ -20,6 +24,7 @@ MAIN_LIMIT = "codex"
 SLOTS = ("primary", "secondary")
 MAIN_BUCKETS = SLOTS
 CREDITS = "credits"
+ACTIVE_LIMIT = "x-codex-active-limit"
 LONGEST_LENGTH = 1e8  # of a window, in minutes or seconds; keeps nonsense within a database's integers
 
 _LIMIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -29,9 +34,10 @@ _USED = re.compile(r"x-(.{1,64})-(primary|secondary)-used-percent")
 def windows_of_headers(headers: HeaderView, now: datetime, source: str = "header") -> tuple[QuotaWindow, ...]:
     """The windows of every limit that the headers of an answer name, and `credits` where they are unlimited."""
     found: list[QuotaWindow | None] = []
+    repeated = is_additional(headers)
     for name, used in headers.items():
         match = _USED.fullmatch(name.lower()) if name[-13:].lower() == "-used-percent" else None
-        if match is None:
+        if match is None or (repeated and match[1] == MAIN_LIMIT):
             continue
         stem = f"x-{match[1]}-{match[2]}-"
         ends = _ends(headers.get(stem + "reset-at"), headers.get(stem + "reset-after-seconds"), now)
@@ -85,9 +91,15 @@ def gone_of_usage(usage: Json) -> tuple[str, ...]:
     return tuple(found)
 
 
+def is_additional(headers: HeaderView) -> bool:
+    """Whether the limit that a request drew on is an additional one, whose windows the answer tells by its name."""
+    stem = headers.get(ACTIVE_LIMIT, MAIN_LIMIT).strip().lower().replace("_", "-")
+    return stem != MAIN_LIMIT and any(f"x-{stem}-{slot}-used-percent" in headers for slot in SLOTS)
+
+
 def drawn_buckets(headers: HeaderView) -> tuple[str, ...] | None:
     """The windows of the additional limit that a request drew on; none for the main one (codex.md 3.1)."""
-    stated = headers.get("x-codex-active-limit")
+    stated = headers.get(ACTIVE_LIMIT)
     return _drawn_buckets(stated) if stated is not None else None
 
 
