@@ -184,6 +184,11 @@ def test_the_tokens_own_fedramp_claim_counts_as_well() -> None:
         (401, {"error": {"code": "refresh_token_reused"}}, {}, RenewalRefused("refresh_token_reused", True)),
         (400, {"error": "refresh_token_expired"}, {}, RenewalRefused("refresh_token_expired", True)),
         (400, {"code": "refresh_token_invalidated"}, {}, RenewalRefused("refresh_token_invalidated", True)),
+        # openai/codex issue 23647: "Your session has ended. Please log in again."
+        (400, {"error": {"code": "app_session_terminated"}}, {}, RenewalRefused("app_session_terminated", True)),
+        (400, {"error": {"code": "app_session_expired"}}, {}, RenewalRefused("app_session_expired", True)),
+        (400, {"error": {"code": "invalid_refresh_token"}}, {}, RenewalRefused("invalid_refresh_token", True)),
+        (400, {"error": "invalid_grant", "error_description": "..."}, {}, RenewalRefused("invalid_grant", True)),
         (401, {"error": {"code": "brand_new"}}, {}, RenewalRefused("refresh-unauthorized", True)),
         (
             401,

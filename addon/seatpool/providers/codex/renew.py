@@ -58,8 +58,19 @@ DEFAULT_CLIENT_HEADERS = (("user-agent", "codex_exec/0.169.0"), ("originator", "
 NO_CONSTRAINT = "NO_CONSTRAINT"
 OVERRIDES = frozenset({"us", "us_cr"})
 
-DURABLE = frozenset({"refresh_token_expired", "refresh_token_reused", "refresh_token_invalidated"})
-"""Codes after which only signing in again helps; any other 401 is durable as well (codex.md 4)."""
+DURABLE = frozenset(
+    {
+        "refresh_token_expired",
+        "refresh_token_reused",
+        "refresh_token_invalidated",
+        "invalid_refresh_token",
+        "app_session_expired",
+        "app_session_terminated",
+        "invalid_grant",
+    }
+)
+"""Codes after which only signing in again helps, whatever status they have: the end of a session comes with 400
+(openai/codex issues 23647, 27351), the last as well (RFC 6749, 5.2). Any other 401 is durable too (codex.md 4)."""
 
 LOOK_AGAIN = timedelta(minutes=1)
 """Until the file of a program that has not renewed its login yet is read again."""
