@@ -78,6 +78,21 @@ def test_only_newer_news_of_every_window_that_it_is_about_speaks_against_a_coold
     assert refuted(held, {w.bucket: w for w in windows}) is expected
 
 
+@pytest.mark.parametrize(
+    ("held", "minutes", "expected"),
+    [
+        (cooldown(), 1, True),
+        (cooldown(), 0, False),  # seen with the refusal itself
+        (cooldown("rate-limited"), 1, False),
+        (cooldown(scope=MODEL), 1, False),  # what was bought is for what every model draws on
+    ],
+)
+def test_what_was_bought_since_speaks_against_empty_windows(held: Cooldown, minutes: float, expected: bool) -> None:
+    spent = window("primary", 0.0, 1)
+    assert not refuted(held, {"primary": spent})
+    assert refuted(held, {"primary": spent}, funded_at=at(minutes)) is expected
+
+
 DEMAND = Demand(ProviderName.COPILOT, (CHAT,))
 
 

@@ -529,6 +529,37 @@ async def test_what_a_resting_account_has_left_is_asked_for_on_behalf_of_whom_it
         await person.service.stop()
 
 
+CREDITS = {"credits": {"has_credits": True, "unlimited": False, "balance": "489.25"}}
+
+
+async def test_credits_that_are_bought_serve_though_the_plans_windows_stay_empty(store: Store, issuer: Told) -> None:
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        assert set(await person.wait(OF_RESTING, asking=True)) == {None}
+        issuer.more = CREDITS
+        await person.wait(OF_RESTING + JITTER + MINUTE, asking=True)
+        assert set(await person.wait(timedelta(hours=1), asking=True)) == {"alice"}
+        await person.service.stop()
+
+
+async def test_credits_that_serve_nothing_are_tried_once(store: Store, issuer: Told) -> None:
+    issuer.more = CREDITS
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        asked = 0
+        for number in range(60):
+            trail = person.service.open(f"flow-{number}", replace(FACTS, conversation=None), Headers())
+            if isinstance(await person.service.assign(trail), Assignment):
+                asked += 1
+                await person.rest(*person.accounts)
+            person.service.release(trail)
+            await person.wait(MINUTE, asking=False)
+        assert (asked, issuer.times("usage")) == (1, 4)
+        await person.service.stop()
+
+
 async def test_a_resting_account_is_asked_about_each_quarter_of_an_hour_while_others_serve(
     store: Store, issuer: Told
 ) -> None:

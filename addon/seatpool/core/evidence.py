@@ -4,6 +4,7 @@ Upstream resets windows early at times, and people buy more. What it said is the
 """
 
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 
 from seatpool.core.model import Cooldown, QuotaWindow, ScopeKind
 from seatpool.core.quotas import CHAT, PREMIUM
@@ -35,10 +36,15 @@ def can_be_refuted(cooldown: Cooldown) -> bool:
     return cooldown.reason in OF_WINDOWS and (not of_model or cooldown.reason == OF_PREMIUM)
 
 
-def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> bool:
-    """Whether every window that a cooldown can be about was seen since to have something left; `windows` by bucket."""
+def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow], funded_at: datetime | None = None) -> bool:
+    """Whether every window that a cooldown can be about was seen since to have something left; `windows` by bucket.
+
+    Or whether the account was seen since, at `funded_at`, to be served without them.
+    """
     if not can_be_refuted(cooldown):
         return False
+    if funded_at is not None and funded_at > cooldown.created_at and cooldown.scope.kind is ScopeKind.ACCOUNT:
+        return True
     concerned = list(_concerned(cooldown, windows))
     return bool(concerned) and all(
         w.observed_at > cooldown.created_at and w.source in TRUSTED and (w.unlimited or w.left >= LITTLE)

@@ -84,6 +84,8 @@ class Usage(msgspec.Struct, frozen=True, gc=False):
     """Buckets that the plan does not have, as the answer says; what it leaves open is not among them."""
     credential: Credential | None = None
     """The held one with what it lacked and the answer told; None where there was nothing to learn."""
+    funded: bool = False
+    """Something else, that was bought, pays for what the windows lack."""
 
 
 class NotTold(msgspec.Struct, frozen=True, gc=False):

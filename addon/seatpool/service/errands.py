@@ -103,7 +103,7 @@ class UsageErrand:
     async def take(
         self, provider: Provider, account: Account, held: Held, reply: HttpReply, asked_at: datetime
     ) -> NotTold | None:
-        """Windows, and which are gone with another plan; the plan; whose workspace it is where that was unknown.
+        """Windows, which are gone with another plan, what else pays; the plan; whose workspace it is, where unknown.
 
         An answer is no newer than its question: a refusal that came between them is not spoken against.
         """
@@ -114,6 +114,8 @@ class UsageErrand:
         named = {window.bucket for window in seen}
         gone = (QuotaWindow.none(bucket, asked_at, "usage") for bucket in told.gone if bucket not in named)
         self._knowledge.observe(account.id, (*seen, *gone))
+        if told.funded:
+            self._knowledge.funded(account.id, asked_at)
         await self._knowledge.learn_plan(account, told.plan)
         if told.credential is not None:
             await self._complete(account, told.credential)

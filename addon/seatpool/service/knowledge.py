@@ -93,6 +93,10 @@ class Knowledge:
                 self.writer.put((account_id, window))
             self._probes.look(account_id)
 
+    def funded(self, account_id: int, seen_at: datetime) -> None:
+        """Take in that something else pays for what the account's windows lack."""
+        self._probes.look(account_id, seen_at)
+
     def record(self, attempt: Attempt) -> None:
         """Note an attempt and its outcome; returns at once."""
         self.meters.attempt(attempt)

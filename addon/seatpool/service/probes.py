@@ -33,8 +33,11 @@ class Probes:
         """What this process has asked for the right to try, and until when not again."""
         self._asking: set[asyncio.Task[None]] = set()
 
-    def look(self, account_id: int) -> None:
-        """There is news of an account's quota: ask for the right to try it where that speaks against a cooldown."""
+    def look(self, account_id: int, funded_at: datetime | None = None) -> None:
+        """There is news of an account's quota: ask for the right to try it where that speaks against a cooldown.
+
+        `funded_at`: when it was seen that something else pays for what its windows lack.
+        """
         cooldowns = self._state.cooldowns.get(account_id)
         if not cooldowns:
             return
@@ -44,7 +47,7 @@ class Probes:
             if (
                 cooldown.until > now
                 and key not in self._tried
-                and refuted(cooldown, self._state.windows.get(account_id, {}))
+                and refuted(cooldown, self._state.windows.get(account_id, {}), funded_at)
             ):
                 self._tried = {k: until for k, until in self._tried.items() if until > now} | {key: cooldown.until}
                 task = asyncio.create_task(self._open(cooldown))

@@ -85,6 +85,31 @@ def test_usage_tells_windows_and_plan() -> None:
     assert (told.plan, told.credential) == ("pro", None)
 
 
+NO_CREDITS = {"has_credits": False, "unlimited": False, "overage_limit_reached": False, "balance": "0"}
+BOUGHT = {**NO_CREDITS, "has_credits": True, "balance": "489.25"}
+
+
+@pytest.mark.parametrize(
+    ("more", "funded"),
+    [
+        ({}, False),
+        ({"credits": None}, False),
+        ({"credits": NO_CREDITS}, False),
+        ({"credits": BOUGHT}, True),
+        ({"credits": {**BOUGHT, "balance": "0"}}, False),
+        ({"credits": {**BOUGHT, "balance": None}}, True),  # a workspace's (Halloweedev/usagepal issue 27)
+        ({"credits": {**NO_CREDITS, "unlimited": True, "balance": None}}, True),
+        ({"credits": {**BOUGHT, "overage_limit_reached": True}}, False),
+        ({"credits": BOUGHT, "spend_control": {"reached": True}}, False),
+        ({"credits": BOUGHT, "spend_control": {"reached": False}}, True),
+    ],
+)
+def test_usage_tells_whether_credits_serve_on(more: dict[str, Any], funded: bool) -> None:
+    told = CODEX.read_usage(ACCOUNT, {KIND: credential()}, reply(200, {**USAGE, **more}), NOW)
+    assert isinstance(told, Usage)
+    assert told.funded is funded
+
+
 @pytest.mark.parametrize(
     ("known", "workspace", "stated", "learnt"),
     [

@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, fresh
-from seatpool.providers.codex.quota import gone_of_usage, windows_of_usage
+from seatpool.providers.codex.quota import funded_by_usage, gone_of_usage, windows_of_usage
 from seatpool.providers.codex.renew import DEFAULT_CLIENT_HEADERS, USAGE_URL, owners_request
 from seatpool.providers.codex.tokens import read_claims
 from seatpool.providers.codex.wire import CHATGPT, plain, read_object, retry_after, text
@@ -46,7 +46,8 @@ def read_usage(held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
     if not told:
         return NotTold("unreadable-usage")
     credential = _named(held, told.get("account_id"))
-    return Usage(windows_of_usage(reply.body, now), text(told.get("plan_type")), gone_of_usage(told), credential)
+    windows, plan = windows_of_usage(reply.body, now), text(told.get("plan_type"))
+    return Usage(windows, plan, gone_of_usage(told), credential, funded_by_usage(told))
 
 
 def _named(held: Held, account_id: object) -> Credential | None:

@@ -91,6 +91,20 @@ def gone_of_usage(usage: Json) -> tuple[str, ...]:
     return tuple(found)
 
 
+def funded_by_usage(usage: Json) -> bool:
+    """Whether credits pay for what the windows lack.
+
+    The windows, `allowed` and `limit_reached` of such an answer tell of the plan alone, and stay as they are while
+    credits serve (captures: can1357/oh-my-pi pull request 12171). Of a workspace's no balance is told.
+    """
+    bought, control = mapping(usage.get(CREDITS)), mapping(usage.get("spend_control"))
+    if truth(bought.get("overage_limit_reached")) or truth(control.get("reached")):
+        return False
+    balance = number(bought.get("balance"))
+    has_some = truth(bought.get("has_credits")) and (balance is None or balance > 0)
+    return has_some or truth(bought.get("unlimited"))
+
+
 def is_additional(headers: HeaderView) -> bool:
     """Whether the limit that a request drew on is an additional one, whose windows the answer tells by its name."""
     stem = headers.get(ACTIVE_LIMIT, MAIN_LIMIT).strip().lower().replace("_", "-")
