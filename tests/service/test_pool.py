@@ -18,11 +18,13 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.core.strategy import Strategy
 from seatpool.providers.base import RequestFacts, Route
+from seatpool.providers.codex import CODEX
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK, Ending
 from seatpool.service.trail import Answered, Assignment, Trail
 from seatpool.store import Grant, Store
+from tests.providers.codex.codex_material import access_token
 from tests.service.conftest import Issuer, sign_in
 
 FACTS = RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,), "gpt-x", "talk")
@@ -591,3 +593,21 @@ async def test_a_model_limit_leaves_the_account_to_other_models(
     assert await service.recover(trail, limited, GOT_429) is None
     other = RequestFacts(FACTS.route, FACTS.needs, "gpt-y", "talk-2")
     assert isinstance(await service.assign(service.open("flow-2", other, Headers())), Assignment)
+
+
+async def test_pictures_that_are_limited_leave_the_account_to_every_turn(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    sign_in(store, issuer, "alice")
+    service.load()
+    told = Headers([("authorization", f"Bearer {access_token()}"), ("session-id", "talk")])
+    route = Route(ProviderName.CODEX, "images", "api")
+    facts = CODEX.facts(route, "/backend-api/codex/images/generations", told, lambda: b'{"model":"gpt-image-2"}')
+    assert facts is not None
+    trail = service.open("picture", facts, Headers())
+    assert isinstance(await service.assign(trail), Assignment)
+    refused = HttpReply(429, Headers(), b'{"detail":"image generation request was rate limited"}')
+    assert await service.recover(trail, CODEX.classify(facts, refused, datetime.now(UTC)), GOT_429) is None
+    service.release(trail)
+    await begin(service)
+    assert isinstance(await service.assign(service.open("picture-2", facts, Headers())), Exhausted)

@@ -8,10 +8,12 @@ from hypothesis import strategies as st
 from seatpool.core.model import CredentialKind
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.codex import CODEX
+from seatpool.providers.codex.routes import ROUTES
 from seatpool.providers.http import Headers
 from tests.providers.codex.codex_material import POST, SOCKET, access_token
 
 BEARER = ("authorization", f"Bearer {access_token()}")
+IMAGES = ROUTES["POST", "/backend-api/codex/images/generations", False]
 THREAD = "0197a2f0-0000-7000-8000-000000000001"
 
 
@@ -45,6 +47,12 @@ def test_the_headers_of_a_real_client_say_it_all() -> None:
     assert found.needs == (CredentialKind.CODEX_OAUTH,)
     assert found.buckets == ("primary", "secondary")
     assert "FAKESECRET" not in repr(found)
+
+
+def test_a_picture_draws_on_a_limit_of_its_own_as_well() -> None:
+    found = facts(BEARER, body=b'{"model":"gpt-image-2"}', route=IMAGES)
+    assert found is not None
+    assert (found.model, found.buckets) == ("gpt-image-2", ("primary", "secondary", "images"))
 
 
 @pytest.mark.parametrize(

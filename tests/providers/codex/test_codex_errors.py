@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from seatpool.core.model import Scope, ScopeKind
 from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.codex import CODEX
+from seatpool.providers.codex.routes import ROUTES
 from seatpool.providers.http import Headers, HttpReply
 from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, at, reply
 
@@ -35,6 +36,7 @@ ENCRYPTED = {
         "code": "invalid_encrypted_content",
     }
 }
+NO_MODEL = "The 'gpt-5.3-codex' model is not supported when using Codex with a ChatGPT account."
 EMPTY_WINDOW = {"x_codex_primary_used_percent": "100", "x_codex_primary_reset_at": str(NOW_S + 500)}
 RESET_WINDOW = {**EMPTY_WINDOW, "x_codex_primary_reset_at": str(NOW_S - 5)}
 
@@ -192,6 +194,31 @@ def test_windows_without_a_name_are_of_an_additional_limit_where_that_was_drawn_
     assert outcome(reply(429, body, **EMPTY_WINDOW, **(own | {"x_codex_active_limit": "premium"}))).scope == Scope()
 
 
+IMAGES = replace(FACTS, route=ROUTES["POST", "/backend-api/codex/images/generations", False], model="gpt-image-2")
+# Wei-Shaw/sub2api issue 3044; the numbers are shared by everybody.
+PER_MINUTE = "Rate limit reached for gpt-image-2-codex (for limit gpt-image) on input-images per min: Limit 4000, ..."
+
+
+@pytest.mark.parametrize(
+    ("answer", "scope"),
+    [
+        (reply(429, {"detail": "image generation request was rate limited"}), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, error(code="rate_limit_exceeded", message=PER_MINUTE)), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, SPENT), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, error(type="usage_not_included")), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, SPENT, x_codex_primary_used_percent="40"), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, SPENT, **EMPTY_WINDOW), Scope()),
+        (reply(400, {"detail": NO_MODEL}), Scope(ScopeKind.MODEL, "gpt-5.3-codex")),
+        (reply(402, {"detail": {"code": "deactivated_workspace"}}), Scope()),
+    ],
+)
+def test_a_picture_that_is_refused_costs_the_account_no_turn(answer: HttpReply, scope: Scope) -> None:
+    """Unless the answer shows that the account's own windows are empty."""
+    assert CODEX.classify(IMAGES, answer, NOW).scope == scope
+    if scope.kind is ScopeKind.BUCKET:
+        assert outcome(answer).scope == Scope()
+
+
 def test_an_outcome_never_repeats_a_message() -> None:
     body = error(code="FAKESECRET of mine", type="FAKESECRET too", message="FAKESECRET")
     for status in (400, 401, 403, 429, 500):
@@ -241,9 +268,6 @@ def test_a_throttle_that_is_about_requests_at_the_same_time_says_so(answer: Http
     found = outcome(answer)
     assert found.concurrent is concurrent
     assert not (found.concurrent and found.anonymous)
-
-
-NO_MODEL = "The 'gpt-5.3-codex' model is not supported when using Codex with a ChatGPT account."
 
 
 def test_a_model_that_the_plan_does_not_have_is_refused_for_that_model_alone() -> None:

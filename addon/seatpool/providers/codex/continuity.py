@@ -12,7 +12,7 @@ from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.codex import told
 from seatpool.providers.codex.auth import bearer
-from seatpool.providers.codex.quota import MAIN_BUCKETS
+from seatpool.providers.codex.quota import MAIN_BUCKETS, OWN_BUCKETS
 from seatpool.providers.codex.wire import TURN_STATE, plain, slug, text
 from seatpool.providers.http import HeaderView
 from seatpool.providers.jsonparts import members
@@ -45,13 +45,13 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         fields = _read_body(body())
         model = model or slug(fields.model)
         conversation = conversation or text(fields.prompt_cache_key)
-    metadata = headers.get(told.TURN_METADATA)
+    metadata, own = headers.get(told.TURN_METADATA), OWN_BUCKETS.get(route.name)
     return RequestFacts(
         route=route,
         needs=(CredentialKind.CODEX_OAUTH,),
         model=model,
         conversation=None if conversation is None else _opaque(conversation),
-        buckets=MAIN_BUCKETS,
+        buckets=MAIN_BUCKETS if own is None else (*MAIN_BUCKETS, own),
         client=told.client(headers),
         repositories=told.repositories(metadata),
         early=route.websocket and told.early(metadata),

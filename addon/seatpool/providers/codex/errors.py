@@ -16,7 +16,14 @@ from seatpool.core.model import WHOLE_ACCOUNT, Scope, ScopeKind
 from seatpool.core.outcome import OK, UNKNOWN, About, Outcome, OutcomeKind
 from seatpool.core.silence import silent
 from seatpool.providers.base import RequestFacts
-from seatpool.providers.codex.quota import is_additional, is_main, spent, spent_until, windows_of_headers
+from seatpool.providers.codex.quota import (
+    OWN_BUCKETS,
+    is_additional,
+    is_main,
+    spent,
+    spent_until,
+    windows_of_headers,
+)
 from seatpool.providers.codex.wire import after, moment, read_object, retry_after, text
 from seatpool.providers.http import HeaderView, HttpReply
 from seatpool.providers.tolerant import GENERIC, Json, mapping, stable_code
@@ -101,6 +108,8 @@ def _reached(refusal: Refusal, now: datetime) -> bool:
 
 
 _K = OutcomeKind
+_OWN = frozenset({_K.QUOTA_SPENT, _K.RATE_LIMITED, _K.NOT_ENTITLED})
+"""What may be about no more than what has a bucket of its own."""
 TABLE: tuple[Row, ...] = (
     # The edge. 5xx pages are left to the last row but one: they are outages more often than blocks.
     Row(_K.OVERLOADED, "edge-blocked", statuses=(403, 429), test=_edge, ends=Ends.RETRY_AFTER, whose=About.EGRESS),
@@ -239,10 +248,13 @@ def _scope(facts: RequestFacts, row: Row, refusal: Refusal, now: datetime) -> Sc
     named = _NO_MODEL.match(refusal.said) if row.of_model else None
     if named is not None:
         return Scope(ScopeKind.MODEL, named[1])
-    if row.ends is not Ends.QUOTA:
-        return WHOLE_ACCOUNT
     windows = windows_of_headers(refusal.headers, now)
     main = [w for w in windows if is_main(w)]
+    bucket = OWN_BUCKETS.get(facts.route.name)
+    if bucket is not None and row.kind in _OWN and not any(map(spent, main)):
+        return Scope(ScopeKind.BUCKET, bucket)
+    if row.ends is not Ends.QUOTA:
+        return WHOLE_ACCOUNT
     others_spent = any(spent(w) and not is_main(w) for w in windows)
     own = is_additional(refusal.headers) or (main and others_spent and not any(map(spent, main)))
     if facts.model and own:

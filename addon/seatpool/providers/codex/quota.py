@@ -9,9 +9,10 @@ names. For an additional one they only repeat what stands under its own name (ca
 """
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache
+from types import MappingProxyType
 
 from msgspec.structs import replace
 
@@ -23,6 +24,10 @@ from seatpool.providers.tolerant import Json, mapping, number
 MAIN_LIMIT = "codex"
 SLOTS = ("primary", "secondary")
 MAIN_BUCKETS = SLOTS
+OWN_BUCKETS: Mapping[str, str] = MappingProxyType({"images": "images"})
+"""What is limited by itself, by route, though no answer tells how much is left of it: pictures are refused while every
+window has plenty left, without a time and even for want of what all accounts share (openai/codex issue 26595,
+Wei-Shaw/sub2api issue 3044)."""
 CREDITS = "credits"
 ACTIVE_LIMIT = "x-codex-active-limit"
 LONGEST_LENGTH = 1e8  # of a window, in minutes or seconds; keeps nonsense within a database's integers
