@@ -34,6 +34,20 @@ def test_quota_is_asked_for_as_the_editor_asks_for_its_own() -> None:
 
 
 @pytest.mark.parametrize(
+    "held",
+    [credential(fedramp="true"), replace(credential(), token=access_token(chatgpt_account_is_fedramp=True))],
+    ids=["known", "as the token says"],
+)
+def test_of_a_fedramp_workspace_its_own_edge_is_asked(held: Any) -> None:
+    for asked in (
+        CODEX.usage_request(ACCOUNT, {KIND: held}, EDITOR, NOW),
+        CODEX.models_request(ACCOUNT, {KIND: held}, EDITOR, NOW),
+    ):
+        assert asked is not None
+        assert dict(asked.headers)["x-openai-fedramp"] == "true"
+
+
+@pytest.mark.parametrize(
     ("agent", "version"),
     [
         ("codex_exec/0.169.0", "0.169.0"),

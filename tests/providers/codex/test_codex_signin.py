@@ -263,6 +263,14 @@ def test_who_it_is_may_stand_in_the_id_token_alone() -> None:
 # -- the check
 
 
+def test_of_a_fedramp_workspace_its_own_edge_is_asked() -> None:
+    told = {**TOKENS, "id_token": jwt(**{"https://api.openai.com/auth": {"chatgpt_account_is_fedramp": True}})}
+    played = by_browser(ALLOWED, reply(200, told), None, None)
+    for request in played.requests[1:]:
+        assert dict(request.headers)["x-openai-fedramp"] == "true"
+    assert played.signed_in.login.credentials[0].attributes["fedramp"] == "true"
+
+
 def test_what_is_signed_in_is_placed_as_a_renewal_would_place_it() -> None:
     played = by_browser(ALLOWED, SOLD, CHECKED, USED)
     check, usage = played.requests[1:]

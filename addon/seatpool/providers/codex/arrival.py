@@ -45,11 +45,13 @@ def read_tokens(reply: HttpReply, now: datetime) -> Granted | None:
     user_id, account_id = granted.user_id or who.user_id, granted.account_id or who.account_id
     if token is None or user_id is None or account_id is None:
         return None
-    attributes = MappingProxyType({auth.ATTR_ACCOUNT: account_id, auth.ATTR_USER: user_id})
     expires_at = granted.expires_at or after(fields.get("expires_in"), now)
     owner = replace(granted, plan=granted.plan or who.plan, fedramp=granted.fedramp or who.fedramp)
+    attributes = {auth.ATTR_ACCOUNT: account_id, auth.ATTR_USER: user_id}
+    if owner.fedramp:
+        attributes[auth.ATTR_FEDRAMP] = "true"
     return Granted(
-        Credential(CredentialKind.CODEX_OAUTH, token, refresh, expires_at, attributes=attributes),
+        Credential(CredentialKind.CODEX_OAUTH, token, refresh, expires_at, attributes=MappingProxyType(attributes)),
         owner,
         identity_of(user_id, account_id),
         suggested_name(who, granted),

@@ -34,6 +34,7 @@ from seatpool.providers.codex.wire import (
     AUTH_ORIGIN,
     AUTHORIZATION,
     CHATGPT,
+    FEDRAMP,
     after,
     plain,
     read_object,
@@ -250,11 +251,15 @@ def _token_request(need: RenewalNeed, refresh_token: str) -> HttpRequest:
 def owners_request(
     url: str, credential: Credential, client: tuple[tuple[str, str], ...] = DEFAULT_CLIENT_HEADERS
 ) -> HttpRequest:
-    """What the owner of a credential asks of herself."""
-    account_id = _account_id(credential, read_claims(credential.token))
-    owner = ((ACCOUNT_ID, account_id),) if account_id else ()
-    token = (AUTHORIZATION, f"Bearer {credential.token}")
-    return HttpRequest("GET", url, (token, *owner, *client))
+    """What the owner of a credential asks of herself; of a FedRAMP workspace's, where only that edge knows it
+    (openai/codex pull request 17151)."""
+    claims = read_claims(credential.token)
+    known = (
+        (AUTHORIZATION, f"Bearer {credential.token}"),
+        (ACCOUNT_ID, _account_id(credential, claims)),
+        (FEDRAMP, credential.attributes.get(ATTR_FEDRAMP) or ("true" if claims.fedramp else None)),
+    )
+    return HttpRequest("GET", url, (*((name, value) for name, value in known if value), *client))
 
 
 def _refusal(reply: HttpReply, now: datetime) -> RenewalRefused:
