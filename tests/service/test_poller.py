@@ -529,6 +529,18 @@ async def test_what_a_resting_account_has_left_is_asked_for_on_behalf_of_whom_it
         await person.service.stop()
 
 
+async def test_a_resting_account_that_is_shut_out_is_taken_out_before_an_editor_meets_it(
+    store: Store, issuer: Told
+) -> None:
+    issuer.status, issuer.more = 401, {"error": {"code": "account_deactivated"}}
+    with clock() as frozen:
+        person = Buying(store, issuer, frozen, Policy(), "alice")
+        await person.rest(*person.accounts)
+        await person.wait(MINUTE, asking=True)
+        assert store.account("alice").disabled == "revoked-account_deactivated"
+        await person.service.stop()
+
+
 CREDITS = {"credits": {"has_credits": True, "unlimited": False, "balance": "489.25"}}
 
 

@@ -162,6 +162,10 @@ def test_a_models_entry_is_kept_under_the_name_that_requests_use() -> None:
         (reply(429, {}, retry_after="90"), NotTold("http-429", at(90))),
         (reply(503, b"", retry_after="Wed, 01 Apr 2026 12:10:00 GMT"), NotTold("http-503", at(600))),
         (reply(401, {}), NotTold("http-401")),
+        (reply(401, {"error": {"code": "account_deactivated"}}), NotTold("account_deactivated", revoked=True)),
+        (reply(402, {"detail": {"code": "deactivated_workspace"}}), NotTold("deactivated_workspace", revoked=True)),
+        (reply(401, {"error": {"code": "token_expired"}}), NotTold("http-401")),
+        (reply(404, b""), NotTold("http-404")),
     ],
 )
 def test_any_other_answer_is_none_and_says_when_to_come_back(answer: HttpReply, told: NotTold) -> None:

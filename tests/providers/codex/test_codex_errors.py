@@ -82,6 +82,7 @@ def test_what_is_no_error_is_ok(status: int) -> None:
         (reply(403, {"detail": "x"}, cf_mitigated="challenge"), K.OVERLOADED, "edge-blocked", None),
         (reply(401, error(code="token_expired")), K.UNAUTHORIZED, "token_expired", None),
         (reply(401, error(code="token_invalidated")), K.UNAUTHORIZED, "token_invalidated", None),
+        (reply(401, error(code="token_revoked")), K.UNAUTHORIZED, "token_revoked", None),
         (reply(401, {"detail": "Unauthorized"}), K.UNAUTHORIZED, "unauthorized", None),
         (reply(401), K.UNAUTHORIZED, "unauthorized", None),
         (reply(402, {"detail": {"code": "deactivated_workspace"}}), K.REVOKED, "deactivated_workspace", None),

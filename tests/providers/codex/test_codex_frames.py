@@ -123,6 +123,7 @@ def test_the_captured_limit_frame() -> None:
             Outcome(K.RATE_LIMITED, "rate-limited", until=at(2)),
         ),
         ({"status": 401, "error": {"code": "token_expired"}}, Outcome(K.UNAUTHORIZED, "token_expired")),
+        ({"error": {"code": "token_revoked"}}, Outcome(K.UNAUTHORIZED, "token_revoked")),
         ({"status": 503, "error": {"code": "slow_down"}}, Outcome(K.OVERLOADED, "slow_down")),
         ({"status": 500, "error": None}, Outcome(K.SERVER_ERROR, "server-error")),
         (

@@ -8,7 +8,9 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import Credential, CredentialKind
+from seatpool.providers.codex.arrival import error_code
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, fresh
+from seatpool.providers.codex.errors import GONE
 from seatpool.providers.codex.quota import funded_by_usage, gone_of_usage, windows_of_usage
 from seatpool.providers.codex.renew import DEFAULT_CLIENT_HEADERS, USAGE_URL, owners_request
 from seatpool.providers.codex.tokens import read_claims
@@ -83,7 +85,14 @@ def read_models(reply: HttpReply, now: datetime) -> Models | NotTold:
 
 
 def _refused(reply: HttpReply, now: datetime) -> NotTold | None:
-    return None if reply.status == 200 else NotTold(f"http-{reply.status}", retry_after(reply.headers, now))
+    """That a person or a workspace is shut out is told here as well (Soju06/codex-lb issue 353); a bare status says
+    nothing of an account (its issue 2058)."""
+    if reply.status == 200:
+        return None
+    code = error_code(reply)
+    if code in GONE:
+        return NotTold(code, revoked=True)
+    return NotTold(f"http-{reply.status}", retry_after(reply.headers, now))
 
 
 def _good(held: Held, now: datetime) -> Credential | None:

@@ -121,7 +121,7 @@ TABLE: tuple[Row, ...] = (
     Row(_K.NOT_ENTITLED, names=("usage_not_included",)),
     Row(_K.RATE_LIMITED, names=("rate_limit_exceeded",), ends=Ends.THROTTLE),
     Row(_K.CARRIER, names=("invalid_encrypted_content",)),
-    Row(_K.UNAUTHORIZED, names=("token_expired", "token_invalidated")),
+    Row(_K.UNAUTHORIZED, names=("token_expired", "token_invalidated", "token_revoked")),
     # The service, by name.
     Row(_K.OVERLOADED, names=("server_is_overloaded", "slow_down"), ends=Ends.RETRY_AFTER),
     # The model. Another account may have it.
