@@ -42,6 +42,7 @@ def rate_limits_event(account: FakeAccount) -> dict[str, Any]:
             window: {
                 "used_percent": used[window],
                 "window_minutes": length_s // 60,
+                "reset_after_seconds": length_s // 2,
                 "reset_at": resets_at(length_s),
             }
             for window, length_s in WINDOWS_S.items()

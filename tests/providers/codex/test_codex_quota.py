@@ -160,6 +160,16 @@ def test_an_event_tells_of_a_window_that_has_reset() -> None:
     assert found.resets_at == found.empty_until == at(-5)
 
 
+def test_an_event_tells_of_a_reset_from_now_on_as_well() -> None:
+    """As captured, with its second window: the time of day counts for nothing where our clock is ahead."""
+    window = {"used_percent": 0, "window_minutes": 10080, "reset_after_seconds": 604739, "reset_at": NOW_S - 5}
+    limits = {"allowed": True, "limit_reached": False, "primary": window, "secondary": None}
+    event = {"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": limits, "additional_rate_limits": None}
+    assert windows_of_event(event, NOW) == (
+        QuotaWindow("primary", 1.0, NOW, "frame", length_s=604800, resets_at=at(604739)),
+    )
+
+
 def test_the_rate_limits_event() -> None:
     """The payload of codex.md 3.2, with its resets put after NOW."""
     event = {

@@ -60,7 +60,7 @@ def windows_of_event(event: Json, now: datetime) -> tuple[QuotaWindow, ...]:
     for slot in SLOTS:
         window = mapping(limits.get(slot))
         length_s = _seconds(number(window.get("window_minutes")), 60)
-        ends = _ends(window.get("reset_at"), None, now)
+        ends = _ends(window.get("reset_at"), window.get("reset_after_seconds"), now)
         found.append(_window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "frame"))
     found.append(_credits(mapping(event.get("credits")).get("unlimited"), now, "frame"))
     return tuple(w for w in found if w is not None)
