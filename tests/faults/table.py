@@ -126,7 +126,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "forbidden": {"every": _verbatim(403)},
     "edge": {"every": _verbatim(403)},
     "unlicensed": {"every": _verbatim(403, paid="a disabled")},
-    "feature": {"every": _verbatim(403, paid="a disabled")},
+    "feature": {"every": Seen("answer of b", "a b", "a rests for copilot-token")},
     "policy": {"every": Seen("answer of b", "a b", "a rests for gpt-x")},
     "terms": {"every": _verbatim(403)},
     "content": {"every": _verbatim(403)},

@@ -145,7 +145,16 @@ COPILOT: tuple[Told, ...] = (
     _carrier(400, error("bad_request", ITEM, type="websocket_error"), "item-id"),
     _delivered(401, {"authorize_url": "https://example.test/consent"}, "authorize-url"),
     _disabled(403, "unauthorized: not licensed to use Copilot\n", "not-licensed"),
-    _disabled(403, "forbidden: not authorized to use this Copilot feature\n", "not-licensed"),
+    Told(
+        403,
+        "unauthorized: not authorized to use this Copilot feature\n",
+        OutcomeKind.NOT_ENTITLED,
+        "feature-policy",
+        ACCOUNT,
+        SWITCH,
+        SWITCH,
+        Remedy.COOL,
+    ),
     _disabled(403, CONTACT, "spammy_user"),
     _delivered(403, "Access to this endpoint is forbidden. Please review our Terms of Service", "terms"),
     Told(

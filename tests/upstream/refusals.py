@@ -104,7 +104,7 @@ COPILOT: _Table = {
     "not_included": _copilot_text(403, "unauthorized: not licensed to use Copilot\n"),
     "unauthorized": _copilot_text(401, "unauthorized: token expired\n"),
     "payment": _copilot(402, "You have no quota", "quota_exceeded"),
-    "forbidden": _copilot_text(403, "forbidden: not authorized to use this Copilot feature\n"),
+    "forbidden": _copilot_text(403, "unauthorized: not authorized to use this Copilot feature\n"),
     "misdirected": _copilot_text(421, "Misdirected Request\n"),
     "overloaded": _copilot(503, "The provider is overloaded.", "upstream_provider_rate_limit"),
     "server_error": _copilot(500, "Internal Server Error", "internal_error"),

@@ -10,7 +10,10 @@ from seatpool.providers.base import RequestFacts
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.copilot.errors import TABLE, Reach
 from seatpool.providers.http import Headers, HttpReply
+from seatpool.service.trail import demand_of
 from tests.providers.copilot.copilot_material import (
+    BOB_CT,
+    BOB_GHO,
     CHAT_FACTS,
     EMBEDDINGS,
     ENGINE_FACTS,
@@ -28,6 +31,8 @@ ALL = WHOLE_ACCOUNT
 MODEL = Scope(ScopeKind.MODEL, "gpt-x")
 CHAT = Scope(ScopeKind.BUCKET, "chat")
 COMPLETIONS = Scope(ScopeKind.BUCKET, "completions")
+EDITORS = Scope(ScopeKind.BUCKET, "copilot-token")
+CLIS = Scope(ScopeKind.BUCKET, "github-oauth")
 
 
 def error(code: str = "", message: str = "", **more: object) -> dict[str, object]:
@@ -125,7 +130,8 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     ),
     # 403
     (403, error("", "You are not licensed to use Copilot."), K.REVOKED, "not-licensed", ALL),
-    (403, "unauthorized: not authorized to use this Copilot feature", K.REVOKED, "not-licensed", ALL),
+    (403, "unauthorized: not licensed to use Copilot\n", K.REVOKED, "not-licensed", ALL),
+    (403, "unauthorized: not authorized to use this Copilot feature\n", K.NOT_ENTITLED, "feature-policy", EDITORS),
     (
         403,
         {
@@ -261,6 +267,14 @@ def test_spent_quota_is_spent_for_what_the_request_drew_on(
 def test_a_model_limit_names_the_model_of_the_engine_path() -> None:
     outcome = COPILOT.classify(ENGINE_FACTS, reply(429, error("user_model_rate_limited")), NOW)
     assert outcome.scope == Scope(ScopeKind.MODEL, "gpt-41-copilot")
+
+
+@pytest.mark.parametrize(("authorization", "scope"), [(f"Bearer {BOB_CT}", EDITORS), (f"Bearer {BOB_GHO}", CLIS)])
+def test_a_client_that_no_policy_allows_costs_the_account_no_other_client(authorization: str, scope: Scope) -> None:
+    asked = facts(body=NAMED, authorization=authorization)
+    told = reply(403, error("forbidden", "not authorized to use this Copilot feature"))
+    assert COPILOT.classify(asked, told, NOW).scope == scope
+    assert scope in demand_of(asked).scopes
 
 
 def test_an_unknown_model_limits_nothing_rather_than_the_whole_account() -> None:

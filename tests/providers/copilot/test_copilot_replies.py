@@ -82,3 +82,10 @@ def test_a_model_that_no_seat_has_is_refused_and_is_no_limit_to_wait_for(reason:
     reply = COPILOT.exhausted(CHAT_FACTS, at(3600), reason, NOW)
     assert (reply.status, error(reply)["code"]) == (400, "model_not_supported")
     assert "retry-after" not in reply.headers
+
+
+def test_a_client_that_no_seat_may_use_is_told_so_and_not_of_a_limit() -> None:
+    reply = COPILOT.exhausted(CHAT_FACTS, at(3600), "feature-policy", NOW)
+    assert (reply.status, error(reply)["code"]) == (403, "forbidden")
+    assert "not authorized to use this Copilot feature" in error(reply)["message"]
+    assert "retry-after" not in reply.headers

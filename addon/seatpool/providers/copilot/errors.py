@@ -36,6 +36,8 @@ class Reach(Enum):
     holds as well where the model is not known."""
     LIMITER = "limiter"
     """What `x-ratelimit-exceeded` names: chat alone, else the account."""
+    KIND = "kind"
+    """The kind of credential that the request came with: editors and the CLI have one each, and a policy each."""
 
 
 class Mark(Enum):
@@ -113,6 +115,7 @@ class Row(msgspec.Struct, frozen=True):
 _CARRIER, _CLIENT = OutcomeKind.CARRIER, OutcomeKind.CLIENT_ERROR
 _SPENT, _LIMITED, _OVERLOADED = OutcomeKind.QUOTA_SPENT, OutcomeKind.RATE_LIMITED, OutcomeKind.OVERLOADED
 
+NO_FEATURE = "feature-policy"
 AUTO_MODE = "auto-mode-selector"
 ITEM_ID = "item-id"
 
@@ -145,12 +148,7 @@ TABLE: tuple[Row, ...] = (
     Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.PRICED),
     Row(_SPENT, (402,), names=("billing_not_configured",)),
     # The seat. A refusal of the content is the request's own and never leads to another account.
-    Row(
-        OutcomeKind.REVOKED,
-        (403,),
-        texts=("not licensed to use copilot", "not authorized to use this copilot feature"),
-        code="not-licensed",
-    ),
+    Row(OutcomeKind.REVOKED, (403,), texts=("not licensed to use copilot",), code="not-licensed"),
     Row(OutcomeKind.REVOKED, (403,), marks=(Mark.DETAILS,), code="no-access"),
     Row(
         _CLIENT,
@@ -169,6 +167,15 @@ TABLE: tuple[Row, ...] = (
     # Whoever is told of the terms is told as a person: no other account may answer in the place of that one.
     Row(_CLIENT, (403,), texts=("terms of service", "acceptable use"), code="terms"),
     Row(OutcomeKind.NOT_ENTITLED, (403,), together=("model", "policy"), code="model-policy", reach=Reach.MODEL),
+    # The client. No policy allows it, which says nothing of others; and the service says so for half an hour, some
+    # times a week, to people whom nobody has taken anything from (github/copilot-cli#1561, #2306).
+    Row(
+        OutcomeKind.NOT_ENTITLED,
+        (403,),
+        texts=("not authorized to use this copilot feature",),
+        code=NO_FEATURE,
+        reach=Reach.KIND,
+    ),
     # The model.
     Row(
         OutcomeKind.NOT_ENTITLED,
@@ -341,6 +348,8 @@ def _scope(reach: Reach, refusal: Refusal, facts: RequestFacts) -> Scope:
     bucket = facts.buckets[0] if facts.buckets else ""
     if reach is Reach.MODEL or (reach is Reach.PRICED and facts.model is not None and bucket == CHAT):
         return Scope(ScopeKind.MODEL, facts.model or "")
+    if reach is Reach.KIND:
+        return Scope(ScopeKind.BUCKET, str(facts.needs[0]))
     named = reach in (Reach.BUCKET, Reach.PRICED) or (reach is Reach.LIMITER and bucket and bucket in refusal.limiter)
     return Scope(ScopeKind.BUCKET, bucket) if named and bucket else WHOLE_ACCOUNT
 

@@ -23,6 +23,7 @@ _CODES: Mapping[int, str] = MappingProxyType(
     {
         400: "bad_request",
         402: "quota_exceeded",
+        403: "forbidden",
         404: "not_found",
         413: "request_too_large",
         429: "rate_limited",
@@ -43,8 +44,16 @@ MONTHLY = frozenset(
 """Codes that come with a 402 (copilot.md 5.4)."""
 KNOWN = MONTHLY | {"user_global_rate_limited", "user_weekly_rate_limited", "user_model_rate_limited"}
 """Codes that editors have words of their own for."""
-NO_MODEL = frozenset({LACKING, "model_not_supported", "model-policy"})
-"""Reasons, as `errors` and the choice give them, that mean it (copilot.md 5.4)."""
+_NO_MODEL = (400, "The requested model is not supported.", "model_not_supported")
+NOBODYS: Mapping[str, tuple[int, str, str]] = MappingProxyType(
+    {
+        LACKING: _NO_MODEL,
+        "model_not_supported": _NO_MODEL,
+        "model-policy": _NO_MODEL,
+        "feature-policy": (403, "unauthorized: not authorized to use this Copilot feature", "forbidden"),
+    }
+)
+"""Status, message and code by the reason, as `errors` and the choice give it, why nobody can serve (copilot.md 5.4)."""
 PREVIOUS_GONE = (
     b'{"type":"error","error":{"code":"previous_response_not_found","message":"Previous response not found."}}'
 )
@@ -55,10 +64,12 @@ def exhausted(facts: RequestFacts, soonest: datetime | None, reason: str | None,
     """The limit that ends soonest, under its own code, so that the editor words it rightly.
 
     A month's quota is a 402; everything else a 429, which the Copilot CLI is kept from retrying (copilot.md 9). Where
-    nobody has the model that is no limit, and nothing that time would mend.
+    nobody has the model, or may use this client, that is no limit, and nothing that waiting would mend.
     """
-    if reason in NO_MODEL:
-        return _reply(facts, 400, "The requested model is not supported.", "", [], code="model_not_supported")
+    nobodys = NOBODYS.get(reason or "")
+    if nobodys is not None:
+        status, message, code = nobodys
+        return _reply(facts, status, message, "", [], code=code)
     status = 402 if reason in MONTHLY else 429
     fields = [("x-should-retry", "false")]
     if soonest is not None:
