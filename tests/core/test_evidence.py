@@ -59,6 +59,15 @@ UNLIMITED = window("chat", 1.0, 1, unlimited=True)
         (cooldown("renewal-no-answer"), [FULL], False),
         (cooldown("quota_exceeded", CHAT), [window("chat", 0.5, 1), window("completions", 0.0, 1)], True),
         (cooldown("quota_exceeded", CHAT), [window("chat", 0.0, 1), window("completions", 1.0, 1)], False),
+        (cooldown("quota_exceeded", CHAT), [UNLIMITED, window("premium_interactions", 0.0, 1)], False),
+        (cooldown("quota_exceeded", CHAT), [UNLIMITED, window("premium_interactions", 0.5, 1)], True),
+        # limits of hours and days are windows of their own, of which an account's record says nothing
+        (cooldown("user_weekly_rate_limited", CHAT), [UNLIMITED, window("premium_interactions", 0.5, 1)], False),
+        (cooldown("user_weekly_rate_limited"), [UNLIMITED, window("premium_interactions", 0.5, 1)], False),
+        (cooldown("user_weekly_rate_limited", CHAT), [window("weekly", 0.0, 1, "header")], False),
+        (cooldown("user_weekly_rate_limited", CHAT), [window("weekly", 0.5, 1, "header")], True),
+        (cooldown("user_global_rate_limited", CHAT), [window("weekly", 0.5, 1, "header")], False),
+        (cooldown("user_global_rate_limited", CHAT), [window("session", 0.5, 1, "header")], True),
         (cooldown(scope=MODEL), [FULL], False),
         # what a model is refused for that the plan does not include
         (cooldown("quota_exceeded", MODEL), [UNLIMITED, window("premium_interactions", 0.5, 1)], True),

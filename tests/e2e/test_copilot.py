@@ -90,6 +90,21 @@ async def test_ghost_text_goes_to_the_accounts_proxy_host(scene: Scene) -> None:
     assert (entry["account"], entry["host"]) == ("dave", "proxy.business.githubcopilot.com")
 
 
+async def test_a_limit_on_chat_leaves_ghost_text_alone(scene: Scene) -> None:
+    """An editor that is told of a limit of days asks for no ghost text before it is over."""
+    scene.pool("carol")
+    scene.fakes.behave(
+        "carol", {"kind": "rate_limited", "code": "user_weekly_rate_limited:pro", "retry_after": 180_000, **ON_CHAT}
+    )
+    limited, _ = await ask(scene, editor_headers())
+    body = json.dumps({"prompt": "def f(", "stream": True}).encode()
+    typing, _ = await ask(
+        scene, editor_headers(), "/v1/engines/gpt-41-copilot/completions", body, "proxy.individual.githubcopilot.com"
+    )
+    assert (limited.status, typing.status) == (429, 200)
+    assert [e["account"] for e in scene.fakes.journal(route="engine")] == ["carol"]
+
+
 async def test_paths_that_act_as_the_person_stay_the_editors_own(scene: Scene) -> None:
     scene.pool("carol")
     async with await scene.network.http2(HOST) as client:

@@ -33,6 +33,7 @@ def _frame(code: str, paid: str = "") -> Seen:
 SERVED = Seen("answer of a", "a")
 SERVED_AGAIN = Seen("answer of a", "a a")
 NEXT = Seen("answer of b", "a b", "a rests")
+NEXT_FOR_CHAT = Seen("answer of b", "a b", "a rests for chat")
 AFTER_A_SECOND = Seen("answer of b", "a a b")
 FAILED = Seen("502 of ours", "a")
 RECONNECT = _frame("websocket_connection_limit_reached", "a rests")
@@ -66,13 +67,14 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "bad-field": {"every": FAILED},
     "long-field": {"http1": SERVED, "http2": FAILED},
     # Limits
-    "spent": {"codex turn": RECONNECT, "every": NEXT},
+    "spent": {"codex turn": RECONNECT, "codex": NEXT, "copilot": NEXT_FOR_CHAT},
     "spent-all": {
         "codex turn": RECONNECT,
-        "copilot turn": Seen("error `user_global_rate_limited:pro`", "a b", "a rests; b rests"),
+        "copilot turn": Seen("error `user_global_rate_limited:pro`", "a b", "a rests for chat; b rests for chat"),
         "codex handshake": Seen("426 of ours", "a b", "a rests; b rests"),
-        "copilot handshake": Seen("429 of ours", "a b", "a rests; b rests"),
-        "http": _verbatim(429, sent="a b", paid="a rests; b rests"),
+        "copilot handshake": Seen("429 of ours", "a b", "a rests for chat; b rests for chat"),
+        "codex": _verbatim(429, sent="a b", paid="a rests; b rests"),
+        "copilot": _verbatim(429, sent="a b", paid="a rests for chat; b rests for chat"),
     },
     "spent-no-name": {"every": NEXT},
     "short": {"codex turn": RECONNECT, "codex": NEXT},
@@ -81,12 +83,12 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
         "codex": Seen("answer of b", "a b", "a disabled"),
     },
     "billing": {"every": NEXT},
-    "weekly": {"every": NEXT},
+    "weekly": {"every": NEXT_FOR_CHAT},
     "model": {
         "copilot handshake": Seen("answer of b", "a b"),
         "copilot": Seen("answer of b", "a b", "a rests for gpt-x"),
     },
-    "agents": {"every": NEXT},
+    "agents": {"every": NEXT_FOR_CHAT},
     "integrator": {"copilot turn": _frame("integration_rate_limited"), "copilot": _verbatim(429)},
     "model-busy": {"copilot turn": _frame("model_overloaded"), "copilot": _verbatim(429, sent="a a")},
     "extension": {"every": _verbatim(429)},
@@ -154,13 +156,24 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     # In the answer
     "first-event": {"turn": Seen("failure", "a"), "http": Seen("failure of a", "a a")},
     "first-event-once": {"http": SERVED_AGAIN},
-    "first-spent": {"codex turn": RECONNECT, "copilot turn": Seen("failure", "a", "a rests"), "http": NEXT},
-    "first-spent-all": {"http": Seen("failure of b", "a b", "a rests; b rests")},
+    "first-spent": {
+        "codex turn": RECONNECT,
+        "codex": NEXT,
+        "copilot turn": Seen("failure", "a", "a rests for chat"),
+        "copilot": NEXT_FOR_CHAT,
+    },
+    "first-spent-all": {
+        "codex": Seen("failure of b", "a b", "a rests; b rests"),
+        "copilot": Seen("failure of b", "a b", "a rests for chat; b rests for chat"),
+    },
     "first-busy": {"copilot http": Seen("failure of a", "a a"), "http": Seen("failure of a", "a")},
     "first-cut": {"http": Seen("answer of a, cut", "a")},
     "first-stall": {"http": Seen("answer of a, then silence", "a")},
     "later-event": {"turn": Seen("beginning of a, failure", "a"), "http": Seen("failure of a", "a")},
-    "later-limit": {"http": Seen("failure of a", "a", "a rests")},
+    "later-limit": {
+        "codex": Seen("failure of a", "a", "a rests"),
+        "copilot": Seen("failure of a", "a", "a rests for chat"),
+    },
     "cut": {"turn": Seen("beginning of a, closed with 1000", "a"), "http": Seen("answer of a, cut", "a")},
     "cut-reset": {"turn": Seen("beginning of a, closed with 1000", "a"), "http": Seen("answer of a, cut", "a")},
     "truncated": {"every": Seen("answer of a, without its end", "a")},
@@ -181,7 +194,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "frame-unknown": {"every": _frame("teapot")},
     "later-spent": {
         "codex turn": Seen("beginning of a, error `websocket_connection_limit_reached`", "a", "a rests"),
-        "copilot turn": Seen("beginning of a, error `user_global_rate_limited:pro`", "a", "a rests"),
+        "copilot turn": Seen("beginning of a, error `user_global_rate_limited:pro`", "a", "a rests for chat"),
     },
     "sixty": {"every": _frame("websocket_connection_limit_reached")},
     "turn-closed": {"every": Seen("closed with 1000", "a")},
@@ -198,7 +211,7 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "first-1011": {"every": Seen("closed with 1011", "a")},
     "second-spent": {
         "codex turn": RECONNECT,
-        "copilot turn": _frame("previous_response_not_found", "a rests"),
+        "copilot turn": _frame("previous_response_not_found", "a rests for chat"),
     },
     "between-rests": {"every": Seen("answer of a, closed with 1000", "a", "a rests")},
     "between-1001": {"every": Seen("answer of a, closed with 1001", "a")},

@@ -5,6 +5,7 @@ Upstream resets windows early at times, and people buy more. What it said is the
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 from seatpool.core.model import Cooldown, QuotaWindow, ScopeKind
 from seatpool.core.quotas import CHAT, PREMIUM
@@ -21,7 +22,11 @@ OF_WINDOWS = frozenset(
 )
 """Reasons that mean an empty window. What was throttled, or has run out of money, no window tells of."""
 OF_PREMIUM = "quota_exceeded"
-"""The one of them that rests a model for the quota that it shares with others (copilot.md 5.4)."""
+"""The one of them that rests a model, or all of chat, for the quota that models share (copilot.md 5.4)."""
+ROLLING: Mapping[str, str] = MappingProxyType(
+    {"user_global_rate_limited": "session", "user_weekly_rate_limited": "weekly"}
+)
+"""Those of them that one window is about, and which (copilot.md 5.1)."""
 TRUSTED = frozenset({"usage", "header"})
 """Sources that tell of the account as it stands, not of a stream that began earlier."""
 
@@ -53,14 +58,15 @@ def refuted(cooldown: Cooldown, windows: Mapping[str, QuotaWindow], funded_at: d
 
 
 def _concerned(cooldown: Cooldown, windows: Mapping[str, QuotaWindow]) -> Iterable[QuotaWindow]:
-    match cooldown.scope.kind:
+    scope, rolling = cooldown.scope, ROLLING.get(cooldown.reason)
+    if rolling is not None:
+        return (w for w in windows.values() if w.bucket == rolling)
+    if cooldown.reason == OF_PREMIUM and (scope.kind is ScopeKind.MODEL or scope.value == CHAT):
+        return (w for w in windows.values() if w.bucket.startswith(PREMIUM) or (w.bucket == CHAT and not w.unlimited))
+    match scope.kind:
         case ScopeKind.ACCOUNT:
             return (w for w in windows.values() if "/" not in w.bucket)
         case ScopeKind.BUCKET:
-            return (w for w in windows.values() if w.bucket == cooldown.scope.value)
-        case ScopeKind.MODEL if cooldown.reason == OF_PREMIUM:
-            return (
-                w for w in windows.values() if w.bucket.startswith(PREMIUM) or (w.bucket == CHAT and not w.unlimited)
-            )
+            return (w for w in windows.values() if w.bucket == scope.value)
         case ScopeKind.MODEL:
             return ()

@@ -47,19 +47,19 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
         error("user_global_rate_limited:pro_plus", "Sorry, you've exceeded your 5 hour session limits."),
         K.QUOTA_SPENT,
         "user_global_rate_limited",
-        ALL,
+        CHAT,
     ),
     (
         429,
         error("user_weekly_rate_limited:pro_plus", "Sorry, you've exceeded your weekly rate limits."),
         K.QUOTA_SPENT,
         "user_weekly_rate_limited",
-        ALL,
+        CHAT,
     ),
     (429, error("user_model_rate_limited:pro"), K.RATE_LIMITED, "user_model_rate_limited", MODEL),
     (429, error("rate_limited", "Sorry, you've exceeded your rate limits."), K.RATE_LIMITED, "rate_limited", ALL),
     (429, {"code": "rate_limited", "message": "the inner object alone"}, K.RATE_LIMITED, "rate_limited", ALL),
-    (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", ALL),
+    (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", CHAT),
     (429, error("quota_exceeded"), K.QUOTA_SPENT, "quota_exceeded", MODEL),
     (429, error("never-seen-before"), K.RATE_LIMITED, "unknown-never-seen-before", ALL),
     (429, "Too Many Requests", K.RATE_LIMITED, "rate_limited", ALL),
@@ -264,6 +264,16 @@ def test_spent_quota_is_spent_for_what_the_request_drew_on(
     assert COPILOT.classify(request_facts, reply(402, error(code)), NOW).scope == scope
 
 
+@pytest.mark.parametrize("code", ["user_global_rate_limited", "user_weekly_rate_limited"])
+@pytest.mark.parametrize(
+    ("request_facts", "scope"), [(CHAT_FACTS, CHAT), (SOCKET_FACTS, CHAT), (ENGINE_FACTS, COMPLETIONS)]
+)
+def test_a_limit_of_hours_or_days_is_met_by_what_drew_on_the_same(
+    code: str, request_facts: RequestFacts, scope: Scope
+) -> None:
+    assert COPILOT.classify(request_facts, reply(429, error(code)), NOW).scope == scope
+
+
 def test_a_model_limit_names_the_model_of_the_engine_path() -> None:
     outcome = COPILOT.classify(ENGINE_FACTS, reply(429, error("user_model_rate_limited")), NOW)
     assert outcome.scope == Scope(ScopeKind.MODEL, "gpt-41-copilot")
@@ -289,13 +299,13 @@ def test_an_unknown_model_limits_nothing_rather_than_the_whole_account() -> None
             "global-chat:global-usage-5-hour-key:userID:COPILOT_PLAN_INDIVIDUAL",
             K.QUOTA_SPENT,
             "user_global_rate_limited",
-            ALL,
+            CHAT,
         ),
         (
             "global-chat:global-usage-weekly-key:userID:COPILOT_PLAN_INDIVIDUAL",
             K.QUOTA_SPENT,
             "user_weekly_rate_limited",
-            ALL,
+            CHAT,
         ),
         (
             "global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU",

@@ -198,12 +198,13 @@ TABLE: tuple[Row, ...] = (
         texts=("resource_exhausted", "insufficient_quota"),
         code="provider-limit",
     ),
-    # The account's throttles.
-    Row(_SPENT, (429,), names=("user_global_rate_limited", "user_weekly_rate_limited")),
+    # The account's throttles. Those of hours and days are chat's (`global-chat:...`): ghost text goes on meanwhile, and
+    # says so itself where it does not.
+    Row(_SPENT, (429,), names=("user_global_rate_limited", "user_weekly_rate_limited"), reach=Reach.BUCKET),
     Row(_LIMITED, (429,), names=("user_model_rate_limited",), reach=Reach.MODEL),
-    Row(_LIMITED, (429,), names=("agent_mode_limit_exceeded",)),
-    Row(_SPENT, (429,), marks=(Mark.FIVE_HOURS,), code="user_global_rate_limited"),
-    Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited"),
+    Row(_LIMITED, (429,), names=("agent_mode_limit_exceeded",), reach=Reach.BUCKET),
+    Row(_SPENT, (429,), marks=(Mark.FIVE_HOURS,), code="user_global_rate_limited", reach=Reach.BUCKET),
+    Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited", reach=Reach.BUCKET),
     _THROTTLE,
     # The rest is for the editor to read, or the service's own trouble.
     Row(_CLIENT, (400,), names=("bad_request", "content_filter")),
