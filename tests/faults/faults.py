@@ -200,6 +200,12 @@ REFUSALS = (
     _codex("workspace", "402 `deactivated_workspace`", ANSWER, {"kind": "payment"}),
     _codex("payment", "402 of another kind", ANSWER, _says(402, {"code": "payment_required"})),
     _copilot("month", "402 `quota_exceeded`", ALL, {"kind": "payment"}),
+    _copilot(
+        "month-text",
+        "429 that says `quota exceeded`, and no more",
+        ANSWER,
+        _says(429, "quota exceeded\n", headers={"x-ratelimit-exceeded": "quota_exceeded"}, retry_after=666518),
+    ),
     _copilot("budget", "402 `overage_limit_reached`", ALL, _says(402, {"code": "overage_limit_reached"})),
     _copilot("licences", "402 `billing_not_configured`", ALL, _says(402, {"code": "billing_not_configured"})),
     _copilot("own-cap", "402 `session_quota_exceeded`", ALL, _says(402, {"code": "session_quota_exceeded"})),

@@ -119,6 +119,10 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
         "handshake": Seen("answer of b", "a b", "a rests for chat"),
         "every": Seen("answer of b", "a b", "a rests for gpt-x"),
     },
+    "month-text": {
+        "handshake": Seen("answer of b", "a b", "a rests for chat"),
+        "every": Seen("answer of b", "a b", "a rests for gpt-x"),
+    },
     "budget": {
         "handshake": Seen("answer of b", "a b", "a rests for chat"),
         "every": Seen("answer of b", "a b", "a rests for gpt-x"),

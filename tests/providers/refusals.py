@@ -134,6 +134,8 @@ COPILOT: tuple[Told, ...] = (
         429, error("insufficient_quota", type="insufficient_quota"), "provider-limit", PROVIDER, OutcomeKind.OVERLOADED
     ),
     _spent(402, error("quota_exceeded", "You have no quota"), "quota_exceeded", MODEL),
+    _spent(402, "quota exceeded\n", "quota_exceeded", MODEL),
+    _spent(429, "quota exceeded\n", "quota_exceeded", MODEL, x_ratelimit_exceeded="quota_exceeded"),
     _spent(402, error("free_quota_exceeded"), "free_quota_exceeded"),
     _spent(402, error("overage_limit_reached"), "overage_limit_reached", MODEL),
     _spent(402, error("additional_spend_limit_reached"), "additional_spend_limit_reached", MODEL),

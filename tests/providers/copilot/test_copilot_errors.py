@@ -61,6 +61,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (429, {"code": "rate_limited", "message": "the inner object alone"}, K.RATE_LIMITED, "rate_limited", ALL),
     (429, error("agent_mode_limit_exceeded:free"), K.RATE_LIMITED, "agent_mode_limit_exceeded", CHAT),
     (429, error("quota_exceeded"), K.QUOTA_SPENT, "quota_exceeded", MODEL),
+    (429, "quota exceeded\n", K.QUOTA_SPENT, "quota_exceeded", MODEL),
     (429, error("never-seen-before"), K.RATE_LIMITED, "unknown-never-seen-before", ALL),
     (429, "Too Many Requests", K.RATE_LIMITED, "rate_limited", ALL),
     (429, "", K.RATE_LIMITED, "rate_limited", ALL),
@@ -103,6 +104,9 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
     (402, error("quota_exceeded", "You have no quota"), K.QUOTA_SPENT, "quota_exceeded", MODEL),
     (402, error("free_quota_exceeded"), K.QUOTA_SPENT, "free_quota_exceeded", CHAT),
     (402, "You have no quota\n", K.QUOTA_SPENT, "quota_exceeded", MODEL),
+    (402, "quota exceeded\n", K.QUOTA_SPENT, "quota_exceeded", MODEL),
+    (402, error("free_quota_exceeded", "You have no quota"), K.QUOTA_SPENT, "free_quota_exceeded", CHAT),
+    (402, "payment required", K.CLIENT_ERROR, "unknown-http-402", ALL),
     (402, error("overage_limit_reached"), K.QUOTA_SPENT, "overage_limit_reached", MODEL),
     (402, error("additional_spend_limit_reached"), K.QUOTA_SPENT, "additional_spend_limit_reached", MODEL),
     (402, error("billing_not_configured"), K.QUOTA_SPENT, "billing_not_configured", ALL),
@@ -274,6 +278,16 @@ def test_a_limit_of_hours_or_days_is_met_by_what_drew_on_the_same(
     assert COPILOT.classify(request_facts, reply(429, error(code)), NOW).scope == scope
 
 
+def test_a_spent_quota_that_plain_words_tell_costs_no_more_than_what_drew_on_it() -> None:
+    """As opencode is told it, with the month's end in seconds, and as ghost text is."""
+    ends = {"retry-after": "666518", "x-ratelimit-user-retry-after": "666518"}
+    told = reply(429, "quota exceeded\n", {"x-ratelimit-exceeded": "quota_exceeded", **ends})
+    found = COPILOT.classify(CHAT_FACTS, told, NOW)
+    assert (found.kind, found.scope, found.until) == (K.QUOTA_SPENT, MODEL, at(666518))
+    ghost_text = COPILOT.classify(ENGINE_FACTS, reply(402, "quota exceeded"), NOW)
+    assert (ghost_text.kind, ghost_text.scope) == (K.QUOTA_SPENT, COMPLETIONS)
+
+
 def test_a_model_limit_names_the_model_of_the_engine_path() -> None:
     outcome = COPILOT.classify(ENGINE_FACTS, reply(429, error("user_model_rate_limited")), NOW)
     assert outcome.scope == Scope(ScopeKind.MODEL, "gpt-41-copilot")
@@ -313,6 +327,7 @@ def test_an_unknown_model_limits_nothing_rather_than_the_whole_account() -> None
             "rate_limited",
             CHAT,
         ),
+        ("quota_exceeded", K.QUOTA_SPENT, "quota_exceeded", MODEL),
         ("something-else:key", K.RATE_LIMITED, "rate_limited", ALL),
     ],
 )

@@ -51,9 +51,16 @@ class Mark(Enum):
     """Requests at the same time, or in a second (copilot.md 5.1: `...user-tps...`)."""
     FIVE_HOURS = "five-hours"
     WEEK = "week"
+    QUOTA = "quota"
 
 
-_LIMITERS = ((("5-hour", "five-hour"), Mark.FIVE_HOURS), (("week", "7-day"), Mark.WEEK))
+_LIMITERS = (
+    (("5-hour", "five-hour"), Mark.FIVE_HOURS),
+    (("week", "7-day"), Mark.WEEK),
+    (("quota_exceeded",), Mark.QUOTA),
+)
+_SPENT_QUOTA = "quota exceeded"
+"""All that is said to ghost text, and in chat to some clients (anomalyco/opencode#17682)."""
 _SAID = "concurren"
 _CROWDED = ("user-tps", _SAID)
 _ADDRESS = re.compile(r"https?://[^\s)>\]\"']*")
@@ -142,9 +149,16 @@ TABLE: tuple[Row, ...] = (
     Row(OutcomeKind.MISDIRECTED, (421,), code="misdirected"),
     # The month's quota. The CLI's own spend cap is not the account's.
     Row(_CLIENT, (402, 429), names=("session_quota_exceeded",), whose=About.CLIENT),
-    Row(_SPENT, (402, 429), names=("quota_exceeded",), reach=Reach.PRICED),
     Row(_SPENT, (402, 429), names=("free_quota_exceeded",), reach=Reach.BUCKET),
-    Row(_SPENT, (402,), texts=("you have no quota",), code="quota_exceeded", reach=Reach.PRICED),
+    Row(
+        _SPENT,
+        (402, 429),
+        names=("quota_exceeded",),
+        texts=("you have no quota",),
+        marks=(Mark.QUOTA,),
+        code="quota_exceeded",
+        reach=Reach.PRICED,
+    ),
     Row(_SPENT, (402,), names=("overage_limit_reached", "additional_spend_limit_reached"), reach=Reach.PRICED),
     Row(_SPENT, (402,), names=("billing_not_configured",)),
     # The seat. A refusal of the content is the request's own and never leads to another account.
@@ -289,6 +303,8 @@ def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Re
     marks = {mark for parts, mark in _LIMITERS if any(part in limiter for part in parts)}
     if any(part in limiter for part in _CROWDED) or _SAID in f"{_name(inner)} {message[:_LONGEST_TEXT]}".lower():
         marks.add(Mark.AT_ONCE)
+    if message.strip().lower() == _SPENT_QUOTA:
+        marks.add(Mark.QUOTA)
     if inner.get("authorize_url") or outer.get("authorize_url"):
         marks.add(Mark.CONSENT)
     if details:
