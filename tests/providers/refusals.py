@@ -64,9 +64,9 @@ ACCOUNT, MODEL, REQUEST, PROVIDER = About.ACCOUNT, About.MODEL, About.REQUEST, A
 INTEGRATOR, EGRESS, CLIENT = About.INTEGRATOR, About.EGRESS, About.CLIENT
 
 
-def _spent(status: int, body: Body, code: str, about: About = ACCOUNT, **headers: str) -> Told:
+def _spent(status: int, body: Body, code: str, about: About = ACCOUNT, first: Action = SWITCH, **headers: str) -> Told:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Told(status, body, OutcomeKind.QUOTA_SPENT, code, about, SWITCH, SWITCH, Remedy.COOL, named)
+    return Told(status, body, OutcomeKind.QUOTA_SPENT, code, about, first, SWITCH, Remedy.COOL, named)
 
 
 def _limited(body: Body, code: str, about: About = ACCOUNT, first: Action = SWITCH, **headers: str) -> Told:
@@ -104,6 +104,17 @@ def _service(status: int, body: Body) -> Told:
 COPILOT: tuple[Told, ...] = (
     _spent(429, error("user_global_rate_limited:pro_plus", SESSION), "user_global_rate_limited", retry_after="6311"),
     _spent(429, error("user_weekly_rate_limited:pro_plus", WEEKLY), "user_weekly_rate_limited", retry_after="180000"),
+    _spent(
+        429, error("user_global_rate_limited:pro", SESSION), "user_global_rate_limited", first=PAUSE, retry_after="3"
+    ),
+    _limited(error("user_global_rate_limited:edu", SHORTLY), "rate_limited", x_ratelimit_exceeded=TPS),
+    _limited(
+        error("user_global_rate_limited:edu", SHORTLY),
+        "rate_limited",
+        first=PAUSE,
+        x_ratelimit_exceeded=TPS,
+        retry_after="2",
+    ),
     _limited(error("user_model_rate_limited:pro"), "user_model_rate_limited", MODEL),
     # `rate_limited`: waited for where that takes five seconds at most, else left for another account
     _limited(error("rate_limited", SHORTLY), "rate_limited"),

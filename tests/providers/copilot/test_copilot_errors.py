@@ -470,6 +470,12 @@ def test_a_throttle_that_names_nobody_and_no_time_is_anonymous(
             {"x-ratelimit-exceeded": "global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU"},
             True,
         ),
+        # the code is that of a limit of hours, and the limiter's name is right
+        (
+            error("user_global_rate_limited:edu"),
+            {"x-ratelimit-exceeded": "global-chat:global-user-tps-high-2025-04-08:userID:COPILOT_PLAN_INDIVIDUAL_EDU"},
+            True,
+        ),
         (error("rate_limited"), {"x-ratelimit-exceeded": "global-chat:global-cogs"}, False),
         (error("user_weekly_rate_limited", "concurrent"), {}, False),
         (error("rate_limited", "You've exceeded your rate limits."), {}, False),

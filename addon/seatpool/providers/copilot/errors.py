@@ -49,20 +49,22 @@ class Mark(Enum):
     """`error_details`: the account has no access (copilot.md 2.4)."""
     AT_ONCE = "at-once"
     """Requests at the same time, or in a second (copilot.md 5.1: `...user-tps...`)."""
+    CROWDED = "crowded"
+    """The same by the limiter's name, which knows better than a code that stands for limits of hours as well."""
     FIVE_HOURS = "five-hours"
     WEEK = "week"
     QUOTA = "quota"
 
 
+_SAID = "concurren"
 _LIMITERS = (
+    (("user-tps", _SAID), Mark.CROWDED),
     (("5-hour", "five-hour"), Mark.FIVE_HOURS),
     (("week", "7-day"), Mark.WEEK),
     (("quota_exceeded",), Mark.QUOTA),
 )
 _SPENT_QUOTA = "quota exceeded"
 """All that is said to ghost text, and in chat to some clients (anomalyco/opencode#17682)."""
-_SAID = "concurren"
-_CROWDED = ("user-tps", _SAID)
 _ADDRESS = re.compile(r"https?://[^\s)>\]\"']*")
 """Of a page that explains: its path names policies that the refusal is not about."""
 _LONGEST_TEXT = 2000
@@ -213,9 +215,10 @@ TABLE: tuple[Row, ...] = (
         code="provider-limit",
     ),
     # The account's throttles. Those of hours and days are chat's (`global-chat:...`): ghost text goes on meanwhile, and
-    # says so itself where it does not.
-    Row(_SPENT, (429,), names=("user_global_rate_limited", "user_weekly_rate_limited"), reach=Reach.BUCKET),
+    # says so itself where it does not. Some are over in seconds (github/copilot-cli#2787).
     Row(_LIMITED, (429,), names=("user_model_rate_limited",), reach=Reach.MODEL),
+    Row(_LIMITED, (429,), marks=(Mark.CROWDED,), code="rate_limited", reach=Reach.LIMITER, brief=True),
+    Row(_SPENT, (429,), names=("user_global_rate_limited", "user_weekly_rate_limited"), reach=Reach.BUCKET, brief=True),
     Row(_LIMITED, (429,), names=("agent_mode_limit_exceeded",), reach=Reach.BUCKET),
     Row(_SPENT, (429,), marks=(Mark.FIVE_HOURS,), code="user_global_rate_limited", reach=Reach.BUCKET),
     Row(_SPENT, (429,), marks=(Mark.WEEK,), code="user_weekly_rate_limited", reach=Reach.BUCKET),
@@ -301,7 +304,7 @@ def _refusal(status: int, document: object, raw: str, headers: HeaderView) -> Re
     limiter = headers.get("x-ratelimit-exceeded", "").lower()
     details = mapping(inner.get("error_details")) or mapping(outer.get("error_details"))
     marks = {mark for parts, mark in _LIMITERS if any(part in limiter for part in parts)}
-    if any(part in limiter for part in _CROWDED) or _SAID in f"{_name(inner)} {message[:_LONGEST_TEXT]}".lower():
+    if Mark.CROWDED in marks or _SAID in f"{_name(inner)} {message[:_LONGEST_TEXT]}".lower():
         marks.add(Mark.AT_ONCE)
     if message.strip().lower() == _SPENT_QUOTA:
         marks.add(Mark.QUOTA)
