@@ -42,6 +42,7 @@ CIPHER = (
     "The encrypted content gAAA... could not be verified. Reason: Encrypted content could not be decrypted or parsed."
 )
 ITEM = "input item ID does not belong to this connection"
+SEALED = "Encrypted function output content could not be decrypted or decoded."
 SIGNATURE = "messages.1.content.0: Invalid signature in thinking block"
 CONTACT = {
     "error_details": {
@@ -156,6 +157,7 @@ COPILOT: tuple[Told, ...] = (
     _carrier(401, "Invalid auto-mode selector\n", "auto-mode-selector"),
     _carrier(401, error("", ITEM), "item-id"),
     _carrier(400, error("bad_request", ITEM, type="websocket_error"), "item-id"),
+    _carrier(400, error("invalid_request_body", SEALED), "invalid_encrypted_content"),
     _delivered(401, {"authorize_url": "https://example.test/consent"}, "authorize-url"),
     _disabled(403, "unauthorized: not licensed to use Copilot\n", "not-licensed"),
     Told(

@@ -35,6 +35,9 @@ EDITORS = Scope(ScopeKind.BUCKET, "copilot-token")
 CLIS = Scope(ScopeKind.BUCKET, "github-oauth")
 
 
+SEALED_OUTPUT = "Encrypted function output content could not be decrypted or decoded."
+
+
 def error(code: str = "", message: str = "", **more: object) -> dict[str, object]:
     return {"error": {"message": message, "code": code, **more}}
 
@@ -184,6 +187,15 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
         MODEL,
     ),
     (400, "The requested model is not supported.", K.NOT_ENTITLED, "model_not_supported", MODEL),
+    (
+        400,
+        error(
+            "no_available_model_endpoints", "no endpoints available for this model under your current plan and policies"
+        ),
+        K.NOT_ENTITLED,
+        "model_not_supported",
+        MODEL,
+    ),
     (400, error("model_not_available_for_integrator"), K.CLIENT_ERROR, "model_not_available_for_integrator", ALL),
     (400, error("unsupported_api_for_model"), K.CLIENT_ERROR, "unsupported_api_for_model", ALL),
     (400, error("bad_request"), K.CLIENT_ERROR, "bad_request", ALL),
@@ -195,6 +207,7 @@ ROWS: list[tuple[int, object, OutcomeKind, str, Scope]] = [
         "invalid_encrypted_content",
         ALL,
     ),
+    (400, error("invalid_request_body", SEALED_OUTPUT), K.CARRIER, "invalid_encrypted_content", ALL),
     (
         400,
         error("invalid_request_body", "messages.1.content.0: Invalid signature in thinking block"),

@@ -56,6 +56,13 @@ def test_an_error_frame_means_what_its_code_means_over_http(code: str, kind: Out
     assert (frame.outcome.kind, frame.outcome.code, frame.terminal) == (kind, as_code, True)
 
 
+def test_a_sealed_output_of_a_tool_that_nobody_here_can_read_is_told_by_its_text() -> None:
+    message = "Encrypted function output content could not be decrypted or decoded."
+    frame = read({"type": "error", "error": {"code": "invalid_request_body", "message": message}})
+    assert frame.outcome is not None
+    assert (frame.outcome.kind, frame.outcome.code) == (K.CARRIER, "invalid_encrypted_content")
+
+
 def test_a_foreign_item_is_told_by_its_text() -> None:
     message = "input item ID does not belong to this connection"
     frame = read({"type": "error", "error": {"code": "bad_request", "type": "websocket_error", "message": message}})

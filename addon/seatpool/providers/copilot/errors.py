@@ -139,7 +139,7 @@ TABLE: tuple[Row, ...] = (
         _CARRIER,
         (400,),
         names=("invalid_encrypted_content",),
-        texts=("encrypted content could not be decrypted",),
+        texts=("encrypted content could not be decrypted", "encrypted function output content could not be decrypted"),
         code="invalid_encrypted_content",
     ),
     Row(_CARRIER, (400,), texts=("invalid signature in thinking block",), code="thinking-signature"),
@@ -196,7 +196,7 @@ TABLE: tuple[Row, ...] = (
     Row(
         OutcomeKind.NOT_ENTITLED,
         (400,),
-        names=("model_not_supported",),
+        names=("model_not_supported", "no_available_model_endpoints"),
         texts=("requested model is not supported",),
         code="model_not_supported",
         reach=Reach.MODEL,
