@@ -114,11 +114,19 @@ def test_a_model_is_included_where_its_entry_says_that_it_costs_nothing() -> Non
             {"id": "e", "billing": {"token_prices": {}}},
             {"id": "f", "billing": None},
             {"id": "g"},
+            # billed by the token: what once was included has a price, and a helper of the editor's may have none
+            {"id": "h", "billing": {"is_premium": False, "multiplier": 0, "token_prices": _price(0, 200)}},
+            {"id": "i", "billing": {"is_premium": False, "multiplier": 0, "token_prices": _price(25, 0)["default"]}},
+            {"id": "j", "billing": {"is_premium": False, "multiplier": 0, "token_prices": _price(0, 0)}},
         ]
     }
     told = COPILOT.read_models(reply(200, listed), NOW)
     assert not isinstance(told, NotTold)
-    assert COPILOT.included(told) == {"a", "c", "d"}
+    assert COPILOT.included(told) == {"a", "c", "d", "j"}
+
+
+def _price(came: int, went: int) -> dict[str, dict[str, int]]:
+    return {"default": {"input_price": came, "output_price": went, "cache_price": 0}}
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"<html>", b'{"data": 7}'])

@@ -13,7 +13,7 @@ from seatpool.providers.copilot.wire import retry_after, text
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.jsonparts import members
 from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, RenewalNeed, RenewalRefused, Usage
-from seatpool.providers.tolerant import Json, mapping, read_json
+from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 MODELS_PATH = "/models"
 
@@ -65,9 +65,18 @@ def read_models(reply: HttpReply, now: datetime) -> Models | NotTold:
 
 
 def included(models: Models) -> frozenset[str]:
-    """Those that cost no premium request (copilot.md 6); of one whose entry is silent nobody knows."""
+    """Those that cost neither a premium request nor a credit (copilot.md 6); where an entry is silent nobody knows."""
     billing = ((name, mapping(mapping(read_json(raw)).get("billing"))) for name, raw in models.items())
-    return frozenset(name for name, told in billing if told.get("is_premium") is False or told.get("multiplier") == 0)
+    return frozenset(name for name, told in billing if _is_free(told))
+
+
+def _is_free(billing: Json) -> bool:
+    """Not where a token has a price: `is_premium` is left over from plans that counted requests, and still false."""
+    prices = mapping(billing.get("token_prices"))
+    tier = mapping(prices.get("default")) or prices
+    if number(tier.get("input_price")) or number(tier.get("output_price")):
+        return False
+    return billing.get("is_premium") is False or billing.get("multiplier") == 0
 
 
 def _open(model: Json) -> bool:
