@@ -87,9 +87,10 @@ CODEX: _Table = {
 }
 
 
-def _copilot(status: int, message: str, code: str) -> Callable[..., Refusal]:
+def _copilot(status: int, message: str, code: str, limiter: str | None = None) -> Callable[..., Refusal]:
     def build(behaviour: Behaviour, account: FakeAccount | None) -> Refusal:
-        return Refusal(status, _error(behaviour.message or message, str(behaviour.code or code)))
+        headers = {} if limiter is None else {"x-ratelimit-exceeded": limiter}
+        return Refusal(status, _error(behaviour.message or message, str(behaviour.code or code)), headers)
 
     return build
 
@@ -99,7 +100,12 @@ def _copilot_text(status: int, message: str) -> Callable[..., Refusal]:
 
 
 COPILOT: _Table = {
-    "usage_limit": _copilot(429, "Sorry, you've exceeded your 5 hour session limits.", "user_global_rate_limited:pro"),
+    "usage_limit": _copilot(
+        429,
+        "Sorry, you've exceeded your 5 hour session limits.",
+        "user_global_rate_limited:pro",
+        "global-chat:global-usage-5-hour-key:userID:COPILOT_PLAN_INDIVIDUAL",
+    ),
     "rate_limited": _copilot(429, "Sorry, you've exceeded your rate limits.", "rate_limited"),
     "not_included": _copilot_text(403, "unauthorized: not licensed to use Copilot\n"),
     "unauthorized": _copilot_text(401, "unauthorized: token expired\n"),
@@ -139,7 +145,8 @@ def refuse(provider: str, behaviour: Behaviour, account: FakeAccount | None) -> 
     refusal.status = behaviour.status or refusal.status
     refusal.body = refusal.body if behaviour.body is None else behaviour.body
     if behaviour.retry_after is not None:
-        refusal.headers["retry-after"] = f"{behaviour.retry_after:g}"
+        names = ("retry-after", "x-ratelimit-user-retry-after")[: 2 if provider == "copilot" else 1]
+        refusal.headers |= dict.fromkeys(names, f"{behaviour.retry_after:g}")
     refusal.headers |= behaviour.headers
     return refusal
 
