@@ -1,6 +1,8 @@
 """What a server does that a file does not: it goes away and comes back, and it is on another machine."""
 
+import os
 import random
+import resource
 import signal
 import string
 import subprocess
@@ -8,6 +10,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +24,8 @@ from tests.store.served import fresh, told
 
 LIMIT_S = 30
 """Only for what would never come."""
+FIRST_MANY = 1024
+"""Number of the first file that `select` does not take."""
 
 NOTHING_OF_IT = """
 import sys
@@ -66,6 +71,20 @@ def test_a_change_wakes_who_listens_in_another_process(store: Store, other: Stor
     alarm.rung.clear()
     store.cool(cooldown(account, 90))
     assert not alarm.rung.is_set() and not ear.hearing
+
+
+def test_who_has_a_thousand_files_open_hears_all_the_same(store: Store, other: Store) -> None:
+    alarm, account = Alarm(), sign_in(store)
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < 2 * FIRST_MANY:
+        pytest.skip("nobody may have so many here")
+    with ExitStack() as many:
+        while many.enter_context(Path(os.devnull).open()).fileno() < FIRST_MANY:
+            pass
+        ear = other.listen(alarm)
+        assert ear is not None and alarm.rings() and ear.hearing
+        store.cool(cooldown(account, 60))
+        assert alarm.rings() and ear.hearing
+        ear.close()
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])

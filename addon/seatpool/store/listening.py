@@ -6,7 +6,7 @@ nothing is heard and `hearing` says so; it is made anew soon, then less often.
 
 import logging
 import random
-import select
+import selectors
 import socket
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -68,11 +68,10 @@ class Listener:
 
     def _hear(self, connection: Any) -> None:
         server = connection.pgconn
-        while True:
-            ready, _, _ = select.select([server.socket, self._bell], [], [])
-            if self._over.is_set():
-                return
-            if ready:
+        with selectors.DefaultSelector() as ready:  # `select` takes no file above the thousandth
+            ready.register(server.socket, selectors.EVENT_READ)
+            ready.register(self._bell, selectors.EVENT_READ)
+            while ready.select() and not self._over.is_set():
                 server.consume_input()
                 heard = False
                 while server.notifies() is not None:
