@@ -17,6 +17,7 @@ from mitmproxy.proxy import layer
 from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import (
     about,
+    accepting,
     checking,
     deferred,
     listening,
@@ -100,6 +101,8 @@ class Pool:
         starting.watch(loader.master, lambda: self._database is not None)
         spare_memory()
         unquoted.install()
+        accepting.go_on(loader.master.event_loop)
+        accepting.make_room()
         gc.freeze()  # with what mitmproxy has made of it
         options.add_options(loader)
         self._misread = tuple(deferred.settle(loader.master.options))
