@@ -7,6 +7,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
+import certifi
 import pytest
 from freezegun import freeze_time
 
@@ -210,6 +211,21 @@ async def test_an_answer_that_breaks_off_is_none(
 ) -> None:
     async with issuing(saying(*said, leave=True)) as issuer:
         assert await failure(transport, get(issuer.url)) == "localhost: RemoteProtocolError"
+
+
+@pytest.mark.parametrize("has_files", [True, False], ids=["Linux", "macOS, python.org"])
+async def test_where_the_system_has_no_authorities_side_calls_trust_those_that_the_proxy_trusts(
+    issuing: Issuing, certificates: Certificates, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, has_files: bool
+) -> None:
+    system = make_certificates(tmp_path, ("elsewhere",)).ca if has_files else tmp_path / "cert.pem"
+    monkeypatch.setenv("SSL_CERT_FILE", str(system))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "certs"))
+    monkeypatch.setattr(certifi, "where", lambda: str(certificates.ca))
+    async with issuing(saying(plain(b"{}"))) as issuer:
+        if has_files:
+            assert "SSLCertVerificationError" in await failure(Transport(), get(issuer.url))
+        else:
+            assert (await Transport().send(get(issuer.url))).body == b"{}"
 
 
 async def test_nobody_there_is_told_by_the_hosts_name(transport: Transport) -> None:

@@ -84,7 +84,12 @@ class Transport:
             return self._trust
 
     def _read_trust(self) -> ssl.SSLContext:
-        context = ssl.create_default_context(cafile=self._settings.trusted_ca, capath=self._settings.trusted_dir)
+        named = (self._settings.trusted_ca, self._settings.trusted_dir)
+        context = ssl.create_default_context(cafile=named[0], capath=named[1])
+        if not any(named) and not _has_system_files():
+            import certifi
+
+            context.load_verify_locations(certifi.where())
         context.set_alpn_protocols(["http/1.1"])
         return context
 
@@ -120,6 +125,16 @@ class Transport:
         finally:
             # Closes at once, also when we are cancelled: a farewell of TLS would be waited for.
             line.writer.transport.abort()
+
+
+def _has_system_files() -> bool:
+    """Whether the system keeps its authorities in files, where OpenSSL finds them.
+
+    Python of python.org finds none on macOS. Windows keeps a store, which the authorities come into as its own programs
+    need them: on a fresh machine GitHub's and OpenAI's may be missing. mitmproxy trusts certifi's anywhere.
+    """
+    found = ssl.get_default_verify_paths()
+    return found.cafile is not None or found.capath is not None
 
 
 class _Unfit(Exception):
