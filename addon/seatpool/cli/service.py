@@ -14,6 +14,7 @@ from seatpool.cli.run import PORT_OPTION
 from seatpool.setup import address, staying
 from seatpool.setup.staying import Job, Keeper, Machine, NoKeeper, Record, Unfit
 from seatpool.setup.staying import record as records
+from seatpool.setup.staying.keepers import STRICT, Command
 from seatpool.store import located
 
 SEE = "seatpool service status"
@@ -118,7 +119,7 @@ def _put(keeper: Keeper, job: Job, content: bytes, present: bytes | None, former
     records.write(records.default_file(), kept)
     try:
         for command in keeper.begin():
-            commands.carry_out(command, see=SEE, quietly=True)
+            _carry_out(keeper, command)
     except click.ClickException:
         if present is not None and former is not None:
             records.put(keeper.file, present)
@@ -207,10 +208,14 @@ def removal(keeper: Keeper) -> list[str]:
 def take_back(keeper: Keeper) -> None:
     """End it, and leave nothing of it. Ends with one line where the system refuses."""
     for command in keeper.end() if keeper.file.exists() else ():
-        commands.carry_out(command, see=SEE, quietly=True)
+        _carry_out(keeper, command)
     _clear(keeper)
     for command in keeper.forget():
-        commands.carry_out(command, see=SEE, quietly=True)
+        _carry_out(keeper, command)
+
+
+def _carry_out(keeper: Keeper, command: Command) -> None:
+    commands.carry_out(command, see=SEE, quietly=True, leeway=keeper.leeway.get(command[1], STRICT))
 
 
 def _clear(keeper: Keeper) -> None:

@@ -6,6 +6,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import msgspec
@@ -28,12 +29,25 @@ class Answer(msgspec.Struct, frozen=True):
 def ask(command: Command) -> Answer:
     """Run a program that changes nothing; a code of 127 where there is none."""
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_S)  # noqa: S603 # fixed
+        # Windows' programs write in another encoding than Python takes for theirs.
+        ran = subprocess.run(command, capture_output=True, errors="replace", check=False, timeout=_PATIENCE_S)  # noqa: S603 # fixed
     except FileNotFoundError:
         return Answer(127, "", f"there is no {command[0]} here")
     except (OSError, subprocess.TimeoutExpired) as error:
         return Answer(126, "", f"{command[0]} does not answer: {error}")
     return Answer(ran.returncode, ran.stdout, ran.stderr)
+
+
+class Leeway(msgspec.Struct, frozen=True):
+    """What the exit codes of a command mean, where that is more than success and failure."""
+
+    done: frozenset[int] = frozenset({0})
+    again: frozenset[int] = frozenset()
+    """The system is still at what came before, and will take it in a moment."""
+
+
+STRICT = Leeway()
+NONE: Mapping[str, Leeway] = MappingProxyType({})
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -73,6 +87,10 @@ class Keeper(Protocol):
     @property
     def lacking(self) -> str | None:
         """Why it cannot be used now; one line."""
+
+    @property
+    def leeway(self) -> Mapping[str, Leeway]:
+        """Of its commands, by their second word; the others have none."""
 
     def advice(self, job: Job) -> tuple[str, ...]:
         """What is worth knowing once it runs: lines."""

@@ -2,16 +2,24 @@
 
 import plistlib
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
 
 from seatpool.setup.staying.job import Job
-from seatpool.setup.staying.keepers import Answer, Command, Machine, State
+from seatpool.setup.staying.keepers import Answer, Command, Leeway, Machine, State
 
 LABEL = "local.seatpool"
+LEEWAY: Mapping[str, Leeway] = MappingProxyType(
+    {
+        "bootout": Leeway(done=frozenset({0, 3, 36})),  # gone already; on its way
+        "bootstrap": Leeway(again=frozenset({5, 37})),
+    }
+)
+"""launchd lets go of a label some seconds after what ran under it has ended, and says EIO until then, or EALREADY."""
 
 
 class Launchd(msgspec.Struct, frozen=True):
@@ -20,6 +28,7 @@ class Launchd(msgspec.Struct, frozen=True):
     machine: Machine
     title: str = "launchd"
     lacking: str | None = None
+    leeway: Mapping[str, Leeway] = LEEWAY
 
     @property
     def file(self) -> Path:

@@ -4,7 +4,7 @@ The system starts a task again only where it could not be started at all ([MS-TS
 each minute they start what is not running, and are ignored where it is.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from subprocess import list2cmdline
 from xml.etree import ElementTree as ET
@@ -12,7 +12,7 @@ from xml.etree import ElementTree as ET
 import msgspec
 
 from seatpool.setup.staying.job import UNBUFFERED, Job
-from seatpool.setup.staying.keepers import Command, Machine, State
+from seatpool.setup.staying.keepers import NONE, Command, Leeway, Machine, State
 
 TASK = "seatpool"
 NAMESPACE = "http://schemas.microsoft.com/windows/2004/02/mit/task"
@@ -44,6 +44,7 @@ class Scheduler(msgspec.Struct, frozen=True):
     machine: Machine
     title: str = "Task Scheduler"
     lacking: str | None = None
+    leeway: Mapping[str, Leeway] = NONE
 
     @property
     def file(self) -> Path:

@@ -1,12 +1,12 @@
 """systemd, as each person has it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
 
 from seatpool.setup.staying.job import Job
-from seatpool.setup.staying.keepers import Command, Machine, State
+from seatpool.setup.staying.keepers import NONE, Command, Leeway, Machine, State
 
 UNIT = "seatpool.service"
 _SYSTEMCTL: Command = ("systemctl", "--user")
@@ -54,6 +54,7 @@ class Systemd(msgspec.Struct, frozen=True):
 
     machine: Machine
     title: str = "systemd"
+    leeway: Mapping[str, Leeway] = NONE
 
     @property
     def file(self) -> Path:
