@@ -105,6 +105,18 @@ def test_macos_trusts_in_the_persons_own_keychain(tmp_path: Path, root: Root) ->
     ]
 
 
+def test_windows_may_speak_of_its_store_in_any_encoding(
+    tmp_path: Path, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    certutil = tmp_path / "certutil"  # as a German one writes into a pipe
+    sha1 = hashlib.sha1(_der(root)).hexdigest()
+    certutil.write_text(f"#!/bin/sh\nprintf 'Root \"Vertrauensw\\201rdige\"\\nCertHash(sha1): {sha1}\\n'\n")
+    certutil.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    (store,) = stores(machine(tmp_path, system="Windows"))
+    assert store.holds(root)
+
+
 def test_windows_trusts_in_the_persons_own_store(tmp_path: Path, root: Root) -> None:
     (store,) = stores(machine(tmp_path, system="Windows"))
     sha1 = hashlib.sha1(_der(root)).hexdigest().upper()

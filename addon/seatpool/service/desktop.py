@@ -6,6 +6,7 @@ What is said reaches it as an argument or in its environment, never as a part of
 import asyncio
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -18,6 +19,8 @@ from seatpool.core.notices import Notice
 LONGEST_S = 10.0
 """For the program to say it."""
 SHOWN_MS = 10_000
+_NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""Windows: of a console, which would open for PowerShell where the proxy has none."""
 _APPLESCRIPT = ("on run argv", "display notification (item 2 of argv) with title (item 1 of argv)", "end run")
 _POWERSHELL = """
 [void][Windows.UI.Notifications.ToastNotificationManager, Windows.UI.Notifications, ContentType = WindowsRuntime]
@@ -97,7 +100,7 @@ async def _run(argv: Sequence[str], env: Mapping[str, str]) -> None:
     quiet = asyncio.subprocess.DEVNULL
     try:
         process = await asyncio.create_subprocess_exec(
-            *argv, stdin=quiet, stdout=quiet, stderr=quiet, env={**os.environ, **env}
+            *argv, stdin=quiet, stdout=quiet, stderr=quiet, env={**os.environ, **env}, creationflags=_NO_WINDOW
         )
     except OSError as error:
         raise NotDelivered(f"{argv[0]}: {error.strerror}") from None

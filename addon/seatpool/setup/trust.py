@@ -289,6 +289,7 @@ def _text(path: Path) -> str:
 
 def _answer(*argv: str) -> str:
     try:
-        return subprocess.run(argv, capture_output=True, text=True, check=False, timeout=20).stdout  # noqa: S603 # fixed
+        ran = subprocess.run(argv, capture_output=True, errors="replace", check=False, timeout=20)  # noqa: S603 # fixed
+        return ran.stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
