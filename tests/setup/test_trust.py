@@ -93,16 +93,35 @@ def test_debian_holds_a_root_when_file_and_bundle_have_it(tmp_path: Path, root: 
     assert store.holds(root)
 
 
-def test_macos_trusts_in_the_persons_own_keychain(tmp_path: Path, root: Root) -> None:
+@pytest.fixture
+def security(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder of what macOS' program says to each of its commands."""
+    said = tmp_path / "said"
+    said.mkdir()
+    program = tmp_path / "security"
+    program.write_text(f'#!/bin/sh\n[ -f "{said}/$1$2" ] || exit 1\ncat "{said}/$1$2"\n')
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    return said
+
+
+@pytest.mark.parametrize("domain", ["", "-d"], ids=["person", "administrator"])
+def test_macos_trusts_in_the_persons_own_keychain(tmp_path: Path, root: Root, security: Path, domain: str) -> None:
     (store,) = stores(machine(tmp_path, system="Darwin"))
     keychain = str(tmp_path / "home/Library/Keychains/login.keychain-db")
     add = ("security", "add-trusted-cert", "-r", "trustRoot", "-p", "ssl", "-k", keychain, str(root.file))
     sha256 = hashlib.sha256(_der(root)).hexdigest().upper()
+    remove = ("security", "remove-trusted-cert", str(root.file))
+    delete = ("security", "delete-certificate", "-Z", sha256, keychain)
     assert list(store.commands(put=[root])) == [add]
-    assert list(store.commands(take=[root])) == [
-        ("security", "remove-trusted-cert", str(root.file)),
-        ("security", "delete-certificate", "-Z", sha256, keychain),
-    ]
+    assert (store.holds(root), store.trusts(root)) == (False, False)
+    (security / "find-certificate-a").write_text(f"SHA-256 hash: {sha256}\nSHA-1 hash: 00\n")
+    assert (store.holds(root), store.trusts(root)) == (True, False), "Cancel was pressed"
+    assert list(store.commands(take=[root])) == [delete]
+    trusted = f"Number of trusted certs = 1\nCert 0: seatpool root {root.tag}\n   Number of trust settings : 1\n"
+    (security / f"dump-trust-settings{domain}").write_text(trusted)
+    assert (store.holds(root), store.trusts(root)) == (True, True)
+    assert list(store.commands(take=[root])) == ([delete] if domain else [remove, delete])
 
 
 def test_windows_may_speak_of_its_store_in_any_encoding(

@@ -171,7 +171,7 @@ def _row(authority: Authority, current: Pair) -> dict[str, Any]:
             {"store": store.title, "kind": store.kind, "root": root.tag}
             for store in trusting.stores(Machine())
             for root in roots
-            if store.holds(root)
+            if store.trusts(root)
         ],
     }
 

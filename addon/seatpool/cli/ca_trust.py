@@ -40,9 +40,8 @@ def trust(kinds: tuple[str, ...], yes: bool, only_print: bool) -> None:
     roots = roots_of(authority)
     plan: dict[TrustStore, list[Command]] = {}
     for store in _stores(kinds):
-        held = {root.tag for root in roots if store.holds(root)}
-        put = [root for root in roots if root.tag in present - held]
-        take = [root for root in roots if root.tag in held - present]
+        put = [root for root in roots if root.tag in present and not store.trusts(root)]
+        take = [root for root in roots if root.tag not in present and store.holds(root)]
         plan[store] = list(store.commands(put=put, take=take))
     _carry_out(plan, yes=yes, only_print=only_print, done="trusted by", nothing="trusted already by")
     if not only_print:

@@ -200,7 +200,7 @@ def _then(chosen: Sequence[Target], authority: Authority, *, elsewhere: bool) ->
     roots = [root for root in roots_of(authority) if root.tag in present]
     for target in chosen:
         stores = [store for store in trusting.stores(Machine()) if store.kind in target.trusts]
-        lacking = [store.title for store in stores if not all(store.holds(root) for root in roots)]
+        lacking = [store.title for store in stores if not all(store.trusts(root) for root in roots)]
         if lacking:
             lines.append(f"{target.name}: let {', '.join(lacking)} trust the authority: seatpool ca trust")
         if platform.system() == "Linux" and NSS in target.trusts and not any(s.kind == NSS for s in stores):

@@ -14,6 +14,7 @@ from typing import Protocol
 import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.x509.oid import NameOID
 
 from seatpool.setup.pair import tag_of
 
@@ -34,6 +35,11 @@ class Root(msgspec.Struct, frozen=True):
     def tag(self) -> str:
         """As the authority calls it."""
         return tag_of(self.certificate)
+
+    @property
+    def name(self) -> str:
+        """Its common name, which no other certificate has."""
+        return str(self.certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)[0].value)
 
     @property
     def body(self) -> str:
@@ -62,6 +68,9 @@ class TrustStore(Protocol):
 
     def holds(self, root: Root) -> bool:
         """Whether the root is there."""
+
+    def trusts(self, root: Root) -> bool:
+        """Whether programs believe it: what is there may have been refused that."""
 
     def commands(self, *, put: Iterable[Root] = (), take: Iterable[Root] = ()) -> Iterator[Command]:
         """What changes the store so; nothing where both are empty."""
@@ -125,7 +134,16 @@ DISTRIBUTIONS = (
 """The first whose folder and program are there counts."""
 
 
-class FileStore(msgspec.Struct, frozen=True):
+class _Plain:
+    """What a store holds is believed."""
+
+    __slots__ = ()
+
+    def trusts(self: TrustStore, root: Root) -> bool:
+        return self.holds(root)
+
+
+class FileStore(_Plain, msgspec.Struct, frozen=True):
     """A folder of roots, and a program that makes them known."""
 
     machine: Machine
@@ -153,7 +171,7 @@ class FileStore(msgspec.Struct, frozen=True):
             yield (*sudo, *(self.how.forget if take else self.how.refresh))
 
 
-class AnchorStore(msgspec.Struct, frozen=True):
+class AnchorStore(_Plain, msgspec.Struct, frozen=True):
     """p11-kit's own, on Arch."""
 
     machine: Machine
@@ -185,16 +203,26 @@ class KeychainStore(msgspec.Struct, frozen=True):
     def holds(self, root: Root) -> bool:
         return root.digest(hashes.SHA256()) in _answer("security", "find-certificate", "-a", "-Z", self._keychain)
 
+    def trusts(self, root: Root) -> bool:
+        """Who presses Cancel, or has no screen to be asked on, has the root in the keychain all the same."""
+        return self.holds(root) and (_is_believed(root) or _is_believed(root, "-d"))
+
     def commands(self, *, put: Iterable[Root] = (), take: Iterable[Root] = ()) -> Iterator[Command]:
         for root in put:
             trust = ("security", "add-trusted-cert", "-r", "trustRoot", "-p", "ssl")
             yield (*trust, "-k", self._keychain, str(root.file))
         for root in take:
-            yield ("security", "remove-trusted-cert", str(root.file))
+            if _is_believed(root):  # else it would fail
+                yield ("security", "remove-trusted-cert", str(root.file))
             yield ("security", "delete-certificate", "-Z", root.digest(hashes.SHA256()), self._keychain)
 
 
-class WindowsStore(msgspec.Struct, frozen=True):
+def _is_believed(root: Root, *domain: str) -> bool:
+    """By this person's own settings of trust on macOS, or by the administrator's (`-d`)."""
+    return root.name in _answer("security", "dump-trust-settings", *domain)
+
+
+class WindowsStore(_Plain, msgspec.Struct, frozen=True):
     """This person's roots on Windows, no administrator."""
 
     kind: str = SYSTEM
@@ -212,7 +240,7 @@ class WindowsStore(msgspec.Struct, frozen=True):
             yield ("certutil", "-user", "-delstore", "Root", _thumbprint(root))
 
 
-class NssStore(msgspec.Struct, frozen=True):
+class NssStore(_Plain, msgspec.Struct, frozen=True):
     """A database of NSS: Chromium, and what is built on it, on Linux."""
 
     machine: Machine

@@ -77,7 +77,7 @@ def trust(situation: Situation) -> Iterator[Finding]:
             install = next((command for tool, command in INSTALL if situation.machine.which(tool)), "install it")
             yield warning(f"{store.title} cannot be looked into without {store.lacking}", theirs(install))
             continue
-        lacking = [root.tag for root in present if not store.holds(root)]
+        lacking = [root.tag for root in present if not store.trusts(root)]
         if not lacking:
             yield well(f"{store.title} trusts {', '.join(root.tag for root in present)}")
         elif present[0].tag in lacking:

@@ -83,4 +83,4 @@ def _stores_trust(situation: Situation) -> bool:
     roots = [Root(*each) for each in situation.authority.roots()] if current else []
     roots = [root for root in roots if root.tag == current[0].tag]
     found = [store for store in trust.stores(situation.machine) if not store.lacking]
-    return bool(found and roots) and all(store.holds(root) for store in found for root in roots)
+    return bool(found and roots) and all(store.trusts(root) for store in found for root in roots)
