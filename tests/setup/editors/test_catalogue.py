@@ -1,5 +1,6 @@
 """Which files are meant on which system, and what shells make of what is written into them."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -9,8 +10,10 @@ import pytest
 
 from seatpool.setup.address import NoProxy, parse, same
 from seatpool.setup.editors import Person, State, Wish, targets
+from seatpool.setup.editors.change import plan_all
 from seatpool.setup.editors.forms import Block
 from seatpool.setup.editors.forms.dialects import LOCAL, Name
+from seatpool.setup.editors.journal import Journal
 
 WISH = Wish(parse("http://127.0.0.1:8080"), Path("/data/it's here/ca.pem"), Path("/data/with-system-roots.pem"))
 
@@ -113,6 +116,22 @@ MACHINES: dict[str, tuple[str, dict[str, str], tuple[str, ...], dict[str, set[st
         },
     ),
 }
+
+
+def test_settings_sync_is_kept_from_taking_the_proxy_to_other_machines(tmp_path: Path) -> None:
+    for name in (".config/Code/User", ".vscode-server/data/Machine"):
+        (tmp_path / name).mkdir(parents=True)
+    person = Person(home=tmp_path, system="Linux", environ={})
+    (vscode,) = (target for target in targets() if target.name == "vscode")
+    here, remote = vscode.files(person)
+    here[1].write_text('{"settingsSync.ignoredSettings": ["editor.fontSize"]}')
+    plans = plan_all([(vscode, *here), (vscode, *remote)], WISH, Journal(tmp_path / "journal"))
+    written, elsewhere = (json.loads(plan.after or b"") for plan in plans)
+    assert written["settingsSync.ignoredSettings"] == ["http.proxy", "editor.fontSize"]
+    assert "settingsSync.ignoredSettings" not in elsewhere, "what is there is never synchronised"
+    by_hand = {"http.proxy": "http://localhost:8080", "http.experimental.systemCertificatesV2": True}
+    here[1].write_text(json.dumps(by_hand))
+    assert here[0].finding(here[1], WISH).state is State.CONFIGURED
 
 
 @pytest.mark.parametrize(("system", "environ", "there", "expected"), MACHINES.values(), ids=MACHINES)

@@ -61,6 +61,40 @@ JSONC = {
 }
 
 
+LISTS = {
+    "no list": ("{}", '{\n    "l": ["p", "q"]\n}', "{\n}"),
+    "an empty one": ('{"l": []}', '{"l": ["p", "q"]}', '{"l": []}'),
+    "another value": ('{"l": null}', '{"l": ["p", "q"]}', '{"l": null}'),
+    "others": ('{"l": ["a", 1]}', '{"l": ["p", "q", "a", 1]}', '{"l": ["a", 1]}'),
+    "on lines": ('{"l": [\n  "a", // b\n]}', '{"l": ["p", "q", \n  "a", // b\n]}', '{"l": ["a", // b\n]}'),
+    "one of them": ('{"l": ["q",]}', '{"l": ["p", "q",]}', '{"l": ["q",]}'),
+    "all of them": ('{"l": ["q", "p"]}', '{"l": ["q", "p"]}', '{"l": ["q", "p"]}'),
+}
+LISTED: dict[str, Value] = {"l": ("p", "q")}
+
+
+@pytest.mark.parametrize(("before", "after", "left"), LISTS.values(), ids=LISTS)
+def test_a_list_of_vs_codes_is_made_to_hold_what_it_lacks(before: str, after: str, left: str) -> None:
+    assert Jsonc().put(before, LISTED) == after
+    assert Jsonc().put(after, LISTED) == after
+    assert Jsonc().take(after, LISTED, before) == left
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ('{"l": ["x", "q", "p"], "a": 1}', '{"l": ["x"], "a": 1}'),
+        ('{"l": ["p", "x", "q", "y"], "a": 1}', '{"l": ["x", "y"], "a": 1}'),
+        ('{"l": ["p", "q", "x"], "a": 1}', '{"l": ["x"], "a": 1}'),
+        ('{"l": ["q", ], "a": 1}', '{"a": 1}'),
+        ('{"a": 1, "l": [\n"p",\n"q" // mine\n]}', '{"a": 1}'),
+        ('{"l": "p", "a": 1}', '{"l": "p", "a": 1}'),
+    ],
+)
+def test_a_list_that_a_person_has_changed_loses_what_was_put_there_and_no_more(changed: str, left: str) -> None:
+    assert Jsonc().take(changed, LISTED, '{"a": 1}') == left
+
+
 @pytest.mark.parametrize(("before", "after"), JSONC.values(), ids=JSONC)
 def test_json_keeps_what_a_person_wrote(before: str, after: str) -> None:
     assert Jsonc().put(before, PUT) == after

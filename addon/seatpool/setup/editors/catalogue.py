@@ -45,9 +45,15 @@ _VSCODE = (
         "the same for connections that are neither https nor fetch, such as an extension's own WebSockets"
         " (vscode-proxy-agent: tls is patched with this one alone)",
     ),
+    Setting(
+        "settingsSync.ignoredSettings",
+        ("http.proxy",),
+        "else Settings Sync carries it to your other machines, where nothing listens (microsoft/vscode#75616)",
+        beside=True,
+    ),
 )
 _REMOTE = (
-    *_VSCODE,
+    *(each for each in _VSCODE if not each.beside),
     Setting(
         "http.useLocalProxyConfiguration",
         False,

@@ -88,6 +88,8 @@ class Setting(msgspec.Struct, frozen=True):
     """Values that do as well and are left alone; None: that the key is not there."""
     kept: bool = False
     """Whatever is there already is left alone."""
+    beside: bool = False
+    """Written with the others; where it alone is missing, that is a person's own affair."""
 
     def holds(self, present: Value | None, wish: Wish) -> bool:
         """Whether a file that says this needs no change."""
@@ -96,6 +98,8 @@ class Setting(msgspec.Struct, frozen=True):
         if self.kept and present is not None:
             return True
         wanted = wish.of(self.value)
+        if isinstance(wanted, tuple):
+            return isinstance(present, tuple) and set(wanted) <= set(present)
         if self.value in (PROXY, HOST) and isinstance(present, str):
             return address.same(present, str(wanted))
         return present == wanted
@@ -169,7 +173,7 @@ class Spot(msgspec.Struct, frozen=True):
         proxy = named.get(PROXY) or ":".join(str(part) for part in named.values() if part)
         if any(setting.leads_elsewhere(present.get(setting.key), wish) for setting in self.settings):
             state = State.ELSEWHERE
-        elif all(setting.holds(present.get(setting.key), wish) for setting in self.settings):
+        elif all(each.beside or each.holds(present.get(each.key), wish) for each in self.settings):
             state = State.CONFIGURED
         else:
             state = State.NOT_CONFIGURED

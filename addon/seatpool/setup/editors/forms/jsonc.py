@@ -9,7 +9,7 @@ New members go to the top: there no other line changes, so that a diff shows not
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -52,7 +52,7 @@ class Jsonc(msgspec.Struct, frozen=True, tag=True):
     whole: ClassVar[bool] = False
 
     def read(self, text: str) -> dict[str, Value | None]:
-        return {member.key: _scalar(text[member.value_start : member.end]) for member in parse(text).members}
+        return {member.key: _read(text, member) for member in parse(text).members}
 
     def put(self, text: str, settings: Mapping[str, Value]) -> str:
         document = parse(text)
@@ -63,17 +63,22 @@ class Jsonc(msgspec.Struct, frozen=True, tag=True):
             return f"{text}{gap}{{{nl}{body}{nl}}}{nl}"
         present = [(member, settings[key]) for key in settings if (member := document.last(key))]
         for member, value in sorted(present, key=lambda each: each[0].start, reverse=True):
-            text = text[: member.value_start] + json.dumps(value, ensure_ascii=False) + text[member.end :]
+            text = text[: member.value_start] + _changed(text, member, value) + text[member.end :]
         new = {key: value for key, value in settings.items() if document.last(key) is None}
         return _inserted(text, document, new) if new else text
 
     def take(self, text: str, settings: Mapping[str, Value], former: str) -> str:
         before = parse(former)
         for key, value in settings.items():
-            member = parse(text).last(key)
-            if member is None or _scalar(text[member.value_start : member.end]) != value:
+            member, old = parse(text).last(key), before.last(key)
+            if member is None:
                 continue
-            old = before.last(key)
+            if isinstance(value, tuple):
+                gone = set(value) - set(_strings(former, old))
+                text = _listed_less(text, member, gone, former[old.value_start : old.end] if old else None)
+                continue
+            if _read(text, member) != value:
+                continue
             if old is not None:
                 text = text[: member.value_start] + former[old.value_start : old.end] + text[member.end :]
             else:
@@ -151,12 +156,67 @@ def _value(text: str, position: int, depth: int) -> int:
     return match.end()
 
 
-def _scalar(raw: str) -> Value | None:
-    """None for what is neither text nor truth."""
-    if raw.startswith(("{", "[")):
+def _read(text: str, member: Member) -> Value | None:
+    """None for what is neither text nor truth nor a list."""
+    if text.startswith("[", member.value_start):
+        return tuple(_strings(text, member))
+    if text.startswith("{", member.value_start):
         return None
-    value = json.loads(raw)
+    value = json.loads(text[member.value_start : member.end])
     return value if isinstance(value, str | bool) else None
+
+
+def _elements(text: str, member: Member | None) -> Iterator[tuple[int, int]]:
+    """Where those of a list stand; none of what is no list."""
+    if member is None or not text.startswith("[", member.value_start):
+        return
+    at = _gap(text, member.value_start + 1)
+    while not text.startswith("]", at):
+        end = _value(text, at, 0)
+        yield at, end
+        at = _next(text, end, "]")
+
+
+def _strings(text: str, member: Member | None) -> list[str]:
+    return [json.loads(text[start:end]) for start, end in _elements(text, member) if text[start] == '"']
+
+
+def _changed(text: str, member: Member, value: Value) -> str:
+    """A value in the place of another one; what a list lacks is put in front of what it has."""
+    former = text[member.value_start : member.end]
+    if not isinstance(value, tuple) or not former.startswith("["):
+        return json.dumps(value, ensure_ascii=False)
+    present = _strings(text, member)
+    lacking = "".join(f"{json.dumps(each)}, " for each in value if each not in present)
+    return f"[{lacking}{former[1:]}" if any(_elements(text, member)) else f"[{lacking.removesuffix(', ')}{former[1:]}"
+
+
+def _listed_less(text: str, member: Member, gone: Collection[str], former: str | None) -> str:
+    """A list without some of its words; where nothing is left of it, and no list was there before, what was there."""
+    if not text.startswith("[", member.value_start):
+        return text
+    while (place := _place_of(text, member, gone)) is not None:
+        text = text[: place[0]] + text[place[1] :]
+    left = parse(text).last(member.key)
+    if left is None or any(_elements(text, left)) or (former or "").startswith("["):
+        return text
+    return _without(text, left) if former is None else text[: left.value_start] + former + text[left.end :]
+
+
+def _place_of(text: str, member: Member, words: Collection[str]) -> tuple[int, int] | None:
+    """Of the first of them in a list, with the comma behind it, or before it where it is the last."""
+    places = list(_elements(text, member))
+    found = (i for i, (start, end) in enumerate(places) if text[start] == '"' and json.loads(text[start:end]) in words)
+    index = next(found, None)
+    if index is None:
+        return None
+    start, end = places[index]
+    if index + 1 < len(places):
+        return start, places[index + 1][0]
+    if index:
+        return places[index - 1][1], end
+    comma = _gap(text, end)
+    return start, comma + 1 if text.startswith(",", comma) else end
 
 
 def _written(key: str, value: Value) -> str:

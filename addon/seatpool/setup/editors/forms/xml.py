@@ -133,7 +133,7 @@ def _behind_values(raw: bytes, position: int) -> int:
 
 
 def _text(value: Value) -> str:
-    return str(value).lower() if isinstance(value, bool) else value
+    return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _quoted(value: Value) -> str:
