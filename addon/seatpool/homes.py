@@ -1,13 +1,20 @@
 """Where this person's folders are, and what `~` means: there may be no home directory, as in some containers."""
 
 import os
+import sys
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PureWindowsPath
 
 import platformdirs
 
 UNKNOWN = "no home directory is known for this user: set HOME to an absolute path"
 NOBODY = "no user of this machine has the name behind the ~: write the path out"
+WALLED = (
+    "this Python is the Microsoft Store's: no other program sees what it writes into their folders or its own; install "
+    "python.org's, or one with uv, and seatpool with that"
+)
+_STORE = "WindowsApps"
+"""Where Windows keeps what the Store has installed. Writes to AppData end in a folder of each such program's own."""
 _SAID = "home directory"
 """In what Python, and platformdirs, say of either."""
 
@@ -24,6 +31,11 @@ def data() -> Path:
 def state() -> Path:
     """Of what running processes leave there. Raises `NoHome`."""
     return _known(platformdirs.user_state_path)
+
+
+def is_walled() -> bool:
+    """Whether settings, certificates and tasks that are written here would be for nobody."""
+    return _STORE in PureWindowsPath(sys.base_prefix).parts
 
 
 def _known(path: Callable[[str], Path]) -> Path:

@@ -160,6 +160,22 @@ def test_the_key_file_of_nobody_is_one_line(monkeypatch: pytest.MonkeyPatch) -> 
     assert "Error: ~nobody-of-here/x: no user of this machine has" in result.output
 
 
+STORE = r"C:\Program Files\WindowsApps\PythonSoftwareFoundation.Python.3.12_3.12.2800.0_x64__qbz5n2kfra8p0"
+
+
+@pytest.mark.parametrize("command", [("setup", "codex", "--yes"), ("ca", "create"), ("status",)])
+def test_a_python_whose_files_nobody_else_sees_is_refused_in_one_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
+    monkeypatch.setattr(sys, "base_prefix", STORE)
+    result = seatpool(*command)
+    assert (result.exit_code, result.output) == (1, f"Error: {homes.WALLED}\n")
+    assert not homes.data().exists()
+    monkeypatch.setattr(sys, "base_prefix", r"C:\Users\me\AppData\Local\Programs\Python\Python312")
+    assert seatpool("status").exit_code == 0
+
+
 @pytest.mark.skipif(os.name != "posix", reason="needs a limit on the size of files")
 def test_a_disk_that_is_full_from_the_first_command_on_is_one_line_that_names_the_file(tmp_path: Path) -> None:
     data = tmp_path / "new/data"

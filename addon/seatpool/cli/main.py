@@ -2,6 +2,7 @@
 
 import click
 
+from seatpool import homes
 from seatpool.cli import footprint
 from seatpool.cli.accounts import account
 from seatpool.cli.admins import admin
@@ -42,6 +43,8 @@ def main() -> None:
     seatpool run
     seatpool status
     """
+    if homes.is_walled():
+        raise click.ClickException(homes.WALLED)
     footprint.watch()
 
 
