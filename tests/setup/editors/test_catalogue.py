@@ -101,8 +101,9 @@ MACHINES: dict[str, tuple[str, dict[str, str], tuple[str, ...], dict[str, set[st
             "AppData/Local/nvim",
             "vimfiles",
             ".bashrc",
+            "OneDrive/Dokumente/PowerShell",
+            "OneDrive/Dokumente/WindowsPowerShell",
             "Documents/PowerShell",
-            "Documents/WindowsPowerShell",
             ".codex",
         ),
         {
@@ -110,12 +111,24 @@ MACHINES: dict[str, tuple[str, dict[str, str], tuple[str, ...], dict[str, set[st
             "jetbrains": {"AppData/Roaming/JetBrains/Rider2026.1/options/proxy.settings.xml"},
             "neovim": {"AppData/Local/nvim/plugin/seatpool.lua", "vimfiles/plugin/seatpool.vim"},
             "shell": {
-                "Documents/PowerShell/Microsoft.PowerShell_profile.ps1",
-                "Documents/WindowsPowerShell/Microsoft.PowerShell_profile.ps1",
+                "OneDrive/Dokumente/PowerShell/Microsoft.PowerShell_profile.ps1",
+                "OneDrive/Dokumente/WindowsPowerShell/Microsoft.PowerShell_profile.ps1",
             },
         },
     ),
 }
+
+
+def test_who_had_no_profile_in_windows_powershell_is_told_that_it_runs_none(tmp_path: Path) -> None:
+    for name in ("PowerShell", "WindowsPowerShell"):
+        (tmp_path / name).mkdir()
+    person = Person(home=tmp_path, system="Windows", environ={}, documents=tmp_path)
+    (shell,) = (target for target in targets() if target.name == "shell")
+    asked = [(shell, *each) for each in shell.files(person)]
+    told = [plan.then for plan in plan_all(asked, WISH, Journal(tmp_path / "journal"))]
+    assert told == ["", "it runs no profile before: Set-ExecutionPolicy -Scope CurrentUser RemoteSigned"]
+    asked[1][2].write_text("Set-PSReadLineOption -EditMode Vi\n")
+    assert not any(plan.then for plan in plan_all(asked, WISH, Journal(tmp_path / "journal")))
 
 
 def test_settings_sync_is_kept_from_taking_the_proxy_to_other_machines(tmp_path: Path) -> None:
@@ -141,7 +154,7 @@ def test_the_files_of_what_is_there_are_meant(
     for name in there:
         (tmp_path / name).mkdir(parents=True)
     named = {key: value.replace("HOME", str(tmp_path)) for key, value in environ.items()}
-    person = Person(home=tmp_path, system=system, environ=named)
+    person = Person(home=tmp_path, system=system, environ=named, documents=tmp_path / "OneDrive/Dokumente")
     for target in targets():
         found = {file.relative_to(tmp_path).as_posix() for _, file in target.files(person)}
         if target.name in expected:

@@ -113,8 +113,8 @@ _CODEX = Setting("CODEX_CA_CERTIFICATE", TRUSTED, "Codex adds it to the system's
 
 
 def _shells(owner: str, settings: tuple[Setting, ...]) -> tuple[Spot, ...]:
-    def spot(title: str, dialect: Name, *places: Where) -> Spot:
-        return Spot(title, places, Block(dialect, owner), settings)
+    def spot(title: str, dialect: Name, *places: Where, first: str = "") -> Spot:
+        return Spot(title, places, Block(dialect, owner), settings, first)
 
     return (
         spot("bash", "sh", Where("home", ".bashrc", ".bashrc", _UNIX, own_shell="bash")),
@@ -124,18 +124,14 @@ def _shells(owner: str, settings: tuple[Setting, ...]) -> tuple[Spot, ...]:
         spot(
             "PowerShell",
             "powershell",
-            Where("home", "Documents/PowerShell/Microsoft.PowerShell_profile.ps1", "Documents/PowerShell", _WINDOWS),
+            Where("documents", "PowerShell/Microsoft.PowerShell_profile.ps1", "PowerShell", _WINDOWS),
             Where("xdg", "powershell/Microsoft.PowerShell_profile.ps1", "powershell", _UNIX),
         ),
         spot(
             "Windows PowerShell",
             "powershell",
-            Where(
-                "home",
-                "Documents/WindowsPowerShell/Microsoft.PowerShell_profile.ps1",
-                "Documents/WindowsPowerShell",
-                _WINDOWS,
-            ),
+            Where("documents", "WindowsPowerShell/Microsoft.PowerShell_profile.ps1", "WindowsPowerShell", _WINDOWS),
+            first="it runs no profile before: Set-ExecutionPolicy -Scope CurrentUser RemoteSigned",
         ),
     )
 

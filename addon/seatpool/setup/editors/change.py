@@ -42,6 +42,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What is to stand there."""
     note: str = ""
     """What a person should know of it; one line."""
+    then: str = ""
+    """What is left to do once it is written; one line."""
 
     @property
     def changes(self) -> bool:
@@ -102,7 +104,8 @@ def _plan(target: Target, spot: Spot, file: Path, before: bytes | None, wish: Wi
     if former is not None:
         entry = _on(former, entry)
     note = f"it names another proxy now, {found.proxy}" if found.state is State.ELSEWHERE else ""
-    return Plan(spot.title, file, before, after, replace(entry, written=digest(after)), former, wanted, note)
+    then = spot.first if before is None else ""
+    return Plan(spot.title, file, before, after, replace(entry, written=digest(after)), former, wanted, note, then)
 
 
 def _on(former: Entry, entry: Entry) -> Entry:

@@ -7,6 +7,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import msgspec
+import platformdirs
 
 from seatpool.setup import address
 from seatpool.setup.editors.content import Unreadable, decode
@@ -27,17 +28,25 @@ class State(StrEnum):
     """There is no such client."""
 
 
+def _documents() -> Path:
+    """Windows may have it in OneDrive, by another name."""
+    return platformdirs.user_documents_path() if platform.system() == "Windows" else Path.home() / "Documents"
+
+
 class Person(msgspec.Struct, frozen=True):
     """Whose settings; tests make one up."""
 
     home: Path = msgspec.field(default_factory=Path.home)
     system: str = msgspec.field(default_factory=platform.system)
     environ: Mapping[str, str] = msgspec.field(default_factory=lambda: dict(os.environ))
+    documents: Path = msgspec.field(default_factory=_documents)
 
     def folder(self, root: str) -> Path:
         """Where a kind of settings begins here."""
         if root == "nvim":
             return self.folder("xdg") / (self.environ.get("NVIM_APPNAME") or "nvim")
+        if root == "documents":
+            return self.documents
         variable, below = _ROOTS[root].get(self.system) or _ROOTS[root][""]
         named = Path(self.environ.get(variable) or "") if variable else Path()
         return named if named.is_absolute() else self.home / below
@@ -151,6 +160,8 @@ class Spot(msgspec.Struct, frozen=True):
     places: tuple[Where, ...]
     form: AnyForm
     settings: tuple[Setting, ...]
+    first: str = ""
+    """What is left to a person whose first such file it is; one line."""
 
     def files(self, person: Person) -> tuple[Path, ...]:
         """Those of this person's machine, missing ones of clients that are there included."""
