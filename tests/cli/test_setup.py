@@ -5,6 +5,7 @@ import os
 import sys
 from pathlib import Path
 
+import certifi
 import pexpect
 import pytest
 from click.testing import CliRunner, Result
@@ -87,6 +88,15 @@ def test_authorities_that_a_person_has_named_already_stay_trusted(home: Path, mo
     company.write_text(company.read_text().replace("company", "renewed"))
     assert CliRunner().invoke(main, ["ca", "rotate", "--now"]).exit_code == 0
     assert company.read_text() in held.read_text()
+
+
+def test_where_the_system_has_no_file_of_authorities_those_of_mitmproxy_are_trusted_besides(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bundle, "SYSTEM_FILES", ())  # as on Windows
+    seatpool("codex", "--yes")
+    held = (default_folder() / bundle.BUNDLE).read_text()
+    assert Path(certifi.where()).read_text() in held and Authority(default_folder()).trusted.read_text() in held
 
 
 def test_without_a_terminal_nothing_is_written_and_it_says_what_would(home: Path) -> None:

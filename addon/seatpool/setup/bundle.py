@@ -7,7 +7,7 @@ is first needed, and anew with each change of the roots and at each start of `se
 
 import os
 import ssl
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 BUNDLE = "with-system-roots.pem"
@@ -52,21 +52,23 @@ def refresh(folder: Path, trusted: bytes) -> None:
 def _base_of(file: Path) -> str | None:
     """The one that it was made of before."""
     try:
-        with file.open() as stream:
+        with file.open(encoding="utf-8") as stream:
             base = stream.readline().removeprefix(_BASE).strip()
     except (OSError, UnicodeDecodeError):
         return None
     return base if Path(base).is_file() else None
 
 
-def _system_file(candidates: Iterable[str] = SYSTEM_FILES) -> str | None:
-    return next((name for name in candidates if Path(name).is_file()), None)
+def _system_file() -> str | None:
+    return next((name for name in SYSTEM_FILES if Path(name).is_file()), None)
 
 
 def _from_library() -> bytes:
-    """Of Windows, mostly."""
+    """Of Windows, mostly, whose store has what its programs have needed so far; so with those of certifi."""
+    import certifi
+
     found = ssl.create_default_context().get_ca_certs(binary_form=True)
-    return "".join(map(ssl.DER_cert_to_PEM_cert, found)).encode()
+    return "".join(map(ssl.DER_cert_to_PEM_cert, found)).encode() + Path(certifi.where()).read_bytes()
 
 
 def _ending(pem: bytes) -> bytes:
