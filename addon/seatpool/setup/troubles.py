@@ -6,6 +6,7 @@ trouble, or with the process.
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
@@ -74,8 +75,8 @@ def read(database: str) -> tuple[Trouble, ...]:
 
 
 def _alive(pid: int) -> bool:
-    if os.name != "posix":
-        return True  # to ask there would end it
+    if sys.platform == "win32":  # where that would end it
+        return _has_not_ended(pid)
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -83,3 +84,22 @@ def _alive(pid: int) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def _has_not_ended(pid: int) -> bool:
+    if sys.platform != "win32":
+        return True
+    import ctypes
+
+    system = ctypes.WinDLL("kernel32", use_last_error=True)
+    system.OpenProcess.restype = ctypes.c_void_p
+    process = ctypes.c_void_p(system.OpenProcess(_LIMITED_INFORMATION, False, pid))
+    if not process:
+        return ctypes.get_last_error() == _ACCESS_DENIED
+    code = ctypes.c_ulong(_STILL_ACTIVE)
+    system.GetExitCodeProcess(process, ctypes.byref(code))
+    system.CloseHandle(process)
+    return code.value == _STILL_ACTIVE
+
+
+_LIMITED_INFORMATION, _STILL_ACTIVE, _ACCESS_DENIED = 0x1000, 259, 5
