@@ -23,7 +23,8 @@ def go_on(loop: asyncio.AbstractEventLoop) -> None:
     """Have the loop of Windows accept the next client where one could not be accepted; others do so by themselves.
 
     It takes any failure for the end of the socket that it listens on (python/cpython#93821). A client that has left
-    before its turn is one: the process would go on, nobody would start it again, and no editor come through any more.
+    before its turn is one, and a network that was away while the machine slept (mitmproxy/mitmproxy#7301): the process
+    would go on, nobody would start it again, and no editor come through any more.
     """
     proactor = getattr(loop, "_proactor", None)
     if proactor is not None and not isinstance(proactor.accept, partial):
@@ -42,7 +43,7 @@ async def _next(accept: Accept, listener: Any) -> Any:
         except OSError as error:
             if listener.fileno() == -1:
                 raise
-            logger.info("action=not-accepted reason=%s: a client left before its turn", error)
+            logger.info("action=not-accepted reason=%s: the next client is waited for", error)
         await asyncio.sleep(AGAIN_S)
 
 
