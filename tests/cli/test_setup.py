@@ -60,6 +60,7 @@ def test_it_shows_asks_writes_and_says_what_is_left_to_do(home: Path) -> None:
     assert f"written: {home}/.codex/.env" in result.output
     assert "seatpool ca trust" in result.output, "VS Code reads the stores, and they do not trust it yet"
     assert "to see that it works: codex exec" in result.output
+    assert '"http.useLocalProxyConfiguration": false' in result.output, "this machine's loopback is not the other's"
     assert json.loads(seatpool("--json").output)[0]["state"] == "configured"
     again = seatpool("codex", "vscode", "--yes")
     assert (again.exit_code, again.output.count("nothing to change in"), "written" in again.output) == (0, 2, False)

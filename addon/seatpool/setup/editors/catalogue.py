@@ -165,6 +165,10 @@ _COPILOT_VIM = (
     Setting("NODE_EXTRA_CA_CERTS", TRUSTED, "the language server is Node: it adds this to its own"),
 )
 
+_ELSEWHERE = (
+    "windows onto other machines (Remote-SSH, WSL, containers) look for this proxy there: seatpool setup vscode there,"
+    ' or have "http.useLocalProxyConfiguration": false in the settings of that machine'
+)
 _CA_SHELL = "its shell has to be started anew; programs that were started before know nothing of it"
 
 TARGETS = (
@@ -174,7 +178,10 @@ TARGETS = (
         (*VSCODE_SPOTS, CODEX_SPOT),
         "no VS Code, VSCodium or Cursor has been started here",
         trusts=(SYSTEM, NSS),
-        then=("quit and start the editor again: reloading the window is not enough for Codex's extension",),
+        then=(
+            "quit and start the editor again: reloading the window is not enough for Codex's extension",
+            _ELSEWHERE,
+        ),
         check="send a chat message, then: seatpool why",
     ),
     Target(
