@@ -1,5 +1,6 @@
 """Which files are meant on which system, and what shells make of what is written into them."""
 
+import codecs
 import json
 import os
 import shutil
@@ -129,6 +130,20 @@ def test_who_had_no_profile_in_windows_powershell_is_told_that_it_runs_none(tmp_
     assert told == ["", "it runs no profile before: Set-ExecutionPolicy -Scope CurrentUser RemoteSigned"]
     asked[1][2].write_text("Set-PSReadLineOption -EditMode Vi\n")
     assert not any(plan.then for plan in plan_all(asked, WISH, Journal(tmp_path / "journal")))
+
+
+@pytest.mark.parametrize(("home", "mark"), [("C:/Users/Jörg", codecs.BOM_UTF8), ("C:/Users/me", b"")])
+def test_a_name_that_is_not_ascii_is_marked_for_windows_powershell(tmp_path: Path, home: str, mark: bytes) -> None:
+    (tmp_path / "WindowsPowerShell").mkdir()
+    person = Person(home=tmp_path, system="Windows", environ={}, documents=tmp_path)
+    (shell,) = (target for target in targets() if target.name == "shell")
+    wish = Wish(WISH.proxy, Path(home, "ca.pem"), Path(home, "bundle.pem"))
+    ((spot, file),) = shell.files(person)
+    (plan,) = plan_all([(shell, spot, file)], wish, Journal(tmp_path / "journal"))
+    assert plan.after is not None and plan.after.removeprefix(mark).startswith(b"# >>> seatpool")
+    assert f"'{home}/ca.pem'".encode() in plan.after
+    assert spot.judged(file, plan.after, wish).state is State.CONFIGURED
+    assert shell.spot_of(Path(".bashrc")).form.mark == b""
 
 
 def test_settings_sync_is_kept_from_taking_the_proxy_to_other_machines(tmp_path: Path) -> None:

@@ -98,7 +98,10 @@ def _plan(target: Target, spot: Spot, file: Path, before: bytes | None, wish: Wi
     if found.state is State.CONFIGURED:
         return Plan(spot.title, file, before, before, entry, former, wanted)
     _check_writable(file)
-    after = content.encode(spot.form.put(content.text, settings))
+    text = spot.form.put(content.text, settings)
+    if content.text.isascii() and not text.isascii():
+        content = replace(content, mark=content.mark or spot.form.mark)
+    after = content.encode(text)
     if after == before:
         raise Unchangeable(f"{file}: something behind seatpool's lines sets the same otherwise; take that out first")
     if former is not None:

@@ -3,6 +3,7 @@
 `read(text)` tells the values by key; `put(text, settings)` gives the text with the settings in it;
 `take(text, settings, former)` gives the text without them: where a value is still the one that was put, the one of
 `former` (the text before) takes its place, or the key goes. All raise `Unreadable` for what the client could not read.
+`mark` is what a file has to begin with that was all ASCII before, and no longer is.
 Nothing else of a text is touched: comments, order, indentation and line ends stay. Forms are values, so that a journal
 can say which it was.
 """

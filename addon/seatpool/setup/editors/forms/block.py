@@ -25,6 +25,10 @@ class Block(msgspec.Struct, frozen=True, tag=True):
     owner: str
     """The target that it is for: a file may hold blocks of several."""
 
+    @property
+    def mark(self) -> bytes:
+        return DIALECTS[self.dialect].mark
+
     def read(self, text: str) -> dict[str, Value | None]:
         self._span(text)
         read = DIALECTS[self.dialect].read

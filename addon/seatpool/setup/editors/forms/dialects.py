@@ -1,5 +1,6 @@
 """How languages of start-up files set a variable, and how such a line is read back."""
 
+import codecs
 import re
 import shlex
 from collections.abc import Callable, Iterator
@@ -22,6 +23,8 @@ class Dialect(msgspec.Struct, frozen=True):
     line: Callable[[str, Value], str]
     read: Callable[[str], Iterator[tuple[str, Value]]]
     """What a line sets; nothing where it is another kind of line."""
+    mark: bytes = b""
+    """What a file begins with that is not all ASCII."""
     besides: tuple[str, ...] = ()
     """Lines that follow HTTPS_PROXY: the name in small letters, which some programs ask first, and NO_PROXY."""
 
@@ -143,6 +146,7 @@ DIALECTS: dict[Name, Dialect] = {
         comment="#",
         line=lambda key, value: f"$env:{key} = {_quoted(value, _doubled)}",
         read=_reader(rf"^[ \t]*\$[eE]nv:{_NAME}[ \t]*={_VALUE}", _halved),
+        mark=codecs.BOM_UTF8,  # without it Windows PowerShell takes the system's old code page
         besides=(
             f"$seatpool_hosts = @($env:NO_PROXY -split ',') + @({', '.join(f"'{host}'" for host in LOCAL)})",
             "$env:NO_PROXY = ($seatpool_hosts | Where-Object { $_ } | Select-Object -Unique) -join ','",

@@ -19,6 +19,7 @@ class Dotenv(msgspec.Struct, frozen=True, tag=True):
     """The form; see the package. Of a key that stands there twice the last line counts, and all are changed."""
 
     whole: ClassVar[bool] = False
+    mark: ClassVar[bytes] = b""
 
     def read(self, text: str) -> dict[str, Value | None]:
         matches = (_LINE.match(line) for line in text.splitlines())

@@ -50,6 +50,7 @@ class Jsonc(msgspec.Struct, frozen=True, tag=True):
     """The form; see the package."""
 
     whole: ClassVar[bool] = False
+    mark: ClassVar[bytes] = b""
 
     def read(self, text: str) -> dict[str, Value | None]:
         return {member.key: _read(text, member) for member in parse(text).members}

@@ -39,6 +39,7 @@ class Options(msgspec.Struct, frozen=True, tag=True):
     """The form; see the package. Truth is written as `true` and `false`."""
 
     whole: ClassVar[bool] = False
+    mark: ClassVar[bytes] = b""
 
     component: str
 
