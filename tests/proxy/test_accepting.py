@@ -1,7 +1,6 @@
-"""A proxy goes on listening where asyncio's loop of Windows would not, and may have files enough open."""
+"""A proxy goes on listening where asyncio's loop of Windows would not."""
 
 import asyncio
-import resource
 from asyncio.proactor_events import BaseProactorEventLoop
 from collections.abc import Iterator
 from typing import Any
@@ -108,25 +107,3 @@ async def test_other_loops_are_left_as_they_are() -> None:
     before = dict(vars(asyncio.get_running_loop()))
     accepting.go_on(asyncio.get_running_loop())
     assert vars(asyncio.get_running_loop()) == before
-
-
-@pytest.fixture
-def limits() -> Iterator[tuple[int, int]]:
-    """This process's, which it has again afterwards."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
-    yield before
-    resource.setrlimit(resource.RLIMIT_NOFILE, before)
-
-
-def test_a_proxy_may_have_files_open_for_many_connections(limits: tuple[int, int]) -> None:
-    _, most = limits
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, most))  # as macOS has it
-    accepting.make_room()
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(accepting.FILES, most), most)
-
-
-def test_a_process_that_may_have_more_already_keeps_that(limits: tuple[int, int]) -> None:
-    _, most = limits
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-    accepting.make_room()
-    assert resource.getrlimit(resource.RLIMIT_NOFILE) == (most, most)

@@ -1,10 +1,8 @@
-"""A proxy goes on listening, whoever comes and leaves, and has files enough for those who stay."""
+"""A proxy goes on listening, whoever comes and leaves."""
 
 import asyncio
 import logging
-import sys
 from collections.abc import Callable
-from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -12,9 +10,6 @@ logger = logging.getLogger(__name__)
 
 AGAIN_S = 0.05
 """After a client that could not be accepted: what goes on failing is not to take the processor for itself."""
-FILES = 8192
-"""Open at the same time: two connections for each request, and what the database takes. macOS gives a process 256, and
-systemd its services 1,024; more than 10,240 macOS may refuse to anybody."""
 
 Accept = Callable[[Any], Any]
 
@@ -45,16 +40,3 @@ async def _next(accept: Accept, listener: Any) -> Any:
                 raise
             logger.info("action=not-accepted reason=%s: the next client is waited for", error)
         await asyncio.sleep(AGAIN_S)
-
-
-def make_room() -> None:
-    """Let this process have `FILES` open, as far as it may have; what it may have at most stays as it is."""
-    if sys.platform == "win32":
-        return  # which counts no sockets
-    import resource
-
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = FILES if most == resource.RLIM_INFINITY else min(FILES, most)
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        with suppress(OSError, ValueError):
-            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))

@@ -102,7 +102,6 @@ class Pool:
         spare_memory()
         unquoted.install()
         accepting.go_on(loader.master.event_loop)
-        accepting.make_room()
         gc.freeze()  # with what mitmproxy has made of it
         options.add_options(loader)
         self._misread = tuple(deferred.settle(loader.master.options))
