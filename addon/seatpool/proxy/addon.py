@@ -50,6 +50,7 @@ from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.shown import client_quota
 from seatpool.proxy.wording import say, word_refused_connect
+from seatpool.service import reaching
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
@@ -193,6 +194,7 @@ class Pool:
 
     def running(self) -> None:
         """Close every door but loopback's; follow what other processes write."""
+        reaching.install()
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}

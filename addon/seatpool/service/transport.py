@@ -19,6 +19,7 @@ import h11
 import msgspec
 
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
+from seatpool.service.reaching import reach
 from seatpool.service.threads import aside
 
 CONNECT_TIMEOUT_S = 5.0
@@ -182,8 +183,8 @@ class _Exchange:
 
 async def _connect(host: str, port: int, trust: ssl.SSLContext | None) -> _Line:
     async with asyncio.timeout(CONNECT_TIMEOUT_S):
-        # Addresses one after the other, as mitmproxy does: asyncio's race between them breaks on its eager tasks.
-        return _Line(*await asyncio.open_connection(host, port, ssl=trust))
+        sock, name = await reach(host, port), host if trust is not None else None
+        return _Line(*await asyncio.open_connection(sock=sock, ssl=trust, server_hostname=name))
 
 
 async def _connect_to_proxy(proxy: SplitResult, trust: ssl.SSLContext | None) -> _Line:
