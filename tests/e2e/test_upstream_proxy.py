@@ -1,4 +1,4 @@
-"""Behind another proxy (`--mode upstream:`): requests and side calls both go through it, and no other."""
+"""Behind another proxy (`--mode upstream:`), with its password: requests and side calls go through it, and no other."""
 
 from pathlib import Path
 
@@ -17,11 +17,14 @@ async def test_everything_goes_through_the_upstream_proxy(tmp_path: Path, monkey
     with Lab(tmp_path) as lab:
         fakes = lab.upstream({"accounts": ACCOUNTS})
         tunnel = Mitmdump(
-            tmp_path / "tunnel", lab=lab, bare=True, options={"ignore_hosts": ".*", "show_ignored_hosts": "true"}
+            tmp_path / "tunnel",
+            lab=lab,
+            bare=True,
+            options={"ignore_hosts": ".*", "show_ignored_hosts": "true", "proxyauth": "me:FAKESECRET"},
         )
         tunnel.port = 8081
         misled = {"HTTPS_PROXY": "http://127.0.0.1:9", "ALL_PROXY": "http://127.0.0.1:9"}
-        mode = ("--mode", "upstream:http://127.0.0.1:8081")
+        mode = ("--mode", "upstream:http://127.0.0.1:8081", "--upstream-auth", "me:FAKESECRET")
         proxy = Mitmdump(tmp_path / "proxy", lab=lab, upstream_ca=fakes.ca, arguments=mode, env=misled)
         proxy.folder.mkdir()
         scene = Scene(lab, fakes, proxy, tmp_path)

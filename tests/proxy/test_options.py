@@ -73,17 +73,21 @@ def test_to_seal_more_hosts_unseals_none() -> None:
 
 
 @pytest.mark.parametrize(
-    ("modes", "proxy"),
+    ("modes", "login", "proxy"),
     [
-        (["regular"], None),
-        (["regular", "upstream:http://proxy.example:8081"], "http://proxy.example:8081"),
-        (["upstream:https://proxy.example"], "https://proxy.example:443"),
-        (["upstream:http://[::1]:8081"], "http://[::1]:8081"),
+        (["regular"], "me:FAKESECRET", None),
+        (["regular", "upstream:http://proxy.example:8081"], None, "http://proxy.example:8081"),
+        (["upstream:https://proxy.example"], "me:F:A/K@E", "https://me:F%3AA%2FK%40E@proxy.example:443"),
+        (["upstream:http://[::1]:8081"], "me:", "http://me:@[::1]:8081"),
     ],
 )
-def test_side_calls_go_the_way_of_the_proxys_own_connections(modes: list[str], proxy: str | None) -> None:
-    given = {"ssl_verify_upstream_trusted_ca": "/ca.pem", "ssl_verify_upstream_trusted_confdir": None, "mode": modes}
-    assert transport_of(options(**given)) == TransportSettings("/ca.pem", None, proxy)
+def test_side_calls_go_the_way_of_the_proxys_own_connections(
+    modes: list[str], login: str | None, proxy: str | None
+) -> None:
+    trusted = {"ssl_verify_upstream_trusted_ca": "/ca.pem", "ssl_verify_upstream_trusted_confdir": None}
+    settings = transport_of(options(**trusted, mode=modes, upstream_auth=login))
+    assert settings == TransportSettings("/ca.pem", None, proxy)
+    assert "me" not in repr(settings)
 
 
 def test_a_slip_in_the_substitutes_is_refused_with_its_option_and_how_it_is_meant() -> None:

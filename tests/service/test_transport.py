@@ -2,6 +2,7 @@
 
 import asyncio
 import traceback
+from base64 import b64encode
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -278,6 +279,15 @@ async def test_a_proxy_carries_megabytes_and_sees_none_of_them(
     assert reply.body == issuer.peers[0].body == MUCH
     target = f"localhost:{issuer.port}"
     assert proxy.peers[0].head.decode() == f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\nAccept: */*\r\n\r\n"
+
+
+async def test_a_proxy_that_asks_who_one_is_is_told(certificates: Certificates, issuing: Issuing) -> None:
+    async with issuing(saying(plain(b"hello"))) as issuer, serving(forwarding(issuer.port), None) as proxy:
+        where = f"http://m%C3%A9:F%3AA%2FK%40E@localhost:{proxy.port}"
+        await Transport(TransportSettings(str(certificates.ca), upstream_proxy=where)).send(get(issuer.url))
+    told = b64encode("m\u00e9:F:A/K@E".encode())
+    assert b"\r\nProxy-Authorization: Basic " + told + b"\r\n" in proxy.peers[0].head
+    assert b"roxy-" not in issuer.peers[0].head
 
 
 REFUSALS = {

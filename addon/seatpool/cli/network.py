@@ -28,7 +28,7 @@ def _proxy(_ctx: click.Context, _param: click.Parameter, value: str | None) -> s
     except ValueError:
         good = False
     if not good:
-        raise click.BadParameter("name it as http://HOST:PORT")
+        raise click.BadParameter("name it as http://HOST:PORT, or as http://USER:PASSWORD@HOST:PORT")
     return value
 
 

@@ -1,6 +1,7 @@
 """What the options come to: the policy of the service, the limits of an attempt, where the database is."""
 
 import os
+from urllib.parse import quote
 
 from mitmproxy import options
 from mitmproxy.proxy import mode_specs
@@ -64,10 +65,12 @@ def transport_of(opts: options.Options) -> TransportSettings:
     return TransportSettings(
         trusted_ca=opts.ssl_verify_upstream_trusted_ca,
         trusted_dir=opts.ssl_verify_upstream_trusted_confdir,
-        upstream_proxy=_url(upstream) if upstream is not None else None,
+        upstream_proxy=_url(upstream, opts.upstream_auth or "") if upstream is not None else None,
     )
 
 
-def _url(proxy: mode_specs.UpstreamMode) -> str:
+def _url(proxy: mode_specs.UpstreamMode, login: str) -> str:
     host, port = proxy.address
-    return f"{proxy.scheme}://[{host}]:{port}" if ":" in host else f"{proxy.scheme}://{host}:{port}"
+    user, _, password = (quote(part, safe="") for part in login.partition(":"))
+    who = f"{user}:{password}@" if user else ""
+    return f"{proxy.scheme}://{who}[{host}]:{port}" if ":" in host else f"{proxy.scheme}://{who}{host}:{port}"

@@ -10,10 +10,11 @@ leaves nobody knowing whether that token is spent.
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator
+from base64 import b64encode
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from typing import NamedTuple
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 import h11
 import msgspec
@@ -51,7 +52,11 @@ class TransportSettings(msgspec.Struct, frozen=True):
     trusted_dir: str | None = None
     """Directory of hashed PEM files (mitmproxy's `ssl_verify_upstream_trusted_confdir`)."""
     upstream_proxy: str | None = None
-    """`http://host:port` or `https://host:port` of mitmproxy's `--mode upstream:`."""
+    """`http[s]://[user:password@]host:port` of mitmproxy's `--mode upstream:` and `upstream_auth`, percent-encoded."""
+
+    def __repr__(self) -> str:
+        """Without the proxy, for its password."""
+        return f"TransportSettings({self.trusted_ca!r}, {self.trusted_dir!r}, ...)"
 
 
 class Transport:
@@ -119,7 +124,7 @@ class Transport:
         line = await (_connect(host, port, trust) if proxy is None else _connect_to_proxy(proxy, trust))
         try:
             if proxy is not None and trust is not None:
-                await _tunnel(line, host, port)
+                await _tunnel(line, host, port, _login(proxy))
                 async with asyncio.timeout(CONNECT_TIMEOUT_S):
                     await line.writer.start_tls(trust, server_hostname=host)
             yield line
@@ -192,11 +197,18 @@ async def _connect_to_proxy(proxy: SplitResult, trust: ssl.SSLContext | None) ->
     return await _connect(proxy.hostname or "", proxy.port or (443 if secure else 80), trust if secure else None)
 
 
-async def _tunnel(line: _Line, host: str, port: int) -> None:
+def _login(proxy: SplitResult) -> Iterable[tuple[str, str]]:
+    if proxy.username is None:
+        return ()
+    words = f"{unquote(proxy.username)}:{unquote(proxy.password or '')}"
+    return (("Proxy-Authorization", f"Basic {b64encode(words.encode()).decode()}"),)
+
+
+async def _tunnel(line: _Line, host: str, port: int, login: Iterable[tuple[str, str]]) -> None:
     """Have a proxy connect us to `host`."""
     target = f"{_bracketed(host)}:{port}"
     async with asyncio.timeout(ANSWER_TIMEOUT_S):
-        head = h11.Request(method="CONNECT", target=target, headers=[("Host", target), ("Accept", "*/*")])
+        head = h11.Request(method="CONNECT", target=target, headers=[("Host", target), ("Accept", "*/*"), *login])
         answer = await _Exchange(line).ask(head)
     if not 200 <= answer.status_code < 300:
         raise _Unfit(f"the upstream proxy answered {answer.status_code}")
