@@ -1,5 +1,6 @@
 """A proxy starts with the pool or not at all, whatever is wrong with what it was told."""
 
+import resource
 from pathlib import Path
 
 import pytest
@@ -79,3 +80,17 @@ def test_whatever_keeps_the_pool_from_being_loaded_ends_the_start(tmp_path: Path
     (tmp_path / "unwilling.py").write_text(UNWILLING)
     told = refused(tmp_path, "pool_max_attempts=7", first=tmp_path / "unwilling.py")
     assert told == ["seatpool was not loaded: seven is too many"]
+
+
+def test_it_has_more_files_than_it_began_with(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    proxy = Mitmdump(tmp_path, env={"SEATPOOL_KEYRING": "off"})
+    resource.setrlimit(resource.RLIMIT_NOFILE, (256, hard))
+    try:
+        proxy.start()
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    try:
+        assert resource.prlimit(proxy.pid, resource.RLIMIT_NOFILE)[0] > 256
+    finally:
+        proxy.stop()

@@ -20,6 +20,7 @@ from seatpool.proxy import (
     accepting,
     checking,
     deferred,
+    descriptors,
     listening,
     messages,
     options,
@@ -101,6 +102,7 @@ class Pool:
         """Declare the options, and look at what was said of them before."""
         starting.watch(loader.master, lambda: self._database is not None)
         spare_memory()
+        descriptors.allow_many()
         unquoted.install()
         accepting.go_on(loader.master.event_loop)
         gc.freeze()  # with what mitmproxy has made of it
