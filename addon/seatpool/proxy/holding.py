@@ -16,7 +16,7 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError,
 
 from seatpool.core.outcome import OK, Outcome
 from seatpool.providers.openings import Opening
-from seatpool.proxy.boundary import Boundary
+from seatpool.proxy.boundary import FIRST_REFUSAL, Boundary
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.limits import Clock
 
@@ -37,9 +37,22 @@ class Holding(Boundary):
         """Whether an answer has begun of which the client has seen nothing."""
         return bool(self.server_state == self.state_hold_response_body)
 
+    def start_request_stream(self) -> layer.CommandGenerator[None]:
+        """A body that may be sent again is read whole, though a script that runs behind the pool wants it streamed."""
+        if self._exchange is None or self._exchange.route is None:
+            yield from super().start_request_stream()
+            return
+        self.flow.request.stream = False
+        self.client_state = self.state_consume_request_body
+
     def start_response_stream(self) -> layer.CommandGenerator[None]:
-        """Hold the answer back where its beginning is to be read."""
-        exchange = self._exchange
+        """Hold the answer back where its beginning is to be read; a refusal is read whole, as the request was."""
+        exchange, response = self._exchange, self.flow.response
+        assigned = exchange is not None and exchange.assignment is not None
+        if assigned and response is not None and response.status_code >= FIRST_REFUSAL:
+            response.stream = False
+            self.server_state = self.state_consume_response_body
+            return
         if exchange is None or exchange.opening is None or not self._clock.limits.hold_bytes:
             yield from self._begin()
             return

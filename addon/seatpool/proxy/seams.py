@@ -38,7 +38,9 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         Http1Server.read_headers: ("self", "event"),
         Layer._handle_event: ("self", "event"),  # noqa: SLF001 # whose instances `gathering` wraps
         HttpStream.flow_done: ("self",),
+        HttpStream.start_request_stream: ("self",),
         HttpStream.start_response_stream: ("self",),
+        HttpStream.state_consume_request_body: ("self", "event"),
         HttpStream.state_wait_for_response_headers: ("self", "event"),
         HttpStream.state_consume_response_body: ("self", "event"),
         HttpStream.state_stream_response_body: ("self", "event"),
