@@ -49,7 +49,14 @@ def test_what_the_lack_of_an_answer_means(message: str, sent: Sent, outcome: Out
     assert failure_of(ResponseProtocolError(1, message, ErrorCode.GENERIC_SERVER_ERROR), sent) == outcome
 
 
-@pytest.mark.parametrize(("timed_out", "code"), [(False, "connect-failed"), (True, "connect-timeout")])
-def test_who_was_not_reached_has_served_nothing(timed_out: bool, code: str) -> None:
-    event = ResponseProtocolError(1, "[Errno 111] refused", ErrorCode.CONNECT_FAILED)
+@pytest.mark.parametrize(
+    ("message", "timed_out", "code"),
+    [
+        ("[Errno 111] refused", False, "connect-failed"),
+        ("connection cancelled", True, "connect-timeout"),
+        ("Certificate verify failed: unable to get local issuer certificate", False, "certificate-not-trusted"),
+    ],
+)
+def test_who_was_not_reached_has_served_nothing(message: str, timed_out: bool, code: str) -> None:
+    event = ResponseProtocolError(1, message, ErrorCode.CONNECT_FAILED)
     assert failure_of(event, Sent(reused=True, timed_out=timed_out)) == Outcome(FAILED, code)

@@ -20,6 +20,8 @@ LOST = "connection lost"
 """Ours as well."""
 HUNG_UP = ("server closed connection", "peer closed connection", LOST)
 """The connection ended without a byte for this request: over HTTP/1, over HTTP/2, untold."""
+UNTRUSTED = "Certificate verify failed"
+"""How a message begins that tells of a certificate of the upstream's, or of whoever opens TLS on the way to it."""
 _GOAWAY = re.compile(r"HTTP/2 connection closed: <ConnectionTerminated .*?last_stream_id:(\d+)")
 """Streams above the named one were not touched (RFC 9113, 6.8)."""
 
@@ -45,7 +47,10 @@ class Sent(Struct, frozen=True):
 def failure_of(event: ResponseProtocolError, sent: Sent) -> Outcome:
     """What the lack of an answer means."""
     if event.code is ErrorCode.CONNECT_FAILED:
-        return Outcome(OutcomeKind.CONNECT_FAILED, "connect-timeout" if sent.timed_out else "connect-failed")
+        code = "connect-timeout" if sent.timed_out else "connect-failed"
+        return Outcome(
+            OutcomeKind.CONNECT_FAILED, "certificate-not-trusted" if event.message.startswith(UNTRUSTED) else code
+        )
     if _never_began(event.message, sent):
         return Outcome(OutcomeKind.CONNECT_FAILED, "stream-refused")
     if sent.reused and sent.waited_s < STALE_WITHIN_S and event.message in HUNG_UP:

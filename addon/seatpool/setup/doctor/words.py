@@ -80,6 +80,12 @@ WORDS = (
     Words("Chromium, and editors made of it", "ERR_CERT_DATE_INVALID", _DATE),
     Words("OpenSSL, curl, Python", "permitted subtree violation", _BOUNDS),
     Words("Chromium, and editors made of it", "ERR_CERT_INVALID", _BOUNDS),
+    Words(
+        "seatpool, in a 502 and in its log",
+        "certificate-not-trusted",
+        "it does not trust what answers in the upstream's place: behind a company's own interception name its "
+        "authority: `seatpool run -- --set ssl_verify_upstream_trusted_ca=FILE`",
+    ),
     Words("Go, Java, Python", "connection refused", _DEAD),
     Words("curl, git", "Failed to connect to 127.0.0.1", _DEAD),
     Words(_NODE, "ECONNREFUSED", _DEAD),
