@@ -28,6 +28,8 @@ class HandedOn(msgspec.Struct, frozen=True):
     """As the port."""
     is_proxy: bool = True
     """Whether a mode is among it whose clients are told of an HTTP proxy; without any it is mitmdump's own."""
+    goes_on: bool = False
+    """To another proxy."""
 
     def url(self, port: int) -> str:
         """Where this machine reaches it; `port` is what mitmdump is told before."""
@@ -63,6 +65,7 @@ def read(arguments: Sequence[str]) -> HandedOn:
         Path(confdir).expanduser() if confdir is not None else None,
         found.listen_host if door.host is None else door.host,
         not modes or door.kind in _PROXIES,
+        any(mode.kind == "upstream" for mode in modes),
     )
 
 

@@ -14,7 +14,7 @@ from seatpool.cli import footprint, handed_on
 from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
 from seatpool.setup.address import HOST, PORT
-from seatpool.setup.hints import hints
+from seatpool.setup.hints import hints, not_followed
 from seatpool.setup.staying.job import UNBUFFERED
 from seatpool.store import located
 
@@ -45,6 +45,8 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     authority = certified(told.confdir)
     footprint.settle()
     click.echo(hints(told.url(port) if told.is_proxy else None, authority.trusted))
+    if told.is_proxy and not told.goes_on and (hint := not_followed(os.environ, told.url(port))) is not None:
+        click.echo(hint)
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
     arguments = [

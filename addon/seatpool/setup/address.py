@@ -7,6 +7,8 @@ import msgspec
 
 HOST = "127.0.0.1"
 PORT = 8080
+VARIABLES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+"""In the order in which programs heed them; the Copilot CLI heeds the first two alone (copilot-observed.md 5)."""
 _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _PASSWORD = re.compile(r"(//[^:/@\s]*):.+@|([^:/@\s'\"=,]+):(?!\w+://|//|(?<=\b[A-Za-z]:)[/\\])\S+@")

@@ -1,9 +1,10 @@
 """What to set in an editor and a shell so that their requests come through the proxy."""
 
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 
-from seatpool.setup.address import proxy_url
+from seatpool.setup.address import VARIABLES, proxy_url, same
 from seatpool.setup.authority import TRUSTED, default_folder
 
 
@@ -25,3 +26,21 @@ def hints(proxy: str | None, trusted: Path | None = None) -> str:
         f"  a shell by hand          export HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={quoted}"
         f" CODEX_CA_CERTIFICATE={quoted}"
     )
+
+
+def not_followed(environ: Mapping[str, str], proxy: str) -> str | None:
+    """A line for who starts the proxy at this address in a shell that names another one as its way to the world.
+
+    mitmproxy heeds no such variable (mitmproxy#1821), since it may lead to itself; where it is the only way out,
+    nothing else would say why nothing is reached.
+    """
+    name = next((name for name in VARIABLES if environ.get(name)), None)
+    if name is None:
+        return None
+    scheme, sign, rest = environ[name].partition("://")
+    login, _, place = (rest if sign else scheme).rpartition("@")
+    way = f"{scheme.lower() if sign else 'http'}://{place.partition('/')[0]}"
+    if not way.startswith(("http://", "https://")) or any(same(way, own) for own in (proxy, proxy_url())):
+        return None
+    told = " --upstream-auth USER:PASSWORD" if login else ""
+    return f"  where {name} is the only way out: seatpool run -- --mode upstream:{shlex.quote(way)}{told}"

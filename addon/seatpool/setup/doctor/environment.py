@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from seatpool.setup.address import same, shown
+from seatpool.setup.address import VARIABLES, same, shown
 from seatpool.setup.authority import AuthorityError
 from seatpool.setup.bundle import SYSTEM_FILES
 from seatpool.setup.doctor.authority import TRUST
@@ -14,8 +14,6 @@ from seatpool.setup.doctor.situation import Situation
 from seatpool.setup.pair import pem
 from seatpool.setup.trust import stores
 
-PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
-"""In the order in which programs heed them; the Copilot CLI heeds the first two alone (copilot-observed.md 5)."""
 AUTHORITIES = (
     ("SSL_CERT_FILE", "curl, Python and Codex"),
     ("CODEX_CA_CERTIFICATE", "Codex"),
@@ -31,7 +29,7 @@ MANY = 10
 
 def environment(situation: Situation) -> Iterator[Finding]:
     """Where programs of this shell would go, and whom they would believe there."""
-    named = {name: value for name in PROXIES if (value := situation.environ.get(name, ""))}
+    named = {name: value for name in VARIABLES if (value := situation.environ.get(name, ""))}
     if not named:
         if situation.environ.get("HTTP_PROXY") or situation.environ.get("http_proxy"):
             set_too = theirs(f"export HTTPS_PROXY={shlex.quote(shown(situation.address.url))}")

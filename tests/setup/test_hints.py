@@ -1,0 +1,32 @@
+"""What is told at a start of the way to the world that a shell names."""
+
+import pytest
+
+from seatpool.setup.hints import not_followed
+
+OWN = "http://127.0.0.1:8081"
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({"HTTPS_PROXY": "http://corp:3128/"}, "where HTTPS_PROXY is the only way out: {}http://corp:3128"),
+        ({"https_proxy": "corp:3128"}, "where https_proxy is the only way out: {}http://corp:3128"),
+        ({"ALL_PROXY": "HTTPS://corp"}, "where ALL_PROXY is the only way out: {}https://corp"),
+        (
+            {"HTTPS_PROXY": "http://me:FAKE/SE@CRET@corp:3128"},
+            "where HTTPS_PROXY is the only way out: {}http://corp:3128 --upstream-auth USER:PASSWORD",
+        ),
+        ({"HTTPS_PROXY": "http://127.0.0.1:3128"}, "where HTTPS_PROXY is the only way out: {}http://127.0.0.1:3128"),
+        # Its own, that of another one of the same kind, one that mitmproxy cannot go through, and none.
+        ({"HTTPS_PROXY": "http://localhost:8081"}, None),
+        ({"HTTPS_PROXY": "http://127.0.0.1:8080"}, None),
+        ({"ALL_PROXY": "socks5://corp:1080"}, None),
+        ({"HTTPS_PROXY": ""}, None),
+        ({}, None),
+    ],
+)
+def test_another_way_out_is_named_and_never_its_password(environ: dict[str, str], said: str | None) -> None:
+    hint = not_followed(environ, OWN)
+    wanted = said.format("seatpool run -- --mode upstream:") if said is not None else None
+    assert (hint.strip() if hint is not None else None) == wanted
