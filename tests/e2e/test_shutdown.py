@@ -1,22 +1,28 @@
 """What a request began goes on without it: the client is gone and the proxy is told to end, or is killed."""
 
 import asyncio
+import os
+import re
 import signal
+import socket
+import subprocess
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from seatpool.core.model import CredentialKind
 from tests.e2e.conftest import CODEX_BODY, CODEX_PATH, Scene, codex_headers
-from tests.harness import Incoming
+from tests.harness import Incoming, Mitmdump
+from tests.harness.namespace import clean_environment
 from tests.harness.remains import leaks, whole
 from tests.upstream.tokens import codex_refresh_token
 
 FOR_COMPANY_S = 0.25
 """How long the proxy lets a first row wait for others."""
 Start = Callable[..., Scene]
-ENDS = pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM], ids=lambda number: number.name)
+ENDS = pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
 
 
 @asynccontextmanager
@@ -53,13 +59,16 @@ async def test_quota_and_attempt_are_stored_although_client_and_proxy_end_at_the
     assert leaks(scene.folder) == []
 
 
-async def test_a_renewal_is_finished_and_stored_although_client_and_proxy_end_amid_it(start: Start) -> None:
+@pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGHUP], ids=lambda number: number.name)
+async def test_a_renewal_is_finished_and_stored_although_client_and_proxy_end_amid_it(
+    start: Start, end: signal.Signals
+) -> None:
     scene = start("alice", pool_learn="false")
     scene.fakes.change("alice", revoked_below=1)
     scene.fakes.behave("alice", {"route": "oauth-token", "delay_ms": 500})
     async with leaving(scene):
         await asyncio.to_thread(scene.fakes.wait, route="oauth-token")
-    assert await asyncio.to_thread(scene.proxy.stop, signal.SIGTERM) == 0
+    assert await asyncio.to_thread(scene.proxy.stop, end) == 0
     with scene.store as store:
         credential = store.credentials(store.account("alice").id)[CredentialKind.CODEX_OAUTH]
     assert credential.refresh_token == codex_refresh_token("alice", 1)
@@ -85,3 +94,33 @@ async def test_after_a_kill_at_the_last_byte_nothing_is_read_that_was_written_by
         assert leaks(scene.folder) == []
         scene.proxy.start()
     await ask_and_leave(scene, "after")
+
+
+def test_a_terminal_that_is_closed_is_an_end_like_any_other(tmp_path: Path) -> None:
+    proxy = Mitmdump(tmp_path, env={"SEATPOOL_KEYRING": "off"})
+    with proxy:
+        pass  # it has a certificate authority now
+    ours, its = os.openpty()
+    command = ["setsid", "--ctty", *proxy._command()]
+    environment = clean_environment(proxy._env)
+    process = subprocess.Popen(command, stdin=its, stdout=its, stderr=its, env=environment, cwd=tmp_path)
+    os.close(its)
+    try:
+        port = int(read_until(ours, rb"(?s)listening at \S*:(\d+).*start-up is over")[1])
+        with socket.create_connection(("127.0.0.1", port)):
+            read_until(ours, rb"client connect")  # there will be a line about its end, and nowhere to write it
+            assert (tmp_path / "pool.db-wal").exists()
+            os.close(ours)
+            assert process.wait(10) == 0
+    finally:
+        process.kill()
+        process.wait()
+    assert not (tmp_path / "pool.db-wal").exists(), "who closes the database leaves none"
+
+
+def read_until(terminal: int, pattern: bytes) -> re.Match[bytes]:
+    """What a program writes to its terminal."""
+    said = b""
+    while (found := re.search(pattern + rb"\D", said)) is None:
+        said += os.read(terminal, 1 << 16)
+    return found

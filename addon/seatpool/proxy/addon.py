@@ -21,6 +21,7 @@ from seatpool.proxy import (
     checking,
     deferred,
     descriptors,
+    hangup,
     listening,
     messages,
     options,
@@ -196,6 +197,7 @@ class Pool:
 
     def running(self) -> None:
         """Close every door but loopback's; follow what other processes write."""
+        hangup.install(ctx.master)
         reaching.install()
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
