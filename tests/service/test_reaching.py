@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
 from typing import Any
@@ -57,10 +58,8 @@ def closed(alive: Address) -> Address:
 def mean(monkeypatch: pytest.MonkeyPatch, *where: Address) -> None:
     """Names mean these addresses."""
 
-    async def getaddrinfo(*_: object, **__: object) -> list[Address]:
-        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", each) for each in where]
-
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    found = [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", each) for each in where]
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
 
 
 async def greeted(host: str = POOLED) -> bytes:
@@ -104,27 +103,46 @@ async def test_families_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     """However many addresses of the family that leads nowhere there are, the other one's first comes second."""
     asked: list[str] = []
 
-    async def getaddrinfo(*_: object, **__: object) -> list[Address]:
-        families = {"::1": socket.AF_INET6, "::2": socket.AF_INET6, "::3": socket.AF_INET6, "127.0.0.1": socket.AF_INET}
-        return [(family, socket.SOCK_STREAM, 0, "", (where, 1)) for where, family in families.items()]
+    families = {"::1": socket.AF_INET6, "::2": socket.AF_INET6, "::3": socket.AF_INET6, "127.0.0.1": socket.AF_INET}
+    found = [(family, socket.SOCK_STREAM, 0, "", (where, 1)) for where, family in families.items()]
 
     async def sock_connect(_: socket.socket, where: Address) -> None:
         asked.append(where[0])
         raise ConnectionRefusedError
 
-    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", getaddrinfo)
+    monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", sock_connect)
     with pytest.raises(ConnectionRefusedError):
         await reach(POOLED, 1)
     assert asked == ["::1", "127.0.0.1", "::2", "::3"]
 
 
-@pytest.mark.parametrize(("host", "unacknowledged_ms"), [(POOLED, 30_000), (OTHER, 0)])
+async def test_names_that_nobody_answers_for_keep_no_other_waiting(
+    monkeypatch: pytest.MonkeyPatch, alive: Address
+) -> None:
+    """Neither the pooled hosts', nor what else is done in asyncio's own threads."""
+    found, answered = socket.getaddrinfo(*alive, type=socket.SOCK_STREAM), threading.Event()
+
+    def getaddrinfo(host: str, *_: object, **__: object) -> list[Any]:
+        if host == OTHER:
+            answered.wait()
+        return found
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    install()
+    waiting = [asyncio.create_task(greeted(OTHER)) for _ in range(200)]
+    assert await greeted() == GREETING
+    assert await asyncio.to_thread(lambda: "done") == "done"
+    answered.set()
+    assert set(await asyncio.gather(*waiting)) == {GREETING}
+
+
+@pytest.mark.parametrize(("ours", "unacknowledged_ms"), [(True, 30_000), (False, 0)])
 async def test_a_connection_that_is_dead_is_noticed(
-    monkeypatch: pytest.MonkeyPatch, alive: Address, host: str, unacknowledged_ms: int
+    monkeypatch: pytest.MonkeyPatch, alive: Address, ours: bool, unacknowledged_ms: int
 ) -> None:
     mean(monkeypatch, alive)
-    with await reach(host, 1) as sock:
+    with await reach(POOLED, 1, ours=ours) as sock:
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
         assert [sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [15, 15, 3, unacknowledged_ms]

@@ -8,14 +8,19 @@ that too, but the first releases of 3.12 and 3.13 break on the eager tasks that 
 And a connection whose far side is gone without a word, after a laptop has slept or a VPN has ended, is found dead only
 when the system gives up sending again: after a quarter of an hour, for every request on it. What Codex's own HTTP
 client asks of the system (reqwest#2780) is asked here, too.
+
+asyncio looks names up in the few threads that it has for everything. A name whose server does not answer (a company's,
+while its VPN is down) holds one of them for ten seconds and more, and programs that ask for such names go on doing so:
+pooled hosts, which need no such server, would wait behind them, and the proxy's end as well.
 """
 
 import asyncio
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import wraps
+from functools import partial, wraps
 from itertools import chain, zip_longest
 from typing import Any
 
@@ -42,16 +47,20 @@ PARTICULAR = ("sock", "family", "proto", "flags", "local_addr", "happy_eyeballs_
 Address = tuple[Any, ...]
 """As `getaddrinfo` gives it."""
 
+_ours = ThreadPoolExecutor(8, thread_name_prefix="seatpool names")
+_others = ThreadPoolExecutor(64, thread_name_prefix="seatpool other names")
+"""Threads come as they are needed, and wait for a name each."""
 
-async def reach(host: str, port: int) -> socket.socket:
+
+async def reach(host: str, port: int, *, ours: bool = True) -> socket.socket:
     """A socket that is connected to `host`. Raises `OSError`: that of the address that failed first.
 
-    Hosts that are not pooled may leave what is sent to them unread for as long as they like: to the system a window of
+    Hosts that are not ours may leave what is sent to them unread for as long as they like: to the system a window of
     nothing is a lack of acknowledgement, too.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    options = (*KEEPALIVE, UNACKNOWLEDGED) if provider_of(host) is not None else KEEPALIVE
-    return await _first(_in_turns(found), options)
+    names, options = (_ours, (*KEEPALIVE, UNACKNOWLEDGED)) if ours else (_others, KEEPALIVE)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    return await _first(_in_turns(await asyncio.get_running_loop().run_in_executor(names, look_up)), options)
 
 
 def install() -> None:
@@ -69,7 +78,7 @@ def install() -> None:
             return await plain(factory, host, port, **how)
         if how.get("ssl") and how.get("server_hostname") is None:
             how["server_hostname"] = host
-        return await plain(factory, **{**how, "sock": await reach(host, port)})
+        return await plain(factory, **{**how, "sock": await reach(host, port, ours=provider_of(host) is not None)})
 
     loop.create_connection = create_connection  # type: ignore[method-assign, assignment] # the point
 
