@@ -64,14 +64,14 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=103,
+            seen_in=178,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=84,
+            seen_in=370,
         ),
         "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=1),
         "cooldown": Mutation(
@@ -84,11 +84,11 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.follower",
             "if jump is not None:",
             "if False:",
-            seen_in=3609,
+            seen_in=5425,
             breaks="cooldown",
         ),
         "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=20
+            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=25
         ),
         "renewals-of-the-ended": Mutation(
             "seatpool.service.refresher",
@@ -101,13 +101,14 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.exchange",
             "            self.part()\n            assignment = None",
             "            assignment = None",
+            seen_in=43,
             breaks="on-record",
         ),
         "useful": Mutation(
             "seatpool.core.slots",
             "return abs(now - told.beat_at) < EXPIRES",
             "return now - told.beat_at < EXPIRES",
-            seen_in=37,
+            seen_in=2616,
         ),
         "stays": Mutation(
             "seatpool.core.selection",
@@ -138,7 +139,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=210,
             breaks="in-order",
         ),
-        "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=26),
+        "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=60),
         "sums-of-days": Mutation(
             "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
         ),
