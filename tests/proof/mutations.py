@@ -117,7 +117,11 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=105,
         ),
         "caches-by-the-calendar": Mutation(
-            "seatpool.core.state", "        self.affinity.age(righted_s)\n", "", seen_in=8733, breaks="stays"
+            "seatpool.core.affinity",
+            "replace(held, at=righted(held.at),",
+            "replace(held, at=0.0,",
+            seen_in=6809,
+            breaks="stays",
         ),
         "caches-of-the-ended": Mutation(
             "seatpool.service.affinities",
