@@ -43,6 +43,9 @@ class Judge:
         self._database = database
         self._sent: Counter[int] = Counter()
         """Requests and handshakes with an account's credential, by its id."""
+        self._off_s: dict[str, float] = {}
+        """By how much the clocks were off when a request was sent, less what this had drifted by then: a process may
+        learn from the answer before the clock is set, and be done with it after that."""
         self.choosing = choosing
 
     # -- while it goes on
@@ -50,6 +53,7 @@ class Judge:
     def asked(self, line: Line, request: str, seat: Seat) -> None:
         """A process sends a request with an account's credential."""
         self._sent[seat.id] += 1
+        self._off_s[request] = self._off_now()
         proxy = self._owners[line.owner]
         if proxy.service.knowledge.state.in_flight[seat.id] < 1:
             self._trial.broken("slots", f"{proxy.owner} asks {seat.name} for {request} and holds no place there")
@@ -61,6 +65,9 @@ class Judge:
         if proxy.service.policy.rotate_on_limit and not probe and noticed:
             self._look_at_limits(proxy, request, seat, decided)
         self.choosing.asked(proxy, request, seat, decided, noticed=noticed)
+
+    def _off_now(self) -> float:
+        return abs(self._issuer.skew_s) - self._weather.drift_s
 
     def _look_at_limits(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         slack_s = self._weather.drift_s + 2 * self._weather.skew_s + 1.5
@@ -78,7 +85,7 @@ class Judge:
             return
         for answer in self._upstream.answers.get(request, [])[-1:]:
             if answer.until and answer.whole and answer.seat is not None:
-                off_s = abs(self._issuer.skew_s) - self._weather.drift_s
+                off_s = max(self._off_now(), self._off_s[request])
                 if proxy.known.get(answer.seat, 0.0) == answer.until:
                     off_s = max(off_s, proxy.off_s[answer.seat])
                 if answer.until >= proxy.known.get(answer.seat, 0.0):
