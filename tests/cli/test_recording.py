@@ -1,7 +1,9 @@
 """`seatpool record`: what is refused, what it leaves behind, and what a file is told to hold."""
 
+import io
 import json
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
+from seatpool.cli.recording import Shown
 from seatpool.providers.recording.flows import Piece, Taken, TakenAnswer
 from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
@@ -134,3 +137,28 @@ def test_fixtures_are_written_once_and_never_over_others(tmp_path: Path) -> None
     again = ran("--fixture", tmp_path / "made", file)
     assert again.exit_code == 1 and "has told.json already; name another folder" in again.output
     assert ran("--fixture", tmp_path / "none", file_of(tmp_path)).exit_code == 1
+
+
+def test_what_ctrl_c_comes_amid_is_told_after_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shown, told = Shown(file_of(tmp_path, FLOW, FLOW, FLOW)), io.StringIO()
+    monkeypatch.setattr(sys, "stdout", Interrupted(told, at=2))
+    with pytest.raises(KeyboardInterrupt):
+        shown.go_on()
+    assert shown.count == 1
+    monkeypatch.setattr(sys, "stdout", told)
+    shown.go_on()
+    assert (shown.count, len(told.getvalue().splitlines())) == (3, 3)
+
+
+class Interrupted(io.StringIO):
+    """Of which a line is the last."""
+
+    def __init__(self, told: io.StringIO, at: int) -> None:
+        super().__init__()
+        self._told, self._left = told, at
+
+    def write(self, words: str) -> int:
+        self._left -= words.endswith("\n")
+        if not self._left:
+            raise KeyboardInterrupt
+        return self._told.write(words)

@@ -141,11 +141,11 @@ class Shown:
         with self._out.open("rb") as recording:
             recording.seek(self._place)
             added = recording.read()
-        whole = added[: added.rfind(b"\n") + 1]
-        self._place += len(whole)
-        for flow in _flows(self._out, whole):
-            self.count += 1
-            click.echo(_line(flow))
+        for line in added[: added.rfind(b"\n") + 1].splitlines(keepends=True):
+            for flow in _flows(self._out, line):
+                click.echo(_line(flow))
+                self.count += 1
+            self._place += len(line)  # not before: Ctrl-C may come amid this, and the rest is told after it
 
 
 def _settle(file: Path, wish: wishes.Wish) -> None:
