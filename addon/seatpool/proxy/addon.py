@@ -4,7 +4,6 @@ A hook's body is one `try`: whatever goes wrong inside is logged once and the fl
 """
 
 import asyncio
-import gc
 import logging
 from collections.abc import Awaitable
 from functools import partial
@@ -17,21 +16,18 @@ from mitmproxy.proxy import layer
 from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import (
     about,
-    accepting,
     checking,
     deferred,
-    descriptors,
-    hangup,
     listening,
     messages,
     options,
+    process,
     replay,
     seams,
     settings,
     shortcuts,
     sockets,
     starting,
-    unquoted,
 )
 from seatpool.proxy.answers import is_event_stream
 from seatpool.proxy.boundary import FIRST_REFUSAL
@@ -52,11 +48,9 @@ from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.shown import client_quota
 from seatpool.proxy.wording import say, word_refused_connect
-from seatpool.service import reaching
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
-from seatpool.service.threads import spare_memory
 from seatpool.setup.strangers import paths_file
 
 logger = logging.getLogger(__name__)
@@ -102,11 +96,7 @@ class Pool:
     def load(self, loader: Loader) -> None:
         """Declare the options, and look at what was said of them before."""
         starting.watch(loader.master, lambda: self._database is not None)
-        spare_memory()
-        descriptors.allow_many()
-        unquoted.install()
-        accepting.go_on(loader.master.event_loop)
-        gc.freeze()  # with what mitmproxy has made of it
+        process.prepare(loader.master)
         options.add_options(loader)
         self._misread = tuple(deferred.settle(loader.master.options))
         for problem in self._misread:
@@ -197,8 +187,7 @@ class Pool:
 
     def running(self) -> None:
         """Close every door but loopback's; follow what other processes write."""
-        hangup.install(ctx.master)
-        reaching.install()
+        process.settle_in(ctx.master)
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}
@@ -227,7 +216,7 @@ class Pool:
             await opened.transport.close()
             await asyncio.to_thread(opened.store.close)
         await self.faults.end()
-        unquoted.uninstall()
+        process.leave()
 
     # -- a request
 
@@ -250,7 +239,7 @@ class Pool:
             self.faults.note("next_layer", ctx.options.pool_on_failure)
 
     def requestheaders(self, flow: http.HTTPFlow) -> None:
-        """A body that is to be replayed cannot be streamed away, whatever `stream_large_bodies` says."""
+        """Find out what is asked, of whom and by whom: that decides whether the body is read whole."""
         exchange, request = self.exchanges.get(flow), flow.request
         try:
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
@@ -266,7 +255,6 @@ class Pool:
                 self.guard.unseen(flow, route)
                 return
             self.guard.expect(exchange, route)
-            request.stream = False  # mitmproxy has looked at the announced size before this hook
         except Exception:
             self.faults.note("requestheaders", ctx.options.pool_on_failure)
             self._give_up(flow, exchange)
@@ -291,9 +279,7 @@ class Pool:
         if exchange is None or response is None:
             return None
         if response.status_code >= FIRST_REFUSAL:
-            if exchange.assignment is not None:
-                response.stream = False
-            return None
+            return None  # it is read whole: `Holding.start_response_stream`
         if is_event_stream(response, partial(exchange.asks_for_stream, flow.request)):
             response.stream = True
         try:

@@ -125,6 +125,8 @@ _CARRIER, _CLIENT = OutcomeKind.CARRIER, OutcomeKind.CLIENT_ERROR
 _SPENT, _LIMITED, _OVERLOADED = OutcomeKind.QUOTA_SPENT, OutcomeKind.RATE_LIMITED, OutcomeKind.OVERLOADED
 
 NO_FEATURE = "feature-policy"
+NO_POLICY = "model-policy"
+NO_MODEL = "model_not_supported"
 AUTO_MODE = "auto-mode-selector"
 ITEM_ID = "item-id"
 
@@ -182,7 +184,7 @@ TABLE: tuple[Row, ...] = (
     ),
     # Whoever is told of the terms is told as a person: no other account may answer in the place of that one.
     Row(_CLIENT, (403,), texts=("terms of service", "acceptable use"), code="terms"),
-    Row(OutcomeKind.NOT_ENTITLED, (403,), together=("model", "policy"), code="model-policy", reach=Reach.MODEL),
+    Row(OutcomeKind.NOT_ENTITLED, (403,), together=("model", "policy"), code=NO_POLICY, reach=Reach.MODEL),
     # The client. No policy allows it, which says nothing of others; and the service says so for half an hour, some
     # times a week, to people whom nobody has taken anything from (github/copilot-cli#1561, #2306).
     Row(
@@ -196,9 +198,9 @@ TABLE: tuple[Row, ...] = (
     Row(
         OutcomeKind.NOT_ENTITLED,
         (400,),
-        names=("model_not_supported", "no_available_model_endpoints"),
+        names=(NO_MODEL, "no_available_model_endpoints"),
         texts=("requested model is not supported",),
-        code="model_not_supported",
+        code=NO_MODEL,
         reach=Reach.MODEL,
     ),
     Row(_CLIENT, (400,), names=("model_not_available_for_integrator",), whose=About.INTEGRATOR),

@@ -16,6 +16,7 @@ import msgspec
 from seatpool.core.selection import LACKING
 from seatpool.providers.base import RequestFacts
 from seatpool.providers.carriers import Carrier
+from seatpool.providers.copilot.errors import NO_FEATURE, NO_MODEL, NO_POLICY
 from seatpool.providers.copilot.wire import REQUEST_ID
 from seatpool.providers.http import Headers, HttpReply
 
@@ -44,13 +45,13 @@ MONTHLY = frozenset(
 """Codes that come with a 402 (copilot.md 5.4)."""
 KNOWN = MONTHLY | {"user_global_rate_limited", "user_weekly_rate_limited", "user_model_rate_limited"}
 """Codes that editors have words of their own for."""
-_NO_MODEL = (400, "The requested model is not supported.", "model_not_supported")
+_UNSUPPORTED = (400, "The requested model is not supported.", NO_MODEL)
 NOBODYS: Mapping[str, tuple[int, str, str]] = MappingProxyType(
     {
-        LACKING: _NO_MODEL,
-        "model_not_supported": _NO_MODEL,
-        "model-policy": _NO_MODEL,
-        "feature-policy": (403, "unauthorized: not authorized to use this Copilot feature", "forbidden"),
+        LACKING: _UNSUPPORTED,
+        NO_MODEL: _UNSUPPORTED,
+        NO_POLICY: _UNSUPPORTED,
+        NO_FEATURE: (403, "unauthorized: not authorized to use this Copilot feature", "forbidden"),
     }
 )
 """Status, message and code by the reason, as `errors` and the choice give it, why nobody can serve (copilot.md 5.4)."""

@@ -1,0 +1,31 @@
+"""What the pool asks of the process that it is loaded into, before it serves anybody.
+
+Each is harmless where it cannot be had, and says in its own file why it is wanted.
+"""
+
+import gc
+
+from mitmproxy.master import Master
+
+from seatpool.proxy import accepting, descriptors, hangup, unquoted
+from seatpool.service import reaching, threads
+
+
+def prepare(master: Master) -> None:
+    """While the addon is loaded. No loop runs yet."""
+    threads.spare_memory()
+    descriptors.allow_many()
+    unquoted.install()
+    accepting.go_on(master.event_loop)
+    gc.freeze()  # with what mitmproxy has made of it
+
+
+def settle_in(master: Master) -> None:
+    """In the loop that serves."""
+    hangup.install(master)
+    reaching.install()
+
+
+def leave() -> None:
+    """When the addon is unloaded: mitmproxy's own words are as they were."""
+    unquoted.uninstall()
