@@ -85,6 +85,18 @@ def test_an_editor_reads_the_first_words_while_the_upstream_still_speaks(
     assert turns_asked(desk) == ASKED[transport]
 
 
+def test_the_list_of_models_is_not_asked_for_again_with_every_answer(desk: Desk, serve: Serve) -> None:
+    """Over HTTPS Codex believes what answers tell of it, here of another account's list than its own."""
+    desk.pool("alice")
+    desk.fakes.behave("alice", UPGRADE_REFUSED)
+    app = serve()
+    app.turn()
+    asked = len(desk.fakes.journal(route="models"))
+    for _ in range(2):
+        assert app.turn("and again").text.startswith("alice0 ")
+    assert len(desk.fakes.journal(route="models")) == asked
+
+
 def test_a_limit_told_in_the_middle_of_a_socket_is_a_silent_reconnect(desk: Desk, serve: Serve) -> None:
     desk.pool("alice", "bob")
     app = serve()

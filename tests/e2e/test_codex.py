@@ -97,6 +97,17 @@ async def test_host_override_and_fedramp_are_those_of_the_serving_account(scene:
     assert [f.get("x-openai-fedramp") for _, _, f in shown] == ["true", "true", None]
 
 
+@pytest.mark.parametrize(("who", "told"), [(EDITOR, None), ("alice", 'W/"alice"')])
+async def test_nothing_is_told_of_another_accounts_list_of_models(scene: Scene, who: str, told: str | None) -> None:
+    """Codex would ask for its own account's list in the middle of every answer."""
+    scene.pool("alice")
+    incoming, _ = await ask(scene, who=who)
+    socket = await scene.network.websocket("chatgpt.com", CODEX_PATH, codex_headers(who=who))
+    await socket.close()
+    assert scene.asked("responses") == ["alice", "alice"]
+    assert [answer.headers.get("x-models-etag") for answer in (incoming, socket)] == [told, told]
+
+
 async def test_a_compressed_body_is_replayed_byte_for_byte(scene: Scene) -> None:
     scene.pool("alice", "bob")
     scene.fakes.behave("alice", {"kind": "rate_limited", "retry_after": 30})

@@ -71,20 +71,30 @@ async def _models(exchange: Exchange) -> None:
     if models is None:
         await exchange.answer(404, {"detail": "Not Found"})
     else:
-        await exchange.answer(200, {"models": [{"slug": name, "visibility": "list"} for name in models]})
+        listed = [{"slug": name, "visibility": "list"} for name in models]
+        await exchange.answer(200, {"models": listed}, {"etag": _models_etag(exchange)})
+
+
+def _models_etag(exchange: Exchange) -> str:
+    return f'W/"{exchange.owner.name}"'
+
+
+def _told(exchange: Exchange) -> dict[str, str]:
+    """What comes with every turn, and older clients read of a handshake as well (openai/codex pull 8491)."""
+    return {"x-models-etag": _models_etag(exchange)}
 
 
 async def _responses(exchange: Exchange) -> None:
     """A turn over HTTPS, or the handshake of the WebSocket that carries turns."""
     if exchange.request.upgrade:
-        await Conversation(exchange, await exchange.accept_socket()).run()
+        await Conversation(exchange, await exchange.accept_socket(_told(exchange))).run()
         return
     account, behaviour, request = exchange.owner, exchange.behaviour, exchange.request
     if (exchange.world.strict or account.strict) and _foreign(exchange):
         await exchange.refuse(kind="invalid_encrypted")
         return
     number = next(exchange.world.numbers)
-    headers = quota_headers(account) if behaviour.rate_limits else {}
+    headers = {**_told(exchange), **(quota_headers(account) if behaviour.rate_limits else {})}
     if behaviour.turn_state and "x-codex-turn-state" not in request.headers:
         headers["x-codex-turn-state"] = carrier("turn-state", account.name, number)
     model, usage = exchange.entry.model or "unknown", dialogue.Usage.of(behaviour)

@@ -6,6 +6,7 @@ import json
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -133,11 +134,12 @@ class Exchange:
         verdict = await play(script, behaviour, self.owner.name, self.entry, self._send, self.journal)
         await self._finish(verdict, script)
 
-    async def accept_socket(self) -> Socket:
+    async def accept_socket(self, headers: Mapping[str, str] = MappingProxyType({})) -> Socket:
         """Accept a WebSocket handshake."""
         await self._delay()
         self.entry.status = 101
-        return await self.reply.websocket(tuple(self.behaviour.headers.items()), proof=self.behaviour.accept)
+        fields = {**headers, **self.behaviour.headers}
+        return await self.reply.websocket(tuple(fields.items()), proof=self.behaviour.accept)
 
     async def break_off(self, kind: str) -> None:
         """End without an answer."""

@@ -109,6 +109,9 @@ class Provider(Protocol):
     """Names of the routes whose requests can ask for another model."""
     hastened: frozenset[str]
     """Names of the routes whose requests can ask for being served faster."""
+    accounts_own: frozenset[bytes]
+    """Headers of an answer, in lower case, that tell a client whether what it keeps of its own account is still good:
+    another account's would have it ask for that again with every answer."""
     names_owner: bool
     """Whether the editor's own token names its account as `ImportedLogin.identity` does; else tokens are compared."""
     handling: Mapping[str, Handling]

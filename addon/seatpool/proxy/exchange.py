@@ -173,16 +173,25 @@ class Exchange(msgspec.Struct):
     def deliver(self, response: http.Response) -> http.Response:
         """The answer as the client gets it: with the secrets that it came with, and its account if that is wanted."""
         came, name = next(((f, n) for r, f, n in self.received if r is response), ((), self.about))
-        hidden, told = secrets(came), name if self.named else None
-        if not hidden and told is None and self.quota is None:
+        hidden, told, misleads = secrets(came), name if self.named else None, self._misleads(came)
+        if not hidden and told is None and self.quota is None and not misleads:
             return response
         fields = restored(response.headers.fields, hidden)
+        if misleads:
+            fields = [field for field in fields if field[0].lower() not in self.provider.accounts_own]
         if self.quota is not None and came:
             fields = self._with_quota(self.quota, response.status_code, fields)
         if told is not None:
             fields = [field for field in fields if field[0].lower() != ACCOUNT_HEADER]
             fields.append((ACCOUNT_HEADER, quote(told, safe=PLAIN).encode()))
         return with_fields(response, fields)
+
+    def _misleads(self, came: Fields) -> bool:
+        """Whether an answer tells of its account what the client would believe of its own, which is another one."""
+        names, assignment = self.provider.accounts_own, self.assignment
+        if assignment is None or not names or all(name.lower() not in names for name, _ in came):
+            return False
+        return not self.provider.holds(self.headers, assignment.credential)
 
     def _with_quota(
         self, quota: ClientQuota, status: int, fields: list[tuple[bytes, bytes]]

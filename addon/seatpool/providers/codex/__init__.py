@@ -43,6 +43,7 @@ class Codex:
     identifying: tuple[str, ...] = primary.IDENTIFYING
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = wishes.HASTENED
+    accounts_own: frozenset[bytes] = primary.ACCOUNTS_OWN
     names_owner: bool = True
     handling: Mapping[str, Handling] = repair.HANDLING
 

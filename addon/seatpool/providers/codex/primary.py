@@ -13,6 +13,9 @@ from seatpool.providers.logins import ImportedLogin
 
 IDENTIFYING = ("authorization", ACCOUNT_ID.lower())
 """Two requests that have these in common come from the same login."""
+ACCOUNTS_OWN = frozenset({b"x-models-etag"})
+"""Codex compares it with what its own account's list of models came with, and where it differs asks for that list in
+the middle of the answer, up to five seconds long (openai/codex pull 8491; agentgateway issue 2215)."""
 
 
 def primary(headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:

@@ -39,6 +39,7 @@ class Copilot:
     identifying: tuple[str, ...] = primary.IDENTIFYING
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = frozenset()
+    accounts_own: frozenset[bytes] = frozenset()
     names_owner: bool = False
     handling: Mapping[str, Handling] = repair.HANDLING
 
