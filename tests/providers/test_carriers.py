@@ -103,10 +103,24 @@ CASES: dict[str, tuple[ProviderName, str, dict[str, Any], set[Carrier]]] = {
     "copilot: an uploaded picture": (
         COPILOT,
         "chat-completions",
-        picture("https://copilot-images.githubusercontent.com/1.png"),
+        picture("https://github.com/github-copilot/chat/attachments/56872b9a-4ea5-466d-9dcf-e10cced64669"),
         {Carrier.UPLOAD},
     ),
     "copilot: a picture of anybody's": (COPILOT, "chat-completions", picture("https://example.com/a.png"), set()),
+    "copilot: the address of a pull request": (
+        COPILOT,
+        "chat-completions",
+        {"messages": [{"role": "tool", "tool_call_id": "1", "content": "https://github.com/acme/widgets/pull/12"}]},
+        set(),
+    ),
+    "codex: the address of a pull request": (
+        CODEX,
+        "responses",
+        responses(
+            {"type": "function_call_output", "call_id": "1", "output": "https://github.com/acme/widgets/pull/12"}
+        ),
+        set(),
+    ),
     "copilot: a picture in the body": (COPILOT, "chat-completions", picture("data:image/png;base64,AA"), set()),
     "copilot: ghost text": (COPILOT, "engine", {"prompt": '"signature": "x"', "suffix": ""}, set()),
     "copilot: embeddings": (COPILOT, "embeddings", {"input": ["x"], "id": "7"}, set()),

@@ -27,7 +27,9 @@ class Carrier(StrEnum):
 
 
 _SOMETHING = re.compile(rb'\s*:\s*"[^"]')
-_GITHUB = re.compile(rb"(?:[a-z0-9-]+\.)*github(?:usercontent)?\.com/")
+_PICTURE = re.compile(rb"[a-z0-9.-]+/github-copilot/chat/attachments/")
+"""Where an uploaded picture is (BerriAI/litellm issue 14496). Any other address of GitHub's may begin what a tool has
+said, `https://github.com/acme/widgets/pull/12` of a new pull request foremost."""
 _NOTHING = re.compile(b"")
 
 MARKS: Mapping[Carrier, tuple[tuple[bytes, re.Pattern[bytes]], ...]] = MappingProxyType(
@@ -48,7 +50,7 @@ MARKS: Mapping[Carrier, tuple[tuple[bytes, re.Pattern[bytes]], ...]] = MappingPr
             (b'"mcp_call"', _NOTHING),
             (b'"mcp_list_tools"', _NOTHING),
             (b'"mcp_approval_request"', _NOTHING),
-            (b'"https://', _GITHUB),
+            (b'"https://', _PICTURE),
         ),
     }
 )
