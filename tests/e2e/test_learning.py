@@ -1,5 +1,6 @@
 """The editor's own account in the pool, learnt from its requests (`pool_learn`), through a real mitmdump."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
@@ -100,6 +101,36 @@ async def test_the_copilot_clis_own_login_serves_as_well(start: Start) -> None:
     assert scene.asked("chat-completions") == ["carol", "emma"]
     served = scene.fakes.journal(route="chat-completions", account="emma")[0]
     assert served["host"] == "api.individual.githubcopilot.com"
+
+
+PICTURE = "https://github.com/github-copilot/chat/attachments/56872b9a-4ea5-466d-9dcf-e10cced64669"
+SHOWN = {"role": "user", "content": [{"type": "image_url", "image_url": {"url": PICTURE}}]}
+REFUSED = {"kind": "picture", "route": "chat-completions"}
+
+
+async def show(scene: Scene, *more: dict[str, str]) -> int:
+    body = json.dumps({"model": "gpt-4.1", "stream": True, "messages": [SHOWN, *more]}).encode()
+    async with await scene.network.http2("api.individual.githubcopilot.com") as client:
+        incoming = await client.send("POST", "/chat/completions", cli_headers(copilot_vision_request="true"), body)
+        await incoming.body()
+        return int(incoming.status)
+
+
+async def test_an_uploaded_picture_is_for_the_editors_own_account(start: Start) -> None:
+    """Uploads do not move, so nobody else has it; the conversation stays there."""
+    scene = start("carol", pool_learn="true")
+    scene.fakes.behave("carol", REFUSED)
+    assert await show(scene) == 200
+    assert await show(scene, {"role": "assistant", "content": "a cat"}, {"role": "user", "content": "and?"}) == 200
+    assert scene.asked("chat-completions") == ["carol", "emma", "emma"]
+
+
+async def test_an_uploaded_picture_that_is_gone_is_refused_as_ever(start: Start) -> None:
+    scene = start("carol", pool_learn="true")
+    for name in ("carol", "emma"):
+        scene.fakes.behave(name, REFUSED)
+    assert await show(scene) == 400
+    assert scene.asked("chat-completions") == ["carol", "emma"]
 
 
 async def test_block_keeps_the_editors_own_login_out(start: Start) -> None:

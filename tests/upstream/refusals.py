@@ -122,6 +122,7 @@ COPILOT: _Table = {
     "model_not_supported": _copilot(400, "The requested model is not supported.", "model_not_supported"),
     "selector": _copilot_text(401, "Invalid auto-mode selector\n"),
     "signature": _copilot(400, "messages.1.content.0: Invalid signature in thinking block", "invalid_request_body"),
+    "picture": _copilot(400, "one or more attachments was not accessible", "vision_attachment_not_accessible"),
     "item_id": lambda behaviour, account: Refusal(401, _error("input item ID does not belong to this connection", "")),
 }
 

@@ -24,7 +24,7 @@ from seatpool.core.model import Account, ProviderName
 from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import NOBODY, Moving
-from seatpool.core.selection import Exhausted, Selection, owners_limit, select
+from seatpool.core.selection import Demand, Exhausted, Selection, owners_limit, select
 from seatpool.providers.base import Provider, RequestFacts
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.repairs import CAUSES, Handling, Repaired, issued, newest
@@ -222,10 +222,12 @@ class Bonds:
         if causes is None:
             return Fate.OWN_FAULT
         self._look(trail, now)
+        if Carrier.UPLOAD in causes:
+            bond.owner = self._uploader(trail, now) or bond.owner
         leaves = bond.owner not in (None, account.id)
         if leaves:
             trail.demand = replace(trail.demand, bound=True, owner=bond.owner)
-        if leaves and sent_again and self._owner_can(trail, now):
+        if leaves and sent_again and self._owner_can(trail, trail.demand, now):
             self._note_unreadable(trail, account, outcome, now)
             return Fate.OWNER
         if self.policy.moving is Moving.REPAIR and Carrier.UPLOAD not in causes:
@@ -242,9 +244,20 @@ class Bonds:
         bond.verdict = owners_limit(self._state, trail.demand, now)
         return Fate.LOST
 
-    def _owner_can(self, trail: Trail, now: datetime) -> bool:
-        found = select(self._state, replace(trail.demand, captive=True), now, trail.tried)
+    def _owner_can(self, trail: Trail, demand: Demand, now: datetime) -> bool:
+        found = select(self._state, replace(demand, captive=True), now, trail.tried)
         return isinstance(found, Selection) or found.full
+
+    def _uploader(self, trail: Trail, now: datetime) -> int | None:
+        """The account that editors upload to, which is their own whoever serves them: where that one could serve.
+
+        Not where the request holds what yet another account gave out: then neither can read all of it.
+        """
+        own = trail.own
+        if own is None or not (trail.bond.kinds <= {Carrier.UPLOAD} or self.policy.moving is Moving.REPAIR):
+            return None
+        demand = replace(trail.demand, bound=True, owner=own.account_id)
+        return own.account_id if self._owner_can(trail, demand, now) else None
 
     def _note_refused(self, trail: Trail, causes: frozenset[Carrier]) -> None:
         conversation = trail.facts.conversation
@@ -299,7 +312,7 @@ class Bonds:
         if causes is None or conversation is None or Carrier.PREVIOUS in causes:
             return None
         leaves = bond.owner not in (None, account.id)
-        able = leaves and self._owner_can(trail, now)
+        able = leaves and self._owner_can(trail, trail.demand, now)
         tries = self.policy.moving is Moving.REPAIR and Carrier.UPLOAD not in causes
         tries = tries and not causes <= self._refused.get(conversation, NOTHING)
         if not leaves and not tries:
