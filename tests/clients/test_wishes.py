@@ -70,6 +70,7 @@ def test_codex_is_served_with_a_substitute_unseen(desk: Desk, home: Path, starte
     for _ in range(2):
         turn = app.turn()
         assert (turn.status, turn.errors, turn.text) == ("completed", [], "alice0 alice1 alice2 ")
+    assert app.told("model/rerouted") == [], "it would say that the account was flagged (openai/codex issue 12003)"
     hint, bodies = said(desk)[-1]
     assert hint == "model=gpt-substitute;tier=priority"
     assert set(bodies) == {("gpt-substitute", "priority")}

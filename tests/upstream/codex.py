@@ -80,8 +80,12 @@ def _models_etag(exchange: Exchange) -> str:
 
 
 def _told(exchange: Exchange) -> dict[str, str]:
-    """What comes with every turn, and older clients read of a handshake as well (openai/codex pull 8491)."""
-    return {"x-models-etag": _models_etag(exchange)}
+    """What comes with every turn, and older clients read of a handshake as well (openai/codex pulls 8491, 11964)."""
+    return {"x-models-etag": _models_etag(exchange), "openai-model": exchange.entry.model or _hinted(exchange)}
+
+
+def _hinted(exchange: Exchange) -> str:
+    return exchange.request.headers.get("x-codex-routing-hint", "").partition("model=")[2].partition(";")[0]
 
 
 async def _responses(exchange: Exchange) -> None:

@@ -112,6 +112,8 @@ class Provider(Protocol):
     accounts_own: frozenset[bytes]
     """Headers of an answer, in lower case, that tell a client whether what it keeps of its own account is still good:
     another account's would have it ask for that again with every answer."""
+    model_names: frozenset[bytes]
+    """Headers of an answer, in lower case, that tell a client which model has answered."""
     names_owner: bool
     """Whether the editor's own token names its account as `ImportedLogin.identity` does; else tokens are compared."""
     handling: Mapping[str, Handling]

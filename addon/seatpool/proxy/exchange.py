@@ -178,7 +178,7 @@ class Exchange(msgspec.Struct):
             return response
         fields = restored(response.headers.fields, hidden)
         if misleads:
-            fields = [field for field in fields if field[0].lower() not in self.provider.accounts_own]
+            fields = [field for field in fields if field[0].lower() not in misleads]
         if self.quota is not None and came:
             fields = self._with_quota(self.quota, response.status_code, fields)
         if told is not None:
@@ -186,12 +186,18 @@ class Exchange(msgspec.Struct):
             fields.append((ACCOUNT_HEADER, quote(told, safe=PLAIN).encode()))
         return with_fields(response, fields)
 
-    def _misleads(self, came: Fields) -> bool:
-        """Whether an answer tells of its account what the client would believe of its own, which is another one."""
-        names, assignment = self.provider.accounts_own, self.assignment
-        if assignment is None or not names or all(name.lower() not in names for name, _ in came):
-            return False
-        return not self.provider.holds(self.headers, assignment.credential)
+    def _misleads(self, came: Fields) -> frozenset[bytes]:
+        """Headers that a client would believe of its own account, or take ill of the model that we have asked for."""
+        provider, assignment, none = self.provider, self.assignment, frozenset[bytes]()
+        if assignment is None:
+            return none
+        names, wish = none, assignment.edits.wish
+        if any(name.lower() in provider.accounts_own for name, _ in came):
+            names = none if provider.holds(self.headers, assignment.credential) else provider.accounts_own
+        if wish is not None and wish.model is not None:
+            told = {value.lower() for name, value in came if name.lower() in provider.model_names}
+            names |= provider.model_names if told == {wish.model.lower().encode()} else none
+        return names
 
     def _with_quota(
         self, quota: ClientQuota, status: int, fields: list[tuple[bytes, bytes]]

@@ -44,6 +44,7 @@ class Codex:
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = wishes.HASTENED
     accounts_own: frozenset[bytes] = primary.ACCOUNTS_OWN
+    model_names: frozenset[bytes] = wishes.MODEL_NAMES
     names_owner: bool = True
     handling: Mapping[str, Handling] = repair.HANDLING
 

@@ -12,6 +12,9 @@ from seatpool.providers.rewriting import PRIORITY, Rewritten, Wish, rewrite_body
 
 REPLACEABLE = frozenset({"responses", "responses-ws", "compact"})
 HASTENED = frozenset({"responses", "responses-ws"})
+MODEL_NAMES = frozenset({b"openai-model"})
+"""Of another model than it has asked for Codex says that the account was flagged for what it did (openai/codex issue
+12003), whatever the reason."""
 
 
 def rewrite(route: Route, path: str, headers: HeaderView, body: bytes, wish: Wish) -> Rewritten:

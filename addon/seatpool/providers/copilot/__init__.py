@@ -40,6 +40,7 @@ class Copilot:
     replaceable: frozenset[str] = wishes.REPLACEABLE
     hastened: frozenset[str] = frozenset()
     accounts_own: frozenset[bytes] = frozenset()
+    model_names: frozenset[bytes] = frozenset()
     names_owner: bool = False
     handling: Mapping[str, Handling] = repair.HANDLING
 
