@@ -147,6 +147,21 @@ async def test_when_all_are_limited_the_editor_gets_the_refusal_that_ends_soones
     assert scene.asked("responses") == ["alice", "bob"], "the second request asked nobody"
 
 
+@pytest.mark.parametrize(
+    ("failing", "statuses", "last"), [("passthrough", [429, 200, 429], EDITOR), ("block", [429] * 3, "bob")]
+)
+async def test_what_is_left_when_all_else_is_spent_is_the_editors_own_to_ask_for(
+    start: Callable[..., Scene], failing: str, statuses: list[int], last: str
+) -> None:
+    """Luna Reserve, of which its own look-up has told Codex."""
+    scene = start("alice", "bob", pool_on_failure=failing)
+    for name in ("alice", "bob"):
+        scene.fakes.behave(name, {"kind": "usage_limit"})
+    reserve = CODEX_BODY.replace(b"gpt-x", b"gpt-reserve")
+    assert [(await ask(scene, body=body))[0].status for body in (CODEX_BODY, reserve, CODEX_BODY)] == statuses
+    assert scene.asked("responses")[-1] == last
+
+
 async def test_refusals_that_are_not_the_accounts_do_not_switch(scene: Scene) -> None:
     scene.pool("alice", "bob")
     for kind, status in (("overloaded", 503), ("cloudflare", 403), ("invalid_encrypted", 400)):

@@ -43,6 +43,9 @@ class RequestFacts(msgspec.Struct, frozen=True, gc=False):
     """Affinity key: the same for every request of one conversation; opaque, holds no content."""
     buckets: tuple[str, ...] = ()
     """Quota buckets that the request draws on; empty = those without a name of their own."""
+    own_meter: bool = False
+    """Limits say nothing of it: the editor asks for it because its own account has something left of it, and only of
+    it."""
     client: str | None = None
     """The program that sent it, as it names itself: `codex_vscode`, `neovim`, `copilot` (the CLI); lower case."""
     repositories: tuple[str, ...] = ()

@@ -74,7 +74,9 @@ class Serving:
         elif isinstance(choice, Halted):
             exchange.about = choice.account.name
             flow.response = as_response(exchange.provider.unavailable(facts, 403, REVOKED.format(choice=choice)))
-        elif choice.reason == BOUND or (choice.limited and (pooled or exchange.bound)):
+        elif choice.reason == BOUND or (
+            choice.limited and (pooled or exchange.bound) and not _may_stay(exchange, facts)
+        ):
             exchange.about = _concerned(service, trail, choice) if exchange.named else None
             flow.comment = f"account=none reason={choice.reason}"
             flow.response = exhausted(exchange.provider, facts, choice, utcnow())
@@ -204,6 +206,11 @@ class Serving:
         """Its account has a place again; doing it again does nothing."""
         if exchange.trail is not None and self.service is not None:
             self.service.release(exchange.trail)
+
+
+def _may_stay(exchange: Exchange, facts: RequestFacts) -> bool:
+    """Whether it is the editor's own account that is to say whether a limit is reached."""
+    return facts.own_meter and not exchange.bound and bool(ctx.options.pool_on_failure == "passthrough")
 
 
 def _concerned(service: PoolService | None, trail: Trail, told: Exhausted) -> str | None:

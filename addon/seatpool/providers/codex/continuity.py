@@ -21,6 +21,9 @@ from seatpool.providers.tolerant import read_json
 CONVERSATION_HEADERS = ("session-id", "thread-id", "session_id", "conversation_id", "x-client-request-id")
 """The session comes first: the threads of its agents share their history. The last is the thread's id as well."""
 ROUTING_HINT = "x-codex-routing-hint"
+RESERVES = frozenset({"gpt-reserve"})
+"""Luna Reserve: Codex asks for it once its own account's usage look-up says that all else is spent, and that this is
+there; it has a meter of its own (router-for-me/CLIProxyAPI issue 5568, pleaseai/shunt issue 659)."""
 CARRIERS = (Carrier.CIPHER, Carrier.PREVIOUS, Carrier.UPLOAD)
 """Ids of items are not bound; upstream keeps nothing by them (`store: false`, codex.md 2.3)."""
 
@@ -52,6 +55,7 @@ def facts(route: Route, headers: HeaderView, body: Callable[[], bytes]) -> Reque
         model=model,
         conversation=None if conversation is None else _opaque(conversation),
         buckets=MAIN_BUCKETS if own is None else (*MAIN_BUCKETS, own),
+        own_meter=model in RESERVES,
         client=told.client(headers),
         repositories=told.repositories(metadata),
         early=route.websocket and told.early(metadata),
