@@ -66,10 +66,10 @@ def patience(facts: RequestFacts) -> float:
 _STAYING = re.compile(
     r"/backend-api/(?:"
     r"codex/(?:responses|models|realtime/calls|analytics-events/events|turn-costs)"
-    r"|(?:wham|ps|aip|connectors|public/plugins|files)(?:/.*)?"
+    r"|(?:wham|ps|aip|/?connectors|(?:public/)?plugins|files)(?:/.*)?"
     r"|me|accounts(?:/.*)?)"
 )
-"""What is known to stay on the editor's own login (codex.md 1)."""
+"""What is known to stay on the editor's own login (codex.md 1), as it is spelt (openai/codex issue 20844)."""
 
 
 def is_known(path: str) -> bool:

@@ -99,10 +99,11 @@ def patience(facts: RequestFacts) -> float:
 
 
 _STAYING = re.compile(
-    r"/(?:models(?:/.*)?|auto|agents(?:/.*)?|skills|search/[^/]+|mcp(?:/readonly)?/?|_ping|telemetry"
+    r"/(?:models(?:/.*)?|auto|agents(?:/.*)?|skills|search/[^/]+|mcp(?:/.*)?|github/chat/.*|_ping|telemetry"
     r"|responses|chat/completions|embeddings/.*)"
 )
-"""What is known to stay on the editor's own login, on either host (copilot.md 1.3, 1.4)."""
+"""What is known to stay on the editor's own login, on either host (copilot.md 1.3, 1.4): sets of GitHub's tools by name
+(github/github-mcp-server pull 1111) and github.com's own chat (github/gh-copilot issue 75) as well."""
 
 
 def is_known(path: str) -> bool:
