@@ -277,6 +277,8 @@ class Pool:
         exchange = self.exchanges.get(flow)
         response = flow.response
         if exchange is None or response is None:
+            if response is not None and flow.server_conn.connected and is_event_stream(response, bool):
+                response.stream = True  # of a host that is not ours, in the clear: it is to come as it comes, too
             return None
         if response.status_code >= FIRST_REFUSAL:
             return None  # it is read whole: `Holding.start_response_stream`
