@@ -12,18 +12,18 @@ import pytest
 from tests.e2e.conftest import Scene
 
 pytestmark = pytest.mark.asyncio
-HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n"
 
 
-async def test_events_come_as_they_are_sent(scene: Scene) -> None:
+@pytest.mark.parametrize("kind", ["text/event-stream; charset=utf-8", "application/x-ndjson"])
+async def test_what_is_made_while_it_is_sent_comes_so(scene: Scene, kind: str) -> None:
     heard = asyncio.Event()
 
     async def serve(reader: StreamReader, writer: StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(HEAD)
+        writer.write(f"HTTP/1.1 200 OK\r\ncontent-type: {kind}\r\nconnection: close\r\n\r\n".encode())
         await writer.drain()
         await heard.wait()
-        writer.write(b"data: second\n\n")
+        writer.write(b"second\n")
         writer.close()
 
     server = await asyncio.start_server(serve, sock=scene.lab.listen("127.0.0.1", 8002))
@@ -36,5 +36,5 @@ async def test_events_come_as_they_are_sent(scene: Scene) -> None:
         finally:
             heard.set()
         assert head.startswith(b"HTTP/1.1 200")
-        assert b"data: second" in await reader.readuntil(b"second\n\n")
+        assert b"second" in await reader.readuntil(b"second\n")
         writer.close()

@@ -29,7 +29,7 @@ from seatpool.proxy import (
     sockets,
     starting,
 )
-from seatpool.proxy.answers import is_event_stream
+from seatpool.proxy.answers import comes_bit_by_bit, is_event_stream
 from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
@@ -277,8 +277,8 @@ class Pool:
         exchange = self.exchanges.get(flow)
         response = flow.response
         if exchange is None or response is None:
-            if response is not None and flow.server_conn.connected and is_event_stream(response, bool):
-                response.stream = True  # of a host that is not ours, in the clear: it is to come as it comes, too
+            if response is not None and flow.server_conn.connected and comes_bit_by_bit(response):
+                response.stream = True  # of a host that is not ours, asked in the clear
             return None
         if response.status_code >= FIRST_REFUSAL:
             return None  # it is read whole: `Holding.start_response_stream`

@@ -12,6 +12,8 @@ from seatpool.providers.http import Headers, HttpReply
 from seatpool.providers.sidecalls import Models
 
 EVENT_STREAM = "text/event-stream"
+_BIT_BY_BIT = (EVENT_STREAM, "application/x-ndjson", "application/jsonl")
+"""Types of what is made while it is sent: events, and the lines of JSON in which Ollama and vLLM answer."""
 _STREAMS = re.compile(rb'"stream"\s*:\s*true')
 
 BOUND_ELSEWHERE = (
@@ -69,6 +71,12 @@ def body_of(request: http.Request) -> bytes:
 def asks_for_stream(request: http.Request) -> bool:
     """Whether the answer begins long before it is complete. Reads the body, so it is not asked of every request."""
     return _STREAMS.search(body_of(request)) is not None
+
+
+def comes_bit_by_bit(response: http.Response) -> bool:
+    """Whether an answer, of whatever host, says of itself that it is made while it is sent."""
+    stated: str = response.headers.get("content-type", "")
+    return stated.lower().startswith(_BIT_BY_BIT)
 
 
 def is_event_stream(response: http.Response, asked: Callable[[], bool]) -> bool:
