@@ -18,12 +18,18 @@ import pytest
 
 from seatpool.core.model import CredentialKind
 from seatpool.store import Store, StoreError, StoreUnavailable, Unstorable, located
-from tests.harness import postgres
+from tests.harness import pooler, postgres
 from tests.store.made import ADDON, NOW, attempt, cooldown, finish, oauth, sign_in, start
 from tests.store.served import fresh, told
 
 LIMIT_S = 30
 """Only for what would never come."""
+LETS_GO = {
+    "idle_in_transaction_session_timeout": "10s",
+    "tcp_keepalives_idle": "5",
+    "tcp_keepalives_interval": "2",
+    "tcp_keepalives_count": "3",
+}
 FIRST_MANY = 1024
 """Number of the first file that `select` does not take."""
 
@@ -85,6 +91,28 @@ def test_who_has_a_thousand_files_open_hears_all_the_same(store: Store, other: S
         store.cool(cooldown(account, 60))
         assert alarm.rings() and ear.hearing
         ear.close()
+
+
+def test_behind_a_pooler_everything_works_and_nobody_believes_to_hear(
+    server: postgres.Server, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    direct, alarm = server.new(), Alarm()
+    with pooler.before(server.port) as port, ExitStack() as stores:
+        store, other = (stores.enter_context(Store.open(direct.replace(str(server.port), str(port)))) for _ in range(2))
+        ear = other.listen(alarm)
+        while "action=not-hearing reason=pooler" not in caplog.text:
+            assert not alarm.rung.wait(0.01)
+        account, seen = sign_in(store), other.revision()
+        store.cool(cooldown(account, 60))
+        assert not ear.hearing and other.news(seen - 1).cooldowns == (cooldown(account, 60),)
+        ear.close()
+
+
+def test_the_server_lets_go_of_machines_that_are_gone() -> None:
+    with Store.open(fresh()) as store, store._db.read() as db:
+        shown = {name: db.exec_driver_sql(f"SHOW {name}").scalar_one() for name in LETS_GO}
+    assert shown == LETS_GO
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGQUIT])
@@ -153,7 +181,14 @@ REFUSED = {
     "postgresql+psycopg://me:FAKESECRET@db/pool": r"has a password in it \(postgresql://me@db/pool\); .* PGPASSWORD",
     "postgresql://me@db/pool?password=FAKESECRET": r"has a password in it \(postgresql://me@db/pool\)",
     "postgresql+asyncpg://me@db/pool": r"say postgresql\+psycopg://USER@HOST/DATABASE",
+    "postgresql+psycopg://": "names no database",
     "mysql://me:FAKESECRET@db/pool": "mysql databases are not supported; give a path, sqlite",
+}
+
+
+NOT_TO_BE_HAD = {
+    "sslmode=verify-full&sslrootcert=system": "look at sslmode",
+    "options=-csearch_path%3Dnone": "CREATE SCHEMA",
 }
 
 
@@ -164,7 +199,31 @@ def test_what_is_refused_and_what_to_say_instead(named: str) -> None:
     assert "FAKESECRET" not in str(caught.value)
 
 
+def test_what_a_service_file_says_counts(
+    server: postgres.Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = server.new()
+    name = url.rpartition("/")[2]
+    server.say(f"CREATE SCHEMA apart AUTHORIZATION {postgres.USER}", name)
+    (tmp_path / "services").write_text(
+        f"[pool]\nhost=127.0.0.1\nport={server.port}\nuser={postgres.USER}\ndbname={name}\n"
+        "options=-c search_path=apart\n"
+    )
+    monkeypatch.setenv("PGSERVICEFILE", str(tmp_path / "services"))
+    named = "postgresql+psycopg://?service=pool"
+    assert located(named) == "postgresql://?service=pool"
+    Store.open(named).close()
+    monkeypatch.setenv("PGSERVICE", "pool")
+    Store.open("postgresql+psycopg://").close()
+    assert server.say("SELECT DISTINCT schemaname FROM pg_tables WHERE tablename = 'accounts'", name) == "apart"
+
+
 def test_what_the_server_refuses_is_told_with_what_helps(server: postgres.Server) -> None:
+    for asked, said in NOT_TO_BE_HAD.items():
+        with pytest.raises(StoreUnavailable, match=said):
+            Store.open(f"{server.new()}?{asked}")
+    with pooler.before(server.port) as port, pytest.raises(StoreUnavailable, match="a pooler takes no options"):
+        Store.open(f"{server.new().replace(str(server.port), str(port))}?options=-csearch_path%3Dpublic")
     for name, said in {"nowhere": "does not exist; make that user and database", "latin": "createdb -E UTF8"}.items():
         if name == "latin":
             server.say(f"CREATE DATABASE latin OWNER {postgres.USER} ENCODING LATIN1 LOCALE 'C' TEMPLATE template0")

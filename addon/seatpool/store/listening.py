@@ -1,7 +1,7 @@
 """Hears what PostgreSQL notifies of: that another process, on whatever machine, has committed a change.
 
 A connection of its own in a thread of its own, so that neither requests nor transactions wait for it. While it is lost
-nothing is heard and `hearing` says so; it is made anew soon, then less often.
+nothing is heard and `hearing` says so; it is made anew soon, then less often. Behind a pooler nothing is ever heard.
 """
 
 import logging
@@ -15,6 +15,9 @@ from typing import Any
 from seatpool.store.backend import CHANNEL
 
 logger = logging.getLogger(__name__)
+
+KEPT_ALIVE = "SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3"
+"""For the server to notice within seconds that a machine is gone; it keeps a place for each connection until then."""
 
 FIRST_S, LONGEST_S = 0.1, 5.0
 """Between two tries to connect."""
@@ -48,7 +51,12 @@ class Listener:
         while not self._over.is_set():
             try:
                 with psycopg.connect(*self._arguments, **{**self._named, "autocommit": True}) as connection:
-                    connection.execute(f"LISTEN {CHANNEL}")
+                    if not is_direct(connection):
+                        logger.info("action=not-hearing reason=pooler")
+                        connection.close()
+                        self._over.wait()
+                        continue
+                    connection.execute(f"{KEPT_ALIVE}; LISTEN {CHANNEL}")
                     pause = FIRST_S
                     self.hearing = True
                     self._wake()
@@ -78,3 +86,13 @@ class Listener:
                     heard = True
                 if heard:
                     self._wake()
+
+
+def is_direct(connection: Any) -> bool:
+    """Whether the server's own process is at the other end.
+
+    A pooler (PgBouncer, and those after its model) lends one out for a transaction, and what is notified later goes to
+    nobody. It tells a number of its own for the process, by which to cancel.
+    """
+    (own,) = connection.execute("SELECT pg_backend_pid()").fetchone()
+    return bool(own == connection.info.backend_pid)

@@ -24,7 +24,7 @@ from sqlalchemy.sql.compiler import SQLCompiler
 from seatpool.store.backend import BEGIN, BUSY
 from seatpool.store.engine import HURRIED_S, among, begun, lookup
 from seatpool.store.errors import StoreUnavailable
-from seatpool.store.listening import Listener
+from seatpool.store.listening import KEPT_ALIVE, Listener, is_direct
 
 DRIVER = "postgresql+psycopg"
 INSTALL = "pip install 'seatpool[postgres]'"
@@ -49,19 +49,19 @@ _AT_MOST: Mapping[str, str] = MappingProxyType(
     }
 )
 """So that a machine or network that is gone is noticed in seconds; what the URL says otherwise goes before."""
-_SESSION = (
-    "-c idle_in_transaction_session_timeout=10s -c tcp_keepalives_idle=5 -c tcp_keepalives_interval=2"
-    " -c tcp_keepalives_count=3"
-)
-"""So that the server soon ends what a machine that is gone, or a process that was stopped, has begun."""
+_SOON = "SET LOCAL idle_in_transaction_session_timeout = '10s'"
+"""So that the server soon ends what a machine that is gone, or a process that was stopped, has begun.
 
-_TURN = f"SET LOCAL lock_timeout = {{busy_ms}}; SELECT pg_advisory_xact_lock({OURS})"
+Of each transaction: poolers refuse a connection with `options`, and give a session's settings to whoever comes next.
+"""
+
+_TURN = f"{_SOON}; SET LOCAL lock_timeout = {{busy_ms}}; SELECT pg_advisory_xact_lock({OURS})"
 _BEGIN = "BEGIN ISOLATION LEVEL READ COMMITTED"
 """Whatever a role or database has as its default: any other would show a writer what was before it had its turn."""
 _KINDS: Mapping[str, str] = MappingProxyType(
     {
         "lookup": "",
-        "read": "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
+        "read": f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_SOON}",
         "write": f"{_BEGIN}; {_TURN}",
         "durable": f"{_BEGIN}; {{wait}}{_TURN}",
     }
@@ -70,7 +70,12 @@ _KINDS: Mapping[str, str] = MappingProxyType(
 _OF_VALUES = ("22", "54")
 """Classes of what the server says: data that are none, and more than it can keep (a key of over 2,704 bytes)."""
 
+_TLS = "look at sslmode, sslrootcert and sslcert in the URL"
 _MENDING = (
+    ("certificate", _TLS),  # one that is none "does not exist" either
+    ("SSL", _TLS),
+    ("startup parameter", "a pooler takes no options: take them out of the URL, or name the server itself"),
+    ("no schema has been selected", "make the schema that search_path names: CREATE SCHEMA ..."),
     ("password", "set PGPASSWORD, or write it into ~/.pgpass"),
     ("pg_hba.conf", "let this user in from here in the server's pg_hba.conf"),
     ("does not exist", "make that user and database, with createuser and createdb"),
@@ -81,8 +86,9 @@ _MENDING = (
     ("lock timeout", "another program is busy with it, try again or end that program"),
     ("too many", "let the server have more connections"),
     ("No space left", "free some space on the server's disk"),
-    ("certificate", "look at sslmode, sslrootcert and sslcert in the URL"),
 )
+_NAMING = {"dbname", "user", "service"}
+"""Behind the `?` of a URL, as libpq knows them."""
 _REACH = "see that the server runs, and that it can be reached from here"
 _AROUND = re.compile(
     r"^connection is bad: |(?:connection failed: )?connection to server .*?failed: (?:FATAL: +)?|^FATAL: +"
@@ -98,8 +104,11 @@ def checked(url: URL) -> URL:
             f"the database's URL has a password in it ({place(url)}); take it out, and set PGPASSWORD instead or write"
             " it into ~/.pgpass"
         )
-    if not url.database and "PGDATABASE" not in os.environ and not url.username:
+    if not (url.database or url.username or _NAMING & set(url.query) or {"PGDATABASE", "PGSERVICE"} & set(os.environ)):
         raise StoreUnavailable(f"the database's URL names no database; say {DRIVER}://USER@HOST/DATABASE")
+    options = url.query.get("options", ())
+    if not isinstance(options, str) and options:
+        url = url.update_query_dict({"options": " ".join(options)})
     return url.set(drivername=DRIVER)
 
 
@@ -107,7 +116,8 @@ def place(url: URL) -> str:
     """See `Backend`: the URL, without the driver, a password, and settings that only tell how to get there."""
     # Of a password with an @ in it, SQLAlchemy takes the end for the host's beginning.
     host = (url.host or "").rpartition("@")[2] or _host(url)
-    plain = URL.create("postgresql", url.username, None, host, url.port, url.database)
+    named = {name: url.query[name] for name in sorted(_NAMING & set(url.query))}
+    plain = URL.create("postgresql", url.username, None, host, url.port, url.database, named)
     return plain.render_as_string()
 
 
@@ -133,7 +143,6 @@ def make_engine(url: URL, busy_s: float) -> Engine:
                 # Prepared statements do not outlive a proxy between us and the server, nor `_KINDS` being several.
                 "prepare_threshold": None,
                 **{name: value for name, value in _AT_MOST.items() if name not in url.query},
-                "options": " ".join(filter(None, (_SESSION, _options(url)))),
             },
         )
     except ImportError as error:
@@ -144,11 +153,6 @@ def make_engine(url: URL, busy_s: float) -> Engine:
     return engine
 
 
-def _options(url: URL) -> str:
-    given = url.query.get("options", ())
-    return given if isinstance(given, str) else " ".join(given)
-
-
 def _connect(_dialect: object, _record: object, arguments: Any, named: Any) -> Any:
     from seatpool.store.bounded import Bounded  # needs the driver
 
@@ -157,6 +161,8 @@ def _connect(_dialect: object, _record: object, arguments: Any, named: Any) -> A
 
 def _set_up(connection: Any, record: ConnectionPoolEntry) -> None:
     (waits,) = connection.execute("SELECT current_setting('synchronous_commit')").fetchone()
+    if is_direct(connection):
+        connection.execute(KEPT_ALIVE)
     record.info["wait"] = "SET LOCAL synchronous_commit = on; " if waits == "off" else ""
 
 

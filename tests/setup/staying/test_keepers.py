@@ -59,6 +59,12 @@ def test_what_is_run_is_the_installed_command_with_what_the_person_has_said(tmp_
     assert elsewhere.command[-4:-2] == ("--listen-host", "::1")
 
 
+def test_what_libpq_is_told_of_the_server_goes_along_but_for_the_password() -> None:
+    told = {"PGSERVICE": "pool", "PGOPTIONS": "-c search_path=apart", "PGSSLMODE": "verify-full"}
+    made = job(database="postgresql+psycopg://", PGPASSWORD="FAKESECRET", **told)
+    assert dict(made.environ) == {"PYTHONUNBUFFERED": "1", **told}
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

@@ -16,7 +16,8 @@ from seatpool.setup import address
 
 KEPT = (
     *("SEATPOOL_KEYRING", "SEATPOOL_KEY_FILE", "SEATPOOL_PERSON", "PYTHON_KEYRING_BACKEND"),
-    *("PGPASSFILE", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
+    *("PGPASSFILE", "PGSERVICEFILE", "PGSERVICE", "PGHOST", "PGPORT", "PGDATABASE", "PGUSER", "PGOPTIONS"),
+    *("PGSSLMODE", "PGSSLROOTCERT", "PGSSLCERT", "PGSSLKEY", "XDG_DATA_HOME", "XDG_CONFIG_HOME"),
 )
 """Variables that say where things are, and who one is; a session that starts programs may lack those of a shell."""
 UNBUFFERED = "PYTHONUNBUFFERED"
