@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName
 from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate, sqlite
 from seatpool.store import engine as engines
+from seatpool.store.health import examine
 from seatpool.store.schema import metadata
 from tests.store.made import NOW, finish, sign_in, start
 
@@ -244,6 +245,16 @@ def test_a_place_where_no_database_can_be_is_refused_in_one_line(tmp_path: Path,
     with pytest.raises(StoreUnavailable) as caught:
         Store.open(PLACES[kind](tmp_path))
     assert "\n" not in str(caught.value) and "FAKESECRET" not in str(caught.value)
+
+
+def test_a_python_whose_sqlite_is_too_old_is_told_as_such(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
+    monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")
+    with pytest.raises(StoreUnavailable, match=r"has SQLite 3\.34\.1, and 3\.35 or newer is needed"):
+        Store.open(str(path))
+    assert not path.exists()
+    with pytest.raises(StoreUnavailable, match="is needed"):
+        examine(str(path), within_s=1)
 
 
 def test_a_closed_store_says_so_and_can_be_closed_again(store: Store) -> None:

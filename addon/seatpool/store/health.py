@@ -14,6 +14,7 @@ from seatpool.store import engine as engines
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.masterkey import key_file
 from seatpool.store.migrate import HEAD, REVISIONS
+from seatpool.store.sqlite import must_be_new_enough
 from seatpool.store.store import default_url
 
 BUSY_S = 1.0
@@ -64,11 +65,12 @@ class Health(msgspec.Struct, frozen=True):
 def examine(url_or_path: str, within_s: float) -> Health:
     """`""` is the default, as for `Store.open`. Raises `StoreUnavailable` for what names no database.
 
-    And for a server that cannot be reached, or does not let us in.
+    And for a server that cannot be reached, or does not let us in, and a SQLite that is too old.
     """
     url = engines.resolve(url_or_path or default_url())
     if url.get_backend_name() != "sqlite":
         return _on_server(url)
+    must_be_new_enough()
     path = Path(engines.place(url))
     if not path.exists():
         return Health(path)

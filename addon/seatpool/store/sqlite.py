@@ -8,6 +8,7 @@ token) is committed as `durable`, which waits for the disk.
 import os
 import sqlite3
 import stat
+import sys
 import time
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -26,6 +27,9 @@ from seatpool.store.watching import Watcher
 
 CACHE_KIB = 128
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
+
+OLDEST = (3, 35)
+"""The first with RETURNING. It is the system's for some Pythons: RHEL 9 has 3.34 for its Python 3.12."""
 
 _OWNER_ALONE = 0o700
 
@@ -69,7 +73,18 @@ def place(url: URL) -> str:
 
 def make_place(url: URL, *, ours: bool) -> None:
     """See `Backend`: the file and its directory."""
+    must_be_new_enough()
     create_file(Path(place(url)), ours=ours)
+
+
+def must_be_new_enough() -> None:
+    """Raises `StoreUnavailable` for a SQLite that does not know our words."""
+    if sqlite3.sqlite_version_info < OLDEST:
+        least = ".".join(map(str, OLDEST))
+        raise StoreUnavailable(
+            f"this Python ({sys.executable}) has SQLite {sqlite3.sqlite_version}, and {least} or newer is needed;"
+            " use a Python that brings its own, such as those that uv installs"
+        )
 
 
 def create_file(path: Path, *, ours: bool) -> None:
