@@ -15,13 +15,13 @@ PACKAGE = ADDON / "seatpool"
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "providers": {"core"},
-    "store": {"core", "clock", "homes"},
+    "store": {"core", "clock", "homes", "beside"},
     "service": {"store", "providers", "core", "clock"},
     # The store only to compose, in the addon; of setup the certificate authority, which lasts shorter than a proxy.
     "page": {"service", "store", "setup", "core", "clock"},
-    "proxy": {"page", "service", "providers", "core", "store", "setup", "clock"},
+    "proxy": {"page", "service", "providers", "core", "store", "setup", "clock", "beside"},
     "setup": {"core"},
-    "cli": {"setup", "service", "store", "providers", "core", "clock", "homes"},
+    "cli": {"setup", "service", "store", "providers", "core", "clock", "homes", "beside"},
 }
 ONLY_IN = {"mitmproxy": "proxy", "sqlalchemy": "store", "alembic": "store", "click": "cli", "rich": "cli"}
 STANDARD_ONLY = {"core"}

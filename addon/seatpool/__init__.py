@@ -13,6 +13,7 @@ The house, and who may import whom (a test holds this table as data and walks th
     setup/      what a person's machine needs before the first request                 -> core
     cli/        `seatpool ...`: arguments in, tables out; the only place that prints   -> all but proxy
     clock.py    the one place that asks the time; free to all but core and providers
+    beside.py   threads for what may never end; for store, proxy and cli
 
 Words: the *pool* is the accounts behind one editor; a *provider* is a wire dialect (Codex, Copilot); *upstream* is
 the remote server of a *flow*; an *assignment* joins a flow and an account for one *attempt*; a *cooldown* is a timed

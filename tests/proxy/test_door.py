@@ -12,6 +12,7 @@ from seatpool.proxy.door import Door
 from seatpool.proxy.options import OPTIONS
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
+from tests.store.drawers import Silent, installed
 
 
 @pytest.fixture
@@ -46,3 +47,25 @@ def test_tries_to_open_a_damaged_database_leave_no_thread_behind(
     assert len(set(threading.enumerate()) - before) == 1, "what is queued is written from now on"
     opened.service.knowledge.writer.close()
     opened.store.close()
+
+
+def test_a_keyring_that_asks_its_person_does_not_keep_the_proxy_from_starting(
+    tmp_path: Path, opts: options.Options, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, silent = tmp_path / "pool.db", Silent()
+    monkeypatch.setenv("SEATPOOL_KEYRING", "")
+    for _ in installed(silent, monkeypatch):
+        Store.open(str(path)).close()
+        silent.answered.clear()
+        monkeypatch.setattr("seatpool.proxy.door.START_S", 0.05)
+        door = Door(str(path), opts)
+        for _ in range(2):
+            assert door.open() is None
+            assert door.problem is not None and "not open yet: the keyring" in door.problem
+        assert silent.asked == 3, "twice for the key that was made, and once for what is still open"
+        monkeypatch.setattr("seatpool.proxy.door.START_S", 30)
+        silent.answered.set()
+        opened = door.open()
+        assert opened is not None and door.problem is None
+        opened.service.knowledge.writer.close()
+        opened.store.close()

@@ -1,6 +1,7 @@
 """Keyrings for tests: they keep things in memory, or in a file for several processes."""
 
 import json
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -36,6 +37,22 @@ class Drawer(KeyringBackend):
     def _must_be_open(self) -> None:
         if self.locked:
             raise KeyringLocked("locked")
+
+
+class Silent(Drawer):
+    """One that asks its person first, who is away until `answered`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answered = threading.Event()
+        self.answered.set()
+        self.asked = 0
+        """How often; each is a window on their screen."""
+
+    def _must_be_open(self) -> None:
+        self.asked += 1
+        self.answered.wait()
+        super()._must_be_open()
 
 
 class StandIn(Drawer):

@@ -10,14 +10,21 @@ import pytest
 from cryptography.fernet import Fernet
 
 from seatpool.core.model import CredentialKind
-from seatpool.store import Store, StoreUnavailable, WrongKey
-from tests.store.drawers import Drawer, StandIn, installed
+from seatpool.store import Store, StoreUnavailable, WrongKey, keyrings
+from tests.store.drawers import Drawer, Silent, StandIn, installed
 from tests.store.made import NOW, oauth, sign_in
 
 
 @pytest.fixture
 def stand_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Drawer]:
     yield from installed(StandIn(), monkeypatch)
+
+
+@pytest.fixture
+def silent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Silent]:
+    kept = Silent()
+    for _ in installed(kept, monkeypatch):
+        yield kept
 
 
 def test_no_file_of_the_database_holds_anything_secret(store: Store, path: Path) -> None:
@@ -102,6 +109,47 @@ def test_a_locked_keyring_refuses_its_databases_and_makes_no_new_key(path: Path,
     with pytest.raises(WrongKey, match="unlock the keyring"):
         Store.open(str(path))
     assert [file.name for file in path.parent.iterdir()] == ["pool.db"]
+
+
+def test_a_keyring_that_asks_its_person_is_waited_for_and_asks_them_once(
+    path: Path, silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store.open(str(path)).close()
+    silent.answered.clear()
+    silent.asked = 0
+    with monkeypatch.context() as hurried:
+        hurried.setattr(keyrings, "PATIENCE_S", 0.05)
+        for _ in range(2):
+            with pytest.raises(WrongKey, match="unlock the keyring"):
+                Store.open(str(path))
+    assert silent.asked == 1
+    silent.answered.set()
+    Store.open(str(path)).close()
+
+
+def test_a_person_who_has_said_no_is_let_alone_for_a_while(
+    path: Path, silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Store.open(str(path)).close()
+    silent.asked, silent.locked = 0, True
+    monkeypatch.setattr(keyrings, "ASKED_S", -1.0)
+    for asked in (1, 1):
+        with pytest.raises(WrongKey, match="unlock the keyring"):
+            Store.open(str(path))
+        assert silent.asked == asked
+    silent.locked = False
+    monkeypatch.setattr(keyrings, "REFUSED_S", -1.0)
+    Store.open(str(path)).close()
+
+
+def test_a_new_database_under_a_keyring_that_does_not_answer_gets_a_key_file(
+    path: Path, silent: Silent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    silent.answered.clear()
+    monkeypatch.setattr(keyrings, "PATIENCE_S", 0.05)
+    Store.open(str(path)).close()
+    silent.answered.set()
+    assert path.with_name("pool.db.key").is_file()
 
 
 def test_a_new_database_under_a_locked_keyring_gets_a_key_file(path: Path, drawer: Drawer) -> None:

@@ -1,11 +1,13 @@
 """What a start of the proxy needs of the certificate authority: one that is there, and in its time."""
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import click
 import msgspec
 
+from seatpool.beside import Beside, NotYet
 from seatpool.cli.ca import STOLEN, pool_names
 from seatpool.clock import utcnow
 from seatpool.providers.registry import certified_names
@@ -15,6 +17,9 @@ from seatpool.store import StoreError
 
 CONFIG = ("config.yaml", "config.yml")
 """In mitmproxy's `confdir`, written by a person: options, and passwords among them."""
+
+NAMES_S = 5.0
+"""How long is waited for the database, whose key may be in a keyring that asks its person first."""
 
 
 class Certified(msgspec.Struct, frozen=True):
@@ -44,9 +49,14 @@ def certified(confdir: Path | None) -> Certified:
 
 def _names() -> tuple[str, ...]:
     try:
-        return pool_names()
-    except StoreError:
+        return Beside(partial(_asked, click.get_current_context()), "names").got(NAMES_S)
+    except (StoreError, NotYet):
         return certified_names(())  # the proxy says what is wrong with the database, and goes on without it
+
+
+def _asked(context: click.Context) -> tuple[str, ...]:
+    with context.scope(cleanup=False):  # which each thread has of its own
+        return pool_names()
 
 
 def _tell(authority: Authority, change: Change, names: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 from mitmproxy.options import Options
 
+from seatpool.beside import Beside, NotYet
 from seatpool.proxy import settings
 from seatpool.service.pool import PoolService
 from seatpool.service.threads import aside
@@ -20,6 +21,8 @@ from seatpool.store import Store, StoreError, located
 logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 2.0
+START_S = 10.0
+"""How long a try is waited for. A keyring may ask its person first, and a disk behind a network may not answer."""
 
 
 class Opened(msgspec.Struct, frozen=True):
@@ -38,6 +41,7 @@ class Door:
         self._options = opts
         self.problem: str | None = None
         """Why it is closed, in one line."""
+        self._under_way: Beside[Opened] | None = None
         self._was_there = False
         self._seen: tuple[int, ...] | None = None
 
@@ -50,32 +54,43 @@ class Door:
             return self._database
 
     def open(self) -> Opened | None:
-        """Blocking. None, with the reason in `problem`, where it cannot be."""
-        self._was_there = self._was_there or Path(self.where).exists()
+        """Blocking, for `START_S` at most. None, with the reason in `problem`, where it cannot be.
+
+        A try that takes longer goes on, and the next call has what comes of it.
+        """
+        trial, self._under_way = self._under_way or Beside(self._open, "door"), None
         try:
-            store = Store.open(self._database, person=self._options.pool_person)
-            try:
-                transport = Transport(settings.transport_of(self._options))
-                service = PoolService(store, transport, settings.policy_of(self._options))
-                service.load()
-            except BaseException:
-                store.close()
-                raise
+            opened = trial.got(START_S)
+        except NotYet:
+            self._under_way = trial
+            self.problem = f"{self.where} is not open yet: the keyring that has its key, or its disk, does not answer"
         except StoreError as error:
             self.problem = f"{type(error).__name__}: {error}"
-            return None
         except Exception as error:  # a damaged file makes anything of anything
             logger.exception("action=not-opened")
             self.problem = f"{type(error).__name__} while {self.where} was opened"
-            return None
-        self.problem = None
+        else:
+            self.problem = None
+            return opened
+        return None
+
+    def _open(self) -> Opened:
+        self._was_there = self._was_there or Path(self.where).exists()
+        store = Store.open(self._database, person=self._options.pool_person)
+        try:
+            transport = Transport(settings.transport_of(self._options))
+            service = PoolService(store, transport, settings.policy_of(self._options))
+            service.load()
+        except BaseException:
+            store.close()
+            raise
         return Opened(store, transport, service)
 
     async def wait(self, come_in: Callable[[Opened], None]) -> None:
         """Try again and again, until it opens."""
         while True:
             await asyncio.sleep(LOOK_EVERY_S)
-            if await aside(self._changing):
+            if self._under_way is None and await aside(self._changing):
                 continue
             opened = await aside(self.open)
             if opened is not None:

@@ -9,6 +9,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     engine      a URL or path -> an engine; upserts; statements for many rows; SQLAlchemy's errors in plain words
     migrate     brings a database to the present schema (Alembic, loaded only when there is something to do)
     masterkey   where the key lives that seals the credentials
+    keyrings    the operating system's keyring, which may ask its person first
     secrets     sealing and opening credentials with it
     rotation    a new key, and everything sealed with it anew
     revisions   the number of the last change; rows are stamped with it

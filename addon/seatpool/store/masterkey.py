@@ -4,7 +4,7 @@ That of a database on a server is in this person's data directory, under its own
 is carried there by a person. `SEATPOOL_KEY_FILE` names the file for either.
 
 A key file that exists always wins. A new key goes to the keyring when a real one answers, else to a new key file;
-`SEATPOOL_KEYRING=off` always means the file. `keyring` is loaded only when it is asked.
+`SEATPOOL_KEYRING=off` always means the file.
 
 While the key is being changed, both are at hand: two lines in the file, or two entries in the keyring (see `rotation`).
 Whoever writes here holds the database's write lock, so nobody else does at the same time.
@@ -20,14 +20,11 @@ from pathlib import Path
 import msgspec
 from cryptography.fernet import Fernet
 
-from seatpool.store import places
+from seatpool.store import keyrings, places
 from seatpool.store.errors import StoreUnavailable, WrongKey
 
-_SERVICE = "seatpool"
 _IMPORT = "bring it here from a machine that has it: seatpool key export there, seatpool key import here"
 _NUMBER = re.compile(r"[0-9a-f]{32}").fullmatch
-_LEAST_PRIORITY = 1.0
-"""Backends below are stand-ins: plain text files, or none at all (keyring's own rule for `recommended`)."""
 
 
 class KeyPlace(msgspec.Struct, frozen=True):
@@ -78,7 +75,7 @@ def or_import(database: str) -> str:
 def place(database: str, key_id: str) -> KeyPlace:
     """Where `find` finds the key."""
     file = key_file(database, key_id)
-    return KeyPlace(file) if file.exists() else KeyPlace(None, _SERVICE, key_id)
+    return KeyPlace(file) if file.exists() else KeyPlace(None, keyrings.SERVICE, key_id)
 
 
 def find(database: str, key_id: str) -> tuple[bytes, ...]:
@@ -89,9 +86,9 @@ def find(database: str, key_id: str) -> tuple[bytes, ...]:
     back = _IMPORT if _is_served(database) else "put the file back"
     if not _keyring_wanted():
         raise WrongKey(f"the key of {database} is missing: no {file}, and SEATPOOL_KEYRING=off; {back}")
-    if (kept := _ask_keyring(key_id)) is None:
+    if not (kept := keyrings.get(key_id)):
         raise WrongKey(f"the key of {database} is neither in {file} nor in the keyring; unlock the keyring, or {back}")
-    return (kept,)
+    return (kept.encode(),)
 
 
 def make(database: str, key_id: str) -> bytes:
@@ -107,7 +104,7 @@ def make(database: str, key_id: str) -> bytes:
 def keep(database: str, key_id: str, key: bytes) -> None:
     """Keep this one alone, where `find` finds it: in the file that is there, else the keyring, else a new file."""
     file = key_file(database, key_id)
-    if file.exists() or not (_keyring_wanted() and _tell_keyring(key_id, key)):
+    if file.exists() or not (_keyring_wanted() and keyrings.put(key_id, key.decode())):
         _write(file, [key])
 
 
@@ -119,7 +116,7 @@ def add(database: str, key_id: str, key: bytes, *, beside: bytes) -> None:
     file = key_file(database, key_id)
     if _read(file) is not None:
         _write(file, [beside, key])
-    elif not _tell_keyring(key_id, key):
+    elif not keyrings.put(key_id, key.decode()):
         raise StoreUnavailable("the keyring does not take a new key, so the old one stays; unlock it and try again")
 
 
@@ -141,13 +138,9 @@ def keep_only(database: str, key_id: str, key: bytes) -> None:
 
 def forget(former: Iterable[str]) -> None:
     """Take keys out of the keyring: of those that were used one before the other, as far back as they are there."""
-    import keyring
-
-    there = list(takewhile(lambda key_id: _ask_keyring(key_id) is not None, former))
+    there = list(takewhile(keyrings.get, former))
     for key_id in reversed(there):  # a kill in between leaves no gap
-        try:
-            keyring.delete_password(_SERVICE, key_id)
-        except Exception:  # noqa: BLE001 # as below; it stays, and is safe there
+        if not keyrings.delete(key_id):
             return
 
 
@@ -200,26 +193,3 @@ def _sync_directory(directory: Path) -> None:
 
 def _keyring_wanted() -> bool:
     return os.environ.get("SEATPOOL_KEYRING", "").lower() != "off"
-
-
-def _ask_keyring(key_id: str) -> bytes | None:
-    import keyring
-
-    try:
-        kept = keyring.get_password(_SERVICE, key_id)
-    except Exception:  # noqa: BLE001 # backends raise what their system libraries raise; any of it means: not to be had
-        return None
-    return kept.encode() if kept else None
-
-
-def _tell_keyring(key_id: str, key: bytes) -> bool:
-    """Whether the keyring is a real one and gave back what it was told."""
-    import keyring
-
-    try:
-        if keyring.get_keyring().priority < _LEAST_PRIORITY:
-            return False
-        keyring.set_password(_SERVICE, key_id, key.decode())
-        return keyring.get_password(_SERVICE, key_id) == key.decode()
-    except Exception:  # noqa: BLE001 # as above; the key file serves instead
-        return False
