@@ -247,6 +247,13 @@ def test_a_place_where_no_database_can_be_is_refused_in_one_line(tmp_path: Path,
     assert "\n" not in str(caught.value) and "FAKESECRET" not in str(caught.value)
 
 
+def test_what_is_sorted_needs_no_folder_for_temporary_files(store: Store, path: Path) -> None:
+    """A container whose root is read-only may have none, and SQLite calls that a disk I/O error."""
+    with store._db.read() as db:
+        in_memory = 2
+        assert db.exec_driver_sql("PRAGMA temp_store").scalar_one() == in_memory
+
+
 def test_a_python_whose_sqlite_is_too_old_is_told_as_such(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite3, "sqlite_version_info", (3, 34, 1))
     monkeypatch.setattr(sqlite3, "sqlite_version", "3.34.1")

@@ -116,7 +116,7 @@ def make_engine(url: URL, busy_s: float) -> Engine:
 
 def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     try:
-        for pragma in ("foreign_keys=ON", "secure_delete=ON", f"cache_size=-{CACHE_KIB}"):
+        for pragma in ("foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY", f"cache_size=-{CACHE_KIB}"):
             connection.execute(f"PRAGMA {pragma}").close()
         record.info["busy"] = busy_s
     except BaseException:
