@@ -10,6 +10,7 @@ import pytest
 from seatpool.store import Store, StoreUnavailable
 from seatpool.store.health import examine
 from seatpool.store.migrate import HEAD
+from seatpool.store.mounts import elsewhere
 
 
 @pytest.fixture
@@ -85,3 +86,31 @@ def test_a_value_that_nobody_has_written_is_damage_while_something_is_written_to
     ):
         raise KeyError("a kind of limit that there never was")
     assert store.trouble is not None and "is damaged" in store.trouble
+
+
+MOUNTED = {
+    "/home/me/.local/share/seatpool/pool.db": "nfs4",
+    "/data/pool.db": "virtiofs",
+    "/mnt/my disk/pool.db": "9p",
+    "/mnt/my disk/here/pool.db": None,
+    "/database/pool.db": None,
+    "/pool.db": None,
+}
+
+
+@pytest.mark.parametrize("path", MOUNTED)
+def test_a_disk_of_another_machine_is_told(path: str, tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw\n"
+        "40 22 0:50 / /home rw,relatime shared:5 master:2 - nfs4 server:/home rw,vers=4.2\n"
+        "41 22 8:1 /old /data rw,relatime - ext4 /dev/sda1 rw\n"
+        "42 41 0:51 / /data rw,relatime - virtiofs mount0 rw\n"
+        "43 22 0:52 / /mnt/my\\040disk rw,noatime - 9p C: rw,aname=drvfs\n"
+        "44 43 8:2 / /mnt/my\\040disk/here rw - ext4 /dev/sdb rw\n"
+    )
+    assert elsewhere(Path(path), table) == MOUNTED[path]
+
+
+def test_where_no_mounts_are_told_nothing_is(tmp_path: Path) -> None:
+    assert elsewhere(tmp_path, tmp_path / "none") is None

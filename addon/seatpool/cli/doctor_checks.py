@@ -53,6 +53,9 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
     for file in health.open_to_others:
         argv = ("chmod", "600", str(file))
         yield warning(f"others on this machine can read {file}", Mend(shlex.join(argv), argv))
+    if health.elsewhere is not None:
+        text = f"{health.path} is on a disk of another machine ({health.elsewhere}), where SQLite's files get damaged"
+        yield warning(text, theirs("seatpool run --db PATH, on a disk of this machine; for a container in a volume"))
     yield from (problem(line, theirs(f"df -h {shlex.quote(str(health.path.parent))}")) for line in seen(database, None))
     told = situation.running
     if told is None:

@@ -19,6 +19,7 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     endings     requests that are over, to be followed; overview  what a report is made of
     transactions  turns of the threads of one process
     audit       in whose hands a process is, and what each has done; admins  who may do what
+    health      how a database is, from outside; mounts  which disks are another machine's
     people      whose an account is; locks  what is the same for every proxy; team  those two and the audit, joined
     store       the class that joins them; past, keys  what it has of records that are read, and of the key
     export      accounts with their logins as one encrypted file

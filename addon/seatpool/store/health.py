@@ -14,6 +14,7 @@ from seatpool.store import engine as engines
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.masterkey import key_file
 from seatpool.store.migrate import HEAD, REVISIONS
+from seatpool.store.mounts import elsewhere
 from seatpool.store.sqlite import must_be_new_enough
 from seatpool.store.store import default_url
 
@@ -45,6 +46,8 @@ class Health(msgspec.Struct, frozen=True):
     """What has to be written, and cannot be."""
     open_to_others: tuple[Path, ...] = ()
     """What others on this machine could read."""
+    elsewhere: str | None = None
+    """The kind of file system that it is on, where that is another machine's."""
 
     @property
     def name(self) -> str:
@@ -84,6 +87,7 @@ def examine(url_or_path: str, within_s: float) -> Health:
         size=sum(file.stat().st_size for file in files[:2] if file.exists()),
         unwritable=tuple(needed),
         open_to_others=tuple(secret),
+        elsewhere=elsewhere(path),
     )
     try:
         with closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=BUSY_S)) as db:
