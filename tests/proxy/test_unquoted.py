@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from mitmproxy.proxy import server
+from mitmproxy.test import taddons
 
 from seatpool.proxy import unquoted
 
@@ -36,3 +37,17 @@ def test_no_bytes_are_logged(said: pytest.LogCaptureFixture, message: str, logge
 def test_what_has_arguments_is_read_with_them(said: pytest.LogCaptureFixture) -> None:
     server.logger.info("got %r from %s", b"secret", "upstream")
     assert said.messages == ["got [bytes] from upstream"]
+
+
+@pytest.mark.parametrize(("detail", "logged"), [(0, 2), (1, 6)])
+def test_where_no_request_has_a_line_no_connection_has(
+    said: pytest.LogCaptureFixture, detail: int, logged: int
+) -> None:
+    with taddons.context() as context:
+        context.options.add_option("flow_detail", int, detail, "")
+        for end in ("client", "server"):
+            server.logger.info(f"{end} connect")
+            server.logger.info(f"{end} disconnect 1.2.3.4:5")
+        server.logger.info("server connection to chatgpt.com:443 killed before connect")
+        server.logger.warning("client connect")
+    assert len(said.messages) == logged

@@ -2,6 +2,7 @@
 
 import os
 import sys
+from contextlib import suppress
 from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TextIO
@@ -17,6 +18,9 @@ from seatpool.setup.address import HOST, PORT
 from seatpool.setup.hints import hints, not_followed
 from seatpool.setup.staying.job import UNBUFFERED
 from seatpool.store import located
+
+LONGEST_LOG = 10_000_000
+"""Bytes."""
 
 PORT_OPTION = click.option(
     "--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback."
@@ -39,6 +43,7 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         raise click.ClickException(f"mitmdump is not beside {sys.executable}; install seatpool with its dependencies")
     if sys.stdout is None:
         sys.stdout = sys.stderr = _log()
+    _begin_anew()
     if database():
         located(database())  # what names none is told here, and is not handed on: it may hold a password
     told = handed_on.read(mitmdump_arguments)
@@ -71,9 +76,21 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
 
 def _log() -> TextIO:
     """Where a process without a window writes: pythonw, as Windows' Task Scheduler starts it."""
-    file = platformdirs.user_data_path("seatpool") / "service.log"
+    file = _log_file()
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     return file.open("w", encoding="utf-8", buffering=1)
+
+
+def _log_file() -> Path:
+    return platformdirs.user_data_path("seatpool") / "service.log"
+
+
+def _begin_anew() -> None:
+    """Empty the log that launchd appends to for ever, once it is too long; who writes elsewhere keeps all of it."""
+    with suppress(OSError, ValueError, RuntimeError):  # no such file, no stream with a file, no home
+        found = _log_file().stat()
+        if os.path.samestat(os.fstat(sys.stdout.fileno()), found) and found.st_size > LONGEST_LOG:
+            os.truncate(sys.stdout.fileno(), 0)
 
 
 def _addon() -> Path:

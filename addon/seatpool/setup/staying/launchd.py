@@ -36,7 +36,7 @@ class Launchd(msgspec.Struct, frozen=True):
 
     @property
     def log(self) -> Path:
-        """What the proxy says. Started anew with the session; it grows by a line for each thing of note."""
+        """What the proxy says, a line for each thing of note. launchd appends to it, and `seatpool run` empties it."""
         return self.machine.data / "service.log"
 
     def advice(self, job: Job) -> tuple[str, ...]:

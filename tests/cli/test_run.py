@@ -1,0 +1,32 @@
+"""What `seatpool run` does before it is mitmdump."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from seatpool.cli.run import LONGEST_LOG
+from tests.store.made import ADDON
+
+
+def started(home: Path, log: Path) -> None:
+    """As launchd does it: what is said is appended."""
+    env = {**os.environ, "XDG_DATA_HOME": str(home), "SEATPOOL_KEYRING": "off", "PYTHONPATH": str(ADDON)}
+    with log.open("ab") as said:
+        command = [sys.executable, "-m", "seatpool.cli", "run", "--", "--version"]
+        subprocess.run(command, stdout=said, env=env, check=True, timeout=60)
+
+
+@pytest.mark.parametrize("name", ["seatpool/service.log", "mine.log"])
+def test_a_log_that_was_appended_to_for_too_long_is_begun_anew_and_no_other_file(tmp_path: Path, name: str) -> None:
+    log = tmp_path / name
+    log.parent.mkdir(exist_ok=True)
+    log.write_bytes(b"-" * (LONGEST_LOG + 1))
+    started(tmp_path, log)
+    assert (log.stat().st_size < LONGEST_LOG) == (log.name == "service.log")
+    told = log.read_bytes()
+    assert b"seatpool listens on" in told
+    started(tmp_path, log)
+    assert log.read_bytes().startswith(told), "until then it is kept"
