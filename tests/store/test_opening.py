@@ -1,5 +1,7 @@
 """Opening: what is made, what is migrated, what is refused and left alone."""
 
+import errno
+import os
 import sqlite3
 import stat
 import sys
@@ -97,6 +99,21 @@ def test_the_default_directory_is_made_its_owners_alone_also_if_it_exists(
     ours.chmod(0o755)
     Store.open(default_url()).close()
     assert stat.S_IMODE(ours.stat().st_mode) == 0o755
+
+
+@posix_modes
+def test_a_default_directory_of_another_user_where_we_may_write_is_used_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_arguments: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    folder = tmp_path / "volume/seatpool"
+    folder.mkdir(parents=True, mode=0o770)
+    monkeypatch.setenv("XDG_DATA_HOME", str(folder.parent))
+    monkeypatch.setattr(Path, "chmod", refused)
+    Store.open().close()
+    assert {stat.S_IMODE(file.stat().st_mode) for file in folder.iterdir()} == {0o600}
 
 
 def test_a_database_of_the_first_schema_is_brought_up_with_all_that_it_holds(path: Path) -> None:

@@ -11,6 +11,7 @@ import stat
 import sys
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from types import MappingProxyType
@@ -90,11 +91,12 @@ def must_be_new_enough() -> None:
 def create_file(path: Path, *, ours: bool) -> None:
     """Make the file and its directory, readable by their owner alone; what exists is left as it is.
 
-    `ours`: nobody named the directory, so it is made to be its owner's alone even if it exists.
+    `ours`: nobody named the directory, so it is made to be its owner's alone even if it exists, where that can be.
     """
     try:
         if ours and path.parent.is_dir() and stat.S_IMODE(path.parent.stat().st_mode) != _OWNER_ALONE:
-            path.parent.chmod(_OWNER_ALONE)
+            with suppress(OSError):  # another's, such as a container's volume; the files in it are for us alone anyway
+                path.parent.chmod(_OWNER_ALONE)
         path.parent.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
