@@ -20,6 +20,7 @@ What the clients make of a socket that is closed with 1000 between two turns (se
   turn its WebSockets off.
 """
 
+import sys
 import time
 from dataclasses import dataclass
 from typing import Any
@@ -30,7 +31,12 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers import websocket
 from mitmproxy.proxy.layers.http import SendHttp
 from mitmproxy.proxy.layers.http._events import ResponseEndOfMessage
-from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer, WebSocketMessageInjected
+from mitmproxy.proxy.layers.websocket import (
+    Fragmentizer,
+    WebsocketConnection,
+    WebsocketLayer,
+    WebSocketMessageInjected,
+)
 from mitmproxy.websocket import WebSocketMessage
 from wsproto.connection import ConnectionState, ConnectionType
 from wsproto.events import CloseConnection, TextMessage
@@ -46,6 +52,11 @@ QUIETLY = 1000
 ALIVE = 0.4
 """mitmproxy hangs up on whoever was silent for ten minutes (`tcp_timeout`), which a socket may be for an hour: after
 this share of that time something happens."""
+
+# A message that an addon has changed is cut into frames of 4,000 bytes, and each is decoded by itself: a character that
+# a cut goes through, most likely of a prompt in Chinese or Russian, would become two marks of damage. mitmproxy says
+# that this number is for addons to set; in one frame is how the clients send a message of any size.
+Fragmentizer.FRAGMENT_SIZE = sys.maxsize
 
 
 class Reopen(commands.Command):
