@@ -6,7 +6,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, RegisterHttpConnection
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
-from seatpool.proxy import goaway
+from seatpool.proxy import goaway, interim
 from seatpool.proxy.gathering import gather
 
 
@@ -55,6 +55,7 @@ class Connecting(HttpLayer):
             self._unusable.add(command.connection)
         else:
             client = self._top(command.connection)
+            interim.drop(client)
             gather(client)
             if isinstance(client, Http2Client):
                 goaway.stay(client, self._unusable.add)

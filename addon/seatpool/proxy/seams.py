@@ -17,7 +17,7 @@ from mitmproxy.proxy.layers.http import (
     HttpStream,
     RegisterHttpConnection,
 )
-from mitmproxy.proxy.layers.http._http1 import Http1Server
+from mitmproxy.proxy.layers.http._http1 import Http1Client, Http1Server
 from mitmproxy.proxy.layers.websocket import WebsocketConnection, WebsocketLayer
 
 SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
@@ -36,6 +36,8 @@ SEAMS: Mapping[Callable[..., Any], tuple[str, ...]] = MappingProxyType(
         HttpStream.check_invalid: ("self", "request"),
         HttpStream.passthrough: ("self", "event"),
         Http1Server.read_headers: ("self", "event"),
+        Http1Client.read_headers: ("self", "event"),
+        Http1Client.read_body: ("self", "event"),
         Layer._handle_event: ("self", "event"),  # noqa: SLF001 # whose instances `gathering` wraps
         HttpStream.flow_done: ("self",),
         HttpStream.start_request_stream: ("self",),
