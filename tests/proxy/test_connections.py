@@ -9,10 +9,10 @@ from mitmproxy.proxy import events
 from tests.proxy.test_replay import Stage, assignment
 
 
-def say_goodbye(stage: Stage, last: int, code: int = 0) -> None:
-    """A GOAWAY from the upstream."""
+def say_goodbye(stage: Stage, last: int, code: int = 0, *, client: bool = False) -> None:
+    """A GOAWAY from the upstream, or from the client."""
     frame = GoAwayFrame(0, last_stream_id=last, error_code=code).serialize()
-    stage.driver.feed(events.DataReceived(stage.context.server, frame))
+    stage.driver.feed(events.DataReceived(stage.context.client if client else stage.context.server, frame))
 
 
 def test_a_server_that_takes_its_leave_finishes_what_it_has_taken() -> None:
@@ -63,6 +63,28 @@ def test_what_waited_for_a_place_on_it_was_not_touched() -> None:
     assert stage.failures == ["stream-refused"]
     stage.answer(1, 200, b"fine")
     assert stage.client.bodies[1] == b"fine"
+
+
+def test_a_client_that_takes_its_leave_gets_the_answers_that_it_waits_for() -> None:
+    stage = Stage()
+    stage.ask(1)
+    stage.answer(1, 200, b"one ", end=False)
+    say_goodbye(stage, last=0, client=True)
+    assert stage.driver.closed == []
+    stage.upstream.h2.send_data(1, b"two", end_stream=True)
+    stage.upstream.flush()
+    assert stage.client.bodies[1] == b"one two"
+    assert [e.stream_id for e in stage.client.of(StreamEnded)] == [1]
+
+
+@pytest.mark.parametrize(("answered", "code"), [(True, 0), (False, 2)])
+def test_one_that_waits_for_nothing_or_met_an_error_is_let_go(code: int, *, answered: bool) -> None:
+    stage = Stage()
+    stage.ask(1)
+    if answered:
+        stage.answer(1, 200, b"fine")
+    say_goodbye(stage, last=0, code=code, client=True)
+    assert stage.driver.closed == [stage.context.client]
 
 
 def test_with_an_error_everything_is_over() -> None:

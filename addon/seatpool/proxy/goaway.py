@@ -5,6 +5,9 @@ taken. mitmproxy's client, and the HTTP/2 library below it, take that for the en
 of its stream would be cut. So a leave-taking without an error is kept from both of them; streams that the server has
 not taken fail at once, those that it has end as they end, and then the connection is closed.
 
+A client may take its leave as well, and still wait for answers: Node.js does where a program closes its session. It
+asks for nothing new then, and closes the connection itself.
+
 It replaces one entry of a table of one connection, and stands aside where there is no such table.
 """
 
@@ -18,7 +21,7 @@ from mitmproxy.connection import Connection
 from mitmproxy.proxy import commands
 from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
-from mitmproxy.proxy.layers.http._http2 import Http2Client
+from mitmproxy.proxy.layers.http._http2 import Http2Client, Http2Connection
 
 UNTOUCHED = "HTTP/2 connection closed: <ConnectionTerminated error_code:0, last_stream_id:{}, additional_data:None>"
 """In mitmproxy's words, which `failures` knows."""
@@ -34,21 +37,43 @@ class Leaving(Event):
 
 
 def stay(client: Http2Client, leaving: Callable[[Connection], None]) -> None:
-    """Have a new connection end well. `leaving` is told once that it is no longer to be used."""
-    table: dict[Any, Any] = getattr(client.h2_conn, "_frame_dispatch_table", {})
+    """Have a new connection to a server end well. `leaving` is told once that it is no longer to be used."""
+
+    def takes(frame: GoAwayFrame) -> bool:
+        return any(number <= frame.last_stream_id for number in client.streams)
+
+    def left(frame: GoAwayFrame) -> list[Event]:
+        if not isinstance(getattr(client.handle_h2_event, "__self__", None), Farewell):
+            client.handle_h2_event = Farewell(client).handle  # type: ignore[method-assign] # of this connection alone
+            leaving(client.conn)
+        return [Leaving(frame.last_stream_id)]
+
+    _replace(client, takes, left)
+
+
+def hear_out(server: Http2Connection) -> None:
+    """Have a client that takes its leave get the answers that it waits for."""
+
+    def waits(_: GoAwayFrame) -> bool:
+        return not all(map(server.is_closed, server.streams))
+
+    _replace(server, waits, lambda _: [])
+
+
+def _replace(
+    speaker: Http2Connection, goes_on: Callable[[GoAwayFrame], bool], left: Callable[[GoAwayFrame], list[Event]]
+) -> None:
+    """What becomes of a leave-taking without an error on a connection that goes on."""
+    table: dict[Any, Any] = getattr(speaker.h2_conn, "_frame_dispatch_table", {})
     plain = table.get(GoAwayFrame)
     if plain is None:
         return
 
     def received(frame: GoAwayFrame) -> tuple[list[Any], list[Event]]:
-        taken = any(number <= frame.last_stream_id for number in client.streams)
-        if frame.error_code != ErrorCodes.NO_ERROR or not taken:
+        if frame.error_code != ErrorCodes.NO_ERROR or not goes_on(frame):
             plain_result: tuple[list[Any], list[Event]] = plain(frame)
             return plain_result
-        if not isinstance(getattr(client.handle_h2_event, "__self__", None), Farewell):
-            client.handle_h2_event = Farewell(client).handle  # type: ignore[method-assign] # of this connection alone
-            leaving(client.conn)
-        return [], [Leaving(frame.last_stream_id)]
+        return [], left(frame)
 
     table[GoAwayFrame] = received
 

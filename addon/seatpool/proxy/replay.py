@@ -34,6 +34,7 @@ from mitmproxy.proxy.layers.http._events import (
     RequestTrailers,
     ResponseProtocolError,
 )
+from mitmproxy.proxy.layers.http._http2 import Http2Server
 
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.registry import provider_of
@@ -42,6 +43,7 @@ from seatpool.proxy.connections import Connecting, FreshHttpConnection
 from seatpool.proxy.corking import corked
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.goaway import hear_out
 from seatpool.proxy.holding import Holding
 from seatpool.proxy.limits import Clock, Overdue
 from seatpool.proxy.sockets import Upgraded
@@ -64,7 +66,10 @@ class PoolHttpLayer(Connecting):
 
     def __init__(self, context: Context, mode: HTTPMode, exchanges: Exchanges) -> None:
         super().__init__(context, mode)
-        if context.client.alpn not in (b"h2", b"h3"):
+        if context.client.alpn == b"h2":
+            server = self.connections[context.client] = Http2Server(context.fork())
+            hear_out(server)
+        elif context.client.alpn != b"h3":
             self.connections[context.client] = WordedHttp1Server(context.fork())
         self.exchanges = exchanges
         self.carried: set[Connection] = set()
