@@ -6,6 +6,7 @@ from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 from mitmproxy.proxy import events
 
+from seatpool.proxy.replay import READ_AHEAD
 from tests.proxy.test_replay import Stage, assignment
 
 
@@ -117,3 +118,14 @@ def test_streams_that_failed_together_share_one_new_connection() -> None:
     stage.driver.feed(events.OpenConnectionCompleted(opening, "refused"))
     assert stage.failures == ["connect-failed"] * 8
     assert len(stage.driver.unopened) == 2
+
+
+@pytest.mark.parametrize(("size", "closed"), [(READ_AHEAD, False), (READ_AHEAD + 1, True)])
+def test_who_refuses_a_large_request_over_http1_may_read_no_more(size: int, *, closed: bool) -> None:
+    stage = Stage(decisions=[assignment(2)], http1=True)
+    stage.driver.unopened = []
+    head = f"POST /backend-api/codex/responses HTTP/1.1\r\nhost: chatgpt.com\r\ncontent-length: {size}\r\n\r\n"
+    stage.driver.feed(events.DataReceived(stage.context.client, head.encode() + bytes(size)))
+    stage.driver.feed(events.DataReceived(stage.context.server, b"HTTP/1.1 429 X\r\ncontent-length: 0\r\n\r\n"))
+    assert stage.driver.closed == [stage.context.server] * closed
+    assert len(stage.driver.unopened) == closed

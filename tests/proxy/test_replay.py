@@ -64,12 +64,16 @@ class Stage:
     fails: bool = False
     """The pool fails to let a flow go."""
     parted: int = 0
+    http1: bool = False
+    """Client and upstream speak HTTP/1.1, and have no peers here: what goes to them is forgotten."""
 
     def __post_init__(self) -> None:
         self.exchanges = Exchanges(self.limits)
         self.context = make_context(self.host)
         if not self.connected:
             self.context.server = Server(address=None)
+        if self.http1:
+            self.context.client.alpn = self.context.server.alpn = b"http/1.1"
         mode = HTTPMode.transparent if self.connected else HTTPMode.regular
         self.layer = replay.PoolHttpLayer(self.context, mode, self.exchanges)
         handlers = {"request": self.request, "responseheaders": self.responseheaders, "pool_recover": self.recover}
@@ -77,7 +81,10 @@ class Stage:
         self.client = Peer(self.driver, self.context.client, client_side=True)
         self.upstream = Peer(self.driver, self.context.server, client_side=False)
         self.driver.feed(events.Start())
-        self.client.start()
+        if self.http1:
+            self.driver.sinks = dict.fromkeys(self.driver.sinks, lambda data: None)
+        else:
+            self.client.start()
 
     def request(self, flow: http.HTTPFlow) -> None:
         self.flows.append(flow)

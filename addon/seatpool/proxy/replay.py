@@ -49,6 +49,8 @@ from seatpool.proxy.limits import Clock, Overdue
 from seatpool.proxy.sockets import Upgraded
 from seatpool.proxy.wording import WordedHttp1Server
 
+READ_AHEAD = 256 * 1024
+"""Bytes of a request that has hardly left when its answer comes: what lies in buffers on the way may never be read."""
 BROKE_OFF = Outcome(OutcomeKind.UNANSWERED, "broke-off")
 """Of an answer that had begun and not said anything."""
 
@@ -223,13 +225,15 @@ class PoolHttpStream(Upgraded, Holding):
     def _about_to_close(self) -> bool:
         """Whether the upstream can be expected to drop the HTTP/1 connection behind this refusal, announced or not.
 
-        Seen after refused upgrades and bad credentials. Another connection that dies before a byte of its answer is
-        replaced all the same, so this guess costs time at worst.
+        Seen after refused upgrades and bad credentials; and who refuses a large request may not have read it all, and
+        read no more. Another connection that dies before a byte of its answer is replaced all the same, so this guess
+        costs time at worst.
         """
-        response = self.flow.response
+        request, response = self.flow.request, self.flow.response
         if self._on_http2 or response is None:
             return False
-        return response.status_code == 401 or "upgrade" in self.flow.request.headers
+        is_large = len(request.raw_content or b"") > READ_AHEAD
+        return response.status_code == 401 or "upgrade" in request.headers or is_large
 
     # -- the places where an attempt ends without an answer that the client should see
 

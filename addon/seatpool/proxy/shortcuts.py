@@ -5,12 +5,13 @@ from collections.abc import Callable
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.proxy.commands import StartHook
 
-from seatpool.proxy import buffers, dispatch, reads, turns, typechecks
+from seatpool.proxy import buffers, dispatch, draining, reads, turns, typechecks
 
 
 def install(manager: AddonManager) -> Callable[[StartHook], dispatch.PoolRestHook | None] | None:
     """Take all that can be had. Returns how a stream calls its hooks at once; None where it has to send them."""
     buffers.install()
+    draining.install()
     reads.install()
     typechecks.install()
     calls = dispatch.install(manager)
