@@ -5,22 +5,27 @@ from collections.abc import Iterable
 
 import pytest
 from mitmproxy import http
+from mitmproxy.connection import ConnectionState
 from mitmproxy.proxy import events
 from mitmproxy.websocket import WebSocketData
 from wsproto.connection import Connection, ConnectionType
-from wsproto.events import Message
+from wsproto.events import CloseConnection, Message
 
+from seatpool.clock import utcnow
+from seatpool.providers.http import Headers
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.sockets import PoolWebsocketLayer
+from seatpool.service.trail import Trail, Turn, demand_of
 from tests.proxy.driver import Driver, make_context
+from tests.proxy.test_replay import FACTS
 
 
 class Opened:
     """A socket whose messages are changed on their way: what stands in `changes` is another word then."""
 
     def __init__(self, changes: dict[bytes, bytes]) -> None:
-        context = make_context()
+        self.context = context = make_context()
         flow = http.HTTPFlow(context.client, context.server)
         flow.request = http.Request.make("GET", "https://chatgpt.com/backend-api/codex/responses")
         flow.response = http.Response.make(101)
@@ -28,6 +33,7 @@ class Opened:
         provider = provider_of("chatgpt.com")
         assert provider is not None
         exchange = Exchanges().begin(flow, provider, "chatgpt.com")
+        self.trail = exchange.trail = Trail(flow.id, FACTS, Headers(), demand_of(FACTS))
         self._changes = changes
         self.driver = Driver(PoolWebsocketLayer(context, flow, exchange), {"websocket_message": self._change})
         self.client, self.upstream = Connection(ConnectionType.CLIENT), Connection(ConnectionType.SERVER)
@@ -65,3 +71,14 @@ def test_a_long_message_that_is_changed_keeps_every_character(shift: int, *, fro
     speaker, listener = way if from_client else way[::-1]
     opened.say(speaker, said)
     assert heard(listener) == said.replace('"old"', '"newer"')
+
+
+@pytest.mark.parametrize(("amid", "told"), [(False, [1000]), (True, [])])
+def test_an_upstream_that_goes_without_a_word_is_no_normal_end_amid_a_turn(told: list[int], *, amid: bool) -> None:
+    opened = Opened({})
+    if amid:
+        opened.trail.turn = Turn(utcnow(), 0.0, None)
+    opened.context.server.state = ConnectionState.CLOSED
+    opened.driver.feed(events.ConnectionClosed(opened.context.server))
+    assert [each.code for each in opened.client.events() if isinstance(each, CloseConnection)] == told
+    assert opened.context.client in opened.driver.closed

@@ -115,12 +115,15 @@ class PoolWebsocketLayer(WebsocketLayer):
             self.server_ws.conn,
         ):
             return  # of an upstream that was left, and kept for later meanwhile
+        breaks_off = self._breaks_off(event)
         relay, reply = super().relay_messages(event), None
         while True:
             try:
                 command = relay.send(reply)
             except StopIteration:
                 break
+            if breaks_off and type(command) is commands.SendData:
+                continue  # what mitmproxy says in its place; nobody replies to such a command
             reply = yield command
             if exchange.moving is not None:
                 relay.close()  # what else has come of the former upstream is nobody's
@@ -128,6 +131,14 @@ class PoolWebsocketLayer(WebsocketLayer):
                 return
         if exchange.closing and self._is_idle():
             yield from self._close()
+
+    def _breaks_off(self, event: events.Event) -> bool:
+        """Whether the upstream goes without a word amid a turn. To its client that is 1006, which stands for a failure.
+
+        Clients try again for that, and not for the 1000 that mitmproxy would say (openclaw/openclaw#148008).
+        """
+        gone = isinstance(event, events.ConnectionClosed) and event.connection is self.server_ws.conn
+        return gone and not self._is_idle()
 
     def _is_idle(self) -> bool:
         trail = self._exchange.trail
