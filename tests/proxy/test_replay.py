@@ -133,6 +133,24 @@ class Stage:
         return [fields(e)[":status"] for e in self.client.of(ResponseReceived)]
 
 
+@pytest.mark.parametrize("size", [10, 100_000], ids=["whole", "in part"])
+def test_what_of_a_refused_request_has_not_gone_up_is_taken_back(size: int) -> None:
+    stage = Stage(decisions=[assignment(2)])
+    stage.upstream.h2.increment_flow_control_window(1 << 20)  # for the connection, not for its streams
+    stage.upstream.flush()
+    stage.client.h2.send_headers(1, REQUEST)
+    for _ in range(size // 10):
+        stage.client.h2.send_data(1, bytes(10))
+    stage.client.h2.end_stream(1)
+    stage.client.flush()
+    stage.answer(1, 429, b"refused")
+    assert [(e.stream_id, e.error_code) for e in stage.upstream.of(StreamReset)] == [(1, ErrorCodes.CANCEL)] * (
+        size > 65_535
+    )
+    stage.answer(3, 200, b"fine")
+    assert stage.client.bodies == {1: b"fine"}
+
+
 def test_a_refusal_is_sent_again_on_the_next_account_and_streams() -> None:
     stage = Stage(decisions=[assignment(2)])
     stage.ask()

@@ -44,7 +44,7 @@ from seatpool.proxy.corking import corked
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 from seatpool.proxy.goaway import hear_out
-from seatpool.proxy.holding import Holding
+from seatpool.proxy.holding import REPLACED, Holding
 from seatpool.proxy.limits import Clock, Overdue
 from seatpool.proxy.sockets import Upgraded
 from seatpool.proxy.wording import WordedHttp1Server
@@ -211,8 +211,15 @@ class PoolHttpStream(Upgraded, Holding):
             self._fresh_connection = not self._on_http2
         else:
             self._fresh_connection = failure is not None or self._about_to_close()
+            yield from self._take_back()
         yield from self._send_again()
         return True
+
+    def _take_back(self) -> layer.CommandGenerator[None]:
+        """What of a refused request is still to go up over HTTP/2 would take the next attempt's room."""
+        server = self.context.server
+        if self._on_http2 and self._layer.number_of(server, self._upstream_id) is not None:
+            yield SendHttp(RequestProtocolError(self.stream_id, REPLACED, ErrorCode.CANCEL), server)
 
     def check_body_size(self, request: bool) -> layer.CommandGenerator[bool]:
         """A body that is to be sent again, and a refusal that is to be read, are not streamed away for being large."""
