@@ -133,6 +133,17 @@ class Stage:
         return [fields(e)[":status"] for e in self.client.of(ResponseReceived)]
 
 
+def test_no_second_login_of_the_editors_goes_along() -> None:
+    stage = Stage()
+    fields = [*REQUEST, ("authorization", "Bearer second-FAKESECRET"), ("x-only-mine", "2")]
+    stage.client.h2.send_headers(1, fields, end_stream=True)
+    stage.client.flush()
+    (request,) = stage.upstream.of(RequestReceived)
+    found = [(str(name), str(value)) for name, value in request.headers]
+    assert [value for name, value in found if name == "authorization"] == ["Bearer FAKESECRET-1"]
+    assert [value for name, value in found if name == "x-only-mine"] == ["1", "2"]
+
+
 @pytest.mark.parametrize("size", [10, 100_000], ids=["whole", "in part"])
 def test_what_of_a_refused_request_has_not_gone_up_is_taken_back(size: int) -> None:
     stage = Stage(decisions=[assignment(2)])

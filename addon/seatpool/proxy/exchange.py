@@ -333,8 +333,12 @@ class Exchange(msgspec.Struct):
             if nameless and value == REDACTED:
                 continue
             lower = name.lower()
-            if lower not in removed:
-                fields.append((name, changed.pop(lower)[1] if lower in changed else value))
+            if lower in removed:
+                continue
+            if lower in changed:
+                value = changed.pop(lower)[1]
+                removed.add(lower)  # a second one of the editor's would go along with another account's
+            fields.append((name, value))
         lowered = request.is_http2 or request.is_http3
         fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
         return fields
