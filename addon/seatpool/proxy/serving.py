@@ -13,11 +13,11 @@ from seatpool.clock import utcnow
 from seatpool.core.model import ProviderName
 from seatpool.core.selection import BOUND, Exhausted, whose_limit
 from seatpool.providers.base import RequestFacts, Route
-from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, exhausted, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.tap import tap
+from seatpool.proxy.unpacking import opening
 from seatpool.proxy.wording import no_such_surface
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK
@@ -132,7 +132,7 @@ class Serving:
         marks = service.bonds.marks(trail)
         exchange.tap = tap(response, read, kept=ctx.options.store_streamed_bodies, marks=marks)
         if exchange.tap is not None:
-            exchange.opening = Opening(read)  # its beginning may still be a refusal
+            exchange.opening = opening(response, read)  # its beginning may still be a refusal
         else:
             exchange.begins()
         return trail.remedied() if trail.remedy is not None else None

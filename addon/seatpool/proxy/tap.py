@@ -2,7 +2,7 @@
 
 On the way nothing is parsed; that would be paid for with every chunk. Where an answer may give out what only its
 account can read, what is kept no longer is searched for one or two marks, many chunks at once, and the events that
-have one are set aside. A compressed answer is let through unseen.
+have one are set aside. Of a compressed answer a copy is unpacked.
 """
 
 from typing import NamedTuple
@@ -12,9 +12,9 @@ from mitmproxy import http
 from seatpool.core.outcome import Outcome
 from seatpool.providers.counts import BEGINNING, END, NOTHING, Counted, counted
 from seatpool.providers.openings import Read, last_refusal
+from seatpool.proxy.unpacking import Unpacker, coding_of, is_readable
 from seatpool.service.records import OK, Ending
 
-PLAIN = ("", "identity")
 KEPT = 2 * END
 """Bytes of an answer's end; when there are more, the older half goes."""
 SET_ASIDE = 256 * 1024
@@ -35,7 +35,7 @@ class Told(NamedTuple):
 class Tap:
     """What a streamed answer goes through: mitmproxy calls it with every chunk, and with nothing at the end."""
 
-    __slots__ = ("_beginning", "_chunks", "_read", "_response", "_sieve", "_size", "_unkept")
+    __slots__ = ("_beginning", "_chunks", "_read", "_response", "_sieve", "_size", "_unkept", "_unpack")
 
     def __init__(self, response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...] = ()) -> None:
         """`read` says what an event means; `kept`: mitmproxy stores what it streams."""
@@ -47,6 +47,8 @@ class Tap:
         self._beginning = b""
         """Of what is not among the last chunks any more."""
         self._sieve = Sieve(marks) if marks else None
+        coding = coding_of(response)
+        self._unpack = Unpacker(coding) if coding else None
 
     @property
     def alone(self) -> bool:
@@ -55,8 +57,10 @@ class Tap:
 
     def __call__(self, chunk: bytes) -> bytes:
         """The very chunk."""
-        self._chunks.append(chunk)
-        self._size += len(chunk)
+        seen = chunk if self._unpack is None else self._unpack(chunk)
+        if seen:
+            self._chunks.append(seen)
+            self._size += len(seen)
         if self._size > KEPT:
             self._let_go()
         return chunk
@@ -132,7 +136,7 @@ def _ahead(data: bytes, start: int, stop: int) -> int:
 
 def tap(response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...] = ()) -> Tap | None:
     """Put one into a streamed answer; None where there is nothing to see. The arguments are `Tap`'s."""
-    if response.stream is not True or not _plain(response):
+    if response.stream is not True or not is_readable(response):
         return None
     response.stream = tap = Tap(response, read, kept=kept, marks=marks)
     return tap
@@ -151,8 +155,4 @@ def _whole(response: http.Response | None) -> Told:
 
 
 def _content(response: http.Response | None) -> bytes:
-    return response.raw_content or b"" if response is not None and _plain(response) else b""
-
-
-def _plain(response: http.Response) -> bool:
-    return response.headers.get("content-encoding", "").lower() in PLAIN
+    return response.get_content(strict=False) or b"" if response is not None and is_readable(response) else b""
