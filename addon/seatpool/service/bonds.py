@@ -4,7 +4,7 @@ Whose the contents of a conversation are is learnt from answers: while one strea
 that hold something (`Handling.marks`), and they are read when it is over; on a socket, the one message that holds it.
 To learn from the next request instead would cost less, but what is newest in it is just what nobody could tell: agents
 of one session share its key, and may have been served elsewhere meanwhile. What an answer did not show (it was
-compressed, or cut inside a mark) is taken to be the owner's when the conversation leaves it.
+compressed in an unknown way, or cut inside a mark) is taken to be the owner's when the conversation leaves it.
 
 A request is looked into only where it would leave its owner, where several accounts have served its conversation, and
 where a conversation is new here.
