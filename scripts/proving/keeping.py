@@ -7,6 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from io import StringIO
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -49,8 +50,10 @@ def _report(runs: Sequence[Run]) -> str:
         table.add_row(f"{run['date']}, {run['seatpool']}", run["code"], *_sums([run]))
     last = runs[-1]["code"]
     latest = "all of the code that was played last", last, *_sums([run for run in runs if run["code"] == last])
+    whole = list(takewhile(lambda run: not run["broken"], reversed(runs)))
     table.add_section()
     table.add_row(*latest)
+    table.add_row("all since the last that broke, of whatever code", "", *_sums(whole))
     for column, text in zip(table.columns, ("all", "", *_sums(runs)), strict=True):
         column.footer = text
     written = StringIO()

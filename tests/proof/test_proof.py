@@ -94,7 +94,11 @@ def test_runs_that_are_kept_add_up(tmp_path: Path) -> None:
     text = kept.with_suffix(".txt").read_text()
     assert re.search(r"^ all of the code that was played last +def +2,500 +1,800 .* 1$", text, re.MULTILINE)
     assert re.search(r"^ all +3,500 +2,700 .* 1$", text, re.MULTILINE)
+    assert re.search(r"^ all since the last that broke.* 0 .* 0$", text, re.MULTILINE)
     assert "the other: seed 7 breaks slots: one too many" in text
+    for code in ("def", "ghi"):
+        keeping.add({**figures, "code": code, "worlds": 40, "broken": []}, "since", tmp_path)
+    assert re.search(r"^ all since the last that broke.* 80 +1,800 .* 0$", kept.with_suffix(".txt").read_text(), re.M)
     assert f"[proof]({kept.parent.name}/proof.txt)" in (tmp_path / "README.md").read_text()
 
 
