@@ -98,7 +98,9 @@ def test_runs_that_are_kept_add_up(tmp_path: Path) -> None:
     assert "the other: seed 7 breaks slots: one too many" in text
     for code in ("def", "ghi"):
         keeping.add({**figures, "code": code, "worlds": 40, "broken": []}, "since", tmp_path)
-    assert re.search(r"^ all since the last that broke.* 80 +1,800 .* 0$", kept.with_suffix(".txt").read_text(), re.M)
+    assert re.search(
+        r"^ all since the last that broke.* 80 +1,800 .* 0$", kept.with_suffix(".txt").read_text(), re.MULTILINE
+    )
     assert f"[proof]({kept.parent.name}/proof.txt)" in (tmp_path / "README.md").read_text()
 
 
