@@ -78,6 +78,21 @@ def test_a_linux_system_trusts_by_its_own_tool_and_by_sudo(
     assert list(store.commands(put=[root])) == [(*sudo, *each) for each in filled(put, tmp_path / folder, root)]
     assert list(store.commands(take=[root])) == [(*sudo, *each) for each in filled(take, tmp_path / folder, root)]
     assert list(store.commands()) == []
+
+
+def test_a_tool_of_administrators_is_found_where_a_persons_path_does_not_lead(
+    tmp_path: Path, root: Root, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on Debian: PATH has /usr/sbin for root alone, and `sudo` may keep the person's."""
+    (tmp_path / "usr/local/share/ca-certificates").mkdir(parents=True)
+    tool = tmp_path / "usr/sbin/update-ca-certificates"
+    tool.parent.mkdir()
+    tool.touch(mode=0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}/usr/bin:{tmp_path}/games")
+    (store,) = stores(Machine("Linux", tmp_path / "home", tmp_path, is_admin=False))
+    assert store.title == "the system's store (Debian)"
+    assert list(store.commands(put=[root]))[-1] == ("sudo", str(tool))
+    assert list(store.commands(take=[root]))[-1] == ("sudo", str(tool), "--fresh")
     assert not store.holds(root)
 
 

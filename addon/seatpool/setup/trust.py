@@ -76,19 +76,32 @@ class TrustStore(Protocol):
         """What changes the store so; nothing where both are empty."""
 
 
+def _which(program: str) -> str | None:
+    """Also beside the folders of PATH: Debian and openSUSE have /usr/sbin in that of administrators alone."""
+    path = os.environ.get("PATH", os.defpath)
+    folders = map(Path, path.split(os.pathsep))
+    beside = [str(folder.with_name("sbin")) for folder in folders if folder.name == "bin"]
+    return shutil.which(program, path=os.pathsep.join([path, *beside]))
+
+
 class Machine(msgspec.Struct, frozen=True):
     """What the stores depend on; tests make one up."""
 
     system: str = msgspec.field(default_factory=platform.system)
     home: Path = msgspec.field(default_factory=Path.home)
     top: Path = Path("/")
-    which: Callable[[str], str | None] = shutil.which
+    which: Callable[[str], str | None] = _which
     is_admin: bool = msgspec.field(default_factory=lambda: getattr(os, "geteuid", lambda: 0)() == 0)
 
     @property
     def sudo(self) -> Command:
         """What makes a command an administrator's."""
         return () if self.is_admin else ("sudo",)
+
+    def program(self, name: str) -> str | None:
+        """What calls it, None where it is not here. By its path where `sudo`, too, may look for it in vain."""
+        found = self.which(name)
+        return found if found is None or Path(found).parent.name == "sbin" else name
 
 
 class _Distribution(msgspec.Struct, frozen=True):
@@ -168,7 +181,8 @@ class FileStore(_Plain, msgspec.Struct, frozen=True):
         for root in take:
             yield (*sudo, "rm", "-f", str(self._file(root)))
         if put or take:
-            yield (*sudo, *(self.how.forget if take else self.how.refresh))
+            name, *arguments = self.how.forget if take else self.how.refresh
+            yield (*sudo, self.machine.program(name) or name, *arguments)
 
 
 class AnchorStore(_Plain, msgspec.Struct, frozen=True):
