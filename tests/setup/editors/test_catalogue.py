@@ -59,6 +59,7 @@ MACHINES: dict[str, tuple[str, dict[str, str], tuple[str, ...], dict[str, set[st
             "shell": {".bashrc"},
         },
     ),
+    "Codex in a terminal, and no editor": ("Linux", {}, (".codex",), {"vscode": set(), "codex": {".codex/.env"}}),
     "folders of a person's own": (
         "Linux",
         {

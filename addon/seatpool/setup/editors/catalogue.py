@@ -93,14 +93,14 @@ _DOTENV = (
     ),
 )
 
-_EXTENSIONS = tuple(f"{folder}/extensions/openai.chatgpt-*" for folder in (".vscode", ".vscode-insiders", *_SERVERS))
+_IN_EXTENSIONS = tuple(
+    Where("codex", ".env", f"{folder}/extensions/openai.chatgpt-*", sign_root="home")
+    for folder in (".vscode", ".vscode-insiders", *_SERVERS)
+)
 
 CODEX_SPOT = Spot(
     "Codex",
-    (
-        Where("codex", ".env", "."),
-        *(Where("codex", ".env", extension, sign_root="home") for extension in _EXTENSIONS),
-    ),
+    (Where("codex", ".env", "."), *_IN_EXTENSIONS),
     Dotenv(),
     _DOTENV,
 )
@@ -177,6 +177,7 @@ TARGETS = (
         "VS Code, VSCodium, Cursor, with Copilot's and Codex's extensions",
         (*VSCODE_SPOTS, CODEX_SPOT),
         "no VS Code, VSCodium or Cursor has been started here",
+        signs=(*(place for spot in VSCODE_SPOTS for place in spot.places), *_IN_EXTENSIONS),
         trusts=(SYSTEM, NSS),
         then=(
             "quit and start the editor again: reloading the window is not enough for Codex's extension",
