@@ -20,6 +20,7 @@ import pexpect
 import pytest
 from click.testing import CliRunner, Result
 
+import seatpool
 from seatpool.cli.doctor import NAMES, Report
 from seatpool.cli.main import main
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName
@@ -180,6 +181,16 @@ def test_another_program_has_the_port(house: House) -> None:
         server.terminate()
     said = f"another program listens on 127.0.0.1:{port} (python"
     assert f"seatpool run --port {port + 1}" in answer.one("problem", said)
+
+
+def test_a_start_is_told_who_is_there_and_claims_nothing(house: House) -> None:
+    port = house.proxy.port
+    argv = [sys.executable, "-m", "seatpool.cli", "run", "--port", str(port)]
+    env = {**os.environ, "PYTHONPATH": str(PACKAGE.parent)}
+    ran = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=30, check=False)
+    said = f"Error: seatpool ({seatpool.__version__}) listens on 127.0.0.1:{port}, process {house.proxy.pid}; "
+    more = f"another one beside it: seatpool run --port {port + 1}\n"
+    assert (ran.returncode, ran.stdout, ran.stderr) == (1, "", said + more)
 
 
 def test_a_proxy_with_a_password(house: House, tmp_path: Path) -> None:

@@ -14,7 +14,11 @@ import seatpool
 from seatpool.cli import footprint, handed_on
 from seatpool.cli.certified import certified
 from seatpool.cli.common import database, with_database
+from seatpool.providers.registry import OWN_HOST
+from seatpool.setup import address
 from seatpool.setup.address import HOST, PORT
+from seatpool.setup.doctor import port as doors
+from seatpool.setup.doctor.asking import Proxy
 from seatpool.setup.hints import hints, not_followed
 from seatpool.setup.staying.job import UNBUFFERED
 from seatpool.store import located
@@ -47,6 +51,8 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     if database():
         located(database())  # what names none is told here, and is not handed on: it may hold a password
     told = handed_on.read(mitmdump_arguments)
+    if told.is_proxy:
+        _look_who_is_there(told.url(port))
     authority = certified(told.confdir)
     footprint.settle()
     click.echo(hints(told.url(port) if told.is_proxy else None, authority.trusted))
@@ -72,6 +78,17 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
         sys.exit(mitmdump.load()())
     os.environ.setdefault(UNBUFFERED, "1")  # what it says is there as it is said, in a pipe and in a file as well
     os.execv(program, arguments)  # noqa: S606 # our own interpreter's mitmdump, no shell
+
+
+def _look_who_is_there(url: str) -> None:
+    """End where somebody listens there, which as a rule is seatpool, started before."""
+    try:
+        at = address.parse(url)
+    except address.NoProxy:
+        return  # mitmdump says what is wrong with it
+    if doors.is_taken(at):
+        there = doors.who(Proxy(at, OWN_HOST).about(), at)
+        raise click.ClickException(f"{there}; another one beside it: seatpool run --port {at.port + 1}")
 
 
 def _log() -> TextIO:

@@ -1,12 +1,16 @@
 """Whether the proxy listens, whether it is ours, and whether it runs the code that is in the files."""
 
+import errno
+import os
 import platform
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import seatpool
-from seatpool.setup.address import hidden
+from seatpool.setup.address import Address, hidden
 from seatpool.setup.code import PACKAGE, stamp
+from seatpool.setup.doctor.asking import Told
 from seatpool.setup.doctor.finding import Finding, problem, theirs, warning, well
 from seatpool.setup.doctor.situation import Situation
 
@@ -16,19 +20,43 @@ RESTART = theirs("end it with Ctrl-C, then: seatpool run")
 def port(situation: Situation) -> Iterator[Finding]:
     """Who is there."""
     found, address = situation.about(), situation.address
-    shown = f"{address.host}:{address.port}"
-    if found.told is not None:
-        yield well(f"seatpool {found.told['version']} listens on {shown} (process {found.told['pid']})")
-    elif found.nobody:
-        yield problem(f"nothing listens on {shown}", situation.start)
+    if found.nobody:
+        yield problem(f"nothing listens on {_shown(address)}", situation.start)
+    elif found.told is not None:
+        yield well(who(found, address))
     elif found.password:
-        named = theirs(f"seatpool doctor --proxy http://USER:PASSWORD@{shown}")
-        yield problem(f"the proxy on {hidden(address.url)} asks for a password, or for another one", named)
+        yield problem(who(found, address), theirs(f"seatpool doctor --proxy http://USER:PASSWORD@{_shown(address)}"))
     else:
-        holder = _holder(address.port)
-        by = f" ({holder})" if holder else ""
         other = f"end that program, or: seatpool run --port {address.port + 1}"
-        yield problem(f"another program listens on {shown}{by}: {found.words}", theirs(other))
+        yield problem(who(found, address), theirs(other))
+
+
+def who(found: Told, address: Address) -> str:
+    """Who listens there, by what came of asking."""
+    shown = _shown(address)
+    if found.told is not None:
+        return f"seatpool ({found.told['version']}) listens on {shown}, process {found.told['pid']}"
+    if found.password:
+        return f"the proxy on {hidden(address.url)} asks for a password, or for another one"
+    holder = _holder(address.port)
+    by = f" ({holder})" if holder else ""
+    return f"another program listens on {shown}{by}{': ' if found.words else ''}{found.words}"
+
+
+def is_taken(address: Address) -> bool:
+    """Whether somebody listens there. What else is in the way of listening mitmproxy says itself."""
+    with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
+        if os.name != "nt":  # there it would take the port away from whoever has it
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((address.host, address.port))
+        except OSError as error:
+            return error.errno == errno.EADDRINUSE
+    return False
+
+
+def _shown(address: Address) -> str:
+    return f"{address.host}:{address.port}"
 
 
 def version(situation: Situation) -> Iterator[Finding]:
