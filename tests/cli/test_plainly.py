@@ -4,6 +4,7 @@ import os
 import pwd
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from seatpool.cli.main import main
 from seatpool.store import Store
 from tests.harness import REPOSITORY
 from tests.store.made import sign_in
+from tests.upstream import codex_login
 
 pytestmark = pytest.mark.usefixtures("own_world")
 
@@ -100,6 +102,35 @@ def test_what_the_output_cannot_show_is_a_question_mark(tmp_path: Path) -> None:
     for command, shown in ((("status",), b" rock?t "), (("account", "pause", "rock🚀t"), b"paused rock?t")):
         result = ran(tmp_path, "", *command, PYTHONIOENCODING="cp1252", PYTHONUTF8="1")
         assert (result.returncode, shown in result.stdout) == (0, True), result.stderr
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize(
+    ("command", "word"),
+    [
+        (("account", "list"), "seat-of-the-second-department-of-works"),
+        (("account", "import"), "~/Library/Application/of/the/second/department/.codex/auth.json"),
+        (("audit",), "seat-of-the-second-department-of-works"),
+        (("lock", "list"), "ask-upstream"),
+        (("setup",), "every program that a shell or the desktop starts"),
+    ],
+    ids=["list", "import", "audit", "locks", "setup"],
+)
+def test_a_narrow_screen_cuts_no_word_off(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, columns: int, command: tuple[str, ...], word: str
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("CODEX_HOME", str(tmp_path / "Library/Application/of/the/second/department/.codex"))
+    codex_login(Path(os.environ["CODEX_HOME"]), "alice")
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        sign_in(store, "work")
+    seatpool("account", "rename", "work", "seat-of-the-second-department-of-works")
+    seatpool("lock", "set", "move_conversations", "ask-upstream")
+    monkeypatch.setenv("COLUMNS", str(columns))
+    said = seatpool(*command).stdout
+    assert "\N{HORIZONTAL ELLIPSIS}" not in said
+    assert max(map(len, said.splitlines()[:3])) <= columns
+    assert Counter(word.replace(" ", "")) <= Counter(said)
 
 
 # -- homes

@@ -3,9 +3,8 @@
 import click
 import msgspec
 from rich.markup import escape
-from rich.table import Table
 
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, confirmed, console, open_store, with_database
+from seatpool.cli.common import EMPTY_POOL, PlainGroup, confirmed, console, folding, open_store, with_database
 from seatpool.cli.importing import import_
 from seatpool.cli.people import owner, share, unshare
 from seatpool.cli.transfer import export_
@@ -37,9 +36,8 @@ def list_(as_json: bool) -> None:
         click.echo(msgspec.json.format(msgspec.json.encode(rows), indent=2))
         return
     team = any(row.owner is not None for row in rows)
-    table = Table("account", "provider", "plan", "priority", "weight", "policy", "state", box=None)
-    for column in ("owner", "shared with") if team else ():
-        table.add_column(column)
+    heads = ("account", "provider", "plan", "priority", "weight", "policy", "state")
+    table = folding(*heads, *(("owner", "shared with") if team else ()))
     for row in rows:
         state = f"disabled: {row.disabled_reason}" if row.disabled_reason is not None else row.state
         state = "not yours to use" if row.state == "foreign" else state

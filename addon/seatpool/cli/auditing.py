@@ -8,7 +8,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.common import console, open_store, with_database
+from seatpool.cli.common import console, folding, open_store, with_database
 from seatpool.cli.tail import moment
 from seatpool.core.deeds import Actor, Deed
 
@@ -36,7 +36,7 @@ def audit(since: datetime | None, name: str | None, as_json: bool) -> None:
 
 
 def _table(deeds: Iterable[Deed]) -> Table:
-    table = Table("when", "who", "what", "account", "from", "to", box=None)
+    table = folding("when", "who", "what", "account", "from", "to")
     for deed in deeds:
         when = f"{deed.at.astimezone():%Y-%m-%d %H:%M:%S}"
         told = (deed.account or "-", deed.before or "-", deed.after or "-")

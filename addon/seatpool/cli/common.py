@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 from rich.console import Console
+from rich.table import Table
 
 from seatpool import homes
 from seatpool.cli import streams
@@ -81,6 +82,14 @@ def ending_cleanly(saved: Callable[[], Sequence[str]]) -> Iterator[None]:
 def console() -> Console:
     """Where tables go. Colours, and lines folded at its width, only on a terminal: `grep` is to find whole lines."""
     return Console(highlight=False, soft_wrap=False, width=_width())
+
+
+def folding(*heads: str) -> Table:
+    """Rows for a person. What is longer than its column goes on below: nothing is cut off."""
+    found = Table(box=None)
+    for head in heads:
+        found.add_column(head, overflow="fold")
+    return found
 
 
 def _width() -> int:

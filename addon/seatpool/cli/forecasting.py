@@ -10,7 +10,7 @@ import msgspec
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.common import EMPTY_POOL, console, open_store, with_database
+from seatpool.cli.common import EMPTY_POOL, console, folding, open_store, with_database
 from seatpool.cli.spans import closely
 from seatpool.clock import utcnow
 from seatpool.core.backtest import Horizon, Result, backtest
@@ -74,7 +74,7 @@ def _outlooks(store: Store, names: Sequence[str], now: datetime) -> Iterator[Out
 
 
 def _table(outlooks: Sequence[Outlook], now: datetime) -> Table:
-    table = Table("account", "window", "left", "resets in", "runs out", "range", box=None)
+    table = folding("account", "window", "left", "resets in", "runs out", "range")
     for each in outlooks:
         told = each.forecaster.at(each.forecaster.now)
         left, resets = f"{told.left:.0%}", closely(told.until - now)
@@ -113,7 +113,7 @@ def _range(told: Forecast, now: datetime) -> str:
 
 
 def _tested_table(outlooks: Sequence[Outlook]) -> Table:
-    table = Table("account", "window", "forecast of", "cases", "error", "straight line", "in range", box=None)
+    table = folding("account", "window", "forecast of", "cases", "error", "straight line", "in range")
     for each in outlooks:
         for result in backtest(each.forecaster):
             row = (each.account.name, each.window.bucket, AHEAD[result.horizon], str(result.cases), *_scored(result))

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from seatpool.cli.common import PlainGroup, console, open_store, with_database
+from seatpool.cli.common import PlainGroup, console, folding, open_store, with_database
 from seatpool.cli.spans import ago
 from seatpool.clock import utcnow
 from seatpool.core.locks import LOCKABLE, PREFIX, RULES, Lock
@@ -60,7 +59,7 @@ def list_(as_json: bool) -> None:
         rows = [{"name": k.name, "value": k.value, "by": k.person, "since": k.at.isoformat()} for k in locks]
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table("option", "value", "by", "since", box=None)
+    table = folding("option", "value", "by", "since")
     for each in locks:
         name, _, value = _shown(each).partition("=")
         table.add_row(*map(escape, (name, value, each.person, ago(each.at, utcnow()))))

@@ -7,9 +7,8 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from seatpool.cli.common import PlainGroup, console, open_store, with_database
+from seatpool.cli.common import PlainGroup, console, folding, open_store, with_database
 from seatpool.core.locks import RULES
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.repositories import normalised
@@ -68,7 +67,7 @@ def show(file: Path | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([_as_json(rule, accounts) for rule in found.rules], indent=2))
         return
-    table = Table("line", "rule", "when", "then", "accounts", box=None)
+    table = folding("line", "rule", "when", "then", "accounts")
     for rule in found.rules:
         cells = (rule.name, _when(rule), _then(rule), "\n".join(_named(rule, accounts)) or "none")
         table.add_row(str(rule.line), *map(escape, cells))

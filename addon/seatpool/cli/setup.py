@@ -10,10 +10,9 @@ from typing import Any
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
 from seatpool.cli.ca_trust import NONE, roots_of
-from seatpool.cli.common import INTERRUPTED, console
+from seatpool.cli.common import INTERRUPTED, console, folding
 from seatpool.homes import expanded
 from seatpool.setup import address, bundle
 from seatpool.setup import trust as trusting
@@ -125,7 +124,7 @@ def _list(wish: Wish, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(rows, indent=2))
         return
-    table = Table("name", "state", "program", "command", box=None)
+    table = folding("name", "state", "program", "command")
     for row in rows:
         mend = row["mend"] if row["state"] not in (State.CONFIGURED, State.ABSENT) else ""
         table.add_row(*map(escape, (row["target"], row["state"], row["title"], mend)))

@@ -4,9 +4,8 @@ import json
 
 import click
 from rich.markup import escape
-from rich.table import Table
 
-from seatpool.cli.common import console
+from seatpool.cli.common import console, folding
 from seatpool.cli.spans import ago
 from seatpool.clock import utcnow
 from seatpool.setup import strangers
@@ -44,7 +43,7 @@ def show(*, as_json: bool) -> None:
     if not rows:
         console().print(NOTHING)
         return
-    table = Table("what", "name", "times", "last", box=None)
+    table = folding("what", "name", "times", "last")
     for kind, row in rows:
         table.add_row(kind, escape(row.host), str(row.connections), ago(row.last, utcnow()))
     console().print(table)

@@ -7,9 +7,8 @@ from typing import Any
 import click
 import msgspec
 from rich.markup import escape
-from rich.table import Table
 
-from seatpool.cli.common import console
+from seatpool.cli.common import console, folding
 from seatpool.cli.loginfiles import Candidate, shown
 from seatpool.providers.logins import ImportedLogin
 
@@ -66,7 +65,7 @@ def described(candidate: Candidate) -> str:
 
 def show(candidates: Sequence[Candidate], known: Mapping[int, str]) -> None:
     """What was found; `known` as `identifying.in_the_pool` tells it."""
-    table = Table("program", "who", "plan", "in the pool", "file", box=None)
+    table = folding("program", "who", "plan", "in the pool", "file")
     for each in candidates:
         login = each.login
         row = (login.program, who(login), login.plan or "-", known.get(id(each), "no"), shown(each.path))

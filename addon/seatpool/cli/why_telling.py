@@ -10,6 +10,7 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from seatpool.cli.common import folding
 from seatpool.cli.spans import ago
 from seatpool.core.explain import STAYED, WAITING, Bar, BarKind, Choice, Contender, would_choose
 from seatpool.core.ledger import NANO
@@ -40,7 +41,7 @@ def told(story: Story, names: Mapping[int, str], now: datetime) -> Iterator[Rend
 
 def listed(stories: Iterable[Story], names: Mapping[int, str], now: datetime) -> Table:
     """A line for each."""
-    table = Table("request", "when", "what", "went", box=None)
+    table = folding("request", "when", "what", "went")
     for story in stories:
         row = (story.flow_id[:SHORT], ago(story.asked_at, now), story.what, _way(story, names))
         table.add_row(*map(escape, row))
@@ -59,7 +60,7 @@ def _way(story: Story, names: Mapping[int, str]) -> str:
 
 
 def _candidates(choice: Choice, names: Mapping[int, str]) -> Table:
-    table = Table("account", "score", "by", "why", box=None)
+    table = folding("account", "score", "by", "why")
     for candidate, why in judgements(choice):
         shown = name_of(candidate.account.id, names), f"{candidate.merit:.2f}", _windows(candidate.score), why
         table.add_row(*map(escape, shown))
@@ -95,7 +96,7 @@ def others_would(choice: Choice) -> dict[Strategy, int]:
 
 
 def _attempts(story: Story, names: Mapping[int, str]) -> Table:
-    table = Table("attempt", "account", "why", "outcome", "status", "first byte", "total", "tokens", box=None)
+    table = folding("attempt", "account", "why", "outcome", "status", "first byte", "total", "tokens")
     for a in story.attempts:
         status = str(a.status) if a.status is not None else "-"
         why = REASONS.get(a.reason or "", "-") + in_place_of(a.model, story.own)
