@@ -96,6 +96,13 @@ def test_streams_that_are_closed_are_empty_ones(
         assert store.account("work").paused is ("pause" in command)
 
 
+def test_ctrl_c_while_the_commands_are_being_loaded_is_no_failure(tmp_path: Path) -> None:
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    path = os.pathsep.join((str(tmp_path), str(REPOSITORY / "addon")))
+    result = ran(tmp_path, "", "status", PYTHONPATH=path)
+    assert (result.returncode, result.stdout, result.stderr) == (130, b"", b"")
+
+
 def test_what_the_output_cannot_show_is_a_question_mark(tmp_path: Path) -> None:
     with Store.open(str(tmp_path / "pool.db")) as store:
         sign_in(store, "rock🚀t")
