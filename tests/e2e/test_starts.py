@@ -45,6 +45,7 @@ WHETHER = "say one of: true, false"
         ("pool_page_port=80a", "pool_page_port=80a: say a port from 1 to 65535, or 0 for none"),
         ("pool_max_attempts=77", "pool_max_attempts=77: say a number from 1 to 10"),
         ("pool_on_failure=Block", "pool_on_failure=Block: say one of: passthrough, block"),
+        ("pool_rules=~no-such-user/r", "~no-such-user/r: no user of this machine has the name behind the ~"),
         ("pool_on_failur=block", "pool_on_failur: there is no such option; the nearest is pool_on_failure"),
         (
             "pool_strategy=round_robin",

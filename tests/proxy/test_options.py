@@ -124,6 +124,22 @@ def test_one_of_the_choices_is_taken_and_nothing_beside_them(option: Option) -> 
             check(usable(**{option.name: refused}))
 
 
+@pytest.mark.parametrize(
+    ("named", "said"),
+    [
+        ("mysql://me@db/pool", "mysql databases are not supported; give a path"),
+        ("postgresql+psycopg://me:FAKESECRET@db/pool", r"has a password in it \(postgresql://me@db/pool\)"),
+        ("~no-such-user/pool.db", "no user of this machine has the name behind the ~"),
+    ],
+)
+def test_what_can_never_be_a_database_is_no_database_that_is_away(named: str, said: str) -> None:
+    with pytest.raises(exceptions.OptionsError, match=f"^pool_db: .*{said}") as refused:
+        check(usable(pool_db=named))
+    assert "FAKESECRET" not in str(refused.value)
+    for taken in ("", "/no/such/folder/pool.db", "postgresql+psycopg://me@127.0.0.1:1/pool"):
+        check(usable(pool_db=taken))
+
+
 class Checking:
     """An addon that looks at options as the pool does."""
 

@@ -87,6 +87,8 @@ def test_a_file_that_is_gone_leaves_its_rules_in_force(book: RuleBook, path: Pat
 def test_a_file_that_is_named_must_be_there(path: Path) -> None:
     with pytest.raises(RulesError, match=rf"{path}: No such file"):
         RuleBook().load(str(path))
+    with pytest.raises(RulesError, match=r"~no-such-user/rules\.toml: no user of this machine"):
+        RuleBook().load("~no-such-user/rules.toml")
 
 
 def test_what_cannot_be_read_leaves_everything_as_it_was(book: RuleBook, path: Path, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ from seatpool.core.notices import Expiry
 from seatpool.providers.registry import is_stranger
 from seatpool.proxy.counting import Counting
 from seatpool.setup import strangers
-from seatpool.setup.authority import IN_USE, Authority, AuthorityError, default_folder, switches_at
+from seatpool.setup.authority import IN_USE, Authority, AuthorityError, Change, default_folder, switches_at
 from seatpool.setup.pair import names_of, within
 
 logger = logging.getLogger(__name__)
@@ -143,7 +143,8 @@ class Certificates:
         else:
             if pair is not None:
                 self.expiry = Expiry(pair.ends, switches_at(pair, following) if following is not None else None)
-            logger.info("action=certificates change=%s", change.value)
+            if change is not Change.NONE:
+                logger.info("action=certificates change=%s", change.value)
 
 
 def _is_of(store: certs.CertStore, file: Path) -> bool:

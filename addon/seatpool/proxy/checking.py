@@ -9,7 +9,7 @@ from seatpool.core import fallback
 from seatpool.proxy import listening
 from seatpool.proxy.options import OPTIONS, meant
 from seatpool.service import traces, webhook
-from seatpool.store import BadPerson
+from seatpool.store import BadPerson, StoreUnavailable, located
 from seatpool.store.audit import here
 
 
@@ -44,6 +44,16 @@ def _number(stated: str | float) -> float:
         return float(stated)
     except ValueError:
         return nan
+
+
+def _database(opts: options.Options) -> str | None:
+    """What names none never will, unlike one that is away."""
+    try:
+        if opts.pool_db:
+            located(opts.pool_db)
+    except StoreUnavailable as error:
+        return f"pool_db: {error}"
+    return None
 
 
 def _person(opts: options.Options) -> str | None:
@@ -93,6 +103,7 @@ def _insecure(opts: options.Options) -> str | None:
 CHECKS: tuple[Callable[[options.Options], str | None], ...] = (
     _choices,
     _numbers,
+    _database,
     _person,
     _addresses,
     _collector,

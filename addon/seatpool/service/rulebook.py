@@ -102,7 +102,7 @@ class RuleBook:
 
         Raises `RulesError`, and then everything stays as it was.
         """
-        path = Path(named).expanduser().absolute() if named else default_path()
+        path = _named(named) if named else default_path()
         try:
             seen = _signature(path)
         except OSError as error:
@@ -209,6 +209,13 @@ class RuleBook:
         while len(self._told) > CONVERSATIONS:
             self._told.popitem(last=False)
         return asked
+
+
+def _named(path: str) -> Path:
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError:
+        raise UnreadableRules(Path(path), "no user of this machine has the name behind the ~") from None
 
 
 def _read(content: bytes) -> Rules:
