@@ -111,11 +111,11 @@ def test_a_rows_cells_say_what_a_person_asks() -> None:
     bob, alice, carol, dave = (telling.cells(row, NOW) for row in report(SEEN, NOW, MIDNIGHT).accounts)
     assert len(alice) == len(telling.COLUMNS)
     assert alice[3].splitlines() == [
-        "cooling 1 h: usage_limit_reached",
+        "cooling 60 min: usage_limit_reached",
         "gpt-x cooling 3 h: usage_limit_reached",
-        "gpt-y for gpt-x: 2 in 24 h, last 1 h ago",
+        "gpt-y for gpt-x: 2 in 24 h, last 60 min ago",
     ]
-    assert alice[5:] == ("3", "75% (3)", "1 h ago")
+    assert alice[5:] == ("3", "75% (3)", "60 min ago")
     assert bob[3].splitlines() == ["paused", "unknown refusal in a message teapot: 4 in 7 days, last 0 s ago"]
     assert carol[3:] == ("disabled: revoked-licence", "not seen yet", "-", "-", "never")
     assert dave[3] == "editor"

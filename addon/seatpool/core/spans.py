@@ -9,11 +9,11 @@ def ago(moment: datetime | None, now: datetime) -> str:
 
 
 def span(length: timedelta) -> str:
-    """In the largest unit that says enough."""
+    """In the largest unit of which there are two: never more than a quarter off, for somebody plans by it."""
     seconds = max(0, round(length.total_seconds()))
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size or (seconds >= size and unit != "min"):
-            return f"{seconds // size} {unit}"
+        if seconds >= 2 * size:
+            return f"{(seconds + size // 2) // size} {unit}"
     return f"{seconds} s"
 
 

@@ -6,7 +6,7 @@ const JUST_NOW_MS = 600000;
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
   for (const [unit, size] of UNITS) {
-    if (whole >= 2 * size || (whole >= size && unit !== "min")) return `${Math.floor(whole / size)} ${unit}`;
+    if (whole >= 2 * size) return `${Math.floor((whole + size / 2) / size)} ${unit}`;
   }
   return `${whole} s`;
 }
