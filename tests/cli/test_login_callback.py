@@ -16,12 +16,13 @@ import pytest
 from seatpool.cli import callback_page
 from seatpool.cli.callback import CallbackListener, listening
 from seatpool.cli.callback_page import Page
-from seatpool.providers.codex.signin import REDIRECTS, Redirect
+from seatpool.providers.codex.signin import Redirect
 from seatpool.providers.signin import Callback, Visit
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
 STATE = "s-t_8~te"
 VISIT = Visit(f"https://issuer.example/authorize?a=b&state={STATE}", LATER)
+ANY = Redirect("127.0.0.1", 0, ("127.0.0.1",))
 GOOD = f"/auth/callback?code=FAKESECRETcode&state={STATE}"
 
 
@@ -56,7 +57,7 @@ def free_port() -> int:
 
 @pytest.fixture
 async def listener() -> AsyncIterator[CallbackListener]:
-    async with listening(REDIRECTS[1:]) as listener:
+    async with listening([ANY]) as listener:
         yield listener
 
 
@@ -146,7 +147,7 @@ async def test_two_host_headers_are_refused(listener: CallbackListener) -> None:
 
 
 async def test_a_held_visitor_is_told_when_the_sign_in_is_broken_off() -> None:
-    async with listening(REDIRECTS[1:]) as listener:
+    async with listening([ANY]) as listener:
         waiting = asyncio.create_task(listener.wait(VISIT))
         await asyncio.sleep(0)
         visiting = asyncio.create_task(get(listener, GOOD))
@@ -157,7 +158,7 @@ async def test_a_held_visitor_is_told_when_the_sign_in_is_broken_off() -> None:
 
 
 async def test_connections_that_say_nothing_do_not_hold_up_the_end() -> None:
-    async with listening(REDIRECTS[1:]) as listener:
+    async with listening([ANY]) as listener:
         reader, writer = await asyncio.open_connection("127.0.0.1", listener.port)
         await get(listener, "/")
     assert await reader.read() == b""
@@ -193,7 +194,7 @@ def test_whatever_a_page_says_is_text() -> None:
 
 async def test_the_registered_port_is_listened_on_under_both_meanings_of_localhost() -> None:
     registered = Redirect("localhost", free_port(), ("127.0.0.1", "::1"))
-    async with listening([registered, REDIRECTS[1]]) as listener:
+    async with listening([registered, ANY]) as listener:
         assert listener.redirect_uri == f"http://localhost:{registered.port}/auth/callback"
         addresses = ["127.0.0.1", *(["::1"] if has_ipv6() else [])]
         for address in addresses:
@@ -208,16 +209,26 @@ async def test_where_either_address_is_taken_it_is_another_port(taken: str) -> N
     family = socket.AF_INET6 if ":" in taken else socket.AF_INET
     with ExitStack() as others:
         others.enter_context(socket.create_server((taken, registered.port), family=family))
-        async with listening([registered, REDIRECTS[1]]) as listener:
+        async with listening([registered, ANY]) as listener:
             assert listener.port != registered.port
             assert listener.redirect_uri == f"http://127.0.0.1:{listener.port}/auth/callback"
             assert (await get(listener, "/")).status == 404
 
 
+async def test_where_every_registered_port_is_taken_another_way_is_told() -> None:
+    with ExitStack() as others:
+        ports = [others.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in range(2)]
+        with pytest.raises(
+            OSError, match=f"ports {ports[0]} and {ports[1]} are taken, .* seatpool login codex --device"
+        ):
+            async with listening([Redirect("localhost", port, ("127.0.0.1", "::1")) for port in ports]):
+                pass
+
+
 async def test_the_ports_are_free_afterwards() -> None:
     registered = Redirect("localhost", free_port(), ("127.0.0.1", "::1"))
     for _ in range(2):
-        async with listening([registered, REDIRECTS[1]]) as listener:
+        async with listening([registered, ANY]) as listener:
             assert listener.port == registered.port
 
 

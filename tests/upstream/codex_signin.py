@@ -14,6 +14,14 @@ from tests.upstream.world import FakeAccount
 
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 DEVICE_REDIRECT = "https://auth.openai.com/deviceauth/callback"
+REGISTERED = frozenset(
+    {
+        DEVICE_REDIRECT,
+        *(f"http://localhost:{port}/auth/callback" for port in (1455, 1457)),
+        "http://127.0.0.1:1455/auth/callback",
+    }
+)
+"""Where a code may come from (codex.md 4). The page with the question minds them less (can1357/oh-my-pi#1278)."""
 _LOOPBACK = re.compile(r"http://(localhost|127\.0\.0\.1):[1-9][0-9]*/auth/callback")
 
 
@@ -121,6 +129,10 @@ async def exchange_code(exchange: Exchange) -> None:
     )
     if grant is not None:
         grant.used = True
+    if grant is not None and grant.redirect_uri not in REGISTERED:
+        exchange.entry.answer = "unregistered"
+        await exchange.answer(403, {"error": {"message": "Forbidden", "type": "invalid_request_error"}})
+        return
     if grant is None or not good:
         exchange.entry.answer = "invalid_grant"
         message = "The code is not good for this program, or was used before."

@@ -24,6 +24,10 @@ HEAD_TIMEOUT_S = 10.0
 """Browsers open connections that they may never use."""
 PARTING_S = 2.0
 """How long a held answer may take to reach the browser at the end."""
+TAKEN = (
+    "ports {} are taken, perhaps by other sign-ins, and ChatGPT lets a browser come back to no others: end those, or: "
+    "seatpool login codex --device"
+)
 _NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -131,11 +135,10 @@ async def listening(redirects: Sequence[Redirect]) -> AsyncIterator[CallbackList
 
 
 def _first_free(redirects: Sequence[Redirect]) -> tuple[Redirect, list[socket.socket]]:
-    *others, last = redirects
-    for redirect in others:
+    for redirect in redirects:
         with suppress(OSError):
             return redirect, _bind(redirect)
-    return last, _bind(last)
+    raise OSError(errno.EADDRINUSE, TAKEN.format(" and ".join(str(redirect.port) for redirect in redirects)))
 
 
 def _bind(redirect: Redirect) -> list[socket.socket]:

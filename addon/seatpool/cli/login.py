@@ -66,8 +66,8 @@ def _common[F: Callable[..., Any]](command: F) -> F:
 def codex(device: bool, no_browser: bool, name: str | None, as_json: bool, ca: str | None, proxy: str | None) -> None:
     """Sign in with ChatGPT, for Codex.
 
-    Opens a browser on this machine and waits for it to come back to port 1455, or to a free one where that is taken.
-    On a machine without a browser, use --device.
+    Opens a browser on this machine and waits for it to come back to port 1455, or to 1457 where that is taken. On a
+    machine without a browser, use --device.
 
     \b
     seatpool login codex --name work

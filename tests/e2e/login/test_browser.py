@@ -74,16 +74,28 @@ def look(chromium: Chromium, scheme: str) -> tuple[str, str]:
 
 
 @needs_chromium
+def test_it_signs_in_by_the_other_registered_port_where_1455_is_taken(desk: Desk, chromium: Chromium) -> None:
+    desk.fakes.sign_in("alice")
+    with desk.lab.listen("127.0.0.1", 1455):
+        terminal = desk.type("login", "codex", "--no-browser")
+        chromium.open(printed_address(terminal))
+        chromium.click("#allow")
+        chromium.loaded()
+        assert terminal.end() == 0, terminal.seen
+    assert "Signed in as alice (plus)" in chromium.text()
+
+
+@needs_chromium
 def test_denying_it_is_one_line_and_works_from_another_port_when_1455_is_taken(desk: Desk, chromium: Chromium) -> None:
     desk.fakes.sign_in("alice")
     first = desk.type("login", "codex", "--no-browser")
     first.see(WAITING)
     second = desk.type("login", "codex", "--no-browser")
-    port = second.see(r"Port 1455 is taken.* comes back to port (\d+) instead")
+    second.see(r"Port 1455 is taken.* comes back to port 1457 instead")
     chromium.open(printed_address(second))
     chromium.click("#deny")
     chromium.loaded()
-    assert chromium.evaluate("location.href").startswith(f"http://127.0.0.1:{port}/auth/callback?")
+    assert chromium.evaluate("location.href").startswith("http://localhost:1457/auth/callback?")
     assert "Sign-in denied" in chromium.text()
     assert second.end() == 1
     last = second.seen.strip().splitlines()[-1]

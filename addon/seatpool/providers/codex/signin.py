@@ -69,12 +69,9 @@ class Redirect(msgspec.Struct, frozen=True):
         return f"http://{self.host}:{port}{CALLBACK_PATH}"
 
 
-REDIRECTS = (
-    Redirect("localhost", 1455, ("127.0.0.1", "::1")),
-    Redirect("127.0.0.1", 0, ("127.0.0.1",)),
-)
-"""To be tried in this order: the one registered for Codex (codex.md 4), and where its port is taken any port, which
-RFC 8252 (7.3) asks issuers to allow on a loopback address."""
+REDIRECTS = tuple(Redirect("localhost", port, ("127.0.0.1", "::1")) for port in (1455, 1457))
+"""Those registered for Codex, to be tried in this order. At any other port a browser may arrive, as RFC 8252 (7.3) has
+it, but the issuer gives no tokens for its code (openai/codex#19334, can1357/oh-my-pi#1278)."""
 
 
 def may_receive(origin: str) -> bool:
