@@ -61,6 +61,8 @@ class LoginScreen:
         """The code, large, and where to type it."""
         code = _visible(invitation.code)
         self.say(f"Open {_visible(invitation.url)} in any browser, on any machine, and type this code: {code}")
+        if invitation.needs:
+            self.say(invitation.needs)
         if self._alive:
             large = Text(" ".join(code), style="bold", no_wrap=True)
             self._console.print(Align.center(Panel(large, padding=(1, 4), title="your code", expand=False)))

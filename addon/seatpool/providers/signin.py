@@ -26,6 +26,8 @@ class Invitation(msgspec.Struct, frozen=True):
     """What to type there."""
     expires_at: datetime
     """Until when; the sign-in ends by itself then."""
+    needs: str = ""
+    """What has to be so for the code to be taken, where the page tells that late; one line."""
 
     __repr__ = silent("code")
 

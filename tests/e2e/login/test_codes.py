@@ -21,6 +21,7 @@ def test_codex_shows_a_code_counts_down_and_shows_the_account(desk: Desk) -> Non
     desk.fakes.sign_in("alice", pending=2)
     terminal = desk.type("login", "codex", "--device", "--name", "work")
     code = terminal.see(rf"Open https://auth\.openai\.com/codex/device .* code: ({CODE})")
+    terminal.see("ChatGPT takes it where device codes for Codex are allowed")
     terminal.see(" ".join(code))
     terminal.see("copied to the clipboard")
     assert (desk.home / "clipboard").read_text() == code
@@ -113,8 +114,9 @@ def test_without_a_terminal_there_are_plain_lines_and_the_output_is_the_account(
     row = json.loads(done.stdout)
     assert (row["name"], row["plan"], row["state"]) == ("bob", "pro", "ready")
     assert {window["bucket"] for window in row["windows"]} >= {"primary", "secondary"}
-    opened, waiting, added = done.stderr.splitlines()
+    opened, needs, waiting, added = done.stderr.splitlines()
     assert opened.startswith("Open https://auth.openai.com/codex/device in any browser")
+    assert needs.startswith("ChatGPT takes it where ")
     assert waiting == "waiting for you to confirm: 15 min left"
     assert added == "added bob (codex, pro)"
     assert "\x1b" not in done.stderr + done.stdout

@@ -170,6 +170,7 @@ def test_a_device_code_is_shown_looked_at_and_exchanged() -> None:
     assert json.loads(asked.body) == {"client_id": "app_EMoamEEZ73f0CkXaXp7hrann"}
     shown = played.invitation
     assert (shown.url, shown.code, shown.expires_at) == ("https://auth.openai.com/codex/device", "ABCD-EFGH", at(900))
+    assert "chatgpt.com, Settings, Security" in shown.needs
     assert {look.url for look in looks} == {"https://auth.openai.com/api/accounts/deviceauth/token"}
     assert json.loads(looks[2].body) == {"device_auth_id": "deviceauth_FAKESECRET", "user_code": "ABCD-EFGH"}
     assert played.pauses == [5.0, 5.0, 5.0]

@@ -49,6 +49,11 @@ _ACCEPT = ("accept", "application/json")
 _NO_DEVICE_CODES = NotSignedIn(
     "device-flow-disabled", "auth.openai.com gives out no device codes: sign in with a browser on this machine instead."
 )
+_NEEDS = (
+    "ChatGPT takes it where device codes for Codex are allowed: at chatgpt.com, Settings, Security; in a workspace by "
+    "its admin."
+)
+"""Its page says so after a second factor was asked for, again and again (openai/codex#34817)."""
 _FOREIGN = NotSignedIn(
     "state-mismatch", "The browser came back from another sign-in than this one: start again, and use the new page."
 )
@@ -159,7 +164,7 @@ def device(now: Clock) -> SignIn:
     if device_id is None or code is None:
         return unreadable(asked)
     expires_at = now() + LIFE
-    yield Invitation(DEVICE_PAGE, code, expires_at)
+    yield Invitation(DEVICE_PAGE, code, expires_at, _NEEDS)
     look = _json(DEVICE_TOKEN_URL, {"device_auth_id": device_id, "user_code": code})
     interval_s = pace_s(told.get("interval"), USUAL_INTERVAL_S)
     grant = yield from poll(look, partial(_read_look, look), interval_s, expires_at, now)
