@@ -74,8 +74,11 @@ def test_every_mistake_is_a_line_with_its_place_and_the_exit_code_is_1(command: 
 
 
 def test_without_a_file_it_is_the_one_that_the_proxy_reads() -> None:
-    result = seatpool("rules", "check")
-    assert (result.exit_code, result.stderr) == (1, f"{default_path()}: No such file or directory\n")
+    assert good("rules", "check") == f"there are no rules: {default_path()} is not there\n"
+    assert good("rules", "show") == "no rules: every account may serve everything\n"
+    assert good("rules", "test", "--provider", "codex") == "no rule decides: every codex account may serve it\n"
+    named = seatpool("rules", "check", "rules.toml")
+    assert (named.exit_code, named.stderr) == (1, "rules.toml: No such file or directory\n")
     default_path().parent.mkdir(parents=True, exist_ok=True)
     default_path().write_text("")
     assert good("rules", "check") == f"{default_path()}: 0 rules, no mistake\n"

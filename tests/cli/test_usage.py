@@ -192,7 +192,7 @@ def test_what_is_no_price_list_is_refused_in_one_line(tmp_path: Path, what: str)
         (("--csv", "--plot"), "one of --csv, --json and --plot"),
         (("--plot", "usage.jpg"), "ends in .png"),
         (("--days", "0"), "x>=1"),
-        (("--since", "yesterday"), "does not match"),
+        (("--since", "yesterday"), "is no day: say 2026-11-01"),
         (("--by", "week"), "is not one of"),
     ],
 )

@@ -66,7 +66,7 @@ def identified(
         elif answer is None:
             known.append(Known(each))
         elif strict:
-            raise NotALogin(f"{shown(each.path)}: {answer.message}; nothing was changed")
+            raise NotALogin(f"{shown(each.path)}: {answer.message.removesuffix('.')}; nothing was changed")
         else:
             told.row(each, "refused", reason=answer.message)
             note([f"{shown(each.path)}: {answer.message}"])

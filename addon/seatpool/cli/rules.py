@@ -13,7 +13,7 @@ from seatpool.core.locks import RULES
 from seatpool.core.model import Account, ProviderName
 from seatpool.core.repositories import normalised
 from seatpool.core.rulefile import read
-from seatpool.core.rules import Asked, Rule, Rules, meant
+from seatpool.core.rules import NO_RULES, Asked, Rule, Rules, meant
 from seatpool.service.rulebook import LOCKED, RulesError, default_path, rules_in
 from seatpool.store import Store
 
@@ -45,7 +45,10 @@ def check(file: Path | None) -> None:
     seatpool rules check rules.toml && cp rules.toml ~/.config/seatpool/
     """
     path = file or default_path()
-    found = _read(path)
+    found = _read(path, named=file is not None)
+    if not found.rules and not path.exists():
+        click.echo(f"there are no rules: {path} is not there")
+        return
     count = len(found.rules)
     click.echo(f"{path}: {count} rule{'s' if count != 1 else ''}, no mistake")
 
@@ -121,10 +124,13 @@ def _in_force(store: Store, file: Path | None) -> tuple[Rules, Path | None]:
     if locked is not None and locked.value is not None:
         return read(locked.value.encode()), None
     path = file or default_path()
-    return _read(path), path
+    return _read(path, named=file is not None), path
 
 
-def _read(path: Path) -> Rules:
+def _read(path: Path, *, named: bool) -> Rules:
+    """Of the file; no file is none, unless a person has named it."""
+    if not named and not path.exists():
+        return NO_RULES
     try:
         return rules_in(path)
     except RulesError as error:

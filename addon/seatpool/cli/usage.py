@@ -1,7 +1,7 @@
 """`seatpool usage`: what was used, by whom and for what, and what it would have cost."""
 
 import tomllib
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
 import click
@@ -20,10 +20,17 @@ TERMINAL = "-"
 """`--plot` without a file."""
 
 
+def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> date | None:
+    try:
+        return date.fromisoformat(value) if value is not None else None
+    except ValueError:
+        raise click.BadParameter(f"{value!r} is no day: say 2026-11-01") from None
+
+
 @click.command()
 @click.option("--by", type=click.Choice([each.value for each in By]), default=By.ACCOUNT.value, show_default=True)
 @click.option("--days", type=click.IntRange(1), metavar="N", help=f"The last N days, today included. [default: {DAYS}]")
-@click.option("--since", type=click.DateTime(["%Y-%m-%d"]), metavar="DATE", help="From that day on: 2026-11-01.")
+@click.option("--since", callback=_day, metavar="DATE", help="From that day on: 2026-11-01.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, without the total.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @click.option(
@@ -44,7 +51,7 @@ TERMINAL = "-"
 def usage(
     by: str,
     days: int | None,
-    since: datetime | None,
+    since: date | None,
     as_csv: bool,
     as_json: bool,
     plot: str | None,
@@ -82,7 +89,7 @@ def usage(
         click.echo(f"drawn into {plot}")
 
 
-def _check(days: int | None, since: datetime | None, plot: str | None, forms: list[bool]) -> None:
+def _check(days: int | None, since: date | None, plot: str | None, forms: list[bool]) -> None:
     if days is not None and since is not None:
         raise click.UsageError("give --days or --since, not both")
     if sum(forms) > 1:
@@ -91,9 +98,9 @@ def _check(days: int | None, since: datetime | None, plot: str | None, forms: li
         raise click.UsageError(f"--plot {plot}: name a file that ends in .png, or none for bars in the terminal")
 
 
-def _first(days: int | None, since: datetime | None) -> date:
+def _first(days: int | None, since: date | None) -> date:
     try:
-        return since.date() if since is not None else utcnow().date() - timedelta(days=(days or DAYS) - 1)
+        return since if since is not None else utcnow().date() - timedelta(days=(days or DAYS) - 1)
     except OverflowError:
         return date.min
 

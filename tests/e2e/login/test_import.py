@@ -94,6 +94,7 @@ def test_a_token_that_its_issuer_does_not_take_is_one_line(desk: Desk) -> None:
     assert done.returncode == 1 and done.stdout == ""
     last = done.stderr.splitlines()[-1]
     assert last.startswith("Error: standard input: github.com does not take this login any more") and MARKER not in last
+    assert last.endswith(": sign in again; nothing was changed")
     assert desk.accounts() == ()
 
 
