@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from mitmproxy.proxy.mode_specs import ProxyMode
 
@@ -41,6 +42,25 @@ def test_what_a_start_has_to_know_is_found_and_what_is_wrong_is_left_to_mitmdump
     arguments: tuple[str, ...], found: HandedOn
 ) -> None:
     assert read(arguments) == found
+
+
+@pytest.mark.parametrize(
+    ("written", "found"),
+    [
+        ("mode:\n- regular@9000\n", HandedOn(9000)),
+        ("mode: [socks5@1080, 'upstream:http://other:3128@9000']", HandedOn(9000, goes_on=True)),
+        ("mode: transparent", HandedOn(is_proxy=False)),
+        ("listen_port: 9000", HandedOn()),  # with us there is a --listen-port, which mitmdump prefers
+        ("mode: [", HandedOn()),
+        ("- mode", HandedOn()),
+        ("", HandedOn()),
+    ],
+)
+def test_a_mode_may_stand_in_mitmproxys_file(tmp_path: Path, written: str, found: HandedOn) -> None:
+    (tmp_path / "config.yaml").write_text(written)
+    arguments = ("--set", f"confdir={tmp_path}")
+    assert read(arguments) == msgspec.structs.replace(found, confdir=tmp_path)
+    assert read((*arguments, "--mode", "regular@9001")).port == 9001, "what is typed goes before"
 
 
 @pytest.mark.parametrize(

@@ -9,14 +9,12 @@ import msgspec
 
 from seatpool.beside import Beside, NotYet
 from seatpool.cli.ca import STOLEN, pool_names
+from seatpool.cli.handed_on import CONFIG
 from seatpool.clock import utcnow
 from seatpool.providers.registry import certified_names
 from seatpool.setup import bundle
 from seatpool.setup.authority import TRUSTED, Authority, AuthorityError, Change, default_folder, switches_at
 from seatpool.store import StoreError
-
-CONFIG = ("config.yaml", "config.yml")
-"""In mitmproxy's `confdir`, written by a person: options, and passwords among them."""
 
 NAMES_S = 5.0
 """How long is waited for the database, whose key may be in a keyring that asks its person first."""

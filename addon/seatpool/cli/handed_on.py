@@ -8,6 +8,10 @@ from types import MappingProxyType
 import msgspec
 
 from seatpool.setup.address import HOST, proxy_url
+from seatpool.setup.authority import default_folder
+
+CONFIG = ("config.yaml", "config.yml")
+"""In mitmproxy's `confdir`, written by a person: options, and passwords among them. The last that is there counts."""
 
 _PROXIES = ("regular", "upstream")
 """Modes whose clients are told of an HTTP proxy."""
@@ -58,7 +62,8 @@ def read(arguments: Sequence[str]) -> HandedOn:
         return HandedOn()
     options = [option.partition("=")[::2] for option in found.set]
     confdir = dict(options).get("confdir")
-    modes = [_mode(text) for text in found.mode or [value for name, value in options if name == "mode"]]
+    named = found.mode or [value for name, value in options if name == "mode"]
+    modes = [_mode(text) for text in named or _configured(default_folder() if confdir is None else Path(confdir))]
     door = next((mode for kinds in (_PROXIES, _SOCKETS) for mode in modes if mode.kind in kinds), _Mode("", None, None))
     return HandedOn(
         _number(found.listen_port or "") if door.port is None else door.port,
@@ -67,6 +72,26 @@ def read(arguments: Sequence[str]) -> HandedOn:
         not modes or door.kind in _PROXIES,
         any(mode.kind == "upstream" for mode in modes),
     )
+
+
+def _configured(folder: Path) -> list[str]:
+    """Modes that stand in a file. Of host and port we say something ourselves, which goes before."""
+    for file in (folder.expanduser() / name for name in reversed(CONFIG)):
+        if file.is_file():
+            modes = _options(file).get("mode") or []
+            return [str(mode) for mode in (modes if isinstance(modes, list) else [modes])]
+    return []
+
+
+def _options(file: Path) -> Mapping[str, object]:
+    from ruamel.yaml import YAML  # it takes long to load
+    from ruamel.yaml.error import YAMLError
+
+    try:
+        read = YAML(typ="safe", pure=True).load(file)
+    except (OSError, YAMLError, ValueError, TypeError, RecursionError):
+        return {}
+    return read if isinstance(read, dict) else {}
 
 
 def _mode(text: str) -> _Mode:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import platformdirs
 
-from seatpool.cli.certified import CONFIG
+from seatpool.cli.handed_on import CONFIG
 from seatpool.setup import troubles
 
 _MADE = {
