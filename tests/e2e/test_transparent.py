@@ -58,7 +58,7 @@ class Box:
         self.scene = Scene(lab, self.fakes, self._proxy, folder)
         self.scene.pool("alice", "bob")
         self.ca = folder / "home" / "data" / "seatpool" / "ca" / "mitmproxy-ca-cert.pem"
-        options = {**ALONE, "ssl_verify_upstream_trusted_ca": str(self.fakes.ca)}
+        options = {**ALONE, "ssl_verify_upstream_trusted_ca": str(self.fakes.ca), "flow_detail": "1"}
         self._arguments = [part for name, value in options.items() for part in ("--set", f"{name}={value}")]
 
     def transparent(self, *argv: str, code: int = 0) -> str:

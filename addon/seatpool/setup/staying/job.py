@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from seatpool.setup import address
+from seatpool.setup.quiet import quiet
 
 KEPT = (
     *("SEATPOOL_KEYRING", "SEATPOOL_KEY_FILE", "SEATPOOL_PERSON", "PYTHON_KEYRING_BACKEND"),
@@ -21,8 +22,6 @@ KEPT = (
 )
 """Variables that say where things are, and who one is; a session that starts programs may lack those of a shell."""
 UNBUFFERED = "PYTHONUNBUFFERED"
-_QUIET = ("--set", "flow_detail=0")
-"""Nobody reads a line for each request; the pool's own stay."""
 _SECRET = {
     "proxyauth": re.compile(r"any|@.*"),
     "upstream_auth": re.compile(""),
@@ -64,10 +63,10 @@ def make(
     for former, argument in zip(("", *arguments), arguments, strict=False):
         _refuse_secrets(former, argument)
     elsewhere = () if proxy.host == address.HOST else ("--listen-host", proxy.host)
-    quiet = () if any("flow_detail" in argument for argument in arguments) else _QUIET
     named = ("--db", _absolute(database)) if database else ()
+    handed_on = (*elsewhere, *quiet(arguments), *arguments)
     return Job(
-        (*program(interpreter), "run", *named, "--port", str(proxy.port), "--", *elsewhere, *quiet, *arguments),
+        (*program(interpreter), "run", *named, "--port", str(proxy.port), "--", *handed_on),
         ((UNBUFFERED, "1"), *((name, environ[name]) for name in KEPT if environ.get(name))),
         proxy.url,
         privileged=any(argument.split("=")[-1].split(":")[0] == "local" for argument in arguments),

@@ -12,6 +12,7 @@ from typing import IO
 import msgspec
 
 import seatpool
+from seatpool.setup.quiet import quiet
 from seatpool.setup.transparent import GROUP, TransparentError
 from seatpool.setup.transparent.rules import LOOPBACK4, LOOPBACK6
 
@@ -119,7 +120,7 @@ def start_proxy(
     """Listening for redirected connections on the loopback, of both families where there are both."""
     modes = [f"transparent@{LOOPBACK4}:{port}", *([f"transparent@{LOOPBACK6}:{port}"] if ipv6 else [])]
     more = [part for mode in modes for part in ("--mode", mode)]
-    argv = ["run", "--port", str(port), "--", *more, "--set", "flow_detail=0", *arguments]
+    argv = ["run", "--port", str(port), "--", *more, *quiet(arguments), *arguments]
     return spawn(person, argv, {**env, "PYTHONUNBUFFERED": "1"}, log, GROUP)
 
 
