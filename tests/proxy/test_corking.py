@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands
 
-from seatpool.proxy.corking import RECORD, corked
+from seatpool.proxy.corking import RECORD, Uncork, corked
 from tests.proxy.driver import Peer
 from tests.proxy.test_replay import Stage
 
@@ -47,6 +47,13 @@ def test_the_same_bytes_leave_in_as_few_pieces_as_there_are_moments(follows: lis
     ]
     runs = 1 + sum(small_for(one) is None or small_for(one) is not small_for(next_) for one, next_ in pairwise(follows))
     assert len(joined) == (runs if follows else 0)
+
+
+def test_what_was_sent_so_far_leaves_where_somebody_says_so() -> None:
+    pieces = [commands.SendData(PEERS[0], data) for data in (b"a", b"b", b"c")]
+    joined = list(corked([*pieces[:2], Uncork(), pieces[2], Uncork()]))
+    assert [command.data for command in joined if isinstance(command, commands.SendData)] == [b"ab", b"c"]
+    assert len(joined) == 2, "mitmproxy knows no such command"
 
 
 def test_a_request_and_its_answer_leave_in_one_piece_each() -> None:

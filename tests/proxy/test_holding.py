@@ -8,6 +8,7 @@ from h2.events import DataReceived, StreamEnded, StreamReset
 from hypothesis import given
 from hypothesis import strategies as st
 from mitmproxy import http
+from mitmproxy.proxy.commands import StartHook
 
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import CODEX
@@ -79,6 +80,23 @@ def test_the_client_sees_nothing_until_an_event_means_something() -> None:
     stage.send(1, DONE, end=True)
     assert b"".join(stage.delivered) == CREATED + PING + DELTA + DONE
     assert (stage.begun, stage.layer.streams) == (1, {})
+
+
+def test_a_short_answer_is_on_its_way_before_its_end_is_seen_to() -> None:
+    stage = Held()
+    came: list[bytes] = []
+
+    def at_once(hook: StartHook) -> None:
+        if hook.name == "response":
+            came.extend(stage.delivered)
+        elif (handler := stage.driver.handlers.get(hook.name)) is not None:
+            handler(*hook.args())
+
+    stage.exchanges.at_once = at_once
+    stage.ask()
+    stage.answer(1, 200, CREATED + DELTA + DONE)
+    assert came == [CREATED + DELTA + DONE]
+    assert [e.stream_id for e in stage.client.of(StreamEnded)] == [1]
 
 
 def test_a_failure_as_first_event_goes_to_another_account_and_nothing_of_it_is_seen() -> None:

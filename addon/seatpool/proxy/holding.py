@@ -17,6 +17,7 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError,
 from seatpool.core.outcome import OK, Outcome
 from seatpool.providers.openings import Opening
 from seatpool.proxy.boundary import FIRST_REFUSAL, Boundary
+from seatpool.proxy.corking import Uncork
 from seatpool.proxy.exchange import Exchanges
 from seatpool.proxy.limits import Clock
 
@@ -113,6 +114,7 @@ class Holding(Boundary):
         yield from (command for command in super().start_response_stream() if type(command) is not commands.Log)
         for data in held:
             yield from self.state_stream_response_body(ResponseData(self.stream_id, data))
+        yield Uncork()  # a short answer's end may have been read along, and has much to be done for it
         if exchange is not None:
             exchange.begins()
 
