@@ -114,6 +114,20 @@ def test_a_name_that_is_sure_to_be_anothers_is_refused_before_anybody_is_asked(s
     assert "cannot be reached" in own.output, "it may be the very account that is to be renewed"
 
 
+def test_signing_in_again_to_an_account_goes_where_it_was(store: Store) -> None:
+    tenants = ImportedLogin(
+        ProviderName.COPILOT,
+        "dave",
+        "octo.ghe.com/7",
+        "octo.ghe.com",
+        (Credential(CredentialKind.GITHUB_OAUTH, "gho_F"),),
+    )
+    Session(store, "octo").run(SignedIn(tenants))
+    assert "octo.ghe.com cannot be reached" in seatpool("login", "copilot", "--name", "octo").output
+    elsewhere = seatpool("login", "copilot", "--name", "octo", "--host", "github.com")
+    assert "another account is named 'octo'" in elsewhere.output
+
+
 @pytest.mark.parametrize(
     ("arguments", "host"), [(("codex", "--device"), "auth.openai.com"), (("copilot",), "github.com")]
 )

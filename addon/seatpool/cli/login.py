@@ -14,9 +14,11 @@ from seatpool.cli.login_screen import LoginScreen
 from seatpool.cli.network import with_network
 from seatpool.cli.status import status_rows, status_table
 from seatpool.clock import utcnow
-from seatpool.core.model import ProviderName
+from seatpool.core.model import CredentialKind, ProviderName
 from seatpool.providers.codex import signin as codex_signin
 from seatpool.providers.copilot import signin as copilot_signin
+from seatpool.providers.copilot.auth import GITHUB
+from seatpool.providers.copilot.found import ATTR_APP, DIRECT_ONLY, limits
 from seatpool.service.transport import TransportSettings
 from seatpool.store import BadName
 
@@ -40,7 +42,9 @@ def _name(_ctx: click.Context, _param: click.Parameter, value: str | None) -> st
     return value.strip() if value is not None else None
 
 
-def _host(_ctx: click.Context, _param: click.Parameter, value: str) -> str:
+def _host(_ctx: click.Context, _param: click.Parameter, value: str | None) -> str | None:
+    if value is None:
+        return None
     issuer = copilot_signin.issuer_of(value)
     if issuer is None:
         raise click.BadParameter(f"{value!r} signs nobody in; name github.com or TENANT.ghe.com")
@@ -88,19 +92,21 @@ def codex(device: bool, no_browser: bool, name: str | None, as_json: bool, ca: s
 
 
 @login.command()
-@click.option("--host", default="github.com", show_default=True, callback=_host, help="github.com or TENANT.ghe.com.")
+@click.option("--host", callback=_host, help="github.com or TENANT.ghe.com. [default: NAME's, or github.com]")
 @click.option(
     "--app",
     type=click.Choice(list(copilot_signin.APPS)),
-    default="editor",
-    show_default=True,
-    help="What the account is to serve: `editor` for editors and their plugins, `cli` for the Copilot CLI.",
+    help="What the account is to serve: `editor` for editors and their plugins, `cli` for the Copilot CLI."
+    " [default: what NAME serves, or editor]",
 )
 @_common
-def copilot(host: str, app: str, name: str | None, as_json: bool, ca: str | None, proxy: str | None) -> None:
+def copilot(
+    host: str | None, app: str | None, name: str | None, as_json: bool, ca: str | None, proxy: str | None
+) -> None:
     """Sign in with GitHub, for Copilot.
 
-    Shows a code to type in a browser on any machine.
+    Shows a code to type in a browser on any machine. With the name of an account that is there, it is signed in again
+    where it was, for what it served.
 
     \b
     seatpool login copilot --name work
@@ -108,11 +114,25 @@ def copilot(host: str, app: str, name: str | None, as_json: bool, ca: str | None
     seatpool login copilot --app cli
     """
 
+    issuer, kind = _as_before(name, host, app)
+
     def begin(session: Login) -> Coroutine[None, None, None]:
-        flow = copilot_signin.device(host, utcnow, copilot_signin.APPS[app])
+        flow = copilot_signin.device(issuer, utcnow, copilot_signin.APPS[kind])
         return session.by_code(flow, copilot_signin.may_receive)
 
-    _run(begin, ProviderName.COPILOT, host, name, as_json, TransportSettings(trusted_ca=ca, upstream_proxy=proxy))
+    _run(begin, ProviderName.COPILOT, issuer, name, as_json, TransportSettings(trusted_ca=ca, upstream_proxy=proxy))
+
+
+def _as_before(name: str | None, host: str | None, app: str | None) -> tuple[str, str]:
+    """Issuer and app, where nobody says them: those of the account of this name, whose tokens another app's would not
+    stand in for."""
+    if name is None or (host and app):
+        return host or GITHUB, app or "editor"
+    with open_store() as store:
+        held = next((a for a in store.accounts() if (a.name, a.provider) == (name, ProviderName.COPILOT)), None)
+        login = store.credentials(held.id).get(CredentialKind.GITHUB_OAUTH) if held is not None else None
+    direct = login is not None and limits(login.attributes.get(ATTR_APP, ""), login.token) == DIRECT_ONLY
+    return host or (held.issuer if held is not None else GITHUB), app or ("cli" if direct else "editor")
 
 
 def _run(

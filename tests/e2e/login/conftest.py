@@ -15,7 +15,7 @@ import pexpect
 import pytest
 from pexpect.fdpexpect import fdspawn
 
-from seatpool.core.model import Account
+from seatpool.core.model import Account, Credential
 from seatpool.store import Store
 from tests.harness import REPOSITORY, Lab
 from tests.harness.namespace import why_no_namespaces
@@ -52,6 +52,11 @@ class Desk:
         """Who is in the pool."""
         with Store.open(str(self.database)) as store:
             return store.accounts()
+
+    def credentials(self, name: str) -> tuple[Credential, ...]:
+        """What an account was signed in with."""
+        with Store.open(str(self.database)) as store:
+            return tuple(store.credentials(store.account(name).id).values())
 
     def argv(self, *arguments: str) -> list[str]:
         """`seatpool ...`, without the desktop and the colours of whoever runs the tests; a sign-in trusts the fakes."""

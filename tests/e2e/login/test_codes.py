@@ -58,6 +58,12 @@ def test_a_tenant_of_ghe_com_has_its_own_page_and_its_own_account(desk: Desk) ->
     terminal.see(r"Open https://octo\.ghe\.com/login/device ")
     assert terminal.end() == 0
     assert [(a.name, a.issuer) for a in desk.accounts()] == [("dave-octo", "octo.ghe.com")]
+    desk.fakes.sign_in("dave")
+    again = desk.type("login", "copilot", "--name", "dave-octo")
+    again.see(r"Open https://octo\.ghe\.com/login/device ")
+    assert again.end() == 0
+    (login,) = desk.credentials("dave-octo")
+    assert login.token.startswith("gho_"), "for the Copilot CLI, as before"
 
 
 ENDINGS = [
