@@ -33,7 +33,14 @@ PLACES = {
 @pytest.fixture(autouse=True)
 def home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """Of a person who has nothing yet."""
-    for variable in ("CODEX_HOME", "COPILOT_HOME", "GH_CONFIG_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+    for variable in (
+        "CODEX_HOME",
+        "COPILOT_HOME",
+        "GH_CONFIG_DIR",
+        "PI_CODING_AGENT_DIR",
+        "XDG_CONFIG_HOME",
+        "XDG_DATA_HOME",
+    ):
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.setenv("SEATPOOL_KEYRING", "off")
     monkeypatch.setenv("SEATPOOL_DB", str(tmp_path / "pool.db"))
@@ -326,6 +333,14 @@ def test_the_programs_own_variables_say_where_to_look(
     assert [account.name for account in store.accounts()] == ["bob"]
 
 
+def test_a_login_of_pis_is_found_and_followed(home: Path, store: Store) -> None:
+    codex = json.loads((LOGINS / "opencode/auth.json").read_bytes())["openai"]
+    (home / ".pi/agent").mkdir(parents=True)
+    (home / ".pi/agent/auth.json").write_text(json.dumps({"openai-codex": codex}))
+    assert "shared with pi: the pool follows ~/.pi/agent/auth.json" in good("--yes")
+    assert [account.name for account in store.accounts()] == ["alice"]
+
+
 def test_json_tells_what_is_there_and_what_was_done(home: Path) -> None:
     furnish(home, "codex/auth.json", "copilot-cli/config.json")
     listed = seatpool_import("--json")
@@ -345,7 +360,7 @@ def test_json_tells_what_is_there_and_what_was_done(home: Path) -> None:
 
 def test_an_empty_home_says_where_was_looked_and_how_to_sign_in(home: Path) -> None:
     line = refused()
-    assert "Codex, opencode, Copilot's editors" in line and "seatpool login" in line
+    assert "Codex, opencode, pi, Copilot's editors" in line and "seatpool login" in line
     furnish(home)
     assert "needs the PATH" in refused("--name", "work", code=2)
 

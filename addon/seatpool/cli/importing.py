@@ -74,12 +74,12 @@ def import_(
 ) -> None:
     """Add the logins that other programs have written to PATH, or to their usual places.
 
-    Reads the files of Codex, opencode, Copilot's editors, the Copilot CLI and gh, and what `account export` wrote;
-    tells them apart by content. A folder is searched; - is standard input, where a token alone will do. Importing
-    the same login again renews it.
+    Reads the files of Codex, opencode, pi, Copilot's editors, the Copilot CLI and gh, and what `account export`
+    wrote; tells them apart by content. A folder is searched; - is standard input, where a token alone will do.
+    Importing the same login again renews it.
 
-    A login of Codex or opencode goes on being renewed by that program: the pool follows its file. With --own the pool
-    renews it, and any other program that uses it is signed out.
+    A ChatGPT login of Codex, opencode or pi goes on being renewed by that program: the pool follows its file. With
+    --own the pool renews it, and any other program that uses it is signed out.
 
     \b
     seatpool account import

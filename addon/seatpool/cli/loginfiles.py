@@ -22,7 +22,7 @@ LONGEST_LOG = 8 * 1024 * 1024
 
 _SQLITE = b"SQLite format 3\x00"
 _KNOWN = (
-    "Codex or opencode (auth.json), Copilot's editors (auth.db, apps.json, hosts.json),"
+    "Codex, opencode or pi (auth.json), Copilot's editors (auth.db, apps.json, hosts.json),"
     " the Copilot CLI (config.json) or gh (hosts.yml)"
 )
 

@@ -39,6 +39,11 @@ PLACES = (
         ("auth.json",),
     ),
     Place(
+        "pi",
+        (Base("PI_CODING_AGENT_DIR"), Base(_HOME, ".pi/agent")),
+        ("auth.json",),
+    ),
+    Place(
         "Copilot's editors",
         (
             Base("XDG_CONFIG_HOME", "github-copilot"),

@@ -134,12 +134,21 @@ def test_the_login_of_opencode() -> None:
     assert one({"openai": entry}).credentials[0].expires_at is None  # 0 means unknown
 
 
+def test_pi_keeps_its_own_beside_what_others_may_have() -> None:
+    entry = {"type": "oauth", "refresh": "rt_FAKESECRET", "access": access_token(), "expires": 1, "accountId": "ws-ann"}
+    login = one({"openai-codex": entry, "openai": {"type": "api_key", "key": "sk-FAKESECRET"}})
+    assert (login.program, login.identity, login.shared) == ("pi", "user-ann/ws-ann", True)
+    both = read({"openai": {**entry, "accountId": "ws-team"}, "openai-codex": entry})
+    assert [(each.program, each.identity) for each in both or ()] == [
+        ("opencode", "user-ann/ws-team"),
+        ("pi", "user-ann/ws-ann"),
+    ]
+
+
+KEYS = ["tokens", "access_token", "openai", "openai-codex", "type", "access", "auth_mode"]
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.sampled_from(["tokens", "access_token", "openai", "type", "access", "auth_mode"]), inner)
-    ),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.sampled_from(KEYS), inner),
 )
 
 

@@ -10,6 +10,7 @@ from seatpool.providers.logins import ImportedLogin, NotALogin
 
 PLUGIN = "Iv1.b507a08c87ecfe98"
 CLI = "Ov23ctDVkRmgkPke0Mmm"
+OPENCODE = "Ov23li8tweQw6odWQebz"
 
 
 def entry(user: str = "Ann", token: str = "ghu_FAKESECRETann", **more: object) -> dict[str, object]:
@@ -112,6 +113,22 @@ def test_a_broken_login_says_what_is_wrong_and_nothing_it_holds(name: str, conte
 )
 def test_a_foreign_file_is_not_ours(name: str, content: bytes) -> None:
     assert COPILOT.read_login(name, content) is None
+
+
+@pytest.mark.parametrize(
+    ("entry", "program", "app", "editors"),
+    [
+        ({"refresh": "gho_FAKESECRET", "access": "gho_FAKESECRET", "expires": 0}, "opencode", OPENCODE, False),
+        ({"refresh": "ghu_FAKESECRET", "access": "tid=FAKESECRET;exp=1", "expires": 1}, "pi", PLUGIN, True),
+        ({"refresh": "ghu_FAKESECRET", "access": "", "expires": 0}, "opencode", PLUGIN, True),  # of a year ago
+    ],
+)
+def test_opencodes_and_pis_entry_serves_what_its_apps_tokens_can(
+    entry: dict[str, object], program: str, app: str, editors: bool
+) -> None:
+    (login,) = read({"github-copilot": {"type": "oauth", "enterpriseUrl": "octo.ghe.com", **entry}}, "auth.json")
+    assert (login.program, login.issuer, login.note == "") == (program, "octo.ghe.com", editors)
+    assert login.credentials[0].token == entry["refresh"] and login.credentials[0].attributes["app"] == app
 
 
 def test_an_entry_without_a_user_has_to_be_asked_about() -> None:

@@ -1,4 +1,4 @@
-"""Reads the logins of Codex (`~/.codex/auth.json`) and of opencode (`auth.json`, entry `openai`): codex.md 4."""
+"""Reads the logins of Codex (`~/.codex/auth.json`), and of opencode and pi, entries of whose `auth.json` are alike."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,6 +13,8 @@ from seatpool.providers.tolerant import Json, mapping, number, read_json
 
 CODEX_KEYS = ("auth_mode", "tokens", "OPENAI_API_KEY")
 FILE_NAME = "auth.json"
+ENTRIES: Mapping[str, str] = MappingProxyType({"openai": "opencode", "openai-codex": "pi"})
+"""Where the other programs keep theirs, and who does (codex.md 4; earendil-works/pi, `auth/oauth/openai-codex.ts`)."""
 
 OTHER_MODES: Mapping[str, str] = MappingProxyType(
     {
@@ -36,10 +38,8 @@ def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
     fields = mapping(document)
     if any(key in fields for key in CODEX_KEYS):
         return (_codex_login(name, fields),)
-    entry = mapping(fields.get("openai"))
-    if entry.get("type") == "oauth":
-        return (_opencode_login(name, entry),)
-    return None
+    entries = ((program, mapping(fields.get(key))) for key, program in ENTRIES.items())
+    return tuple(_entry(name, program, entry) for program, entry in entries if entry.get("type") == "oauth") or None
 
 
 def _complain_of_damage(name: str, content: bytes) -> None:
@@ -71,10 +71,10 @@ def _codex_login(name: str, fields: Json) -> ImportedLogin:
     )
 
 
-def _opencode_login(name: str, entry: Json) -> ImportedLogin:
+def _entry(name: str, program: str, entry: Json) -> ImportedLogin:
     return _login(
         name,
-        "opencode",
+        program,
         access=plain(entry.get("access")),
         refresh=plain(entry.get("refresh")),
         account_id=plain(entry.get("accountId")),
@@ -123,7 +123,7 @@ def _login(
 
 
 def _from_ms(epoch_ms: float | None) -> datetime | None:
-    """A time of opencode's; None where it is none that a calendar has (it writes 0 for unknown)."""
+    """A time of an entry's; None where it is none that a calendar has (opencode writes 0 for unknown)."""
     if epoch_ms is None or not 0 < epoch_ms < 253_000_000_000_000:
         return None
     return datetime.fromtimestamp(epoch_ms / 1000, UTC)

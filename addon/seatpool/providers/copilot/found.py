@@ -14,7 +14,8 @@ from seatpool.providers.logins import ImportedLogin, NotALogin
 ATTR_APP = "app"
 """Key of the credential's attributes: client id of the app that the person signed in with."""
 
-MINTING_APPS = ("Iv1.b507a08c87ecfe98", "Ov23liV9UpD7Rnfnskm3", "01ab8ac9400c4e429b23")
+PLUGIN_APP = "Iv1.b507a08c87ecfe98"
+MINTING_APPS = (PLUGIN_APP, "Ov23liV9UpD7Rnfnskm3", "01ab8ac9400c4e429b23")
 """Apps whose tokens can be exchanged; where one person has several, theirs serve more requests (copilot.md 10)."""
 
 CLI_APP = "Ov23ctDVkRmgkPke0Mmm"

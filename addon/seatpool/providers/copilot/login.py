@@ -1,12 +1,12 @@
 """Logins in the files of programs that sign in with GitHub, told apart by what is in them.
 
 Copilot's plugins (`apps.json`, the older `hosts.json`, and the language server's `auth.db`), the Copilot CLI
-(`config.json`), opencode (`auth.json`), the GitHub CLI (`hosts.yml`), and a token alone (copilot-observed.md 1).
+(`config.json`), opencode and pi (`auth.json`), the GitHub CLI (`hosts.yml`), and a token alone (copilot-observed.md 1).
 """
 
 from seatpool.providers.copilot import login_authdb, login_gh
 from seatpool.providers.copilot.auth import GITHUB
-from seatpool.providers.copilot.found import CLI_APP, OPENCODE_APP, Found, issuer_of, one_each
+from seatpool.providers.copilot.found import CLI_APP, OPENCODE_APP, PLUGIN_APP, Found, issuer_of, one_each
 from seatpool.providers.copilot.wire import text
 from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.tolerant import Json, mapping, read_json
@@ -39,7 +39,7 @@ def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
             _complain_of_damage(name, plain)
         return found_alone
     fields = mapping(document)
-    for read in (_copilot_cli, _opencode, _plugins):
+    for read in (_copilot_cli, _opencode_or_pi, _plugins):
         if (found := read(name, fields)) is not None:
             return one_each(name, found)
     if name in (*PLUGIN_FILES, login_gh.FILE_NAME) and document == {}:
@@ -110,16 +110,22 @@ def _copilot_cli(name: str, document: Json) -> list[Found] | None:
     return found
 
 
-# -- opencode
+# -- opencode and pi
 
 
-def _opencode(name: str, document: Json) -> list[Found] | None:
-    """`refresh` is what it sends; `access` is the same (copilot.md 2.6). It does not keep whose it is."""
+def _opencode_or_pi(name: str, document: Json) -> list[Found] | None:
+    """`refresh` is the login; `access` is the same of opencode's (copilot.md 2.6), and what pi has exchanged it for.
+
+    Neither keeps whose it is. What begins with `ghu_` was made by the plugins' GitHub App, with which pi signs in, as
+    opencode once did (earendil-works/pi, `auth/oauth/github-copilot.ts`): an OAuth app as opencode's has none such.
+    """
     entry = mapping(document.get("github-copilot"))
     if entry.get("type") != "oauth":
         return None
     issuer = issuer_of(text(entry.get("enterpriseUrl")) or GITHUB)
     if issuer is None:
-        raise NotALogin(f"{name}: opencode is signed in at a host without Copilot; only github.com and GHE.com have it")
-    token = text(entry.get("refresh")) or text(entry.get("access"))
-    return [Found(issuer, "", token, OPENCODE_APP, "opencode")]
+        raise NotALogin(f"{name}: signed in at a host without Copilot; only github.com and GHE.com have it")
+    access = text(entry.get("access"))
+    token = text(entry.get("refresh")) or access
+    app = PLUGIN_APP if token.startswith("ghu_") else OPENCODE_APP
+    return [Found(issuer, "", token, app, "pi" if access.startswith("tid=") else "opencode")]
