@@ -6,13 +6,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from freezegun import freeze_time
 
-from seatpool.core.model import Account, Credential, CredentialKind
+from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
-from seatpool.providers.http import Headers
+from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.registry import PROVIDERS
-from seatpool.providers.sidecalls import OWNER
+from seatpool.providers.sidecalls import OWNER, Why
 from seatpool.service.credentials import Credentials
 from seatpool.service.keeper import EARLY, IN_USE, JITTER_S, Keeper
 from seatpool.service.knowledge import Knowledge
@@ -25,6 +26,7 @@ from tests.service.conftest import Issuer, sign_in
 from tests.service.test_pool import FACTS
 
 KIND = CredentialKind.CODEX_OAUTH
+NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 class Bench:
@@ -34,8 +36,8 @@ class Bench:
         self.vault = Vault(store)
         self.knowledge = Knowledge(store, self.vault, Policy(), "me")
         primaries = Primaries(store, self.vault, self.knowledge)
-        refresher = Refresher(store, self.vault, issuer, owner)
-        credentials = Credentials(self.vault, refresher, self.knowledge, primaries, Policy())
+        self.refresher = Refresher(store, self.vault, issuer, owner)
+        credentials = Credentials(self.vault, self.refresher, self.knowledge, primaries, Policy())
         self.keeper = Keeper(self.knowledge, self.vault, credentials, PROVIDERS, owner)
         self.knowledge.load()
 
@@ -95,6 +97,37 @@ async def test_a_dead_refresh_token_disables_and_is_never_sent_again(store: Stor
     store.set_paused("alice", False, datetime.now(UTC))  # a person resumes it, without a new login
     await Bench(store, issuer).look(account)
     assert issuer.refreshes == 1
+
+
+async def test_github_is_believed_that_a_login_is_over_once_it_goes_on_saying_so(store: Store) -> None:
+    login = Credential(
+        CredentialKind.GITHUB_OAUTH, "gho_FAKESECRET", endpoints={"api": "https://api.githubcopilot.com"}
+    )
+    account, _ = store.save_login(
+        provider=ProviderName.COPILOT, identity="github.com/7", name="ann", issuer="github.com", plan=None,
+        credentials=[login], now=NOW,
+    )  # fmt: skip
+    asked: list[str] = []
+
+    class GitHub(Issuer):
+        async def send(self, request: HttpRequest) -> HttpReply:
+            asked.append(request.url)
+            return HttpReply(401, Headers(), b'{"message": "Bad credentials"}')
+
+    bench = Bench(store, GitHub())
+
+    async def refused(after: timedelta) -> str | None:
+        """Upstream does not take the token, so much later than at first; what has become of the account."""
+        with freeze_time(NOW + after, real_asyncio=True):
+            held = (await bench.vault.held(account.id))[login.kind]
+            await bench.refresher.renew(PROVIDERS[account.provider], account, login.kind, why=Why.REFUSED, stale=held)
+            return store.account("ann").disabled
+
+    assert await refused(timedelta()) is None
+    assert await refused(timedelta(minutes=4)) is None and len(asked) == 1, "it rests meanwhile"
+    assert await refused(timedelta(minutes=6)) is None and len(asked) == 2
+    assert await refused(timedelta(minutes=12)) == "renewal-github-token-invalid"
+    assert len(asked) == 3
 
 
 async def test_a_new_login_during_a_renewal_is_not_overwritten(store: Store, issuer: Issuer) -> None:

@@ -68,6 +68,8 @@ class RenewalRefused(msgspec.Struct, frozen=True, gc=False):
     """The login is fine but cannot give this kind of credential (copilot.md 2.4: 404); cool that kind only."""
     revoked: bool = False
     """The issuer has taken the seat away or flags the account: the request must not go to another one (promises.md)."""
+    doubtful: bool = False
+    """It is known to say so of good logins in its bad hours: to be believed where it goes on saying so."""
 
 
 Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from seatpool.clock import utcnow
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKind, ProviderName, Scope, ScopeKind
@@ -21,6 +21,10 @@ from seatpool.store import StoreError
 logger = logging.getLogger(__name__)
 
 
+BELIEVED_AFTER = timedelta(minutes=10)
+"""How long an issuer has to go on saying what it says of good logins in its bad hours."""
+
+
 class Credentials:
     """Joins vault and refresher; a refused renewal rests or disables the account."""
 
@@ -36,6 +40,8 @@ class Credentials:
         self._client_headers: dict[ProviderName, ClientHeaders] = {}
         self._dead: dict[tuple[int, CredentialKind], str] = {}
         """Tokens that upstream takes no more, and that could not be renewed since the database was away: by account."""
+        self._doubted: dict[int, datetime] = {}
+        """Since when an account's login is refused in a way that is not believed at once."""
 
     def note_client(self, provider: Provider, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -120,6 +126,7 @@ class Credentials:
         editor = self.client_headers(provider.name)
         result = await self._refresher.renew(provider, account, kind, why=why, stale=stale, client_headers=editor)
         if isinstance(result, Renewed):
+            self._doubted.pop(account.id, None)
             self._knowledge.observe(account.id, result.windows)
             await self._knowledge.learn_plan(account, result.plan)
             await self._primaries.merge(provider, account, result.credential)
@@ -160,14 +167,22 @@ class Credentials:
         """Rest or disable the account; while the held credential is good, only for a durable refusal."""
         code = (REVOKED if refusal.revoked else RENEWAL) + refusal.code
         now = utcnow()
-        if why is Why.EARLY and (refusal.kind_only or not refusal.durable):
+        durable = refusal.durable and not (refusal.doubtful and self._in_doubt(account, now))
+        if why is Why.EARLY and (refusal.kind_only or not durable):
             logger.info("account=%s action=not-renewed-early reason=%s", account.name, refusal.code)
         elif kind is CredentialKind.COPILOT_SESSION:
             logger.info("account=%s action=without-session reason=%s", account.name, code)
-        elif refusal.durable and not refusal.kind_only:
+        elif durable and not refusal.kind_only:
             await self._knowledge.disable(account, code)
         else:
             default_s = self.policy.entitlement_cooldown_s if refusal.kind_only else self.policy.renewal_cooldown_s
             until = refusal.retry_at or now + timedelta(seconds=default_s)
             scope = Scope(ScopeKind.BUCKET, str(kind)) if refusal.kind_only else WHOLE_ACCOUNT
             await self._knowledge.cool(account, scope, code, until)
+
+    def _in_doubt(self, account: Account, now: datetime) -> bool:
+        since = self._doubted.setdefault(account.id, now)
+        if now - since < BELIEVED_AFTER:
+            return True
+        del self._doubted[account.id]
+        return False

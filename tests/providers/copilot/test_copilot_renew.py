@@ -196,13 +196,14 @@ def details(notification: str) -> dict[str, Any]:
 
 
 RESET = str(NOW_S + 300)
+INVALID = RenewalRefused("github-token-invalid", durable=True, retry_at=at(300), doubtful=True)
 
 
 # copilot.md 2.4
 @pytest.mark.parametrize(
     ("status", "body", "headers", "refused"),
     [
-        (401, {"message": "Bad credentials"}, {}, RenewalRefused("github-token-invalid", durable=True)),
+        (401, {"message": "Bad credentials"}, {}, INVALID),
         *((403, details(n), {}, RenewalRefused(n, durable=True, revoked=True)) for n in (
             "spammy_user", "access_revoked", "programmatic_token_generation", "no_copilot_access", "not_signed_up",
             "subscription_ended", "billing_locked")),
@@ -258,7 +259,7 @@ def test_a_github_token_learns_its_endpoints_plan_and_quota() -> None:
 @pytest.mark.parametrize(
     ("status", "body", "refused"),
     [
-        (401, "", RenewalRefused("github-token-invalid", durable=True)),
+        (401, "", INVALID),
         (403, details("spammy_user"), RenewalRefused("spammy_user", durable=True, revoked=True)),
         (403, details("no_copilot_access"), RenewalRefused("http-403", durable=False)),
         (404, "", RenewalRefused("http-404", durable=False)),

@@ -51,6 +51,8 @@ CLIENT_MARGIN = timedelta(seconds=60)
 LONGEST_WAIT = timedelta(minutes=15)
 """Clients' own cap on what a rate limit of the token endpoint asks for (copilot.md 2.4)."""
 RETRY_SHORT_LIVED = timedelta(minutes=1)
+RETRY_INVALID = timedelta(minutes=5)
+"""Seldom enough that GitHub does not take us for somebody who tries passwords."""
 SESSION_LIFE = timedelta(minutes=30)
 """For a session that names no end."""
 
@@ -126,13 +128,11 @@ class _Refusal(msgspec.Struct, frozen=True):
     """What a status of the token endpoint means where its body says nothing special."""
 
     code: str
-    durable: bool = False
     kind_only: bool = False
 
 
 _BY_STATUS: Mapping[int, _Refusal] = MappingProxyType(
     {
-        401: _Refusal("github-token-invalid", durable=True),
         403: _Refusal("forbidden"),
         404: _Refusal("not-an-editor-token", kind_only=True),
     }
@@ -151,9 +151,17 @@ def _exchange_refused(reply: HttpReply, now: datetime) -> RenewalRefused:
         return RenewalRefused("rate-limited", durable=False, retry_at=_wait(reply.headers, now))
     if reply.status == 403 and _NOT_OUR_APP in message:
         return RenewalRefused("not-an-editor-token", durable=False, kind_only=True)
+    if reply.status == 401:
+        return _invalid(now)
     known = _BY_STATUS.get(reply.status, _Refusal(f"http-{reply.status}"))
-    retry_at = None if known.durable or known.kind_only else _wait(reply.headers, now)
-    return RenewalRefused(known.code, known.durable, retry_at, known.kind_only)
+    retry_at = None if known.kind_only else _wait(reply.headers, now)
+    return RenewalRefused(known.code, durable=False, retry_at=retry_at, kind_only=known.kind_only)
+
+
+def _invalid(now: datetime) -> RenewalRefused:
+    """A 401. These tokens do not expire, and GitHub has refused good ones for minutes (octokit/octokit.net issue 2786,
+    github/copilot-language-server-release issue 44)."""
+    return RenewalRefused("github-token-invalid", durable=True, retry_at=now + RETRY_INVALID, doubtful=True)
 
 
 def rate_limited(message: str) -> bool:
@@ -207,7 +215,7 @@ def _look_up_refused(reply: HttpReply, document: Json, now: datetime) -> Renewal
     if reply.status == 403 and notification in ABUSE:
         return RenewalRefused(notification, durable=True, revoked=True)
     if reply.status == 401:
-        return RenewalRefused("github-token-invalid", durable=True)
+        return _invalid(now)
     return RenewalRefused(f"http-{reply.status}", durable=False, retry_at=_wait(reply.headers, now))
 
 
