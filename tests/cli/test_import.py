@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from seatpool.cli.loginfiles import LONGEST_FILE
 from seatpool.cli.main import main
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.sidecalls import OWNER
+from seatpool.service.theirs import LONGEST_FILE
 from seatpool.store import Store
 from tests.fixtures import LOGINS
 from tests.upstream.logins import codex_login, copilot_login
@@ -278,6 +278,17 @@ def test_a_token_that_the_pool_holds_already_is_recognised_without_asking(store:
     good(LOGINS / "copilot-cli")
     assert good("-", text=f"{github_token('emma')}\n").startswith("renewed emma (copilot)\n")
     assert len(store.accounts()) == 1
+
+
+@pytest.mark.parametrize(("more", "followed"), [((), True), (("--own",), False)])
+def test_an_editors_login_goes_with_the_file_that_will_have_its_next(
+    more: tuple[str, ...], followed: bool, store: Store
+) -> None:
+    file = LOGINS / "language-server-1.400/apps.json"
+    good(file, *more)
+    assert held(store, "emma").attributes.get(OWNER) == (str(file) if followed else None)
+    good("-", text=file.read_bytes())
+    assert OWNER not in held(store, "emma").attributes
 
 
 def test_an_unknown_token_needs_its_issuer() -> None:

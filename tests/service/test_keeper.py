@@ -13,15 +13,17 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.providers.registry import PROVIDERS
-from seatpool.providers.sidecalls import OWNER, Why
+from seatpool.providers.sidecalls import OWNER, RenewalRefused, Renewed, Why
 from seatpool.service.credentials import Credentials
 from seatpool.service.keeper import EARLY, IN_USE, JITTER_S, Keeper
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.pool import PoolService
 from seatpool.service.primaries import Primaries
 from seatpool.service.refresher import Refresher
+from seatpool.service.theirs import content_of
 from seatpool.service.vault import Vault
 from seatpool.store import Store
+from tests.fixtures import LOGINS
 from tests.service.conftest import Issuer, sign_in
 from tests.service.test_pool import FACTS
 
@@ -107,14 +109,8 @@ async def test_github_is_believed_that_a_login_is_over_once_it_goes_on_saying_so
         provider=ProviderName.COPILOT, identity="github.com/7", name="ann", issuer="github.com", plan=None,
         credentials=[login], now=NOW,
     )  # fmt: skip
-    asked: list[str] = []
-
-    class GitHub(Issuer):
-        async def send(self, request: HttpRequest) -> HttpReply:
-            asked.append(request.url)
-            return HttpReply(401, Headers(), b'{"message": "Bad credentials"}')
-
-    bench = Bench(store, GitHub())
+    github = GitHub("another")
+    bench = Bench(store, github)
 
     async def refused(after: timedelta) -> str | None:
         """Upstream does not take the token, so much later than at first; what has become of the account."""
@@ -124,10 +120,10 @@ async def test_github_is_believed_that_a_login_is_over_once_it_goes_on_saying_so
             return store.account("ann").disabled
 
     assert await refused(timedelta()) is None
-    assert await refused(timedelta(minutes=4)) is None and len(asked) == 1, "it rests meanwhile"
-    assert await refused(timedelta(minutes=6)) is None and len(asked) == 2
+    assert await refused(timedelta(minutes=4)) is None and len(github.calls) == 1, "it rests meanwhile"
+    assert await refused(timedelta(minutes=6)) is None and len(github.calls) == 2
     assert await refused(timedelta(minutes=12)) == "renewal-github-token-invalid"
-    assert len(asked) == 3
+    assert len(github.calls) == 3
 
 
 async def test_a_new_login_during_a_renewal_is_not_overwritten(store: Store, issuer: Issuer) -> None:
@@ -187,3 +183,74 @@ async def test_a_shared_login_whose_owner_sleeps_rests_and_comes_back(
     assert resting.until <= datetime.now(UTC) + timedelta(minutes=1)
     assert issuer.refreshes == 0
     assert store.account("alice").usable
+
+
+# -- a GitHub login whose program has signed in anew
+
+
+class GitHub(Issuer):
+    """api.github.com, which takes one token and no other."""
+
+    def __init__(self, takes: str) -> None:
+        super().__init__()
+        self.takes = takes
+
+    async def send(self, request: HttpRequest) -> HttpReply:
+        self.calls.append(request.url)
+        if Headers(request.headers).get("authorization", "").partition(" ")[2] != self.takes:
+            return HttpReply(401, Headers(), b'{"message": "Bad credentials"}')
+        told = {"token": "tid=FAKESECRET;exp=1", "refresh_in": 1500} if "token" in request.url else {"login": "emma"}
+        return HttpReply(200, Headers(), json.dumps(told).encode())
+
+
+def of_a_file(store: Store, file: Path, handle: str = "github.com/emma") -> Account:
+    """An account with a login that stood in `file` once."""
+    login = Credential(CredentialKind.GITHUB_OAUTH, "ghu_FAKESECRETold", attributes={OWNER: str(file)})
+    account, _ = store.save_login(
+        provider=ProviderName.COPILOT, identity="github.com/7", handle=handle, name="emma", issuer="github.com",
+        plan=None, credentials=[login], now=datetime.now(UTC),
+    )  # fmt: skip
+    return account
+
+
+@pytest.mark.parametrize("kind", [CredentialKind.COPILOT_TOKEN, CredentialKind.GITHUB_OAUTH])
+@pytest.mark.parametrize("file", ["language-server/auth.db", "language-server-1.400/apps.json"])
+async def test_a_login_that_is_over_is_looked_up_where_it_was_found(
+    store: Store, kind: CredentialKind, file: str
+) -> None:
+    (found,) = PROVIDERS[ProviderName.COPILOT].read_login("x", content_of(LOGINS / file)) or ()
+    account, github = of_a_file(store, LOGINS / file), GitHub(found.credentials[0].token)
+    bench = Bench(store, github)
+    result = await bench.refresher.renew(PROVIDERS[account.provider], account, kind, why=Why.REFUSED)
+    assert isinstance(result, Renewed) and result.credential.kind is kind
+    held = store.credentials(account.id)
+    assert held[CredentialKind.GITHUB_OAUTH].token == github.takes
+    assert held[CredentialKind.GITHUB_OAUTH].attributes == {"app": "Iv1.b507a08c87ecfe98", OWNER: str(LOGINS / file)}
+    assert held[kind] == bench.vault.get(account.id, kind) == result.credential
+    assert store.cooldowns(datetime.now(UTC)) == () and len(github.calls) == 2
+
+
+@pytest.mark.parametrize(
+    ("handle", "file"), [("github.com/ann", "language-server/auth.db"), ("github.com/emma", "nowhere/apps.json")]
+)
+async def test_another_persons_login_in_its_file_is_left_there(store: Store, handle: str, file: str) -> None:
+    account, github = of_a_file(store, LOGINS / file, handle), GitHub("ghu_FAKESECRETnone")
+    kind = CredentialKind.COPILOT_TOKEN
+    result = await Bench(store, github).refresher.renew(PROVIDERS[account.provider], account, kind)
+    assert isinstance(result, RenewalRefused) and result.code == "github-token-invalid"
+    assert store.credentials(account.id)[CredentialKind.GITHUB_OAUTH].token == "ghu_FAKESECRETold"
+    assert len(github.calls) == 1
+
+
+async def test_two_processes_find_the_new_login_together(store: Store) -> None:
+    file = LOGINS / "language-server-1.400/apps.json"
+    (found,) = PROVIDERS[ProviderName.COPILOT].read_login("x", content_of(file)) or ()
+    account, github = of_a_file(store, file), GitHub(found.credentials[0].token)
+    provider, kinds = PROVIDERS[account.provider], (CredentialKind.COPILOT_TOKEN, CredentialKind.GITHUB_OAUTH)
+    with Store.open(store.url) as other:
+        one, two = Bench(store, github), Bench(other, github, "two")
+        results = await asyncio.gather(
+            *(bench.refresher.renew(provider, account, kind, why=Why.REFUSED) for bench in (one, two) for kind in kinds)
+        )
+    assert all(isinstance(result, Renewed) for result in results)
+    assert store.credentials(account.id)[CredentialKind.GITHUB_OAUTH].token == github.takes

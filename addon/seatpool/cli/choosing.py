@@ -77,9 +77,12 @@ def reason_to_keep(held: Account, has: Mapping[CredentialKind, Credential], logi
 
 
 def as_stored(candidate: Candidate, *, own: bool) -> ImportedLogin:
-    """The login as the pool may hold it: one that its program renews goes without the means to renew it."""
+    """The login as the pool may hold it: one that its program renews goes without the means to renew it.
+
+    It goes with the file where it was found, for that will have the program's next one.
+    """
     login = candidate.login
-    if own or not login.shared:
+    if own or not (login.shared or login.handle) or (candidate.path == STDIN and not login.shared):
         return login
     if candidate.path == STDIN:
         raise click.UsageError(

@@ -1,26 +1,18 @@
 """Reads the files in which other programs keep their logins. Nothing of theirs is ever written to."""
 
-import sqlite3
 import sys
-import tempfile
 from collections.abc import Iterable
-from contextlib import closing
 from pathlib import Path
-from typing import IO
 
 import msgspec
 
 from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
+from seatpool.service import theirs
 from seatpool.setup import places
 
 STDIN = Path("-")
-LONGEST_FILE = 1024 * 1024
-"""Bytes. The largest login file known has 40 kilobytes."""
-LONGEST_LOG = 8 * 1024 * 1024
-"""Bytes. SQLite works its log in at 4 megabytes, when nobody reads meanwhile."""
 
-_SQLITE = b"SQLite format 3\x00"
 _KNOWN = (
     "Codex, opencode or pi (auth.json), Copilot's editors (auth.db, apps.json, hosts.json),"
     " the Copilot CLI (config.json) or gh (hosts.yml)"
@@ -77,9 +69,8 @@ def search(directory: Path) -> Gathered:
 def content_of(path: Path) -> bytes:
     """All of it. Raises `NotALogin` when it is too large, `OSError` when it cannot be read."""
     if path == STDIN:
-        return _read(sys.stdin.buffer, path, LONGEST_FILE)
-    content = _load(path, LONGEST_FILE)
-    return _with_its_log(path, content) if content.startswith(_SQLITE) else content
+        return theirs.read(sys.stdin.buffer, shown(path), theirs.LONGEST_FILE)
+    return theirs.content_of(path)
 
 
 def beginning_of(path: Path) -> bytes:
@@ -106,44 +97,9 @@ def parse(path: Path, content: bytes) -> tuple[list[ImportedLogin], list[str]]:
 
 def shown(path: Path) -> str:
     """As a person would say it."""
-    if path == STDIN:
-        return "standard input"
-    home = Path.home()
-    return f"~/{path.relative_to(home).as_posix()}" if path.is_relative_to(home) and path != home else str(path)
+    return "standard input" if path == STDIN else theirs.shown(path)
 
 
 def _first(path: Path, size: int) -> bytes:
     with path.open("rb") as stream:
         return stream.read(size)
-
-
-def _load(path: Path, longest: int) -> bytes:
-    with path.open("rb") as stream:
-        return _read(stream, path, longest)
-
-
-def _read(stream: IO[bytes], path: Path, longest: int) -> bytes:
-    content = stream.read(longest + 1)
-    if len(content) > longest:
-        raise NotALogin(f"{shown(path)}: longer than {longest // 1024} KiB, so it is no login; nothing was changed")
-    return content
-
-
-def _with_its_log(path: Path, content: bytes) -> bytes:
-    """The database with what its write-ahead log holds, made in a copy: the program may be using the original."""
-    log = path.with_name(f"{path.name}-wal")
-    if not log.is_file():
-        return content
-    logged = _load(log, LONGEST_LOG)
-    if (_load(path, LONGEST_FILE), _load(log, LONGEST_LOG)) != (content, logged):
-        raise NotALogin(f"{path}: was written to while it was read; try again")
-    with tempfile.TemporaryDirectory(prefix="seatpool-") as folder:
-        copy = Path(folder, "copy.db")
-        copy.write_bytes(content)
-        copy.with_name("copy.db-wal").write_bytes(logged)
-        try:
-            with closing(sqlite3.connect(copy)) as db:
-                db.execute("PRAGMA journal_mode=DELETE").close()
-        except sqlite3.Error:
-            raise NotALogin(f"{path}: a database that is damaged or not complete") from None
-        return copy.read_bytes()

@@ -100,7 +100,7 @@ def _save(store: Store, exported: export.Exported, name: str | None) -> tuple[Ac
 def _complain_of_lost_owners(exported: export.Exported) -> None:
     for credential in exported.credentials:
         owner = credential.attributes.get(OWNER)
-        if owner is not None and not Path(owner).exists():
+        if owner is not None and credential.kind is CredentialKind.CODEX_OAUTH and not Path(owner).exists():
             click.echo(f"  it follows {owner}, which is not on this machine; sign in with: seatpool login codex")
 
 

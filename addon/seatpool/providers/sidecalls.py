@@ -10,7 +10,8 @@ from seatpool.core.model import Account, Credential, CredentialKind, QuotaWindow
 from seatpool.providers.http import HttpReply, HttpRequest
 
 OWNER = "owner"
-"""Key of a credential's attributes: path of the file whose program renews this login. We never do, we read it again."""
+"""Key of the credential's attributes: path of the file where it was found. What its program renews we never do, and
+when it is signed in there anew nobody tells us: we read it again."""
 
 
 class Why(Enum):

@@ -21,7 +21,9 @@ from seatpool.core.model import WHOLE_ACCOUNT, Account, Credential, CredentialKi
 from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.providers.base import Provider
 from seatpool.providers.http import HttpReply, HttpRequest
+from seatpool.providers.logins import NotALogin
 from seatpool.providers.sidecalls import Keep, RenewalNeed, RenewalRefused, Renewed, Reread, Why
+from seatpool.service import theirs
 from seatpool.service.rotations import ROTATING
 from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
@@ -40,9 +42,6 @@ LATE_S = 2.0
 token, and puts it there as soon as it can."""
 LOSER_LOOKS_EVERY_S = 0.25
 """How often one who waits for another process's renewal reads the store."""
-
-LONGEST_FILE = 1024 * 1024
-"""Bytes of another program's login that are read; real ones have some thousands."""
 
 MEMORY_ONLY = frozenset({CredentialKind.COPILOT_SESSION})
 """Kinds that are not worth a row: cheap to get, bound to this editor's session."""
@@ -235,6 +234,9 @@ class Refresher:
                 match step:
                     case Keep() if step.credential.refresh_token is None and self._vault.give_way(*of):
                         raise Superseded(*of)  # what was refused is not to be put in its place
+                    case Keep() if step.credential.kind is not need.kind:
+                        with suppress(Superseded):  # then another process has found it as well
+                            await self._keep(account, step.credential, step.credential.generation, None)
                     case Keep():
                         generation = (await self._keep(account, step.credential, generation, None)).generation
                     case Reread():
@@ -281,11 +283,9 @@ def _not_counted(*_renewal: object) -> None:
 
 def _read_file(path: str) -> bytes | None:
     try:
-        with Path(path).open("rb") as file:
-            content = file.read(LONGEST_FILE + 1)
-    except OSError:
+        return theirs.content_of(Path(path))
+    except (OSError, NotALogin, RuntimeError):  # the last: there is no home to name it by
         return None
-    return content if len(content) <= LONGEST_FILE else None
 
 
 def _same(found: Credential, refused: Credential | None) -> bool:

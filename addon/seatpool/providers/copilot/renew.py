@@ -6,6 +6,7 @@ Nothing here is good once only: a call that failed can be made again.
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from types import MappingProxyType
 
 import msgspec
@@ -13,9 +14,11 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.providers.copilot import auth, quota
+from seatpool.providers.copilot.login import read_login
 from seatpool.providers.copilot.wire import AUTHORIZATION, moment, retry_after, text
 from seatpool.providers.http import HeaderView, HttpReply, HttpRequest
-from seatpool.providers.sidecalls import Renewal, RenewalNeed, RenewalRefused, Renewed
+from seatpool.providers.logins import NotALogin
+from seatpool.providers.sidecalls import OWNER, Keep, Renewal, RenewalNeed, RenewalRefused, Renewed, Reread
 from seatpool.providers.tolerant import Json, mapping, number, read_json, stable_code
 
 CLIENT_HEADERS = (
@@ -88,9 +91,10 @@ def renew(need: RenewalNeed, now: Clock) -> Renewal:
 
 
 def _exchange(need: RenewalNeed, now: Clock) -> Renewal:
-    login = need.held.get(CredentialKind.GITHUB_OAUTH)
-    if login is None:
-        return RenewalRefused("no-github-token", durable=False, kind_only=True)
+    return (yield from _signed_in_anew(need, now, _exchanged))
+
+
+def _exchanged(need: RenewalNeed, login: Credential, now: Clock) -> Renewal:
     reply = yield _get(need, "/copilot_internal/v2/token", f"token {login.token}", _TOKEN_VERSION)
     if not isinstance(reply, HttpReply):
         return RenewalRefused("unanswered", durable=False)
@@ -181,13 +185,49 @@ def _wait(headers: HeaderView, now: datetime) -> datetime | None:
     return min(told, now + LONGEST_WAIT) if told is not None and told > now else None
 
 
+# -- the login itself
+
+
+def _signed_in_anew(need: RenewalNeed, now: Clock, way: Callable[[RenewalNeed, Credential, Clock], Renewal]) -> Renewal:
+    """What comes of `way` with the GitHub login that is held, or with the one that its program has got since.
+
+    An editor's sign-in can end any day, with its tenant's SSO session (github/copilot.vim issue 75) or because GitHub
+    keeps but some tokens of a person and an app (cli/cli issue 12490). The person signs in there, and not here.
+    """
+    login = need.held.get(CredentialKind.GITHUB_OAUTH)
+    if login is None:
+        return RenewalRefused("no-github-token", durable=False, kind_only=True)
+    result = yield from way(need, login, now)
+    if not (isinstance(result, RenewalRefused) and result.doubtful and OWNER in login.attributes):
+        return result
+    content = yield Reread(login.attributes[OWNER])
+    newer = _login_in(need.account, login, content if isinstance(content, bytes) else b"")
+    if newer is None:
+        return result
+    yield Keep(newer)
+    return (yield from way(need, newer, now))
+
+
+def _login_in(account: Account, login: Credential, content: bytes) -> Credential | None:
+    """The same person's other login in the file where this one was found; None where it has none."""
+    path = login.attributes[OWNER]
+    try:
+        found = read_login(PurePath(path).name, content) or ()
+    except NotALogin:
+        return None
+    same = (each.credentials[0] for each in found if each.handle and each.handle in (account.handle, account.identity))
+    newer = (each for each in same if each.token != login.token)
+    return next((replace(login, token=c.token, attributes={**c.attributes, OWNER: path}) for c in newer), None)
+
+
 # -- the account's own record
 
 
 def _look_up(need: RenewalNeed, now: Clock) -> Renewal:
-    login = need.held.get(CredentialKind.GITHUB_OAUTH)
-    if login is None:
-        return RenewalRefused("no-github-token", durable=False, kind_only=True)
+    return (yield from _signed_in_anew(need, now, _looked_up))
+
+
+def _looked_up(need: RenewalNeed, login: Credential, now: Clock) -> Renewal:
     reply = yield user_request(need, login)
     return read_user(need.account, login, reply if isinstance(reply, HttpReply) else None, now())
 
