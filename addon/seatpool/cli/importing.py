@@ -79,7 +79,7 @@ def import_(
     Importing the same login again renews it.
 
     A ChatGPT login of Codex, opencode or pi goes on being renewed by that program: the pool follows its file. With
-    --own the pool renews it, and any other program that uses it is signed out.
+    --own the pool renews it, and any other program that uses it is signed out, and signs the pool out.
 
     \b
     seatpool account import
@@ -216,7 +216,10 @@ def _remarks(candidate: Candidate, wish: Wish) -> Iterator[str]:
     if login.note:
         yield login.note
     if login.shared and wish.own:
-        yield f"the pool renews it from now on: a program that goes on using {shown(candidate.path)} is signed out"
+        yield (
+            f"the pool renews it from now on: a program that goes on using {shown(candidate.path)} is signed out,"
+            " and the pool with it"
+        )
     elif login.shared:
         yield (
             f"shared with {login.program}: the pool follows {shown(candidate.path)} and never renews it;"

@@ -82,8 +82,10 @@ class LoginScreen:
             self.say("Your browser opens this address; if it does not, open it yourself, on this machine:")
             open_browser(visit.url)
         elif self._opens:
+            port = self._listener.port
             self.say("There is no display here. Open this address in a browser on this very machine, or end this and")
             self.say("sign in with a code on any other: seatpool login codex --device")
+            self.say(f"Over SSH a browser at home will do as well, after: ssh -L {port}:localhost:{port} THIS-MACHINE")
         else:
             self.say("Open this address in a browser on this machine:")
         self.say(visit.url)

@@ -109,6 +109,7 @@ def test_ctrl_c_while_the_browser_is_away_frees_the_port(desk: Desk) -> None:
     terminal = desk.type("login", "codex")
     terminal.see("There is no display here")
     terminal.see("seatpool login codex --device")
+    terminal.see("ssh -L 1455:localhost:1455 ")
     printed_address(terminal)
     terminal.see(WAITING)
     desk.lab.connect("127.0.0.1", 1455).close()
