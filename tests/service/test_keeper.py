@@ -185,6 +185,21 @@ async def test_a_shared_login_whose_owner_sleeps_rests_and_comes_back(
     assert store.account("alice").usable
 
 
+async def test_a_shared_login_that_its_program_has_revoked_has_to_be_signed_in_again(
+    store: Store, issuer: Issuer, tmp_path: Path
+) -> None:
+    with freeze_time(NOW, real_asyncio=True):
+        account = shared(store, issuer, tmp_path / "auth.json", timedelta(days=9))
+    bench = Bench(store, issuer)
+    disabled = []
+    for minute in (0, 5, 11):
+        with freeze_time(NOW + timedelta(minutes=minute), real_asyncio=True):
+            held = (await bench.vault.held(account.id))[KIND]
+            await bench.refresher.renew(PROVIDERS[account.provider], account, KIND, why=Why.REFUSED, stale=held)
+            disabled.append(store.account("alice").disabled)
+    assert disabled == [None, None, "renewal-owner-signed-out"]
+
+
 # -- a GitHub login whose program has signed in anew
 
 

@@ -79,7 +79,7 @@ def import_(
     Importing the same login again renews it.
 
     A ChatGPT login of Codex, opencode or pi goes on being renewed by that program: the pool follows its file. With
-    --own the pool renews it, and any other program that uses it is signed out, and signs the pool out.
+    --own the pool renews it, and any other program that uses it, or signs in or out there, ends it for both.
 
     \b
     seatpool account import
@@ -217,8 +217,8 @@ def _remarks(candidate: Candidate, wish: Wish) -> Iterator[str]:
         yield login.note
     if login.shared and wish.own:
         yield (
-            f"the pool renews it from now on: a program that goes on using {shown(candidate.path)} is signed out,"
-            " and the pool with it"
+            f"the pool renews it from now on: a program that goes on using {shown(candidate.path)}, or that signs in or"
+            " out there, ends it for both"
         )
     elif login.shared:
         yield (

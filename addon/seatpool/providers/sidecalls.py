@@ -70,7 +70,7 @@ class RenewalRefused(msgspec.Struct, frozen=True, gc=False):
     revoked: bool = False
     """The issuer has taken the seat away or flags the account: the request must not go to another one (promises.md)."""
     doubtful: bool = False
-    """It is known to say so of good logins in its bad hours: to be believed where it goes on saying so."""
+    """It is known to pass, as in an issuer's bad hours: to be believed where it goes on."""
 
 
 Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]

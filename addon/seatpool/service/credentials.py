@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 BELIEVED_AFTER = timedelta(minutes=10)
-"""How long an issuer has to go on saying what it says of good logins in its bad hours."""
+"""How long a refusal has to go on that is known to pass."""
 
 
 class Credentials:

@@ -278,6 +278,15 @@ def test_a_shared_login_waits_for_its_owner(content: bytes | None, code: str) ->
     assert result == RenewalRefused(code, durable=False, retry_at=at(60))
 
 
+@pytest.mark.parametrize("why", list(Why))
+def test_a_shared_login_that_upstream_refuses_and_its_file_has_no_more_was_revoked(why: Why) -> None:
+    _, result = follow(owned(), stored(access_token("user-bob")), why=why)
+    over = why is Why.REFUSED
+    assert result == RenewalRefused("owner-signed-out", durable=over, retry_at=at(60), doubtful=over)
+    _, sleeps = follow(owned(), stored(OLD), why=why)
+    assert sleeps == RenewalRefused("owner-has-not-renewed", durable=False, retry_at=at(60))
+
+
 def test_an_early_renewal_refreshes_although_the_token_is_good() -> None:
     held = credential(ttl_s=300)
     renewal = CODEX.renew(RenewalNeed(ACCOUNT, KIND, {KIND: held}, why=Why.EARLY), lambda: NOW)

@@ -108,7 +108,7 @@ def renew(need: RenewalNeed, now: Callable[[], datetime]) -> Renewal:
         return RenewalRefused("no-credential", durable=True)
     if need.why is not Why.MISSING or not fresh(current, now()):
         owner = current.attributes.get(OWNER)
-        way = _refresh(need, current, now) if owner is None else _follow(current, owner, now)
+        way = _refresh(need, current, now) if owner is None else _follow(need, current, owner, now)
         result = yield from way
         if isinstance(result, RenewalRefused):
             return result
@@ -136,12 +136,17 @@ def _refresh(need: RenewalNeed, current: Credential, now: Callable[[], datetime]
     return result if result.token != current.token else RenewalRefused("no-access-token", durable=False)
 
 
-def _follow(current: Credential, owner: str, now: Callable[[], datetime]) -> _Part:
-    """Take what the program that renews this login has stored meanwhile; never ask the issuer in its place."""
+def _follow(need: RenewalNeed, current: Credential, owner: str, now: Callable[[], datetime]) -> _Part:
+    """Take what the program that renews this login has stored meanwhile; never ask the issuer in its place.
+
+    Where the file has it no more and upstream refuses it, it was revoked: Codex does so before it signs anybody in, and
+    when it signs out (openai/codex pulls 27674, 17825). The same person may be about to come back.
+    """
     content = yield Reread(owner)
     stored = _login_in(owner, content if isinstance(content, bytes) else b"", current)
     if stored is None:
-        return RenewalRefused("owner-signed-out", durable=False, retry_at=now() + LOOK_AGAIN)
+        revoked = need.why is Why.REFUSED
+        return RenewalRefused("owner-signed-out", durable=revoked, retry_at=now() + LOOK_AGAIN, doubtful=revoked)
     if stored.token == current.token or not fresh(stored, now()):
         return RenewalRefused("owner-has-not-renewed", durable=False, retry_at=now() + LOOK_AGAIN)
     taken = replace(current, token=stored.token, expires_at=stored.expires_at)
