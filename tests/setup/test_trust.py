@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding
+from msgspec.structs import replace
 
 from seatpool.providers.registry import CERTIFIED
 from seatpool.setup.authority import Authority
@@ -23,7 +24,7 @@ def root(tmp_path: Path) -> Root:
 
 def machine(top: Path, *programs: str, system: str = "Linux", is_admin: bool = False) -> Machine:
     which: Callable[[str], str | None] = lambda name: f"/usr/bin/{name}" if name in programs else None  # noqa: E731 # a shutil.which
-    return Machine(system, top / "home", top, which, is_admin)
+    return Machine(system, top / "home", top, which, is_admin, data="")
 
 
 LINUX = {
@@ -96,16 +97,29 @@ def test_a_tool_of_administrators_is_found_where_a_persons_path_does_not_lead(
     assert not store.holds(root)
 
 
-def test_debian_holds_a_root_when_file_and_bundle_have_it(tmp_path: Path, root: Root) -> None:
-    folder = tmp_path / "usr/local/share/ca-certificates"
-    folder.mkdir(parents=True)
-    bundle = tmp_path / "etc/ssl/certs/ca-certificates.crt"
-    bundle.parent.mkdir(parents=True)
-    (store,) = stores(machine(tmp_path, "update-ca-certificates"))
-    (folder / f"seatpool-{root.tag}.crt").write_bytes(root.file.read_bytes())
-    assert not store.holds(root), "the tool has not run"
+BUNDLES = {
+    "Debian": "etc/ssl/certs/ca-certificates.crt",
+    "Fedora": "etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # all that is left of it in 44
+    "openSUSE": "var/lib/ca-certificates/ca-bundle.pem",
+}
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_root_is_trusted_once_the_tool_has_run_and_is_taken_out_before_that_too(
+    tmp_path: Path, root: Root, name: str
+) -> None:
+    folder, program, put, take = LINUX[name]
+    bundle = tmp_path / BUNDLES[name]
+    for each in (tmp_path / folder, bundle.parent):
+        each.mkdir(parents=True)
+    (store,) = stores(machine(tmp_path, program, is_admin=True))
+    assert (store.holds(root), store.trusts(root)) == (False, False)
+    copied = filled(put, tmp_path / folder, root)[0][-1]
+    Path(copied).write_bytes(root.file.read_bytes())
+    assert (store.holds(root), store.trusts(root)) == (True, False), "somebody gave up before the tool ran"
     bundle.write_bytes(b"# others\n" + root.file.read_bytes().replace(b"\n", b"\r\n"))
-    assert store.holds(root)
+    assert (store.holds(root), store.trusts(root)) == (True, True)
+    assert filled(take, tmp_path / folder, root)[0] == ("rm", "-f", copied)
 
 
 @pytest.fixture
@@ -163,12 +177,21 @@ def _der(root: Root) -> bytes:
 
 
 def test_every_nss_database_of_the_person_is_a_store(tmp_path: Path, root: Root) -> None:
-    places = [".pki/nssdb", ".local/share/pki/nssdb", "snap/chromium/current/.pki/nssdb"]
+    places = [
+        ".pki/nssdb",
+        ".local/share/pki/nssdb",
+        "snap/chromium/current/.pki/nssdb",
+        "snap/chromium/current/.local/share/pki/nssdb",
+        ".var/app/com.visualstudio.code/data/pki/nssdb",
+        "moved/pki/nssdb",
+    ]
     for place in places:
         (tmp_path / "home" / place).mkdir(parents=True)
         (tmp_path / "home" / place / "cert9.db").touch()
-    found = stores(machine(tmp_path, "certutil"))
+    moved = replace(machine(tmp_path, "certutil"), data=str(tmp_path / "home/moved"))
+    found = stores(moved)
     assert [store.title for store in found] == [f"the NSS database {tmp_path / 'home' / place}" for place in places]
+    assert len(stores(replace(moved, data=str(tmp_path / "home/.local/share")))) == len(places) - 1, "each once"
     database, nickname = f"sql:{tmp_path / 'home' / places[0]}", f"seatpool {root.tag}"
     assert list(found[0].commands(put=[root], take=[root])) == [
         ("certutil", "-d", database, "-A", "-t", "C,,", "-n", nickname, "-i", str(root.file)),

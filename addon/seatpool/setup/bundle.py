@@ -13,7 +13,7 @@ from pathlib import Path
 BUNDLE = "with-system-roots.pem"
 SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
-    "/etc/pki/tls/certs/ca-bundle.crt",  # Fedora
+    "/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora, whose 44 has it nowhere else
     "/var/lib/ca-certificates/ca-bundle.pem",  # openSUSE
     "/etc/ssl/cert.pem",  # macOS, Alpine
 )

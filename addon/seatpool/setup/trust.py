@@ -92,6 +92,8 @@ class Machine(msgspec.Struct, frozen=True):
     top: Path = Path("/")
     which: Callable[[str], str | None] = _which
     is_admin: bool = msgspec.field(default_factory=lambda: getattr(os, "geteuid", lambda: 0)() == 0)
+    data: str = msgspec.field(default_factory=lambda: os.environ.get("XDG_DATA_HOME", ""))
+    """Where this person's programs keep their data; empty where that was not moved."""
 
     @property
     def sudo(self) -> Command:
@@ -125,7 +127,7 @@ DISTRIBUTIONS = (
         suffix="pem",
         refresh=_UPDATE_TRUST,
         forget=_UPDATE_TRUST,
-        bundle="etc/pki/tls/certs/ca-bundle.crt",
+        bundle="etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem",  # Fedora 44 has no etc/pki/tls/certs/ca-bundle.crt
     ),
     _Distribution(
         name="openSUSE",
@@ -156,7 +158,7 @@ class _Plain:
         return self.holds(root)
 
 
-class FileStore(_Plain, msgspec.Struct, frozen=True):
+class FileStore(msgspec.Struct, frozen=True):
     """A folder of roots, and a program that makes them known."""
 
     machine: Machine
@@ -172,7 +174,11 @@ class FileStore(_Plain, msgspec.Struct, frozen=True):
         return self.machine.top / self.how.folder / f"seatpool-{root.tag}.{self.how.suffix}"
 
     def holds(self, root: Root) -> bool:
-        return self._file(root).exists() and root.body in _body(_text(self.machine.top / self.how.bundle))
+        return self._file(root).exists()
+
+    def trusts(self, root: Root) -> bool:
+        """Who gives up between the two commands has the file there, and the next update of the system trusts it."""
+        return self.holds(root) and root.body in _body(_text(self.machine.top / self.how.bundle))
 
     def commands(self, *, put: Iterable[Root] = (), take: Iterable[Root] = ()) -> Iterator[Command]:
         sudo, put, take = self.machine.sudo, tuple(put), tuple(take)
@@ -284,8 +290,15 @@ class NssStore(_Plain, msgspec.Struct, frozen=True):
         return f"sql:{self.folder}"
 
 
-NSS_PLACES = (".pki/nssdb", ".local/share/pki/nssdb", "snap/*/current/.pki/nssdb")
-"""Below the home; the second is where newer ones put it, the third is what confined Chromiums see."""
+_NSS_IN_DATA = "pki/nssdb"
+NSS_PLACES = (
+    ".pki/nssdb",  # where there is one, it is used; Chromium 146 and newer make none
+    f".local/share/{_NSS_IN_DATA}",
+    "snap/*/current/.pki/nssdb",
+    f"snap/*/current/.local/share/{_NSS_IN_DATA}",
+    f".var/app/*/data/{_NSS_IN_DATA}",
+)
+"""Below the home: what a Chromium, or an editor made of it, reads there, in a snap, in a Flatpak."""
 
 
 def stores(machine: Machine) -> tuple[TrustStore, ...]:
@@ -294,11 +307,16 @@ def stores(machine: Machine) -> tuple[TrustStore, ...]:
         return (KeychainStore(machine),)
     if machine.system == "Windows":
         return (WindowsStore(),)
-    found: list[TrustStore] = [*_system(machine)]
-    for pattern in NSS_PLACES:
-        folders = {file.parent for file in machine.home.glob(f"{pattern}/cert9.db")}
-        found += [NssStore(machine, folder) for folder in sorted(folders)]
-    return tuple(found)
+    return (*_system(machine), *(NssStore(machine, folder) for folder in _databases(machine)))
+
+
+def _databases(machine: Machine) -> Iterator[Path]:
+    """Those of NSS, each once."""
+    places = [(machine.home, place) for place in NSS_PLACES]
+    if Path(machine.data).is_absolute():
+        places.append((Path(machine.data), _NSS_IN_DATA))
+    files = (file for top, place in places for file in sorted(top.glob(f"{place}/cert9.db")))
+    yield from dict.fromkeys(file.parent for file in files)
 
 
 def _system(machine: Machine) -> Iterator[TrustStore]:
