@@ -243,3 +243,15 @@ def test_codex_that_cannot_come_says_what_the_doctor_explains(desk: Desk, lost: 
     wanted = {"workspace routing discovery failed", "Connection failed: error sending request"}
     assert (code, understood(said)) == (1, wanted), said
     assert desk.fakes.journal() == []
+
+
+DOCTOR = {"without trust": {"TLS handshake or certificate validation failed"}, "without a proxy": set()}
+
+
+@pytest.mark.parametrize("name", LOST)
+def test_the_doctor_of_codex_tells_the_one_from_the_other(desk: Desk, home: Path, name: str) -> None:
+    codex_login(home / ".codex", EDITOR)
+    set_up(desk, home, "codex")
+    LOST[name](home / ".codex" / ".env")
+    ran = desk.lab.run(["codex", "doctor"], env=person(home), cwd=home / "work", timeout_s=60, stdin="")
+    assert understood(ran.stdout + ran.stderr) == DOCTOR[name], ran.stdout

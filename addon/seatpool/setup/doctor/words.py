@@ -43,6 +43,11 @@ WORDS = (
     Words("Codex", "Connection failed: error sending request", "the same, in the first seconds, of `codex exec`"),
     Words(
         "Codex",
+        "TLS handshake or certificate validation failed",
+        f"so says `codex doctor` where {_FILE}: `seatpool setup codex`",
+    ),
+    Words(
+        "Codex",
         "Proxy URL scheme not supported",
         "HTTPS_PROXY has no `http://` before it: each session loses 6 seconds and its socket: `seatpool setup codex`",
     ),
@@ -64,7 +69,21 @@ WORDS = (
         f"the same, where the proxy uses another authority (`confdir`): {_NODE_FILE}",
     ),
     Words("curl", "SSL certificate problem", f"{_FILE}: `--cacert`, or the system's store: `seatpool ca trust`"),
-    Words("Python", "CERTIFICATE_VERIFY_FAILED", f"{_FILE}: SSL_CERT_FILE, or the system's store: `seatpool ca trust`"),
+    Words(
+        "curl of Windows", "SEC_E_UNTRUSTED_ROOT", f"{_FILE}: `--cacert`, or the system's store: `seatpool ca trust`"
+    ),
+    Words(
+        "curl of Windows",
+        "CRYPT_E_NO_REVOCATION_CHECK",
+        "it trusts the authority, and asks for a list of what was revoked, as no other program does; there is none: "
+        "`--ssl-revoke-best-effort`; `seatpool doctor` tells whether all else is well",
+    ),
+    Words("curl of Windows", "CERT_TRUST_REVOCATION_STATUS_UNKNOWN", "the same, with `--cacert`"),
+    Words(
+        "Python",
+        "CERTIFICATE_VERIFY_FAILED",
+        f"{_FILE}: SSL_CERT_FILE, or the system's store: `seatpool ca trust`; with requests REQUESTS_CA_BUNDLE alone",
+    ),
     Words(
         "Chromium, and editors made of it",
         "ERR_CERT_AUTHORITY_INVALID",
