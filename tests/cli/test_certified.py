@@ -1,5 +1,6 @@
 """What a start makes of the authority, and of arguments that name another. Real starts are in `tests/e2e/authority`."""
 
+import shutil
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from seatpool.cli.certified import certified
 from seatpool.cli.main import main
 from seatpool.core.model import ProviderName
 from seatpool.setup.authority import Authority, default_folder
+from seatpool.setup.bundle import BUNDLE
 from seatpool.store import Store
 from tests.store.made import oauth
 
@@ -51,6 +53,13 @@ def test_a_folder_that_the_person_names_wins(tmp_path: Path, arguments: tuple[st
     assert trusted == tmp_path / folder / "mitmproxy-ca-cert.pem"
     assert added == (("--set", f"confdir={tmp_path / OURS}") if folder == OURS else ())
     assert (tmp_path / OURS).exists() == (folder == OURS)
+
+
+def test_each_start_has_what_settings_name_that_outlived_the_folder(tmp_path: Path) -> None:
+    _, trusted = start()
+    shutil.rmtree(tmp_path / OURS)
+    start()
+    assert trusted.read_text() in (tmp_path / OURS / BUNDLE).read_text()
 
 
 def test_each_start_tells_of_the_successor_until_that_has_taken_over(capsys: pytest.CaptureFixture[str]) -> None:

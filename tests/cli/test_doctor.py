@@ -27,6 +27,7 @@ from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName
 from seatpool.providers.registry import CERTIFIED
 from seatpool.setup import strangers
 from seatpool.setup.authority import Authority
+from seatpool.setup.bundle import BUNDLE
 from seatpool.setup.code import PACKAGE
 from seatpool.setup.doctor.words import explained
 from seatpool.store import Store
@@ -405,6 +406,9 @@ def test_a_client_that_goes_around_is_brought_through(house: House) -> None:
     assert before.one("warning", "codex: does not come through the proxy") == command
     mended = house.ask("clients", more=("--fix", "--yes"))
     assert "codex: comes through the proxy" in repr(mended.report)
+    (house.authority.folder / BUNDLE).unlink()
+    assert house.ask("clients").one("problem", "which is gone: Codex reaches nobody") == command
+    assert "codex: comes through the proxy" in repr(house.ask("clients", more=("--fix", "--yes")).report)
     settings = house.home / ".codex" / ".env"
     settings.write_text(settings.read_text().replace(house.proxy.url, "http://10.1.2.3:3128"))
     elsewhere = house.ask("clients", more=("--fix", "--yes"))

@@ -14,6 +14,7 @@ from types import MappingProxyType
 
 import pytest
 
+from seatpool.setup.bundle import BUNDLE
 from seatpool.setup.doctor.words import explained
 from tests.clients import language_server
 from tests.clients.conftest import Desk, Started
@@ -243,6 +244,14 @@ def test_codex_that_cannot_come_says_what_the_doctor_explains(desk: Desk, lost: 
     wanted = {"workspace routing discovery failed", "Connection failed: error sending request"}
     assert (code, understood(said)) == (1, wanted), said
     assert desk.fakes.journal() == []
+
+
+def test_codex_says_that_the_file_of_authorities_is_gone(desk: Desk, home: Path) -> None:
+    codex_login(home / ".codex", EDITOR)
+    set_up(desk, home, "codex")
+    (home / "data/seatpool/ca" / BUNDLE).unlink()
+    ran = desk.lab.run(["codex", "doctor", "--json"], env=person(home), cwd=home / "work", timeout_s=60, stdin="")
+    assert "Failed to read CA certificate file" in understood(ran.stdout), ran.stdout
 
 
 DOCTOR = {"without trust": {"TLS handshake or certificate validation failed"}, "without a proxy": set()}

@@ -1,5 +1,6 @@
 """What a start of the proxy needs of the certificate authority: one that is there, and in its time."""
 
+import os
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -38,7 +39,7 @@ def certified(confdir: Path | None) -> Certified:
         names = _names()
         change = authority.keep(names, utcnow())
         _tell(authority, change, names)
-        bundle.refresh(authority.folder, authority.trusted.read_bytes())
+        bundle.keep(authority.folder, authority.trusted.read_bytes(), os.environ)
     except AuthorityError as error:
         raise click.ClickException(str(error)) from error
     _tell_of_config(authority)

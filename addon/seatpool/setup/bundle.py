@@ -1,8 +1,8 @@
 """The system's authorities and seatpool's own in one file, for programs that trust what they are told and nothing else.
 
 Codex adds `SSL_CERT_FILE` to what it trusts; curl, Python and whatever else it runs trust that file alone, and reach
-the rest of the world through the proxy untouched. So the file that is named there has to hold both. It is made when it
-is first needed, and anew with each change of the roots and at each start of `seatpool run`.
+the rest of the world through the proxy untouched. So the file that is named there has to hold both. It is made by
+`seatpool setup` and at each start of `seatpool run`, and anew with each change of the roots.
 """
 
 import os
@@ -42,9 +42,17 @@ def write(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> Path:
 
 def refresh(folder: Path, trusted: bytes) -> None:
     """Make it anew where there is one; what keeps from it today keeps nothing else, and the next start tries again."""
+    if (folder / BUNDLE).exists():
+        keep(folder, trusted, {})
+
+
+def keep(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> None:
+    """As `refresh`, and where there is none, too: Codex reaches nobody whose settings name one that is gone.
+
+    They outlive a data directory that was deleted, and come to another machine with a person's dotfiles.
+    """
     try:
-        if (folder / BUNDLE).exists():
-            write(folder, trusted, {})
+        write(folder, trusted, {} if (folder / BUNDLE).exists() else environ)
     except OSError:
         pass
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from seatpool.setup.doctor.finding import Finding, Level, ours, theirs, warning, well
+from seatpool.setup.doctor.finding import Finding, Level, Mend, ours, problem, theirs, warning, well
 from seatpool.setup.doctor.situation import Situation
 from seatpool.setup.editors import State, Target, targets
 
@@ -28,6 +28,9 @@ def clients(situation: Situation) -> Iterator[Finding]:
 def _judged(situation: Situation, target: Target) -> Finding:
     state = target.state(situation.person, situation.wish)
     found = target.findings(situation.person, situation.wish)
+    if any(each.bundled for each in found) and not situation.wish.bundle.exists():
+        gone = f"{target.name}: is to trust {situation.wish.bundle}, which is gone: Codex reaches nobody at all"
+        return problem(gone, _doing(situation, target))
     if state is State.CONFIGURED:
         return well(f"{target.name}: comes through the proxy")
     proxy = next((each.proxy for each in found if each.state is State.ELSEWHERE and each.proxy), "another proxy")
@@ -39,9 +42,12 @@ def _judged(situation: Situation, target: Target) -> Finding:
         return Finding(
             Level.OK, f"{target.name}: programs of a shell come through the proxy only where they are set up"
         )
+    return warning(f"{target.name}: does not come through the proxy ({files})", _doing(situation, target))
+
+
+def _doing(situation: Situation, target: Target) -> Mend:
     command = _setup(situation, target)
-    mend = ours(*command.split()[1:], "--yes", shown=command)
-    return warning(f"{target.name}: does not come through the proxy ({files})", mend)
+    return ours(*command.split()[1:], "--yes", shown=command)
 
 
 def _setup(situation: Situation, target: Target) -> str:

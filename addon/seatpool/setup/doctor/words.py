@@ -48,6 +48,11 @@ WORDS = (
     ),
     Words(
         "Codex",
+        "Failed to read CA certificate file",
+        "its `.env` names a file that is gone, and it reaches nobody at all: `seatpool setup codex`",
+    ),
+    Words(
+        "Codex",
         "Proxy URL scheme not supported",
         "HTTPS_PROXY has no `http://` before it: each session loses 6 seconds and its socket: `seatpool setup codex`",
     ),

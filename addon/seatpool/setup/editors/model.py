@@ -188,7 +188,8 @@ class Spot(msgspec.Struct, frozen=True):
             state = State.CONFIGURED
         else:
             state = State.NOT_CONFIGURED
-        return Finding(self, file, state, proxy=address.shown(str(proxy)) if proxy else None)
+        bundled = any(s.value == BUNDLE and present.get(s.key) == wish.of(BUNDLE) for s in self.settings)
+        return Finding(self, file, state, proxy=address.shown(str(proxy)) if proxy else None, bundled=bundled)
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -201,6 +202,8 @@ class Finding(msgspec.Struct, frozen=True):
     """The one that it names."""
     complaint: str | None = None
     """Why it cannot be read; one line."""
+    bundled: bool = False
+    """Whether it names the file with the system's authorities and seatpool's."""
 
 
 class Target(msgspec.Struct, frozen=True):
