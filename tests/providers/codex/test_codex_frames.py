@@ -170,7 +170,10 @@ def test_failed_responses(error: object, outcome: Outcome) -> None:
 def test_the_quota_event_is_read() -> None:
     limits = {"primary": {"used_percent": 50, "window_minutes": 300, "reset_at": NOW_S + 9}, "secondary": None}
     assert frame("codex.rate_limits", rate_limits=limits) == Frame(
-        windows=(QuotaWindow("primary", 0.5, NOW, "frame", length_s=18000, resets_at=at(9)),)
+        windows=(
+            QuotaWindow("primary", 0.5, NOW, "frame", length_s=18000, resets_at=at(9)),
+            QuotaWindow.none("secondary", NOW, "frame"),
+        )
     )
 
 

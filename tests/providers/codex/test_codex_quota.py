@@ -5,7 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from seatpool.core.model import QuotaWindow
+from seatpool.core.model import Account, ProviderName, QuotaWindow
+from seatpool.core.scoring import Standing
+from seatpool.core.state import PoolState
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.quota import gone_of_usage, windows_of_event, windows_of_usage
 from seatpool.providers.http import Headers
@@ -36,7 +38,7 @@ def headers(**fields: str) -> Headers:
 
 
 def test_the_captured_refusal_has_one_window_and_it_is_a_week() -> None:
-    """Its second window is zero minutes long, which is upstream's way to have none."""
+    """Its second window is zero minutes long, which is upstream's way to say that there is none."""
     assert CODEX.quota(Headers(CAPTURE.items()), CAPTURED) == (
         QuotaWindow(
             "primary",
@@ -46,7 +48,41 @@ def test_the_captured_refusal_has_one_window_and_it_is_a_week() -> None:
             length_s=604800,  # 10080 min
             resets_at=datetime.fromtimestamp(1773860656, NOW.tzinfo),
         ),
+        QuotaWindow.none("secondary", CAPTURED, "header"),
     )
+
+
+def test_of_a_limit_that_shows_no_window_at_all_nothing_is_known() -> None:
+    """An answer may come without numbers; which windows there are is then for a question for usage to tell."""
+    none = {
+        f"x-codex-{slot}-{what}": "0"
+        for slot in ("primary", "secondary")
+        for what in ("used-percent", "window-minutes")
+    }
+    assert CODEX.quota(Headers(none.items()), NOW) == ()
+    unlimited = CODEX.quota(Headers({**none, "x-codex-credits-unlimited": "True"}.items()), NOW)
+    assert [w.bucket for w in unlimited] == ["credits"]
+    assert windows_of_event({"rate_limits": {"primary": None, "secondary": None}}, NOW) == ()
+
+
+@pytest.mark.parametrize("way", ["header", "event"])
+def test_the_week_of_before_counts_no_more_where_the_answers_tell_one_window(way: str) -> None:
+    """As in July 2026, when the five hours went and the week came to stand in their place (can1357/oh-my-pi issue
+    10929): an account that is asked all the time is not asked for its usage, so its answers are all that tells."""
+    state = PoolState()
+    state.put(Account(1, ProviderName.CODEX, "a", "i", "chatgpt.com"), NOW)
+    spent = QuotaWindow("secondary", 0.0, NOW, "header", length_s=604800, resets_at=at(4 * 86400))
+    state.observe(1, [QuotaWindow("primary", 0.5, NOW, "header", length_s=18000, resets_at=at(3600)), spent], NOW)
+    assert state.score(1, NOW).standing is Standing.EXHAUSTED
+    week = {"used_percent": 1, "window_minutes": 10080, "reset_at": NOW_S + 604800}
+    one = {f"x-codex-primary-{name.replace('_', '-')}": str(value) for name, value in week.items()}
+    other = {"x-codex-secondary-used-percent": "0", "x-codex-secondary-window-minutes": "0"}
+    told = {
+        "header": CODEX.quota(Headers({**one, **other}.items()), at(1)),
+        "event": windows_of_event({"rate_limits": {"primary": week, "secondary": None}}, at(1)),
+    }
+    state.observe(1, told[way], at(1))
+    assert (state.score(1, at(1)).standing, state.score(1, at(1)).main) == (Standing.LIMITED, "primary")
 
 
 def test_an_additional_limit_has_windows_under_its_own_name() -> None:
@@ -109,7 +145,7 @@ def test_windows_without_a_name_are_of_the_limit_that_was_drawn_on(
     answer: dict[str, str], main: dict[str, float]
 ) -> None:
     """So a request on a model's own limit says nothing of what everybody else has left."""
-    found = {w.bucket: w.left for w in CODEX.quota(Headers(answer.items()), NOW)}
+    found = {w.bucket: w.left for w in CODEX.quota(Headers(answer.items()), NOW) if not w.gone}
     own = {"codex_bengalfox/primary": 0.78, "codex_bengalfox/secondary": 0.89}
     assert found == pytest.approx({**main, **own})
 
@@ -167,6 +203,7 @@ def test_an_event_tells_of_a_reset_from_now_on_as_well() -> None:
     event = {"type": "codex.rate_limits", "plan_type": "plus", "rate_limits": limits, "additional_rate_limits": None}
     assert windows_of_event(event, NOW) == (
         QuotaWindow("primary", 1.0, NOW, "frame", length_s=604800, resets_at=at(604739)),
+        QuotaWindow.none("secondary", NOW, "frame"),
     )
 
 

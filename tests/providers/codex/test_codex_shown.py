@@ -30,7 +30,7 @@ def show(*windows: QuotaWindow, plan: str | None = "plus") -> Shown:
 
 def told(windows: tuple[QuotaWindow, ...]) -> dict[str, tuple[int, int | None, object]]:
     """Percent left, length and end by bucket."""
-    return {w.bucket: (round(100 * w.left), w.length_s, w.resets_at) for w in windows}
+    return {w.bucket: (round(100 * w.left), w.length_s, w.resets_at) for w in windows if not w.gone}
 
 
 MINE = show(window("primary", 0.75), window("secondary", 0.4, WEEK, 90000))

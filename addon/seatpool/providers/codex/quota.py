@@ -37,7 +37,10 @@ _USED = re.compile(r"x-(.{1,64})-(primary|secondary)-used-percent")
 
 
 def windows_of_headers(headers: HeaderView, now: datetime, source: str = "header") -> tuple[QuotaWindow, ...]:
-    """The windows of every limit that the headers of an answer name, and `credits` where they are unlimited."""
+    """The windows of every limit that the headers of an answer name, and `credits` where they are unlimited.
+
+    Of a limit with one window they say so: the other one is zero minutes long, and is told as gone.
+    """
     found: list[QuotaWindow | None] = []
     repeated = is_additional(headers)
     for name, used in headers.items():
@@ -49,21 +52,25 @@ def windows_of_headers(headers: HeaderView, now: datetime, source: str = "header
         minutes = number(headers.get(stem + "window-minutes"))
         found.append(_window(_bucket(match[1], match[2]), used, _seconds(minutes, 60), ends, now, source))
     found.append(_credits(headers.get("x-codex-credits-unlimited"), now, source))
-    return tuple(w for w in found if w is not None)
+    return _told(found)
 
 
 def windows_of_event(event: Json, now: datetime) -> tuple[QuotaWindow, ...]:
-    """The windows of a `codex.rate_limits` event."""
+    """The windows of a `codex.rate_limits` event; where a limit has one window, the other one is null: gone."""
     limit = text(event.get("metered_limit_name")) or text(event.get("limit_name")) or MAIN_LIMIT
     limits = mapping(event.get("rate_limits"))
     found: list[QuotaWindow | None] = []
     for slot in SLOTS:
-        window = mapping(limits.get(slot))
+        bucket, window = _bucket(limit, slot), mapping(limits.get(slot))
         length_s = _seconds(number(window.get("window_minutes")), 60)
         ends = _ends(window.get("reset_at"), window.get("reset_after_seconds"), now)
-        found.append(_window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "frame"))
+        found.append(
+            QuotaWindow.none(bucket, now, "frame")
+            if _is_null(limits, slot)
+            else _window(bucket, window.get("used_percent"), length_s, ends, now, "frame")
+        )
     found.append(_credits(mapping(event.get("credits")).get("unlimited"), now, "frame"))
-    return tuple(w for w in found if w is not None)
+    return _told(found)
 
 
 def windows_of_usage(content: bytes, now: datetime) -> tuple[QuotaWindow, ...]:
@@ -153,13 +160,25 @@ def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow
         length_s = _seconds(number(window.get("limit_window_seconds")), 1)
         ends = _ends(window.get("reset_at"), window.get("reset_after_seconds"), now)
         made = _window(_bucket(limit, slot), window.get("used_percent"), length_s, ends, now, "usage")
-        if made is not None:
+        if made is not None and not made.gone:
             found.append(made)
     if found and (status.get("allowed") is False or status.get("limit_reached") is True):
         # Refused although the percentages, which are rounded, leave something: the fullest window is the one.
         fullest = min(found, key=lambda w: w.left)
         found[found.index(fullest)] = replace(fullest, left=0.0)
     return tuple(found)
+
+
+def _told(found: Iterable[QuotaWindow | None]) -> tuple[QuotaWindow, ...]:
+    """What was read. That there is no window counts beside one that there is: where a limit shows none, nobody knows
+    whether it has any, and a question for usage tells."""
+    known = [w for w in found if w is not None]
+    limits = {_limit_of(w) for w in known if not w.gone and w.bucket != CREDITS}
+    return tuple(w for w in known if not w.gone or _limit_of(w) in limits)
+
+
+def _limit_of(window: QuotaWindow) -> str:
+    return window.bucket.rpartition("/")[0]
 
 
 def _ends(at: object, after_s: object, now: datetime) -> datetime | None:
@@ -194,9 +213,11 @@ def _credits(unlimited: object, now: datetime, source: str) -> QuotaWindow | Non
 def _window(
     bucket: str, used_percent: object, length_s: int | None, ends: datetime | None, now: datetime, source: str
 ) -> QuotaWindow | None:
-    """A window; None where it is absent. A length of zero is upstream's way to say so (codex.md 3.1)."""
+    """A window; None where nothing is said of it. A length of zero says that there is none (codex.md 3.1)."""
     used = number(used_percent)
-    if used is None or (length_s is not None and length_s <= 0):
+    if used is None:
         return None
+    if length_s is not None and length_s <= 0:
+        return QuotaWindow.none(bucket, now, source)
     left = min(max(1.0 - used / 100.0, 0.0), 1.0)
     return QuotaWindow(bucket, left, now, source, length_s=length_s, resets_at=ends)
