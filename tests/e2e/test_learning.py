@@ -168,3 +168,21 @@ async def test_a_revoked_seat_ends_the_request_and_moves_nobody(start: Start, co
     with scene.store as store:
         assert store.account("carol").disabled == f"revoked-{code}"
         assert store.account("dave").usable
+
+
+async def test_what_an_editor_looks_up_of_its_own_quota_ends_the_rest_of_its_account(start: Start) -> None:
+    """Whoever uses a banked reset in Codex does so with the editor's own account, and looks at once what it has."""
+    scene = start("alice", pool_learn="true")
+    for name in ("alice", EDITOR):
+        scene.fakes.behave(name, {"kind": "usage_limit"})
+    assert (await ask(scene, "one")).status == 429
+    scene.fakes.behave(EDITOR, {"kind": "ok"})
+    assert (await ask(scene, "two")).status == 429, "nobody knows yet"
+    scene.fakes.clear()
+    async with await scene.network.http2("chatgpt.com") as client:
+        looked = await client.send("GET", "/backend-api/wham/usage", codex_headers())
+        assert json.loads(await looked.body())["rate_limit"]["allowed"] is True
+    scene.proxy.wait_log("action=probe")
+    assert (await ask(scene, "three")).status == 200
+    assert scene.asked("responses") == [EDITOR]
+    assert scene.asked("usage") == [EDITOR], "with its own login, once"

@@ -797,3 +797,25 @@ async def test_no_account_waits_for_the_end_of_a_pause_that_was_meant_by_another
             await service._poller.drain()
         assert issuer.times("usage") == 2
         await service.stop()
+
+
+@pytest.mark.parametrize(("whose", "asked_s", "ready"), [("alice", 2, True), ("alice", 0, False), ("carol", 2, False)])
+async def test_an_editors_own_look_speaks_against_a_limit_that_was_there_when_it_asked(
+    store: Store, issuer: Told, whose: str, asked_s: float, ready: bool
+) -> None:
+    with clock() as frozen:
+        account = sign_in(store, issuer, "alice")
+        service = PoolService(store, issuer, Policy())
+        service.load()
+        frozen.tick(SECOND)  # type: ignore[attr-defined]
+        until = START + 7 * timedelta(days=1)
+        await service.knowledge.cool(account, WHOLE_ACCOUNT, "usage_limit_reached", until)
+        frozen.tick(MINUTE)  # type: ignore[attr-defined]
+        answer = HttpReply(200, Headers(()), json.dumps(issuer._usage()).encode())
+        service.looked_up(PROVIDERS[CODEX], f"user-{whose}/ws-{whose}", answer, START + asked_s * SECOND)
+        await service.knowledge.drain_probes()
+        trail = service.open("flow", FACTS, Headers())
+        assert isinstance(await service.assign(trail), Assignment) is ready
+        service.release(trail)
+        assert issuer.asked == [], "the pool itself has asked nobody"
+        await service.stop()

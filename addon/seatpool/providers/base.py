@@ -241,6 +241,9 @@ class Provider(Protocol):
     def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
         """The answer to `usage_request`."""
 
+    def looks_up(self, method: str, path: str, headers: HeaderView, now: datetime) -> str | None:
+        """Identity of an editor's own login that asks the same by itself; None where a request asks anything else."""
+
     def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
         """Asks for the account's own list of models; None where no credential is there to ask with now."""
 

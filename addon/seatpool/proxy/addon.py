@@ -343,8 +343,7 @@ class Pool:
                 exchange = self.exchanges.get(flow)
                 if exchange is not None:
                     self.serving.add_models(flow, exchange)
-                    if exchange.quota is not None and exchange.route is None:
-                        exchange.quota.look_up(exchange.provider, flow)
+                    self.serving.looked_up(flow, exchange)
             except Exception:
                 self.faults.note("response", "passthrough")
             self._end(flow.id, OK, flow.response)

@@ -5,6 +5,7 @@ Whoever calls sees to what goes wrong in here.
 
 import logging
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from functools import partial
 
 from mitmproxy import ctx, http
@@ -191,6 +192,19 @@ class Serving:
             return
         if exchange.provider.lists_models(flow.request.method, exchange.host, flow.request.path):
             add_models(response, exchange.provider, service.models(exchange.provider.name))
+
+    def looked_up(self, flow: http.HTTPFlow, exchange: Exchange) -> None:
+        """An editor may have asked with its own login what that has left: learn it, then tell what is to be shown."""
+        request, response = flow.request, flow.response
+        if exchange.route is not None or response is None or response.status_code != 200 or response.stream:
+            return
+        whose = exchange.provider.looks_up(request.method, request.path, exchange.headers, utcnow())
+        if whose is not None and self.service is not None:
+            asked_at = datetime.fromtimestamp(request.timestamp_start, UTC)
+            reply = reply_of(response, exchange.answer_headers(response))
+            self.service.looked_up(exchange.provider, whose, reply, asked_at)
+        if exchange.quota is not None:
+            exchange.quota.look_up(exchange.provider, flow)
 
     # -- the end
 

@@ -15,7 +15,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.quotas import is_recent
 from seatpool.providers.base import Provider
 from seatpool.providers.http import HttpReply, HttpRequest
-from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold
+from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, Usage
 from seatpool.service.knowledge import Knowledge
 from seatpool.service.threads import apart
 from seatpool.service.vault import Vault
@@ -110,6 +110,13 @@ class UsageErrand:
         told = provider.read_usage(account, held, reply, utcnow())
         if isinstance(told, NotTold):
             return told
+        await self.learn(account, told, asked_at)
+        if told.credential is not None:
+            await self._complete(account, told.credential)
+        return None
+
+    async def learn(self, account: Account, told: Usage, asked_at: datetime) -> None:
+        """The same of what was told, whoever has asked."""
         seen = tuple(replace(w, observed_at=asked_at) for w in told.windows)
         named = {window.bucket for window in seen}
         gone = (QuotaWindow.none(bucket, asked_at, "usage") for bucket in told.gone if bucket not in named)
@@ -117,9 +124,6 @@ class UsageErrand:
         if told.funded:
             self._knowledge.funded(account.id, asked_at)
         await self._knowledge.learn_plan(account, told.plan)
-        if told.credential is not None:
-            await self._complete(account, told.credential)
-        return None
 
     async def _complete(self, account: Account, credential: Credential) -> None:
         try:

@@ -20,9 +20,9 @@ from seatpool.core.recovery import RULES, Action
 from seatpool.core.rules import Rule
 from seatpool.core.selection import Exhausted
 from seatpool.providers.base import Frame, Provider, RequestFacts
-from seatpool.providers.http import HeaderView
+from seatpool.providers.http import HeaderView, HttpReply
 from seatpool.providers.registry import PROVIDERS
-from seatpool.providers.sidecalls import Models
+from seatpool.providers.sidecalls import Models, Usage
 from seatpool.service.bonds import Bonds, Fate
 from seatpool.service.choices import Choices
 from seatpool.service.credentials import Credentials
@@ -214,6 +214,17 @@ class PoolService:
     def models(self, provider: ProviderName) -> Models:
         """The models of the pooled accounts, where an editor is to see them."""
         return self._models.union(provider) if self.policy.union_models else {}
+
+    def looked_up(self, provider: Provider, identity: str, reply: HttpReply, asked_at: datetime) -> None:
+        """An editor has asked for the quota of its own login: what it was told counts, where that is the pool's too.
+
+        Nobody else asks for that of an account which is only learnt, and a person who has used a banked reset, or
+        bought credits, looks at once whether they are there.
+        """
+        account = self.knowledge.state.identified(provider.name, identity)
+        told = provider.read_usage(account, {}, reply, utcnow()) if account is not None else None
+        if account is not None and isinstance(told, Usage):
+            self._background(self._usage.learn(account, told, asked_at))
 
     async def learn(self, trail: Trail, origin: str) -> None:
         """Let the account that the editor is signed in with serve as well; it sent the request to `origin`."""

@@ -92,6 +92,22 @@ USAGE = {
 }
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "login", "whose"),
+    [
+        ("GET", "/backend-api/wham/usage", access_token(), "user-ann/ws-ann"),
+        ("GET", "/backend-api/wham/usage", access_token(ttl_s=-1), None),
+        ("GET", "/backend-api/wham/usage", "sk-FAKESECRET", None),
+        ("POST", "/backend-api/wham/usage", access_token(), None),
+        ("GET", "/backend-api/wham/rate-limit-reset-credits", access_token(), None),
+    ],
+)
+def test_an_editor_that_looks_up_its_own_usage_is_known_by_its_login(
+    method: str, path: str, login: str, whose: str | None
+) -> None:
+    assert CODEX.looks_up(method, path, Headers([("authorization", f"Bearer {login}")]), NOW) == whose
+
+
 def test_usage_tells_windows_and_plan() -> None:
     told = CODEX.read_usage(ACCOUNT, {KIND: credential()}, reply(200, USAGE), NOW)
     assert isinstance(told, Usage)

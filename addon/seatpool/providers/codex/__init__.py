@@ -147,6 +147,9 @@ class Codex:
     def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
         return accounts.read_usage(held, reply, now)
 
+    def looks_up(self, method: str, path: str, headers: HeaderView, now: datetime) -> str | None:
+        return primary.identity(headers, now) if routes.looks_up(method, path) else None
+
     def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
         return accounts.models_request(held, client, now)
 

@@ -7,7 +7,7 @@ from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.base import Edits, RequestFacts
 from seatpool.providers.codex.auth import ATTR_ACCOUNT, ATTR_FEDRAMP, ATTR_OVERRIDE, ATTR_USER, bearer
 from seatpool.providers.codex.tokens import identity_of, read_claims, suggested_name
-from seatpool.providers.codex.wire import ACCOUNT_ID, FEDRAMP, ISSUER, ROUTING_OVERRIDE, TURN_STATE, plain
+from seatpool.providers.codex.wire import ACCOUNT_ID, CHATGPT, FEDRAMP, ISSUER, ROUTING_OVERRIDE, TURN_STATE, plain
 from seatpool.providers.http import HeaderView
 from seatpool.providers.logins import ImportedLogin
 
@@ -16,6 +16,12 @@ IDENTIFYING = ("authorization", ACCOUNT_ID.lower())
 ACCOUNTS_OWN = frozenset({b"x-models-etag"})
 """Codex compares it with what its own account's list of models came with, and where it differs asks for that list in
 the middle of the answer, up to five seconds long (openai/codex pull 8491; agentgateway issue 2215)."""
+
+
+def identity(headers: HeaderView, now: datetime) -> str | None:
+    """Whose login a request came with; None where the token does not say, or is over."""
+    login = primary(headers, CHATGPT, now)
+    return login.identity if login is not None else None
 
 
 def primary(headers: HeaderView, origin: str, now: datetime) -> ImportedLogin | None:

@@ -13,6 +13,7 @@ from seatpool.core.model import ProviderName
 from seatpool.providers.base import RequestFacts, Route
 
 BASE = "/backend-api/codex/"
+USAGE = "/backend-api/wham/usage"
 
 HOSTS = (r"(?!ab\.|codex-cloud-backend\.)(?:[a-z0-9-]+\.)*chatgpt\.com",)
 """Workspaces can live on any host of chatgpt.com; metrics and cloud previews serve no model and are left sealed."""
@@ -44,6 +45,11 @@ SECRET_ANSWERS = frozenset(
 def match(method: str, path: str, *, upgrade: bool) -> Route | None:
     """The route of a request; exact, so that no unusual spelling of a path ever moves."""
     return ROUTES.get((method, path.partition("?")[0], upgrade))
+
+
+def looks_up(method: str, path: str) -> bool:
+    """Whether a request asks for the person's own usage (codex.md 3.4)."""
+    return method == "GET" and path.partition("?")[0] == USAGE
 
 
 PATIENCE_S: Mapping[str, float] = MappingProxyType(

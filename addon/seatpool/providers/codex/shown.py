@@ -17,11 +17,10 @@ from seatpool.core.model import QuotaWindow
 from seatpool.core.shown import Member, Shown, together
 from seatpool.providers.codex.frames import COMPLETED, DELTAS
 from seatpool.providers.codex.quota import CREDITS, MAIN_LIMIT, SLOTS
+from seatpool.providers.codex.routes import looks_up as looks_up
 from seatpool.providers.codex.wire import read_object, text
 from seatpool.providers.jsonparts import Change, Part, changed, elements, fields
 from seatpool.providers.tolerant import mapping, read_json
-
-USAGE = "/backend-api/wham/usage"
 
 _NUMBER = re.compile(
     r"x-(.{1,64}?)-(?:primary|secondary)-"
@@ -99,11 +98,6 @@ def message(content: bytes, shown: Shown) -> bytes | None:
     if found is None or kind not in ("codex.rate_limits", "response.metadata"):
         return content
     return _limits(content, found, shown) if kind == "codex.rate_limits" else _metadata(content, found, shown)
-
-
-def looks_up(method: str, path: str) -> bool:
-    """Whether a request asks for the person's own usage (codex.md 3.4)."""
-    return method == "GET" and path.partition("?")[0] == USAGE
 
 
 def look_up(content: bytes, shown: Shown) -> bytes:

@@ -143,6 +143,9 @@ class Copilot:
     def read_usage(self, account: Account, held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
         return accounts.read_usage(account, held, reply, now)
 
+    def looks_up(self, method: str, path: str, headers: HeaderView, now: datetime) -> str | None:
+        return None  # its editors ask a host that stays sealed
+
     def models_request(self, account: Account, held: Held, client: ClientHeaders, now: datetime) -> HttpRequest | None:
         return accounts.models_request(account, held, client, now)
 
