@@ -189,6 +189,11 @@ async def spend(service: PoolService) -> None:
     assert isinstance(await service.assign(service.open("flow-2", FACTS, Headers())), Exhausted)
 
 
+def hear(service: PoolService, store: Store) -> None:
+    """What other processes have written."""
+    service.knowledge.take(store.news(service.knowledge.revision))
+
+
 async def settled(service: PoolService) -> None:
     """Until the right to probe was asked for, as at shutdown."""
     await service.knowledge.drain_probes()
@@ -226,6 +231,39 @@ async def test_a_probe_that_is_refused_or_abandoned_is_not_repeated(store: Store
         service.knowledge.observe(1, usage(0.8, 19))
         await settled(service)
         assert isinstance(await service.assign(service.open("flow-3", FACTS, Headers())), Exhausted)
+
+
+@pytest.mark.usefixtures("alice")
+@pytest.mark.parametrize("who", ["the one that tried", "another", "one that came since"])
+async def test_a_second_limit_within_the_time_of_the_first_may_be_tried_as_well(
+    store: Store, issuer: Issuer, clock: Any, who: str
+) -> None:
+    """Who has two banked resets uses the second one when what the first has brought is spent."""
+    async with pool(store, issuer) as service, pool(store, issuer) as other:
+        await spend(service)
+        clock.tick(600)
+        for each in (service, other):
+            hear(each, store)
+            each.knowledge.observe(1, usage(0.9, 9))
+            await settled(each)
+        probe, _ = await begin(service)
+        service.served(probe, Answered(200, 1.0), Headers())
+        await settled(service)
+        service.knowledge.flush(5.0)
+        clock.tick(3600)
+        hear(other, store)
+        await settled(other)
+        trail, _ = await begin(service)
+        again = Outcome(OutcomeKind.QUOTA_SPENT, "usage_limit_reached", until=NOON + timedelta(days=7))
+        await service.recover(trail, again, GOT_429)
+        clock.tick(600)
+        async with pool(store, issuer) as new:
+            chosen = {"the one that tried": service, "another": other}.get(who, new)
+            hear(chosen, store)
+            assert isinstance(await chosen.assign(chosen.open("flow", FACTS, Headers())), Exhausted)
+            chosen.knowledge.observe(1, usage(0.9, 79))
+            await settled(chosen)
+            assert isinstance(await chosen.assign(chosen.open("flow", FACTS, Headers())), Assignment)
 
 
 @pytest.mark.usefixtures("alice")

@@ -138,6 +138,7 @@ class Knowledge:
             over = (probe, *(c for c in over if c != probe))
         for cooldown in over:
             self.state.lift(account_id, cooldown.scope, now)
+            self._probes.lifted(account_id, cooldown.scope)
             self.writer.put(Lifted(cooldown))
 
     def absolve(self, account_id: int, scope: Scope, reason: str, since: datetime) -> None:
@@ -226,6 +227,7 @@ class Knowledge:
             self.provenance.forget_all_but(known.keys() - others)
         for account_id, scope in changes.cleared:
             self.state.lift(account_id, scope, now)
+            self._probes.lifted(account_id, scope)
         for cooldown in changes.cooldowns:
             if cooldown.account_id in known:
                 self.state.cool(clockwork.sensible(cooldown, now), now)

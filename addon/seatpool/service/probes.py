@@ -1,6 +1,6 @@
 """Lets one request try an account whose cooldown newer news speaks against.
 
-Once until that cooldown's end, over all processes, whatever comes of it: where upstream's numbers and its refusals
+Once until that cooldown's end, over all processes, unless it has served: where upstream's numbers and its refusals
 contradict each other, nobody is to be asked again and again. With a file, once more when the machine was started anew.
 """
 
@@ -8,6 +8,8 @@ import asyncio
 import logging
 import os
 import secrets
+from collections.abc import Coroutine
+from contextlib import suppress
 from datetime import datetime
 
 from seatpool.clock import utcnow
@@ -50,17 +52,28 @@ class Probes:
                 and refuted(cooldown, self._state.windows.get(account_id, {}), funded_at)
             ):
                 self._tried = {k: until for k, until in self._tried.items() if until > now} | {key: cooldown.until}
-                task = asyncio.create_task(self._open(cooldown))
-                self._asking.add(task)
-                task.add_done_callback(self._asking.discard)
+                self._begin(self._open(cooldown))
+
+    def lifted(self, account_id: int, scope: Scope) -> None:
+        """A cooldown has ended before its time: the next one may be tried as well, until whenever the last one was."""
+        if self._tried.pop((account_id, scope), None) is not None:
+            self._begin(self._give_back(_lease(account_id, scope)))
 
     async def drain(self) -> None:
         """Wait for what is under way (at shutdown)."""
         await asyncio.gather(*self._asking, return_exceptions=True)
 
+    def _begin(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._asking.add(task)
+        task.add_done_callback(self._asking.discard)
+
+    async def _give_back(self, key: str) -> None:
+        with suppress(StoreError):  # then it is over when that cooldown would have been
+            await aside(self._store.release, key, self._owner)
+
     async def _open(self, cooldown: Cooldown) -> None:
-        scope = cooldown.scope
-        key = f"probe:{cooldown.account_id}:{scope.kind}:{scope.value}"
+        key = _lease(cooldown.account_id, cooldown.scope)
         try:
             ours = await aside(self._store.acquire, key, self._owner, cooldown.until - utcnow())
         except StoreError as error:  # another process may be trying it: then nobody does
@@ -69,3 +82,7 @@ class Probes:
         if ours and self._state.open_probe(cooldown, utcnow()):
             name = self._state.accounts[cooldown.account_id].name
             logger.info("account=%s action=probe reason=%s", name, cooldown.reason)
+
+
+def _lease(account_id: int, scope: Scope) -> str:
+    return f"probe:{account_id}:{scope.kind}:{scope.value}"
