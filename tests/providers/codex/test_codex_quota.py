@@ -275,6 +275,24 @@ def test_a_reached_limit_empties_the_fullest_window_whatever_its_percentage() ->
 
 
 @pytest.mark.parametrize(
+    ("said", "left"),
+    [
+        ({"allowed": True, "limit_reached": False}, 0.005),
+        ({"allowed": True, "limit_reached": True}, 0.0),
+        ({"allowed": False, "limit_reached": False}, 0.0),
+        ({}, 0.0),
+    ],
+)
+def test_who_is_served_at_a_hundred_percent_has_something_left(said: dict[str, bool], left: float) -> None:
+    """A workspace's account was seen to be served so (can1357/oh-my-pi issue 7617)."""
+    limit = {**said, "primary_window": {"used_percent": 100, "limit_window_seconds": 604800, "reset_at": NOW_S + 99}}
+    usage = {"rate_limit": limit, "additional_rate_limits": [{"metered_feature": "codex_x", "rate_limit": limit}]}
+    found = windows_of_usage(json.dumps(usage).encode(), NOW)
+    assert [(w.bucket, w.left) for w in found] == [("primary", left), ("codex_x/primary", left)]
+    assert [w.empty_until is None for w in found] == [left > 0] * 2, "a model's own limit keeps it out only where spent"
+
+
+@pytest.mark.parametrize(
     "usage",
     [b"", b"<html>", b"[]", b'{"rate_limit":null,"additional_rate_limits":null,"credits":null}', b'{"rate_limit":[]}'],
 )

@@ -30,6 +30,8 @@ window has plenty left, without a time and even for want of what all accounts sh
 Wei-Shaw/sub2api issue 3044)."""
 CREDITS = "credits"
 ACTIVE_LIMIT = "x-codex-active-limit"
+ROUNDED_OFF = 0.005
+"""Share that may be left where a whole percentage says 100."""
 LONGEST_LENGTH = 1e8  # of a window, in minutes or seconds; keeps nonsense within a database's integers
 
 _LIMIT = re.compile(r"[A-Za-z0-9_.-]{1,64}")
@@ -166,6 +168,9 @@ def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow
         # Refused although the percentages, which are rounded, leave something: the fullest window is the one.
         fullest = min(found, key=lambda w: w.left)
         found[found.index(fullest)] = replace(fullest, left=0.0)
+    elif status.get("allowed") is True and status.get("limit_reached") is False:
+        # Served although nothing is left by them (can1357/oh-my-pi issue 7617).
+        found = [replace(w, left=max(w.left, ROUNDED_OFF)) for w in found]
     return tuple(found)
 
 
