@@ -11,6 +11,7 @@ ALL = {
     "CODEX_HOME": "/codex",
     "COPILOT_HOME": "/copilot",
     "GH_CONFIG_DIR": "/gh",
+    "PI_CODING_AGENT_DIR": "/pi",
     "XDG_CONFIG_HOME": "/config",
     "XDG_DATA_HOME": "/data",
     "USERPROFILE": "/users/ann",
@@ -26,6 +27,7 @@ def test_without_variables_everything_is_in_the_home() -> None:
     assert folders({}) == {
         "Codex": "/home/ann/.codex",
         "opencode": "/home/ann/.local/share/opencode",
+        "pi": "/home/ann/.pi/agent",
         "Copilot's editors": "/home/ann/.config/github-copilot",
         "the Copilot CLI": "/home/ann/.copilot",
         "the GitHub CLI": "/home/ann/.config/gh",
@@ -36,6 +38,7 @@ def test_a_programs_own_variable_goes_first_and_windows_has_folders_of_its_own()
     assert folders(ALL) == {
         "Codex": "/codex",
         "opencode": "/data/opencode",
+        "pi": "/pi",
         "Copilot's editors": "/config/github-copilot",
         "the Copilot CLI": "/copilot",
         "the GitHub CLI": "/gh",
