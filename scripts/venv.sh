@@ -34,7 +34,11 @@ make_venv() { # LOCK: .venv has exactly what the lock names; quick when nothing 
     .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r "$lock"
     # The package itself runs from the clone.
     echo "$PWD/addon" >"$(.venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/seatpool.pth"
-    printf '#!/bin/sh\nexec "%s" -m seatpool.cli "$@"\n' "$PWD/.venv/bin/python" >.venv/bin/seatpool
-    chmod +x .venv/bin/seatpool
+    write_launcher
     echo "$wanted" >"$stamp"
+}
+
+write_launcher() { # .venv/bin/seatpool; -P: it is called in strangers' repositories, whose files are none of its modules
+    printf '#!/bin/sh\nexec "%s" -P -m seatpool.cli "$@"\n' "$PWD/.venv/bin/python" >.venv/bin/seatpool
+    chmod +x .venv/bin/seatpool
 }

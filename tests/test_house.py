@@ -74,6 +74,14 @@ def test_no_imports_lead_back_to_where_they_began() -> None:
     TopologicalSorter(graph).prepare()  # raises with the circle
 
 
+def test_a_process_of_ours_takes_no_file_where_it_is_started_for_a_module() -> None:
+    started = re.compile(r'(\S+ )?"-m", (?:"seatpool|FITTING)')
+    ours = [(path.name, found[1]) for _, path in modules() for found in started.finditer(path.read_text())]
+    assert len(ours) >= 5
+    wrong = [name for name, before in ours if before != '"-P", ']
+    assert not wrong, "Python puts the directory that it is started in before all others"
+
+
 def programs() -> Iterator[Path]:
     for folder in ("addon", "scripts", "tests"):
         yield from sorted(path for path in (ADDON.parent / folder).rglob("*.py") if "node_modules" not in path.parts)

@@ -135,6 +135,24 @@ async def test_an_installed_seatpool_runs_from_anywhere(wheel: Path, tmp_path: P
     assert list(elsewhere.iterdir()) == []
 
 
+def test_a_clones_command_takes_no_file_where_it_is_called_for_a_module(tmp_path: Path) -> None:
+    """Such as the `click.py` of a repository that somebody has just cloned."""
+    elsewhere, folder = tmp_path / "elsewhere", tmp_path / ".venv" / "bin"
+    elsewhere.mkdir()
+    folder.mkdir(parents=True)
+    (elsewhere / "click.py").write_text("raise SystemExit('taken')")
+    python = folder / "python"
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    written = f'. "{REPOSITORY}/scripts/venv.sh"; write_launcher'
+    subprocess.run(["bash", "-euc", written], check=True, cwd=tmp_path)
+    environ = {**os.environ, "PYTHONPATH": str(REPOSITORY / "addon")}
+    ran = subprocess.run(
+        [folder / "seatpool", "--version"], cwd=elsewhere, env=environ, capture_output=True, text=True, check=False
+    )
+    assert (ran.returncode, ran.stdout.partition(",")[0]) == (0, "seatpool"), ran.stderr
+
+
 def test_the_container_file_copies_and_runs_what_is_there() -> None:
     for line in re.findall(r"^COPY (?!--from)(.+)$", CONTAINERFILE, re.MULTILINE):
         *sources, _ = line.split()

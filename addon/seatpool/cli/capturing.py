@@ -106,7 +106,7 @@ def _hold(order: Order) -> None:
     above = str(Path(seatpool.__file__).parent.parent)
     path = os.pathsep.join(filter(None, (above, os.environ.get("PYTHONPATH"))))
     process = subprocess.Popen(  # our own program
-        [sys.executable, "-m", "seatpool.setup.transparent.holder"],
+        [sys.executable, "-P", "-m", "seatpool.setup.transparent.holder"],
         env={**os.environ, "PYTHONPATH": path},
         cwd="/",
         stdin=subprocess.PIPE,
@@ -158,5 +158,5 @@ def _need_root(what: str) -> None:
 
 def _as_root(what: str) -> str:
     script = Path(seatpool.__file__).parents[2] / "scripts" / "transparent"
-    program = [str(script)] if script.exists() else [sys.executable, "-m", "seatpool.cli", "transparent"]
+    program = [str(script)] if script.exists() else [sys.executable, "-P", "-m", "seatpool.cli", "transparent"]
     return shlex.join(["sudo", *program, what])

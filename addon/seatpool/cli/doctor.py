@@ -272,7 +272,7 @@ def _agreed(mends: Sequence[Mend], *, yes: bool, quiet: bool) -> bool:
 
 def _carry_out(mend: Mend, *, quiet: bool) -> Mended:
     program, *rest = mend.argv
-    argv = [sys.executable, "-m", "seatpool.cli", *rest] if program == "seatpool" else list(mend.argv)
+    argv = [sys.executable, "-P", "-m", "seatpool.cli", *rest] if program == "seatpool" else list(mend.argv)
     if not quiet:
         click.echo(f"$ {shlex.join(mend.argv)}")
         sys.stdout.flush()

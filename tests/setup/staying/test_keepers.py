@@ -35,8 +35,8 @@ def machine(system: str, home: Path, ask: Callable[[Command], Answer] | None = N
 
 def test_what_is_run_is_the_installed_command_with_what_the_person_has_said(tmp_path: Path) -> None:
     made = job("--set", "pool_strategy=drain", database="x/pool.db", SEATPOOL_KEYRING="off", HTTPS_PROXY="http://no")
-    assert made.command[:4] == ("/opt/no such/python", "-m", "seatpool.cli", "run")
-    assert made.command[4:] == (
+    assert made.command[:5] == ("/opt/no such/python", "-P", "-m", "seatpool.cli", "run")
+    assert made.command[5:] == (
         *("--db", str(Path("x/pool.db").absolute()), "--port", "8081", "--"),
         *("--set", "flow_detail=0", "--set", "pool_strategy=drain"),
     )
@@ -47,6 +47,7 @@ def test_what_is_run_is_the_installed_command_with_what_the_person_has_said(tmp_
     windows = make(PROXY, "", ("--set=flow_detail=1",), {}, tmp_path / "python").command
     assert windows == (
         str(tmp_path / "pythonw.exe"),
+        "-P",
         "-m",
         "seatpool.cli",
         "run",
@@ -117,7 +118,7 @@ def test_what_is_no_secret_may_stand_there() -> None:
     ):
         assert job("--set", harmless).command[-1] == harmless
     database = "postgresql+psycopg://me@h:5432/n?sslmode=verify-full&sslkey=/me.pem"
-    assert job("--certs", "/me.pem", "-p", "8081", database=database).command[5] == database
+    assert job("--certs", "/me.pem", "-p", "8081", database=database).command[6] == database
     with pytest.raises(Unfit, match="login in --proxy"):
         job(proxy=address.parse("http://me:FAKESECRET@127.0.0.1:8081"))
 
@@ -223,7 +224,7 @@ def test_task_scheduler_gets_xml_in_the_order_of_its_schema(tmp_path: Path) -> N
     }
     assert {name: text[name] for name in wanted} == wanted
     assert text["Command"] == "/opt/no such/python"
-    assert (text["Arguments"] or "").startswith("-m seatpool.cli run --port 8081")
+    assert (text["Arguments"] or "").startswith("-P -m seatpool.cli run --port 8081")
     assert (text["Arguments"] or "").endswith('"a \\"b\\" %h $HOME \\ c"')
     assert any("setx SEATPOOL_KEYRING" in line for line in kept.advice(made))
     assert list(kept.begin())[-1] == ("schtasks", "/Create", "/TN", "seatpool", "/XML", str(kept.file), "/F")

@@ -30,7 +30,7 @@ def mitmproxy(_situation: Situation) -> Iterator[Finding]:
     """Loaded in a process of its own."""
     path = os.pathsep.join((str(PACKAGE.parent), os.environ.get("PYTHONPATH", ""))).rstrip(os.pathsep)
     ran = subprocess.run(  # noqa: S603 # our own interpreter and module
-        [sys.executable, "-m", FITTING],
+        [sys.executable, "-P", "-m", FITTING],
         capture_output=True,
         text=True,
         check=False,

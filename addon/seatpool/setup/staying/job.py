@@ -76,14 +76,15 @@ def make(
 def program(interpreter: Path | None = None) -> tuple[str, ...]:
     """How `seatpool` is started here: the command that was installed beside the interpreter, else its module.
 
-    On Windows without a window: a console's program would open one at each start.
+    On Windows without a window: a console's program would open one at each start. `-P`: no file of the directory that
+    it is started in, a person's home, is taken for one of its modules.
     """
     python = interpreter or Path(sys.executable)
     windowless = python.with_name("pythonw.exe")
     if windowless.exists():
-        return str(windowless), "-m", "seatpool.cli"
+        return str(windowless), "-P", "-m", "seatpool.cli"
     installed = python.with_name("seatpool")
-    return (str(installed),) if installed.exists() else (str(python), "-m", "seatpool.cli")
+    return (str(installed),) if installed.exists() else (str(python), "-P", "-m", "seatpool.cli")
 
 
 def _absolute(database: str) -> str:

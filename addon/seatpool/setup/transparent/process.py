@@ -99,7 +99,7 @@ def spawn(
     groups = set(os.getgrouplist(person.name, person.gid)) if person.uid else {*os.getgroups(), person.gid}
     try:
         return subprocess.Popen(  # noqa: S603 # our own command
-            [sys.executable, "-m", "seatpool.cli", *argv],
+            [sys.executable, "-P", "-m", "seatpool.cli", *argv],
             env={**person.environment, **env, "PYTHONPATH": path},
             cwd="/",
             stdin=subprocess.DEVNULL,
