@@ -13,7 +13,8 @@ from mitmproxy import ctx
 
 TOLD_BY = "mitmproxy.proxy.server"
 """Name of the logger to which connections tell."""
-_QUOTED = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*")""")
+_QUOTED = re.compile(r"""\bb(?:'(?:[^'\\]|\\.)*(?:'|\\?\Z)|"(?:[^"\\]|\\.)*(?:"|\\?\Z))""")
+"""To their end, or to the message's: what is long mitmproxy cuts off (`proxy_debug`)."""
 _COMES_AND_GOES = re.compile(r"(client|server) (dis)?connect\b")
 
 
