@@ -9,8 +9,9 @@ from seatpool.core.outcome import OK, OutcomeKind
 from seatpool.providers.base import Frame
 from seatpool.providers.codex import CODEX
 from seatpool.proxy.tap import Tap
-from seatpool.proxy.unpacking import CODINGS, opening
+from seatpool.proxy.unpacking import AT_ONCE, CODINGS, opening
 from tests.providers.test_counts import TOLD, stream
+from tests.proxy.test_bounds import PACKERS
 from tests.proxy.test_replay import FACTS
 from tests.upstream import dialogue
 
@@ -48,6 +49,16 @@ def test_a_refusal_at_the_beginning_is_known(coding: str) -> None:
     begun = opening(answer(coding), read)
     told = [outcome for chunk in pieces(packed(LIMIT, coding)) if (outcome := begun.feed(chunk)) is not None]
     assert [outcome.kind for outcome in told] == [OutcomeKind.RATE_LIMITED]
+
+
+@every_coding
+def test_what_becomes_far_too_much_of_one_piece_is_not_read(coding: str) -> None:
+    bomb = PACKERS[coding](bytes(2 * AT_ONCE))
+    begun, seen = opening(answer(coding), read), Tap(answer(coding), read, kept=False)
+    assert len(bomb) < 64 * 1024
+    assert begun.feed(bomb) is OK
+    assert (begun.size, seen(bomb)) == (0, bomb)
+    assert seen.told() == ((None, False), None, b"")
 
 
 @every_coding

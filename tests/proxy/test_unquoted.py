@@ -27,7 +27,7 @@ def said(caplog: pytest.LogCaptureFixture) -> Iterator[pytest.LogCaptureFixture]
         (f"1.2.3.4:5: Invalid header line: {b'a: it' + bytes([39]) + b's secret'!r}, {b'secret'!r}",
          "1.2.3.4:5: Invalid header line: [bytes], [bytes]"),
         (f"quotes: {b'both ' + bytes([39, 34]) + b' secret'!r} end", "quotes: [bytes] end"),
-        (f">> DataReceived(client, {b'authorization: secret' * 50!r}"[:512] + "\u2026", ">> DataReceived(client, [bytes]"),
+        (f">> DataReceived(client, {b"secret " * 99!r}"[:512] + "\u2026", ">> DataReceived(client, [bytes]"),
         (f"cut: {b'it' + bytes([39]) + b's secret'!r}"[:-1] + "\\", "cut: [bytes]"),
     ],
 )  # fmt: skip

@@ -7,7 +7,7 @@ import gc
 
 from mitmproxy.master import Master
 
-from seatpool.proxy import accepting, descriptors, hangup, unquoted
+from seatpool.proxy import accepting, bounds, descriptors, hangup, unquoted
 from seatpool.service import reaching, threads
 
 
@@ -16,6 +16,7 @@ def prepare(master: Master) -> None:
     threads.spare_memory()
     descriptors.allow_many()
     unquoted.install()
+    bounds.install()
     accepting.go_on(master.event_loop)
     gc.freeze()  # with what mitmproxy has made of it
 
@@ -27,5 +28,6 @@ def settle_in(master: Master) -> None:
 
 
 def leave() -> None:
-    """When the addon is unloaded: mitmproxy's own words are as they were."""
+    """When the addon is unloaded: mitmproxy's own words are as they were, and what it unpacks."""
     unquoted.uninstall()
+    bounds.uninstall()

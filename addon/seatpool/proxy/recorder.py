@@ -3,18 +3,17 @@
 import asyncio
 import logging
 import time
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
-import zstandard
 from mitmproxy import http
 
 from seatpool.providers.recording.flows import Fields, Piece, Taken, TakenAnswer, TakenMessage
 from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
 from seatpool.proxy.exchange import Exchange, Exchanges
+from seatpool.proxy.unpacking import CODINGS, Unpacker
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.setup import recording as wishes
 from seatpool.setup.recording import Wish
@@ -210,22 +209,8 @@ def _decoded(pieces: Sequence[tuple[float, bytes]], coding: str) -> list[tuple[f
     """Pieces of a stream, each decoded with what came before it; undecodable ones are told as nothing."""
     if coding in ("", "identity"):
         return list(pieces)
-    try:
-        decode = _DECODERS[coding]()
-        return [(ms, decode(data)) for ms, data in pieces]
-    except Exception:  # noqa: BLE001 # of three libraries
+    if coding not in CODINGS:
         return []
-
-
-def _brotli() -> Callable[[bytes], bytes]:
-    import brotli  # type: ignore[import-untyped]
-
-    return brotli.Decompressor().process  # type: ignore[no-any-return]
-
-
-_DECODERS: dict[str, Callable[[], Callable[[bytes], bytes]]] = {
-    "gzip": lambda: zlib.decompressobj(31).decompress,
-    "deflate": lambda: zlib.decompressobj().decompress,
-    "zstd": lambda: zstandard.ZstdDecompressor().decompressobj().decompress,
-    "br": _brotli,
-}
+    unpack = Unpacker(coding)
+    found = [(ms, unpack(data)) for ms, data in pieces]
+    return [] if unpack.broken else found

@@ -1,7 +1,7 @@
 """A compressed stream is read beside its way: unpacked as it comes, so far as that can be done by then.
 
 Copilot's API compresses larger answers for clients that take it (openclaw/openclaw#81384). What goes on to the client
-is what came.
+is what came. How much comes of it at once is bounded, see `bounds`.
 """
 
 import zlib
@@ -14,19 +14,41 @@ from mitmproxy import http
 
 from seatpool.core.outcome import OK, Outcome
 from seatpool.providers.openings import Opening, Read
+from seatpool.proxy.bounds import ANY_ZLIB, TooMuch, below
 
-ANY_ZLIB = zlib.MAX_WBITS | 32
-"""To zlib: gzip's header or its own, as it comes."""
+AT_ONCE = 16 * 1024 * 1024
+"""Bytes that come of one piece, of which 64 kB are read at a time; so many are too many."""
+PIECE = 512
+"""Bytes that zstd is given at a time, which takes no bound: of four of them 128 kB may come (RFC 8878, 3.1.1.2)."""
 
 Unpack = Callable[[bytes], bytes]
 
+
+def _zlib() -> Unpack:
+    unpacking = zlib.decompressobj(ANY_ZLIB)
+    return lambda data: below(AT_ONCE, unpacking.decompress(data, AT_ONCE))
+
+
+def _brotli() -> Unpack:
+    unpacking = brotli.Decompressor()
+    return lambda data: below(AT_ONCE, unpacking.process(data, output_buffer_limit=AT_ONCE))
+
+
+def _zstd() -> Unpack:
+    unpacking = zstandard.ZstdDecompressor().decompressobj()
+
+    def unpack(data: bytes) -> bytes:
+        pieces, room = [], AT_ONCE
+        for at in range(0, len(data), PIECE):
+            pieces.append(below(room, unpacking.decompress(data[at : at + PIECE])))
+            room -= len(pieces[-1])
+        return b"".join(pieces)
+
+    return unpack
+
+
 CODINGS: Mapping[str, Callable[[], Unpack]] = MappingProxyType(
-    {
-        "gzip": lambda: zlib.decompressobj(ANY_ZLIB).decompress,
-        "deflate": lambda: zlib.decompressobj(ANY_ZLIB).decompress,
-        "br": lambda: brotli.Decompressor().process,
-        "zstd": lambda: zstandard.ZstdDecompressor().decompressobj().decompress,
-    }
+    {"gzip": _zlib, "deflate": _zlib, "br": _brotli, "zstd": _zstd}
 )
 
 
@@ -45,7 +67,7 @@ class Unpacker:
             return b""
         try:
             return self._unpack(data)
-        except (zlib.error, brotli.error, zstandard.ZstdError):
+        except (zlib.error, brotli.error, zstandard.ZstdError, TooMuch):
             self.broken = True
             return b""
 
