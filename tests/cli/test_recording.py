@@ -78,6 +78,22 @@ def test_wrong_input_is_refused_in_a_line_and_nothing_is_begun(
     assert not data.exists() and Path("there.jsonl").read_text() == "[]\n"
 
 
+def test_a_recording_of_somebody_elses_does_nothing_to_a_terminal_and_writes_into_its_folder_alone(
+    tmp_path: Path,
+) -> None:
+    """What is attached to an issue is written by whoever likes to."""
+    file = file_of(tmp_path, FLOW)
+    flow = json.loads(file.read_text())
+    flow["route"], flow["request"]["headers"] = r"..\..\up/../../responses", [["x-\x1b]0;title\x07", "v"]]
+    file.write_text(json.dumps(flow))
+    told = ran("--check", file).output
+    assert "new header: x-?]0;title?" in told and "\x1b" not in told
+    assert "codex-.._.._up_.._.._responses.sse" in ran("--fixture", tmp_path / "made", file).output
+    assert {path.parent for path in tmp_path.rglob("*.sse")} == {tmp_path / "made"}
+    file.write_text(json.dumps({**flow, "provider": "nobody"}))
+    assert ran("--fixture", tmp_path / "more", file).output.endswith("line 1 is no recorded flow\n")
+
+
 def test_without_a_proxy_it_says_so_and_leaves_nothing_but_an_empty_file(tmp_path: Path, data: Path) -> None:
     data.mkdir(parents=True)
     (data / "recording.json").write_text("{}")

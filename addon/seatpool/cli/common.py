@@ -92,6 +92,11 @@ def folding(*heads: str) -> Table:
     return found
 
 
+def printable(text: str) -> str:
+    """What a program or somebody else has named so, with nothing in it that a terminal would do."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _width() -> int:
     told = os.environ.get("COLUMNS", "")
     if told.isdecimal() and int(told) >= NARROWEST:

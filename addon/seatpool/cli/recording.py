@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import click
 
-from seatpool.cli.common import INTERRUPTED, with_database
+from seatpool.cli.common import INTERRUPTED, printable, with_database
 from seatpool.clock import utcnow
 from seatpool.providers.recording.fixtures import TOLD, fixtures
 from seatpool.providers.recording.flows import Flow, NotARecording, read
@@ -185,7 +185,8 @@ def _tell_news(flows: list[Flow], *, as_json: bool) -> None:
         click.echo(json.dumps({"flows": len(flows), "new": rows}, indent=2))
     else:
         for row in rows:
-            click.echo(f"new {row['kind']}: {row['name']} ({row['where']}; {row['flows']} of {len(flows)} flows)")
+            told = printable(f"{row['kind']}: {row['name']} ({row['where']}")
+            click.echo(f"new {told}; {row['flows']} of {len(flows)} flows)")
         if not rows:
             click.echo(f"nothing new in {len(flows)} flow{'s' if len(flows) != 1 else ''}")
     if rows:

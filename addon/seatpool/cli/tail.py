@@ -11,7 +11,7 @@ import msgspec
 from rich.text import Text
 
 from seatpool.cli import schemas
-from seatpool.cli.common import INTERRUPTED, console, open_store, with_database
+from seatpool.cli.common import INTERRUPTED, console, open_store, printable, with_database
 from seatpool.clock import utcnow
 from seatpool.core.ended import UNANSWERED, Recorded
 from seatpool.core.model import Account
@@ -122,8 +122,8 @@ def as_text(each: Line, wide: int) -> Text:
     text.append(f" x{sent}" if sent > 1 else "   ", "yellow")
     text.append(f" {_seconds(each.first_byte_ms):>6} {_seconds(each.total_ms):>6}")
     for part in filter(None, (_tokens(each), each.model, each.repository)):
-        text.append(f"  {_shown(part)}")
-    text.append(f"  {_shown(each.why)}", "dim")
+        text.append(f"  {printable(part)}")
+    text.append(f"  {printable(each.why)}", "dim")
     return text
 
 
@@ -141,8 +141,3 @@ def _tokens(each: Line) -> str:
     cached = f" ({each.cached_tokens:,} cached)" if each.cached_tokens else ""
     told = f"{each.output_tokens:,} out" if each.output_tokens is not None else ""
     return ", ".join(filter(None, (sent + cached, told)))
-
-
-def _shown(text: str) -> str:
-    """Models and repositories are what a program has named so."""
-    return "".join(c if c.isprintable() else "?" for c in text)

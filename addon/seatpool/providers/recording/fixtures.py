@@ -4,6 +4,7 @@ The files are of the kinds that `tests/fixtures/streams` has: `.sse`, `.json`, a
 empty line parts. `told.json` names each with provider, route, outcome and tokens.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from functools import partial
@@ -11,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from seatpool.core.model import CredentialKind, ProviderName, Tokens
+from seatpool.core.model import CredentialKind, Tokens
 from seatpool.core.outcome import OK
 from seatpool.providers.base import Frame, RequestFacts, Route
 from seatpool.providers.counts import BEGINNING, END, counted
@@ -23,6 +24,7 @@ from seatpool.providers.registry import PROVIDERS
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 TOLD = "told.json"
 CUT = "cut"
+_NO_NAME = re.compile(r"[^\w.-]", re.ASCII)
 
 
 class Fixture(msgspec.Struct, frozen=True):
@@ -60,8 +62,13 @@ def _of(flow: Flow) -> Iterator[Fixture]:
         whole = found.over or (last and flow.outcome == OK.code)
         outcome = refusal.code if refusal is not None else str(answer.status) if refused else OK.code if whole else CUT
         kind = "sse" if answer.body.kind == EVENTS else "json"
-        name = f"{flow.provider}-{flow.route}{'' if outcome == OK.code else '-' + outcome}.{kind}"
+        name = _name(flow, "" if outcome == OK.code else f"-{outcome}", kind)
         yield Fixture(name, content, {**told, "outcome": outcome, "tokens": _tokens(found.tokens)})
+
+
+def _name(flow: Flow, outcome: str, kind: str) -> str:
+    """Of a file and of nothing else, whatever somebody has written into a recording."""
+    return _NO_NAME.sub("_", f"{flow.provider}-{flow.route}{outcome}.{kind}")
 
 
 def _read(facts: RequestFacts, data: bytes) -> Frame:
@@ -86,15 +93,14 @@ def _socket(flow: Flow, facts: RequestFacts, told: dict[str, Any]) -> Fixture:
         if over:
             counts[-1] = _tokens(frame.tokens)
     outcome = OK.code if over else CUT
-    name = f"{flow.provider}-{flow.route}{'' if over else '-' + CUT}.jsonl"
+    name = _name(flow, "" if over else f"-{CUT}", "jsonl")
     content = b"\n\n".join(b"\n".join(turn) for turn in turns) + b"\n"
     return Fixture(name, content, {**told, "outcome": outcome, "tokens": counts})
 
 
 def _facts(flow: Flow) -> RequestFacts:
-    provider = ProviderName(flow.provider)
     websocket = any(name.lower() == "upgrade" for name, _ in flow.request.headers) or bool(flow.messages)
-    route = Route(provider, flow.route or "", "api", websocket)
+    route = Route(flow.provider, flow.route or "", "api", websocket)
     return RequestFacts(route, (CredentialKind.CODEX_OAUTH,), None, None)
 
 

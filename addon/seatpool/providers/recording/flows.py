@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from seatpool.core.model import ProviderName
 from seatpool.core.silence import silent
 
 FORMAT = 1
@@ -128,7 +129,7 @@ class Flow(msgspec.Struct, frozen=True, omit_defaults=True):
     """The format's version."""
     at_s: float
     """Since the recording began."""
-    provider: str
+    provider: ProviderName
     route: str | None
     """As seatpool calls it; null where the request goes on as the person."""
     outcome: str

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from seatpool.core.model import ProviderName
 from seatpool.providers.recording.flows import (
     BINARY,
     EVENTS,
@@ -55,7 +56,15 @@ def recorded(flow: Taken, redactor: Redactor) -> Flow:
     ]
     messages = [Message(_round(m.ms), m.client, _message(m, redactor), m.own) for m in flow.messages]
     return Flow(
-        FORMAT, _round(flow.at_s), flow.provider, flow.route, flow.outcome, request, answers, messages, flow.cut
+        FORMAT,
+        _round(flow.at_s),
+        ProviderName(flow.provider),
+        flow.route,
+        flow.outcome,
+        request,
+        answers,
+        messages,
+        flow.cut,
     )
 
 
