@@ -1,6 +1,7 @@
 """The addon between mitmproxy and the service: slots are freed on every way out, also when the client does not wait."""
 
 import asyncio
+import io
 import sqlite3
 import time
 from collections.abc import AsyncIterator
@@ -9,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from mitmproxy import http
+from mitmproxy.addons.proxyauth import ProxyAuth, mkauth
 from mitmproxy.addons.proxyserver import Proxyserver
+from mitmproxy.io import FlowWriter
 from mitmproxy.test import taddons, tflow
 
 from seatpool.clock import utcnow
@@ -53,6 +56,18 @@ async def pool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, issuer: SlowIssu
         yield pool
         issuer.go_on.set()
         await pool.service.stop()
+
+
+async def test_the_proxys_own_password_is_in_no_flow(pool: Pool) -> None:
+    auth, flow, kept = ProxyAuth(), tflow.tflow(), io.BytesIO()
+    flow.request.headers["proxy-authorization"] = mkauth("me", "FAKESECRET")
+    with taddons.context(auth) as context:
+        context.configure(auth, proxyauth="me:FAKESECRET")
+        auth.requestheaders(flow)
+        pool.requestheaders(flow)
+    FlowWriter(kept).add(flow)
+    assert flow.response is None and b"me" in kept.getvalue()
+    assert b"FAKESECRET" not in kept.getvalue()
 
 
 def flow_of(pool: Pool) -> http.HTTPFlow:

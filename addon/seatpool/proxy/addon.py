@@ -38,6 +38,7 @@ from seatpool.proxy.door import Door, Opened
 from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import FAULT, Guard
+from seatpool.proxy.hiding import hide_password
 from seatpool.proxy.locking import Locking
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
@@ -242,6 +243,7 @@ class Pool:
         """Find out what is asked, of whom and by whom: that decides whether the body is read whole."""
         exchange, request = self.exchanges.get(flow), flow.request
         try:
+            hide_password(flow)
             upgrade = request.headers.get("upgrade", "").lower() == "websocket"
             host = exchange.host if exchange is not None else request.pretty_host
             route = match(request.method, host, request.path, upgrade=upgrade)

@@ -50,6 +50,13 @@ def hide(message: http.Message) -> dict[bytes, list[bytes]]:
     return hidden
 
 
+def hide_password(flow: http.HTTPFlow) -> None:
+    """Leave who came with a password for this proxy, which mitmproxy notes in each flow, and take out the password."""
+    given = flow.metadata.get("proxyauth")
+    if given is not None:
+        flow.metadata["proxyauth"] = (given[0], REDACTED.decode())
+
+
 def restored(fields: Fields, hidden: dict[bytes, list[bytes]]) -> list[tuple[bytes, bytes]]:
     """The fields with the secrets back in their places; a value that somebody has set meanwhile stays."""
     left = {name: list(values) for name, values in hidden.items()}
