@@ -26,6 +26,7 @@ make_venv() { # LOCK: .venv has exactly what the lock names; quick when nothing 
     local lock=$1 stamp=.venv/seatpool-lock python wanted
     wanted=$(cksum <"$lock")
     if [ -x .venv/bin/python ] && [ "$(cat "$stamp" 2>/dev/null)" = "$wanted" ] && new_enough .venv/bin/python; then
+        grep -qs -- ' -P -m ' .venv/bin/seatpool || write_launcher # older ones had none
         return 0
     fi
     python=$(find_python)
