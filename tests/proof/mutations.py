@@ -105,10 +105,17 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="on-record",
         ),
         "useful": Mutation(
+            "seatpool.core.selection",
+            "if not _eligible(state, demand, account.id, now, tried):",
+            "if tried or not _eligible(state, demand, account.id, now, tried):",
+            seen_in=140,
+        ),
+        "places-by-the-calendar": Mutation(
             "seatpool.core.slots",
             "return abs(now - told.beat_at) < EXPIRES",
             "return now - told.beat_at < EXPIRES",
-            seen_in=2616,
+            seen_in=6177,
+            breaks="useful",
         ),
         "stays": Mutation(
             "seatpool.core.selection",

@@ -14,7 +14,6 @@ from msgspec.structs import replace
 
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.providers.copilot import auth, quota
-from seatpool.providers.copilot.login import read_login
 from seatpool.providers.copilot.wire import AUTHORIZATION, moment, retry_after, text
 from seatpool.providers.http import HeaderView, HttpReply, HttpRequest
 from seatpool.providers.logins import NotALogin
@@ -210,6 +209,8 @@ def _signed_in_anew(need: RenewalNeed, now: Clock, way: Callable[[RenewalNeed, C
 
 def _login_in(account: Account, login: Credential, content: bytes) -> Credential | None:
     """The same person's other login in the file where this one was found; None where it has none."""
+    from seatpool.providers.copilot.login import read_login  # nobody needs it before a login is over
+
     path = login.attributes[OWNER]
     try:
         found = read_login(PurePath(path).name, content) or ()
