@@ -1,7 +1,7 @@
 """Drives a layer by hand: events in, commands carried out, no sockets. Upstreams and the client speak through `h2`."""
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import h2.config
@@ -10,7 +10,11 @@ import h2.events
 from mitmproxy import http, options
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.connection import Client, Connection, ConnectionState, Server
+from mitmproxy.net.http import http1
 from mitmproxy.proxy import commands, context, events, layer
+from mitmproxy.proxy.layers.http._base import ReceiveHttp
+from mitmproxy.proxy.layers.http._events import HttpEvent, RequestEndOfMessage, RequestHeaders
+from mitmproxy.proxy.layers.http._http1 import Http1Client
 from mitmproxy.proxy.mode_specs import ProxyMode
 
 Handler = Callable[[http.HTTPFlow], None]
@@ -167,6 +171,42 @@ class Peer:
     def _receive(self, data: bytes) -> None:
         self.events += self.h2.receive_data(data)
         self.flush()
+
+
+class Http1Upstream:
+    """An HTTP/1.1 connection with a request on it, whose answer is read by mitmproxy's reader, changed by `wraps`."""
+
+    def __init__(self, *wraps: Callable[[Http1Client], None]) -> None:
+        ctx = make_context()
+        ctx.server.alpn = b"http/1.1"
+        self.connection = ctx.server
+        self.reader = Http1Client(ctx)
+        assert not list(self.reader.handle_event(events.Start()))
+        for wrap in wraps:  # as in the layer: of a connection that was just opened
+            wrap(self.reader)
+        self.ask()
+
+    def ask(self) -> None:
+        """Send a request."""
+        request = http1.read_request_head([b"POST /x HTTP/1.1", b"host: chatgpt.com"])
+        for event in (RequestHeaders(1, request, True), RequestEndOfMessage(1)):
+            assert not [c for c in self.reader.handle_event(event) if isinstance(c, ReceiveHttp)]
+
+    def read(self, data: bytes) -> list[HttpEvent]:
+        """What the stream is told of one read."""
+        return list(self._told(events.DataReceived(self.connection, data)))
+
+    def close(self) -> list[HttpEvent]:
+        """The upstream has gone."""
+        self.connection.state = ConnectionState.CLOSED
+        return list(self._told(events.ConnectionClosed(self.connection)))
+
+    def _told(self, event: events.Event) -> Iterator[HttpEvent]:
+        for command in self.reader.handle_event(event):
+            if isinstance(command, ReceiveHttp):
+                yield command.event
+            else:
+                assert isinstance(command, commands.CloseConnection)
 
 
 def fields(event: Any) -> dict[str, str]:

@@ -1,28 +1,21 @@
 """What one read brought of a body goes on in one piece, and nothing else changes."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 
 import pytest
 from h2.events import DataReceived as H2Data
 from hypothesis import given
 from hypothesis import strategies as st
-from mitmproxy.connection import ConnectionState
-from mitmproxy.net.http import http1
-from mitmproxy.proxy import commands, events
-from mitmproxy.proxy.layers.http._base import ReceiveHttp
 from mitmproxy.proxy.layers.http._events import (
     HttpEvent,
-    RequestEndOfMessage,
-    RequestHeaders,
     ResponseData,
     ResponseEndOfMessage,
     ResponseProtocolError,
 )
-from mitmproxy.proxy.layers.http._http1 import Http1Client
 
 from seatpool.proxy.gathering import gather
-from tests.proxy.driver import make_context
+from tests.proxy.driver import Http1Upstream
 from tests.proxy.test_replay import Stage
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -31,37 +24,6 @@ HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 def chunked(parts: Iterable[bytes]) -> bytes:
     """As an HTTP/1.1 upstream writes them."""
     return b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in parts)
-
-
-class Upstream:
-    """An HTTP/1.1 connection with a request on it, whose answer is read by mitmproxy's reader."""
-
-    def __init__(self, *, gathers: bool) -> None:
-        context = make_context()
-        context.server.alpn = b"http/1.1"
-        self.connection = context.server
-        self.reader = Http1Client(context)
-        if gathers:
-            gather(self.reader)
-        request = http1.read_request_head([b"POST /x HTTP/1.1", b"host: chatgpt.com"])
-        for event in (events.Start(), RequestHeaders(1, request, True), RequestEndOfMessage(1)):
-            assert not [c for c in self.reader.handle_event(event) if isinstance(c, ReceiveHttp)]
-
-    def read(self, data: bytes) -> list[HttpEvent]:
-        """What the stream is told of one read."""
-        return list(self._told(events.DataReceived(self.connection, data)))
-
-    def close(self) -> list[HttpEvent]:
-        """The upstream has gone."""
-        self.connection.state = ConnectionState.CLOSED
-        return list(self._told(events.ConnectionClosed(self.connection)))
-
-    def _told(self, event: events.Event) -> Iterator[HttpEvent]:
-        for command in self.reader.handle_event(event):
-            if isinstance(command, ReceiveHttp):
-                yield command.event
-            else:
-                assert isinstance(command, commands.CloseConnection)
 
 
 def bodies(told: Sequence[HttpEvent]) -> list[bytes]:
@@ -75,7 +37,7 @@ def kinds(told: Sequence[HttpEvent]) -> list[type[HttpEvent]]:
 
 
 def test_chunks_that_come_at_once_go_on_at_once() -> None:
-    upstream = Upstream(gathers=True)
+    upstream = Http1Upstream(gather)
     upstream.read(HEAD)
     assert bodies(upstream.read(chunked([b"one ", b"two ", b"three "]))) == [b"one two three "]
     assert bodies(upstream.read(chunked([b"four "]))) == [b"four "]
@@ -85,7 +47,7 @@ def test_chunks_that_come_at_once_go_on_at_once() -> None:
 
 
 def test_what_was_read_before_a_malformed_chunk_goes_on_before_the_failure() -> None:
-    upstream = Upstream(gathers=True)
+    upstream = Http1Upstream(gather)
     told = upstream.read(HEAD + chunked([b"one ", b"two"]) + b"nonsense\r\n")
     assert bodies(told) == [b"one two"]
     assert kinds(told)[1:] == [ResponseData, ResponseProtocolError]
@@ -100,7 +62,7 @@ def test_every_read_tells_the_same_as_without(parts: list[bytes], cuts: list[int
     """However an answer is cut into reads, and whether or not it comes to its end."""
     data = HEAD + chunked([*parts, b""] if whole else parts)
     marks = sorted({0, len(data), *(cut for cut in cuts if cut < len(data))})
-    plain, gathered = Upstream(gathers=False), Upstream(gathers=True)
+    plain, gathered = Http1Upstream(), Http1Upstream(gather)
     for start, stop in pairwise(marks):
         usual, told = plain.read(data[start:stop]), gathered.read(data[start:stop])
         assert kinds(told) == kinds(usual)
