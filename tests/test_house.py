@@ -23,6 +23,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "setup": {"core"},
     "cli": {"setup", "service", "store", "providers", "core", "clock", "homes", "beside"},
 }
+CHAMBERS: dict[str, set[str]] = {
+    "proxy/layers": {"core", "providers", "proxy.exchange", "proxy.answers"},
+    "proxy/process": {"service"},
+    "proxy/shortcuts": set(),  # ways through mitmproxy, which know of no pool
+}
+"""Parts of a room that may import less than the room, besides each other's files."""
 ONLY_IN = {"mitmproxy": "proxy", "sqlalchemy": "store", "alembic": "store", "click": "cli", "rich": "cli"}
 STANDARD_ONLY = {"core"}
 PURE_ALL_THE_SAME = {("providers/copilot/login_authdb.py", "sqlite3")}  # bytes in, rows out: it is never on a disk
@@ -57,6 +63,17 @@ def test_each_module_imports_only_what_its_room_may(room: str, path: Path) -> No
         if room in ("core", "providers"):
             allowed = (path.relative_to(PACKAGE).as_posix(), parts[0]) in PURE_ALL_THE_SAME
             assert allowed or parts[0] not in NEVER_IN_PURE, f"{room} is pure, and {name} is not"
+
+
+@pytest.mark.parametrize("chamber", CHAMBERS)
+def test_each_part_of_a_room_imports_only_what_it_may(chamber: str) -> None:
+    own = chamber.replace("/", ".")
+    for path in sorted((PACKAGE / chamber).glob("*.py")):
+        for name in imports(path):
+            room, _, rest = name.partition(".")
+            if room == "seatpool" and rest:
+                may = any(rest == each or rest.startswith(f"{each}.") for each in CHAMBERS[chamber] | {own})
+                assert may, f"{path.relative_to(PACKAGE)} may not import {name}"
 
 
 def test_no_imports_lead_back_to_where_they_began() -> None:

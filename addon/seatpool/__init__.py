@@ -10,6 +10,9 @@ The house, and who may import whom (a test holds this table as data and walks th
     proxy/      the only importer of mitmproxy: hooks and the replay layer             -> service, providers, core;
                                                                                        the page; the store to compose,
                                                                                        and setup's authority to renew
+      layers/     HTTP as it is spoken to clients and upstreams: holds back, replays, moves
+      shortcuts/  shorter ways through mitmproxy, which stand aside where it has changed and know of no pool
+      process/    what is asked of the process that mitmdump runs in
     setup/      what a person's machine needs before the first request                 -> core
     cli/        `seatpool ...`: arguments in, tables out; the only place that prints   -> all but proxy
     clock.py    the one place that asks the time; free to all but core and providers

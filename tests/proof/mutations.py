@@ -73,7 +73,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "message = turn.message",
             seen_in=370,
         ),
-        "bytes": Mutation("seatpool.proxy.holding", "        self._held.clear()\n", "", seen_in=1),
+        "bytes": Mutation("seatpool.proxy.layers.holding", "        self._held.clear()\n", "", seen_in=1),
         "cooldown": Mutation(
             "seatpool.store.cooldowns",
             "if _LATER.run(db, **key, until=until).first() is not None:",
@@ -88,7 +88,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="cooldown",
         ),
         "answered": Mutation(
-            "seatpool.proxy.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=25
+            "seatpool.proxy.layers.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=25
         ),
         "renewals-of-the-ended": Mutation(
             "seatpool.service.refresher",

@@ -15,11 +15,11 @@ from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import LiveConnectionHandler
 
 from seatpool.core.policy import Policy
-from seatpool.proxy import dispatch, turns
 from seatpool.proxy.addon import Pool
+from seatpool.proxy.layers.replay import PoolHttpLayer
 from seatpool.proxy.options import OPTIONS
-from seatpool.proxy.replay import PoolHttpLayer
 from seatpool.proxy.settings import limits_of
+from seatpool.proxy.shortcuts import dispatch, turns
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT
 from seatpool.service.writer import GATHER_S, Row, Writer

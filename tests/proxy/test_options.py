@@ -20,7 +20,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy
 from seatpool.providers.registry import host_patterns
 from seatpool.proxy.checking import check
-from seatpool.proxy.limits import Limits
+from seatpool.proxy.layers.limits import Limits
 from seatpool.proxy.options import OPTIONS, Option, add_options, apply_defaults
 from seatpool.proxy.settings import limits_of, policy_of, transport_of
 from seatpool.service.traces import collectors_headers

@@ -11,8 +11,8 @@ from seatpool.providers.codex import CODEX
 from seatpool.proxy.tap import Tap
 from seatpool.proxy.unpacking import AT_ONCE, CODINGS, opening
 from tests.providers.test_counts import TOLD, stream
-from tests.proxy.test_bounds import PACKERS
-from tests.proxy.test_replay import FACTS
+from tests.proxy.layers.test_replay import FACTS
+from tests.proxy.process.test_bounds import PACKERS
 from tests.upstream import dialogue
 
 LIMIT = b'data: {"type":"response.failed","response":{"error":{"code":"rate_limit_exceeded"}}}\n\n'

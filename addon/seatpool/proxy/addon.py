@@ -22,15 +22,11 @@ from seatpool.proxy import (
     messages,
     options,
     process,
-    replay,
-    seams,
     settings,
     shortcuts,
-    sockets,
     starting,
 )
 from seatpool.proxy.answers import comes_bit_by_bit, is_event_stream
-from seatpool.proxy.boundary import FIRST_REFUSAL
 from seatpool.proxy.certificates import Certificates
 from seatpool.proxy.commands import Commands
 from seatpool.proxy.counting import Counting
@@ -39,6 +35,9 @@ from seatpool.proxy.exchange import LOOP_DETECTED, Exchange, Exchanges
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.guard import FAULT, Guard
 from seatpool.proxy.hiding import hide_password
+from seatpool.proxy.layers import replay, seams, sockets
+from seatpool.proxy.layers.boundary import FIRST_REFUSAL
+from seatpool.proxy.layers.wording import say, word_refused_connect
 from seatpool.proxy.locking import Locking
 from seatpool.proxy.loops import Loops
 from seatpool.proxy.own_host import OwnHost
@@ -48,7 +47,6 @@ from seatpool.proxy.recording import Recording
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.shown import client_quota
-from seatpool.proxy.wording import say, word_refused_connect
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError

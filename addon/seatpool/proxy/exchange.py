@@ -21,7 +21,7 @@ from seatpool.providers.http import Headers
 from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import as_response, asks_for_stream, headers_of
 from seatpool.proxy.hiding import REDACTED, Fields, hide, restored, secrets, with_fields
-from seatpool.proxy.limits import NO_LIMITS, Limits
+from seatpool.proxy.layers.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import rewrite
 from seatpool.proxy.shown import ClientQuota
 from seatpool.proxy.tap import Tap, ending

@@ -7,7 +7,8 @@ import json
 
 from mitmproxy import version
 
-from seatpool.proxy import dispatch, seams
+from seatpool.proxy.layers import seams
+from seatpool.proxy.shortcuts import dispatch
 
 
 def told() -> dict[str, object]:

@@ -17,9 +17,9 @@ from seatpool.providers.base import RequestFacts, Route
 from seatpool.proxy.answers import REVOKED, UNSERVED, add_models, as_response, body_of, exhausted, reply_of
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.guard import AWAY, EARLY, NO_LOGIN, NOBODY, Guard
+from seatpool.proxy.layers.wording import no_such_surface
 from seatpool.proxy.tap import tap
 from seatpool.proxy.unpacking import opening
-from seatpool.proxy.wording import no_such_surface
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK
 from seatpool.service.trail import Assignment, Halted, Trail

@@ -12,7 +12,7 @@ from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Moving
 from seatpool.core.strategy import Dormancy, Strategy
-from seatpool.proxy.limits import Limits
+from seatpool.proxy.layers.limits import Limits
 from seatpool.service.transport import TransportSettings
 
 

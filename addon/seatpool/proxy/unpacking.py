@@ -14,7 +14,7 @@ from mitmproxy import http
 
 from seatpool.core.outcome import OK, Outcome
 from seatpool.providers.openings import Opening, Read
-from seatpool.proxy.bounds import ANY_ZLIB, TooMuch, below
+from seatpool.proxy.process.bounds import ANY_ZLIB, TooMuch, below
 
 AT_ONCE = 16 * 1024 * 1024
 """Bytes that come of one piece, of which 64 kB are read at a time; so many are too many."""

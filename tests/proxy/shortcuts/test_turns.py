@@ -12,7 +12,7 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.server import ConnectionHandler
 from mitmproxy.utils import asyncio_utils
 
-from seatpool.proxy import turns
+from seatpool.proxy.shortcuts import turns
 
 
 @dataclass

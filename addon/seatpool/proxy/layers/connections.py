@@ -6,8 +6,8 @@ from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, RegisterHttpConnection
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
-from seatpool.proxy import goaway, interim
-from seatpool.proxy.gathering import gather
+from seatpool.proxy.layers import goaway, interim
+from seatpool.proxy.layers.gathering import gather
 
 
 class FreshHttpConnection(GetHttpConnection):

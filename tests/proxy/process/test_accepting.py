@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from seatpool.proxy import accepting
+from seatpool.proxy.process import accepting
 
 ERROR_NETNAME_DELETED = 64
 

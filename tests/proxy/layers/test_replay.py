@@ -16,9 +16,9 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.providers.base import NO_NEWS, Edits, RequestFacts, Route
 from seatpool.providers.http import Headers
-from seatpool.proxy import replay, seams
 from seatpool.proxy.exchange import Exchanges
-from seatpool.proxy.limits import NO_LIMITS, Limits
+from seatpool.proxy.layers import replay, seams
+from seatpool.proxy.layers.limits import NO_LIMITS, Limits
 from seatpool.proxy.tap import tap
 from seatpool.service.trail import Assignment, Trail, demand_of
 from tests.proxy.driver import Driver, Peer, fields, make_context

@@ -44,8 +44,8 @@ from wsproto.extensions import Extension, PerMessageDeflate
 from wsproto.frame_protocol import Opcode
 from wsproto.utilities import generate_accept_token, split_comma_header
 
-from seatpool.proxy.boundary import FROM_UPSTREAM, Boundary
 from seatpool.proxy.exchange import Exchange
+from seatpool.proxy.layers.boundary import FROM_UPSTREAM, Boundary
 
 QUIETLY = 1000
 """The code that costs the client nothing."""

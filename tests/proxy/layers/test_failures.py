@@ -4,7 +4,7 @@ import pytest
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from seatpool.core.outcome import Outcome, OutcomeKind
-from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.layers.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
 
 CLOSED = "server closed connection"
 CLOSED2 = "peer closed connection"

@@ -9,7 +9,7 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
-from seatpool.proxy.interim import drop
+from seatpool.proxy.layers.interim import drop
 from tests.proxy.driver import Http1Upstream
 
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"

@@ -7,7 +7,7 @@ import pytest
 from mitmproxy.proxy import server
 from mitmproxy.test import taddons
 
-from seatpool.proxy import unquoted
+from seatpool.proxy.process import unquoted
 
 
 @pytest.fixture

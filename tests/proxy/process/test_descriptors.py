@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from seatpool.proxy.descriptors import allow_many
+from seatpool.proxy.process.descriptors import allow_many
 
 resource: Any = pytest.importorskip("resource")
 UNLIMITED = resource.RLIM_INFINITY

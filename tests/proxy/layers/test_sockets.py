@@ -15,10 +15,10 @@ from seatpool.clock import utcnow
 from seatpool.providers.http import Headers
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.exchange import Exchanges
-from seatpool.proxy.sockets import PoolWebsocketLayer
+from seatpool.proxy.layers.sockets import PoolWebsocketLayer
 from seatpool.service.trail import Trail, Turn, demand_of
 from tests.proxy.driver import Driver, make_context
-from tests.proxy.test_replay import FACTS
+from tests.proxy.layers.test_replay import FACTS
 
 
 class Opened:

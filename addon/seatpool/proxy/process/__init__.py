@@ -7,7 +7,7 @@ import gc
 
 from mitmproxy.master import Master
 
-from seatpool.proxy import accepting, bounds, descriptors, hangup, unquoted
+from seatpool.proxy.process import accepting, bounds, descriptors, hangup, unquoted
 from seatpool.service import reaching, threads
 
 

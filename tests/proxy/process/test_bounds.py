@@ -10,8 +10,8 @@ import pytest
 import zstandard
 from mitmproxy import http
 
-from seatpool.proxy import bounds
 from seatpool.proxy.answers import body_of
+from seatpool.proxy.process import bounds
 
 BODY = b'{"model":"gpt-x"}' * 999
 PACKERS: Mapping[str, Callable[[bytes], bytes]] = {

@@ -14,10 +14,10 @@ from mitmproxy.proxy.layers.http import HTTPMode
 from mitmproxy.proxy.layers.http._events import ErrorCode
 from mitmproxy.test import tflow
 
-from seatpool.proxy import replay
 from seatpool.proxy.addon import Pool
 from seatpool.proxy.exchange import Exchanges
-from seatpool.proxy.wording import WORDS
+from seatpool.proxy.layers import replay
+from seatpool.proxy.layers.wording import WORDS
 from tests.proxy.driver import Driver, Peer, fields, make_context
 
 CODEX, COPILOT = "chatgpt.com", "api.individual.githubcopilot.com"

@@ -16,8 +16,8 @@ from mitmproxy.proxy import commands
 from mitmproxy.proxy.layers.http._hooks import HttpErrorHook, HttpRequestHook, HttpResponseHook
 from mitmproxy.test import tflow
 
-from seatpool.proxy import dispatch
 from seatpool.proxy.addon import Pool
+from seatpool.proxy.shortcuts import dispatch
 
 
 class Noting:

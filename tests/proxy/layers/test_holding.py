@@ -12,9 +12,9 @@ from mitmproxy.proxy.commands import StartHook
 
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import CODEX
-from seatpool.proxy.limits import Limits
+from seatpool.proxy.layers.limits import Limits
 from seatpool.service.records import CUT
-from tests.proxy.test_replay import FACTS, Stage, assignment
+from tests.proxy.layers.test_replay import FACTS, Stage, assignment
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 CREATED = b'event: response.created\ndata: {"type":"response.created","response":{"id":"resp_1"}}\n\n'

@@ -11,7 +11,7 @@ from mitmproxy.proxy.layers import TCPLayer
 from mitmproxy.proxy.mode_specs import ProxyMode
 from mitmproxy.proxy.server import ConnectionHandler, SimpleConnectionHandler
 
-from seatpool.proxy import draining
+from seatpool.proxy.shortcuts import draining
 
 LARGE = bytes(64 * 1024 * 1024)
 """More than what waits in the buffers of both systems."""

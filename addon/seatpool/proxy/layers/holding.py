@@ -16,10 +16,10 @@ from mitmproxy.proxy.layers.http._events import ErrorCode, RequestProtocolError,
 
 from seatpool.core.outcome import OK, Outcome
 from seatpool.providers.openings import Opening
-from seatpool.proxy.boundary import FIRST_REFUSAL, Boundary
-from seatpool.proxy.corking import Uncork
 from seatpool.proxy.exchange import Exchanges
-from seatpool.proxy.limits import Clock
+from seatpool.proxy.layers.boundary import FIRST_REFUSAL, Boundary
+from seatpool.proxy.layers.corking import Uncork
+from seatpool.proxy.layers.limits import Clock
 
 logger = logging.getLogger(__name__)
 

@@ -8,7 +8,7 @@ import pytest
 from mitmproxy.net import tls
 from OpenSSL import SSL
 
-from seatpool.proxy import buffers
+from seatpool.proxy.shortcuts import buffers
 
 UPSTREAM: dict[str, Any] = {
     "method": tls.Method.TLS_CLIENT_METHOD,

@@ -5,7 +5,7 @@ import gc
 import pytest
 from mitmproxy import http
 
-from seatpool.proxy import typechecks
+from seatpool.proxy.shortcuts import typechecks
 
 _FOUND = http.MessageData.__post_init__
 PLAIN = getattr(_FOUND, "__wrapped__", _FOUND)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.proxy.commands import StartHook
 
-from seatpool.proxy import buffers, dispatch, draining, reads, turns, typechecks
+from seatpool.proxy.shortcuts import buffers, dispatch, draining, reads, turns, typechecks
 
 
 def install(manager: AddonManager) -> Callable[[StartHook], dispatch.PoolRestHook | None] | None:

@@ -6,7 +6,7 @@ from asyncio import selector_events
 
 import pytest
 
-from seatpool.proxy import reads
+from seatpool.proxy.shortcuts import reads
 
 
 class Reader(asyncio.Protocol):

@@ -6,8 +6,8 @@ from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 from mitmproxy.proxy import events
 
-from seatpool.proxy.replay import READ_AHEAD
-from tests.proxy.test_replay import Stage, assignment
+from seatpool.proxy.layers.replay import READ_AHEAD
+from tests.proxy.layers.test_replay import Stage, assignment
 
 
 def say_goodbye(stage: Stage, last: int, code: int = 0, *, client: bool = False) -> None:

@@ -13,8 +13,8 @@ from mitmproxy.proxy import commands, events
 from mitmproxy.proxy.layers.http._events import ErrorCode, ResponseProtocolError
 
 from seatpool.proxy.answers import asks_for_stream
-from seatpool.proxy.limits import Clock, Limits, Overdue
-from tests.proxy.test_replay import Stage, assignment
+from seatpool.proxy.layers.limits import Clock, Limits, Overdue
+from tests.proxy.layers.test_replay import Stage, assignment
 
 AT_ONCE = 1e-9
 """Seconds: over when the timer is."""

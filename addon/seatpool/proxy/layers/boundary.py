@@ -31,8 +31,8 @@ from mitmproxy.proxy.layers.http._hooks import (
 
 from seatpool.providers.registry import provider_of
 from seatpool.proxy.exchange import Exchange, Exchanges
-from seatpool.proxy.limits import Clock
-from seatpool.proxy.wording import in_place_of
+from seatpool.proxy.layers.limits import Clock
+from seatpool.proxy.layers.wording import in_place_of
 
 FROM_UPSTREAM = (ResponseHeaders, ResponseData, ResponseTrailers, ResponseEndOfMessage, ResponseProtocolError)
 

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from mitmproxy.connection import Connection, Server
 from mitmproxy.proxy import commands
 
-from seatpool.proxy.corking import RECORD, Uncork, corked
+from seatpool.proxy.layers.corking import RECORD, Uncork, corked
 from tests.proxy.driver import Peer
-from tests.proxy.test_replay import Stage
+from tests.proxy.layers.test_replay import Stage
 
 PEERS = (Server(address=("a", 443)), Server(address=("b", 443)))
 SENDS = st.builds(commands.SendData, st.sampled_from(PEERS), st.sampled_from([b"a", b"bc", b"", b"x" * RECORD]))

@@ -14,9 +14,9 @@ from mitmproxy.proxy.layers.http._events import (
     ResponseProtocolError,
 )
 
-from seatpool.proxy.gathering import gather
+from seatpool.proxy.layers.gathering import gather
 from tests.proxy.driver import Http1Upstream
-from tests.proxy.test_replay import Stage
+from tests.proxy.layers.test_replay import Stage
 
 HEAD = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
 

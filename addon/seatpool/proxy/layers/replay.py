@@ -38,16 +38,16 @@ from mitmproxy.proxy.layers.http._http2 import Http2Server
 
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.providers.registry import provider_of
-from seatpool.proxy.boundary import FIRST_REFUSAL
-from seatpool.proxy.connections import Connecting, FreshHttpConnection
-from seatpool.proxy.corking import corked
 from seatpool.proxy.exchange import Exchanges
-from seatpool.proxy.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
-from seatpool.proxy.goaway import hear_out
-from seatpool.proxy.holding import REPLACED, Holding
-from seatpool.proxy.limits import Clock, Overdue
-from seatpool.proxy.sockets import Upgraded
-from seatpool.proxy.wording import WordedHttp1Server
+from seatpool.proxy.layers.boundary import FIRST_REFUSAL
+from seatpool.proxy.layers.connections import Connecting, FreshHttpConnection
+from seatpool.proxy.layers.corking import corked
+from seatpool.proxy.layers.failures import LOST, MALFORMED, TIMED_OUT, Sent, failure_of
+from seatpool.proxy.layers.goaway import hear_out
+from seatpool.proxy.layers.holding import REPLACED, Holding
+from seatpool.proxy.layers.limits import Clock, Overdue
+from seatpool.proxy.layers.sockets import Upgraded
+from seatpool.proxy.layers.wording import WordedHttp1Server
 
 READ_AHEAD = 256 * 1024
 """Bytes of a request that has hardly left when its answer comes: what lies in buffers on the way may never be read."""
