@@ -8,7 +8,7 @@ addon, an error - can show one, and nothing of one attempt can leak into the nex
 import logging
 import time
 from collections.abc import Callable
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
 
 import msgspec
 from mitmproxy import http
@@ -20,20 +20,16 @@ from seatpool.providers.base import Provider, RequestFacts, Route
 from seatpool.providers.http import Headers
 from seatpool.providers.openings import Opening
 from seatpool.proxy.answers import as_response, asks_for_stream, headers_of
-from seatpool.proxy.hiding import REDACTED, Fields, hide, restored, secrets, with_fields
+from seatpool.proxy.delivery import Came
+from seatpool.proxy.hiding import REDACTED, FieldList, hide, restored, with_fields
 from seatpool.proxy.layers.limits import NO_LIMITS, Limits
-from seatpool.proxy.rewriting import rewrite
+from seatpool.proxy.rewriting import edited, rewrite
 from seatpool.proxy.shown import ClientQuota
 from seatpool.proxy.tap import Tap, ending
 from seatpool.service.records import CUT, LEFT, Ending
 from seatpool.service.trail import Answered, Assignment, Trail
 
 logger = logging.getLogger(__name__)
-
-ACCOUNT_HEADER = b"x-seatpool-account"
-"""Of answers, where the person wants it (`pool_account_header`)."""
-PLAIN = " !#$&'()*+,/:;=?@[]"
-"""Characters of a name that stand in it as they are, beside letters and digits; others are percent-encoded UTF-8."""
 
 _FRAMING = ("content-encoding", "transfer-encoding", "trailer", "etag", "content-md5", "digest")
 """Headers that are about the very bytes of a body."""
@@ -110,8 +106,8 @@ class Exchange(msgspec.Struct):
     """Set where the answer streams by."""
     explained: Callable[[str], str | None] = _unexplained
     """Why nothing comes of a host, where more is known of it than that the attempt failed."""
-    received: list[tuple[http.Response, Fields, str | None]] = msgspec.field(default_factory=list)
-    """Every upstream's answer with the header fields that it came with, and the name of the account that it is for."""
+    received: list[Came] = msgspec.field(default_factory=list)
+    """Every upstream's answer."""
     about: str | None = None
     """Name of the account that an answer of ours is about."""
     named: bool = False
@@ -131,10 +127,7 @@ class Exchange(msgspec.Struct):
     def receive(self, response: http.Response) -> None:
         """An upstream's answer has begun: take the secrets out of it."""
         self.partial = None
-        assignment = self.assignment
-        name = assignment.account.name if assignment is not None else None
-        self.received.append((response, response.headers.fields, name))
-        hide(response)
+        self.received.append(Came.received(response, self.assignment))
 
     def part(self) -> None:
         """The flow goes on as the editor sent it, and whatever comes of that is no account's."""
@@ -166,54 +159,36 @@ class Exchange(msgspec.Struct):
             self.wants_stream = self.route is not None and asks_for_stream(request)
         return self.wants_stream
 
+    def came(self, response: http.Response | None) -> Came | None:
+        """An upstream's answer, as it came; None for one of ours."""
+        return next((came for came in self.received if came.response is response), None)
+
     def answer_headers(self, response: http.Response) -> Headers:
         """An answer's headers as they came."""
-        return headers_of(next((f for r, f, _ in self.received if r is response), response.headers.fields))
+        return (self.came(response) or Came(response)).headers
 
     def deliver(self, response: http.Response) -> http.Response:
         """The answer as the client gets it: with the secrets that it came with, and its account if that is wanted."""
-        came, name = next(((f, n) for r, f, n in self.received if r is response), ((), self.about))
-        hidden, told, misleads = secrets(came), name if self.named else None, self._misleads(came)
-        if not hidden and told is None and self.quota is None and not misleads:
-            return response
-        fields = restored(response.headers.fields, hidden)
-        if misleads:
-            fields = [field for field in fields if field[0].lower() not in misleads]
-        if self.quota is not None and came:
-            fields = self._with_quota(self.quota, response.status_code, fields)
-        if told is not None:
-            fields = [field for field in fields if field[0].lower() != ACCOUNT_HEADER]
-            fields.append((ACCOUNT_HEADER, quote(told, safe=PLAIN).encode()))
-        return with_fields(response, fields)
+        came = self.came(response)
+        told = (came.name if came is not None else self.about) if self.named else None
+        if came is None:
+            return Came(response).delivered(frozenset(), told, None)
+        return came.delivered(came.misleading(self.provider, self.headers), told, self._shown())
 
-    def _misleads(self, came: Fields) -> frozenset[bytes]:
-        """Headers that a client would believe of its own account, or take ill of the model that we have asked for."""
-        provider, assignment, none = self.provider, self.assignment, frozenset[bytes]()
-        if assignment is None:
-            return none
-        names, wish = none, assignment.edits.wish
-        if any(name.lower() in provider.accounts_own for name, _ in came):
-            names = none if provider.holds(self.headers, assignment.credential) else provider.accounts_own
-        if wish is not None and wish.model is not None:
-            told = {value.lower() for name, value in came if name.lower() in provider.model_names}
-            names |= provider.model_names if told == {wish.model.lower().encode()} else none
-        return names
+    def _shown(self) -> Callable[[int, FieldList], FieldList] | None:
+        """How the client is told of quota, where it is to read other numbers than those that came."""
+        quota, trail = self.quota, self.trail
+        if quota is None or trail is None or trail.current is None:
+            return None
 
-    def _with_quota(
-        self, quota: ClientQuota, status: int, fields: list[tuple[bytes, bytes]]
-    ) -> list[tuple[bytes, bytes]]:
-        trail = self.trail
-        if trail is None or self.assignment is None:
-            return fields
-        try:
-            return quota.head(trail, status, fields)
-        except Exception:
-            logger.exception("action=passthrough reason=quota-not-shown")
-            return fields
+        def shown(status: int, fields: FieldList) -> FieldList:
+            try:
+                return quota.head(trail, status, fields)
+            except Exception:
+                logger.exception("action=passthrough reason=quota-not-shown")
+                return fields
 
-    def account_of(self, response: http.Response | None) -> str | None:
-        """Name of the account that an upstream's answer is for."""
-        return next((name for r, _, name in self.received if r is response), None)
+        return shown
 
     def apology(self, status: int, reason: str) -> http.Response:
         """An answer of ours, in the provider's own error shape, where the upstream gave none."""
@@ -320,28 +295,16 @@ class Exchange(msgspec.Struct):
         """What has begun is not what the client will get."""
         self.begun, self.opening, self.tap = _nobody, None, None
 
-    def _fields(self, request: http.Request, assignment: Assignment | None) -> list[tuple[bytes, bytes]]:
-        removed: set[bytes] = set()
-        changed: dict[bytes, tuple[bytes, bytes]] = {}
-        if assignment is not None:
-            removed = {name.lower().encode() for name in assignment.edits.remove_headers}
-            changed = {n.lower().encode(): (n.encode(), v.encode()) for n, v in assignment.edits.set_headers}
-        fields = []
+    def _fields(self, request: http.Request, assignment: Assignment | None) -> FieldList:
         # Whatever let it come to this, what a rule binds does not go out with the editor's own login.
-        nameless = self.bound and assignment is None
-        for name, value in restored(request.headers.fields, {} if nameless else self.hidden):
-            if nameless and value == REDACTED:
-                continue
-            lower = name.lower()
-            if lower in removed:
-                continue
-            if lower in changed:
-                value = changed.pop(lower)[1]
-                removed.add(lower)  # a second one of the editor's would go along with another account's
-            fields.append((name, value))
-        lowered = request.is_http2 or request.is_http3
-        fields += [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
-        return fields
+        if assignment is None and self.bound:
+            return [field for field in request.headers.fields if field[1] != REDACTED]
+        fields = restored(request.headers.fields, self.hidden)
+        return (
+            edited(fields, assignment.edits, lowered=request.is_http2 or request.is_http3)
+            if assignment is not None
+            else fields
+        )
 
 
 class Exchanges:

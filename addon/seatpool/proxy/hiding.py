@@ -21,9 +21,12 @@ SECRETS = frozenset(
 """Headers, of requests and answers, whose values are moved out of the flow (codex.md 2.1, 2.2, copilot.md 3)."""
 
 Fields = tuple[tuple[bytes, bytes], ...]
+"""As a message holds them: names and values, in order."""
+FieldList = list[tuple[bytes, bytes]]
+"""The same, of a message that is being made."""
 
 
-def with_fields[M: http.Message](message: M, fields: list[tuple[bytes, bytes]]) -> M:
+def with_fields[M: http.Message](message: M, fields: FieldList) -> M:
     """The head of a message under other header fields; sharing everything else, and without the body."""
     twin = copy(message)
     twin.data = copy(message.data)
@@ -57,7 +60,7 @@ def hide_password(flow: http.HTTPFlow) -> None:
         flow.metadata["proxyauth"] = (given[0], REDACTED.decode())
 
 
-def restored(fields: Fields, hidden: dict[bytes, list[bytes]]) -> list[tuple[bytes, bytes]]:
+def restored(fields: Fields, hidden: dict[bytes, list[bytes]]) -> FieldList:
     """The fields with the secrets back in their places; a value that somebody has set meanwhile stays."""
     left = {name: list(values) for name, values in hidden.items()}
     return [(n, left[n.lower()].pop(0) if v == REDACTED and left.get(n.lower()) else v) for n, v in fields]

@@ -176,11 +176,12 @@ def _answers(kept: _Kept) -> Sequence[TakenAnswer]:
     flow, exchange = kept.flow, kept.exchange
     last = flow.response
     answers = []
-    for response, fields, _ in exchange.received:
+    for came in exchange.received:
+        response = came.response
         ms = kept.head_ms.get(id(response), 0.0)
         pieces = _pieces(kept, response, ms, last=response is last)
-        answers.append(TakenAnswer(response.status_code, response.http_version, _texts(fields), pieces, ms))
-    if last is not None and all(response is not last for response, *_ in exchange.received):
+        answers.append(TakenAnswer(response.status_code, response.http_version, _texts(came.fields), pieces, ms))
+    if last is not None and exchange.came(last) is None:
         pieces = _pieces(kept, last, kept.ms, last=False)
         head = _texts(last.headers.fields)
         answers.append(TakenAnswer(last.status_code, last.http_version, head, pieces, kept.ms, own=True))

@@ -6,12 +6,29 @@ The flow keeps the editor's bytes: a replay begins with them, and they are what 
 from mitmproxy import http
 from mitmproxy.net import encoding
 
-from seatpool.providers.base import Provider, Route
+from seatpool.providers.base import Edits, Provider, Route
 from seatpool.providers.http import HeaderView
 from seatpool.providers.rewriting import Rewritten, Wish
+from seatpool.proxy.hiding import FieldList
 
 CODINGS = frozenset({"identity", "gzip", "deflate", "br", "zstd"})
 """What a body may be wrapped in that is to be opened and wrapped again."""
+
+
+def edited(fields: FieldList, edits: Edits, *, lowered: bool) -> FieldList:
+    """The fields with an account's login in the places of the editor's; new ones at the end, by `lowered` names."""
+    removed = {name.lower().encode() for name in edits.remove_headers}
+    changed = {name.lower().encode(): (name.encode(), value.encode()) for name, value in edits.set_headers}
+    found = []
+    for name, value in fields:
+        lower = name.lower()
+        if lower in removed:
+            continue
+        if lower in changed:
+            value = changed.pop(lower)[1]
+            removed.add(lower)  # a second one of the editor's would go along with another account's
+        found.append((name, value))
+    return found + [(lower if lowered else name, value) for lower, (name, value) in changed.items()]
 
 
 def rewrite(

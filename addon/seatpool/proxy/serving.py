@@ -174,7 +174,8 @@ class Serving:
             flow.response = exchange.answer = exhausted(exchange.provider, facts, verdict, utcnow())
         elif facts.route.websocket and trail.soonest is not None:
             reply = exchange.provider.exhausted(facts, trail.soonest[0], trail.soonest[2], utcnow())
-            exchange.about = exchange.account_of(exchange.refusals.get(trail.soonest[1]))
+            came = exchange.came(exchange.refusals.get(trail.soonest[1]))
+            exchange.about = came.name if came is not None else None
             flow.response = exchange.answer = as_response(reply)
         elif trail.soonest is not None and trail.soonest[1] in exchange.refusals:
             flow.response = exchange.answer = exchange.refusals[trail.soonest[1]]

@@ -10,6 +10,7 @@ from mitmproxy.websocket import WebSocketMessage
 from seatpool.core.model import ProviderName
 from seatpool.core.shown import Showing
 from seatpool.providers.base import Provider
+from seatpool.proxy.hiding import FieldList
 from seatpool.service.pool import PoolService
 from seatpool.service.trail import Trail
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Fields = list[tuple[bytes, bytes]]
 FIRST_REFUSAL = 400
 """From here on numbers tell why: they stay."""
 
@@ -31,7 +31,7 @@ class ClientQuota:
         self._shown = shown
         self._dialects = dialects
 
-    def head(self, trail: Trail, status: int, fields: Fields) -> Fields:
+    def head(self, trail: Trail, status: int, fields: FieldList) -> FieldList:
         """The head of an answer, as the client is to read it."""
         if status >= FIRST_REFUSAL:
             return fields
