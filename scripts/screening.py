@@ -22,7 +22,7 @@ from typing import Any
 from rich.console import Console
 from scripts.demonstration import ROOT, ask, fakes, fill_pool, proxy
 
-from seatpool.cli.status import view
+from seatpool.cli.status.status import view
 from seatpool.core.model import QuotaWindow
 from seatpool.service import reporting
 from seatpool.store import Store

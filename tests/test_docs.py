@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from seatpool.cli.doctor import NAMES
+from seatpool.cli.doctor.doctor import NAMES
 from seatpool.cli.main import main
 from seatpool.proxy.options import BETTER_DEFAULTS, OPTIONS
 from seatpool.setup.doctor.words import WORDS

@@ -9,7 +9,7 @@ import pytest
 from freezegun import freeze_time
 
 from seatpool.cli import handed_on
-from seatpool.cli.certified import certified
+from seatpool.cli.ca.certified import certified
 from seatpool.cli.main import main
 from seatpool.core.model import ProviderName
 from seatpool.setup.authority import Authority, default_folder

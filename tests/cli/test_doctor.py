@@ -21,7 +21,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import seatpool
-from seatpool.cli.doctor import NAMES, Report
+from seatpool.cli.doctor.doctor import NAMES, Report
 from seatpool.cli.main import main
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName
 from seatpool.providers.registry import CERTIFIED

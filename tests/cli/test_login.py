@@ -11,8 +11,8 @@ from click.testing import CliRunner, Result
 from freezegun import freeze_time
 from rich.console import Console
 
-from seatpool.cli.login_run import Login, LoginFailed, NotStored
-from seatpool.cli.login_screen import LoginScreen
+from seatpool.cli.login.screen import LoginScreen
+from seatpool.cli.login.signing import Login, LoginFailed, NotStored
 from seatpool.cli.main import main
 from seatpool.core.model import Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.providers.logins import ImportedLogin

@@ -13,9 +13,9 @@ from html import unescape
 
 import pytest
 
-from seatpool.cli import callback_page
-from seatpool.cli.callback import CallbackListener, listening
-from seatpool.cli.callback_page import Page
+from seatpool.cli.login import callback_page
+from seatpool.cli.login.callback import CallbackListener, listening
+from seatpool.cli.login.callback_page import Page
 from seatpool.providers.codex.signin import Redirect
 from seatpool.providers.signin import Callback, Visit
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import zstandard
 
-from seatpool.cli.status import status_rows, status_table
+from seatpool.cli.status.status import status_rows, status_table
 from seatpool.clock import utcnow
 from tests.e2e.conftest import ACCOUNTS, ALONE, CODEX_PATH, Scene, codex_headers
 from tests.e2e.test_codex import CREATE, spoken, turn

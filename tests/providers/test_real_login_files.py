@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from seatpool.cli.loginfiles import content_of
+from seatpool.cli.account.loginfiles import content_of
 from seatpool.core.model import ProviderName
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.copilot.found import ATTR_APP, DIRECT_ONLY, PERHAPS_DIRECT

@@ -82,7 +82,7 @@ def test_the_lock_has_what_the_wheel_asks_for(wheel: Path) -> None:
 
 def test_the_prices_come_with_the_release(wheel: Path) -> None:
     with ZipFile(wheel) as files:
-        assert b"[models]" in files.read("seatpool/cli/prices.toml")
+        assert b"[models]" in files.read("seatpool/cli/usage/prices.toml")
 
 
 def installed(wheel: Path, folder: Path) -> Path:

@@ -7,9 +7,9 @@ import click
 from rich.markup import escape
 
 from seatpool.cli.common import PlainGroup, console, folding, open_store, with_database
-from seatpool.cli.spans import ago
 from seatpool.clock import utcnow
 from seatpool.core.locks import LOCKABLE, PREFIX, RULES, Lock
+from seatpool.core.spans import ago
 from seatpool.service.rulebook import RulesError, rules_in
 
 

@@ -3,17 +3,16 @@
 import click
 
 from seatpool import homes
-from seatpool.cli import footprint
-from seatpool.cli.accounts import account
+from seatpool.cli.account.accounts import account
 from seatpool.cli.admins import admin
 from seatpool.cli.auditing import audit
-from seatpool.cli.ca import ca
+from seatpool.cli.ca.ca import ca
 from seatpool.cli.common import PlainGroup, with_database
-from seatpool.cli.doctor import doctor
+from seatpool.cli.doctor.doctor import doctor
 from seatpool.cli.forecasting import forecast
 from seatpool.cli.key import key
 from seatpool.cli.locking import lock
-from seatpool.cli.login import login
+from seatpool.cli.login.login import login
 from seatpool.cli.notify import notify
 from seatpool.cli.pac import pac
 from seatpool.cli.page import page
@@ -22,13 +21,14 @@ from seatpool.cli.rules import rules
 from seatpool.cli.run import run
 from seatpool.cli.service import service
 from seatpool.cli.setup import setup
-from seatpool.cli.status import cooldown, status
+from seatpool.cli.status.status import cooldown, status
 from seatpool.cli.tail import tail
 from seatpool.cli.transparent import transparent
-from seatpool.cli.uninstall import uninstall
-from seatpool.cli.usage import usage
+from seatpool.cli.uninstall import footprint
+from seatpool.cli.uninstall.uninstall import uninstall
+from seatpool.cli.usage.usage import usage
 from seatpool.cli.version import with_version
-from seatpool.cli.why import why
+from seatpool.cli.why.why import why
 
 
 @click.group(cls=PlainGroup, context_settings={"help_option_names": ["-h", "--help"]})

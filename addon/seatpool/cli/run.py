@@ -11,9 +11,10 @@ import click
 import platformdirs
 
 import seatpool
-from seatpool.cli import footprint, handed_on
-from seatpool.cli.certified import certified
+from seatpool.cli import handed_on
+from seatpool.cli.ca.certified import certified
 from seatpool.cli.common import database, with_database
+from seatpool.cli.uninstall import footprint
 from seatpool.providers.registry import OWN_HOST
 from seatpool.setup import address
 from seatpool.setup.address import HOST, PORT

@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.markup import escape
 
-from seatpool.cli.ca_trust import NONE, roots_of
+from seatpool.cli.ca.trust import NONE, roots_of
 from seatpool.cli.common import INTERRUPTED, console, folding
 from seatpool.homes import expanded
 from seatpool.setup import address, bundle

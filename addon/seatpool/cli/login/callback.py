@@ -13,8 +13,8 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, suppress
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from seatpool.cli import callback_page
-from seatpool.cli.callback_page import Page
+from seatpool.cli.login import callback_page
+from seatpool.cli.login.callback_page import Page
 from seatpool.providers.codex.signin import Redirect
 from seatpool.providers.signin import Callback, Visit
 

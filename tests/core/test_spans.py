@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from seatpool.cli.spans import ago, closely, span
+from seatpool.core.spans import ago, closely, span
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -11,10 +11,11 @@ from typing import Any
 import click
 import msgspec
 
-from seatpool.cli import commands, footprint, inventory
+from seatpool.cli import commands
 from seatpool.cli import service as staying
-from seatpool.cli.ca_trust import forget, roots_of
+from seatpool.cli.ca.trust import forget, roots_of
 from seatpool.cli.common import INTERRUPTED, database, with_database
+from seatpool.cli.uninstall import footprint, inventory
 from seatpool.service.rulebook import default_path as rules_file
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, AuthorityError, default_folder

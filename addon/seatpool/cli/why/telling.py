@@ -11,13 +11,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from seatpool.cli.common import folding
-from seatpool.cli.spans import ago
 from seatpool.core.explain import STAYED, WAITING, Bar, BarKind, Choice, Contender, would_choose
 from seatpool.core.ledger import NANO
 from seatpool.core.model import Attempt, ProviderName, Tokens
 from seatpool.core.outcome import UNKNOWN, About
 from seatpool.core.reasons import REASONS, judgements
 from seatpool.core.scoring import Score, Standing
+from seatpool.core.spans import ago
 from seatpool.core.story import SHORT, Story, headline, in_place_of, name_of, unanswered
 from seatpool.core.strategy import Strategy
 from seatpool.providers.codex import errors as codex_errors

@@ -8,8 +8,8 @@ import click
 import msgspec
 from rich.markup import escape
 
+from seatpool.cli.account.loginfiles import Candidate, shown
 from seatpool.cli.common import console, folding
-from seatpool.cli.loginfiles import Candidate, shown
 from seatpool.providers.logins import ImportedLogin
 
 

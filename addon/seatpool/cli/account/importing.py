@@ -10,13 +10,13 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from seatpool.cli import choosing, loginfiles
+from seatpool.cli.account import choosing, loginfiles
+from seatpool.cli.account.identifying import Known, identified, in_the_pool
+from seatpool.cli.account.loginfiles import Candidate, Gathered, shown
+from seatpool.cli.account.telling import Told, described, note, show, who
+from seatpool.cli.account.transfer import import_export
 from seatpool.cli.common import ending_cleanly, open_store, with_database
-from seatpool.cli.identifying import Known, identified, in_the_pool
-from seatpool.cli.loginfiles import Candidate, Gathered, shown
 from seatpool.cli.network import with_network
-from seatpool.cli.telling import Told, described, note, show, who
-from seatpool.cli.transfer import import_export
 from seatpool.clock import utcnow
 from seatpool.core.model import Account
 from seatpool.providers.copilot.login import BARE_TOKEN

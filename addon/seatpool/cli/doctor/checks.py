@@ -6,12 +6,12 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 
-from seatpool.cli.health import seen
-from seatpool.cli.spans import ago, span
-from seatpool.cli.status import status_rows
+from seatpool.cli.status.health import seen
+from seatpool.cli.status.status import status_rows
 from seatpool.core.model import ProviderName
 from seatpool.core.report import AccountRow
 from seatpool.core.selection import RENEWAL, REVOKED
+from seatpool.core.spans import ago, span
 from seatpool.service.rulebook import RulesError, default_path, rules_in
 from seatpool.setup import troubles
 from seatpool.setup.doctor import Check, Finding, Mend, Situation, problem, warning, well

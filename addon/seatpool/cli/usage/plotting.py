@@ -9,7 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
-from seatpool.cli.usage_telling import Report, name
+from seatpool.cli.usage.telling import Report, name
 from seatpool.core import telling
 from seatpool.core.ledger import By, Line, size
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from seatpool.cli.ca_trust import NONE, roots_of, trust, untrust
+from seatpool.cli.ca.trust import NONE, roots_of, trust, untrust
 from seatpool.cli.common import PlainGroup, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.providers.registry import certified_names

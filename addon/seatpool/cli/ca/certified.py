@@ -9,7 +9,7 @@ import click
 import msgspec
 
 from seatpool.beside import Beside, NotYet
-from seatpool.cli.ca import STOLEN, pool_names
+from seatpool.cli.ca.ca import STOLEN, pool_names
 from seatpool.cli.handed_on import CONFIG
 from seatpool.clock import utcnow
 from seatpool.providers.registry import certified_names

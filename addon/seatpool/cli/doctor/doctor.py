@@ -14,9 +14,9 @@ import msgspec
 from rich.console import Console
 
 import seatpool
-from seatpool.cli.ca import pool_names
+from seatpool.cli.ca.ca import pool_names
 from seatpool.cli.common import INTERRUPTED, database, with_database
-from seatpool.cli.doctor_checks import pool_checks, usable
+from seatpool.cli.doctor.checks import pool_checks, usable
 from seatpool.clock import utcnow
 from seatpool.providers.registry import OWN_HOST, certified_names, is_stranger
 from seatpool.setup import address

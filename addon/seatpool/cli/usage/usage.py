@@ -6,10 +6,10 @@ from pathlib import Path
 
 import click
 
-from seatpool.cli import plotting
-from seatpool.cli import usage_telling as telling
 from seatpool.cli.common import console, is_plain, open_store, with_database
-from seatpool.cli.usage_telling import Report
+from seatpool.cli.usage import plotting
+from seatpool.cli.usage import telling as telling
+from seatpool.cli.usage.telling import Report
 from seatpool.clock import utcnow
 from seatpool.core import prices
 from seatpool.core.ledger import By, summed

@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
-from seatpool.cli import health, schemas, strays, watching
+from seatpool.cli import schemas
 from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, is_plain, open_store, with_database
-from seatpool.cli.spans import ago
+from seatpool.cli.status import health, strays, watching
 from seatpool.clock import utcnow
 from seatpool.core import telling
 from seatpool.core.report import AccountRow, Report
+from seatpool.core.spans import ago
 from seatpool.service import reporting
 from seatpool.store import Store, StoreError
 

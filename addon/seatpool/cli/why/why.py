@@ -6,8 +6,8 @@ from collections.abc import Mapping
 import click
 from rich.markup import escape
 
-from seatpool.cli import why_telling as telling
 from seatpool.cli.common import console, open_store, with_database
+from seatpool.cli.why import telling as telling
 from seatpool.clock import utcnow
 from seatpool.core.model import Account
 from seatpool.core.story import SHORT, Story

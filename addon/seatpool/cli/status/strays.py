@@ -6,8 +6,8 @@ import click
 from rich.markup import escape
 
 from seatpool.cli.common import console, folding
-from seatpool.cli.spans import ago
 from seatpool.clock import utcnow
+from seatpool.core.spans import ago
 from seatpool.setup import strangers
 
 NOTHING = "nothing came by that seatpool does not know"

@@ -7,7 +7,7 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from seatpool.cli.loginfiles import STDIN, Candidate
+from seatpool.cli.account.loginfiles import STDIN, Candidate
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.providers.copilot.found import ATTR_APP, limits
 from seatpool.providers.logins import ImportedLogin

@@ -10,8 +10,8 @@ from rich.live import Live
 from rich.panel import Panel
 from rich.text import Text
 
-from seatpool.cli.aside import copy, has_display, open_browser
-from seatpool.cli.callback import CallbackListener
+from seatpool.cli.login.aside import copy, has_display, open_browser
+from seatpool.cli.login.callback import CallbackListener
 from seatpool.clock import utcnow
 from seatpool.providers.signin import Callback, Invitation, Visit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from seatpool.cli.spans import ago
+from seatpool.core.spans import ago
 from seatpool.setup import troubles
 from seatpool.store import Store, StoreError, located
 

@@ -7,9 +7,9 @@ import click
 import msgspec
 from msgspec.structs import replace
 
-from seatpool.cli import choosing
-from seatpool.cli.loginfiles import Candidate, shown
-from seatpool.cli.telling import Told, note
+from seatpool.cli.account import choosing
+from seatpool.cli.account.loginfiles import Candidate, shown
+from seatpool.cli.account.telling import Told, note
 from seatpool.clock import utcnow
 from seatpool.core.model import QuotaWindow
 from seatpool.providers.copilot import signin

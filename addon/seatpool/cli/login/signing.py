@@ -4,9 +4,9 @@ from collections.abc import Callable, Sequence
 
 import click
 
-from seatpool.cli import callback_page
-from seatpool.cli.callback import listening
-from seatpool.cli.login_screen import LoginScreen
+from seatpool.cli.login import callback_page
+from seatpool.cli.login.callback import listening
+from seatpool.cli.login.screen import LoginScreen
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, ProviderName
 from seatpool.providers.codex.signin import Redirect

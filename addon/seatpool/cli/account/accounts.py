@@ -4,10 +4,10 @@ import click
 import msgspec
 from rich.markup import escape
 
+from seatpool.cli.account.importing import import_
+from seatpool.cli.account.people import owner, share, unshare
+from seatpool.cli.account.transfer import export_
 from seatpool.cli.common import EMPTY_POOL, PlainGroup, confirmed, console, folding, open_store, with_database
-from seatpool.cli.importing import import_
-from seatpool.cli.people import owner, share, unshare
-from seatpool.cli.transfer import export_
 from seatpool.clock import utcnow
 from seatpool.core.model import Keeping
 from seatpool.service import reporting

@@ -9,10 +9,10 @@ import msgspec
 from rich.console import Console
 
 from seatpool.cli.common import INTERRUPTED, PlainGroup, console, open_store, with_database
-from seatpool.cli.login_run import Login, check_name, check_store
-from seatpool.cli.login_screen import LoginScreen
+from seatpool.cli.login.screen import LoginScreen
+from seatpool.cli.login.signing import Login, check_name, check_store
 from seatpool.cli.network import with_network
-from seatpool.cli.status import status_rows, status_table
+from seatpool.cli.status.status import status_rows, status_table
 from seatpool.clock import utcnow
 from seatpool.core.model import CredentialKind, ProviderName
 from seatpool.providers.codex import signin as codex_signin

@@ -1,0 +1,1 @@
+"""`seatpool account ...`: who is in the pool, what is brought into it and taken out."""

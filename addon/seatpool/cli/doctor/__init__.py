@@ -1,0 +1,1 @@
+"""`seatpool doctor`: what is wrong on this machine, and the commands that mend it."""

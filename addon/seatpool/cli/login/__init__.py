@@ -1,0 +1,1 @@
+"""`seatpool login ...`: one sign-in, from what is asked for to the row in the database."""

@@ -1,0 +1,1 @@
+"""`seatpool usage`: what was used, told in tables, files and pictures."""

@@ -1,0 +1,1 @@
+"""`seatpool why`: what became of a request, and why it went where it went."""
