@@ -84,6 +84,36 @@ def flow_of(pool: Pool) -> http.HTTPFlow:
     return flow
 
 
+@pytest.mark.parametrize(
+    ("authority", "host", "goes"),
+    [
+        (b"", b"chatgpt.com", True),
+        (b"", b"ChatGPT.com:443", True),
+        (b"chatgpt.com", b"chatgpt.com", True),
+        (b"elsewhere.example", b"chatgpt.com", False),
+        (b"chatgpt.com@elsewhere.example", b"chatgpt.com", False),
+        (b"chatgpt.com.", b"chatgpt.com", False),
+        (b"api.githubcopilot.com", b"chatgpt.com", False),
+        (b"", b"chatgpt.com\x1b[2J", False),
+    ],
+)
+async def test_a_credential_goes_where_the_whole_head_says_its_issuers_name(
+    pool: Pool, issuer: SlowIssuer, caplog: pytest.LogCaptureFixture, authority: bytes, host: bytes, goes: bool
+) -> None:
+    """The target of HTTP/1 can name a host of its own, and a server that stands for many may believe that one."""
+    issuer.go_on.set()
+    flow = flow_of(pool)
+    await pool.request(flow)
+    flow.request.data.authority = authority
+    flow.request.headers.fields = tuple((n, host if n == b"host" else v) for n, v in flow.request.headers.fields)
+    exchange = pool.exchanges.get(flow)
+    assert exchange is not None
+    sent = exchange.wire(flow.request, "https://chatgpt.com:443")
+    assert (sent.headers["authorization"] != "Bearer editor-FAKESECRET") is goes
+    assert ("action=withheld" in caplog.text) is not goes
+    assert "\x1b" not in caplog.text
+
+
 async def test_no_slot_is_left_by_a_client_that_leaves_while_a_token_is_renewed(pool: Pool, issuer: SlowIssuer) -> None:
     flow = flow_of(pool)
     deciding = asyncio.create_task(pool.request(flow))

@@ -256,10 +256,11 @@ class Exchange(msgspec.Struct):
         """
         self.sent_at = time.monotonic()
         assignment = self.assignment
+        upstream = self._taken_for(request, upstream)
         if assignment is not None and not self.provider.may_receive(assignment.account, upstream):
-            # Another addon or option sent the flow elsewhere: it goes there as if the pool were not here.
+            # Another addon, an option or the editor sent the flow elsewhere: it goes as if the pool were not here.
             logger.warning(
-                "account=%s action=withheld reason=foreign-host upstream=%s", assignment.account.name, upstream
+                "account=%s action=withheld reason=foreign-host upstream=%r", assignment.account.name, upstream
             )
             self.part()
             assignment = None
@@ -273,6 +274,19 @@ class Exchange(msgspec.Struct):
             except Exception:
                 logger.exception("action=passthrough reason=not-rewritten")
         return head
+
+    def _taken_for(self, request: http.Request, upstream: str) -> str:
+        """`upstream`, or what the head names beside it where the account's credential may not go.
+
+        A server that stands for many goes by the head. HTTP/1 can name a host in it twice, in the target as well, and
+        servers differ in which they believe (RFC 9112, 3.2.2; benoitc/gunicorn pull 3723, netty/netty issue 17479).
+        """
+        if self.assignment is None:
+            return upstream
+        said = (request.data.authority, *(value for name, value in request.headers.fields if name.lower() == b"host"))
+        named = (f"https://{each.decode('latin-1').lower()}" for each in said if each)
+        account = self.assignment.account
+        return next((each for each in named if not self.provider.may_receive(account, each)), upstream)
 
     def take_body(self, own: bytes) -> bytes:
         """The body that goes upstream now, where the flow's is `own`."""
