@@ -1,6 +1,7 @@
 """The command line, over a real database: what it says, what it changes, and how it refuses."""
 
 import json
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -234,3 +235,24 @@ def test_a_database_that_cannot_be_opened_is_one_line(tmp_path: Path) -> None:
     broken.write_bytes(b"this is no database, and long enough to be looked at as one" * 20)
     assert str(broken) in refused("--db", str(broken), "status")
     assert str(broken) in refused("status", "--db", str(broken))
+
+
+WORSE = "a\x1b]0;title\x07\x9b2J\r[bold]"
+
+
+@pytest.mark.parametrize(
+    "command", [("status",), ("account", "list"), ("forecast",), ("audit",), ("usage", "--by", "account")]
+)
+def test_a_terminal_does_nothing_that_the_database_says(
+    login: Path, store: Store, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    """A database may be shared, and upstreams name what is in it."""
+    good("account", "import", str(login), "--name", "work")
+    now = datetime.now(UTC)
+    id_ = store.account("work").id
+    store.record(windows=[(id_, QuotaWindow(f"{WORSE}/primary", 0.5, now, "header", resets_at=now + HOUR))])
+    with sqlite3.connect(tmp_path / "pool.db") as other:
+        other.execute("UPDATE accounts SET name = ?, plan = ?", (f"{WORSE} work", WORSE))
+        other.execute("UPDATE audit SET person = ?", (WORSE,))
+    other.close()
+    assert not set("\x1b\x07\x9b\r") & set(good(*command))

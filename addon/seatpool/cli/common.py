@@ -4,11 +4,12 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, override
 
 import click
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from seatpool import homes
 from seatpool.cli import streams
@@ -81,7 +82,15 @@ def ending_cleanly(saved: Callable[[], Sequence[str]]) -> Iterator[None]:
 
 def console() -> Console:
     """Where tables go. Colours, and lines folded at its width, only on a terminal: `grep` is to find whole lines."""
-    return Console(highlight=False, soft_wrap=False, width=_width())
+    return _Screen(highlight=False, soft_wrap=False, width=_width())
+
+
+class _Screen(Console):
+    """Does nothing that a text asks of a terminal: a database may be shared, and upstreams name what is in it."""
+
+    @override
+    def render_str(self, text: str, **more: Any) -> Text:
+        return super().render_str(printable_lines(text), **more)
 
 
 def folding(*heads: str) -> Table:
@@ -95,6 +104,11 @@ def folding(*heads: str) -> Table:
 def printable(text: str) -> str:
     """What a program or somebody else has named so, with nothing in it that a terminal would do."""
     return "".join(c if c.isprintable() else "?" for c in text)
+
+
+def printable_lines(text: str) -> str:
+    """The same of several lines."""
+    return "\n".join(map(printable, text.split("\n")))
 
 
 def _width() -> int:

@@ -77,6 +77,11 @@ def test_a_login_without_an_address_is_named_after_its_plan() -> None:
     assert one(without("id_token", access_token=access_token())).name == "codex"
 
 
+def test_a_plan_that_is_no_word_is_none() -> None:
+    """Nobody has signed what stands in a file, and a terminal does what stands in a plan."""
+    assert one(without("id_token", access_token=access_token(chatgpt_plan_type="plus\x1b]0;x\x07"))).plan is None
+
+
 def test_a_fedramp_workspace_is_marked() -> None:
     login = one(without("", access_token=access_token(chatgpt_account_is_fedramp=True)))
     assert login.credentials[0].attributes["fedramp"] == "true"

@@ -226,6 +226,8 @@ def test_the_rate_limits_event() -> None:
     )
     event["metered_limit_name"] = "codex_bengalfox"
     assert [w.bucket for w in windows_of_event(event, NOW)] == ["codex_bengalfox/primary", "codex_bengalfox/secondary"]
+    event["metered_limit_name"] = "codex\x1b[2J\n-fox"
+    assert [w.bucket for w in windows_of_event(event, NOW)] == ["codex_[2j__fox/primary", "codex_[2j__fox/secondary"]
 
 
 USAGE_PLUS = {

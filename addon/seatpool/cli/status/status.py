@@ -10,7 +10,16 @@ from rich.table import Table
 from rich.text import Text
 
 from seatpool.cli import schemas
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, console, database, is_plain, open_store, with_database
+from seatpool.cli.common import (
+    EMPTY_POOL,
+    PlainGroup,
+    console,
+    database,
+    is_plain,
+    open_store,
+    printable_lines,
+    with_database,
+)
 from seatpool.cli.status import health, strays, watching
 from seatpool.clock import utcnow
 from seatpool.core import telling
@@ -83,7 +92,7 @@ def view(told: Report) -> Table | Text:
     whole = Table.grid()
     whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(EMPTY_POOL))
     if locked is not None:
-        whole.add_row(Text(locked))
+        whole.add_row(escape(locked))
     if told.waited and told.last_waited_at is not None:
         some = f"{told.waited} request{'s' if told.waited != 1 else ''}"
         last = ago(told.last_waited_at, told.at)
@@ -121,7 +130,7 @@ def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
 
 def _quota(row: AccountRow, cells: tuple[str, ...], now: datetime) -> Text:
     """The same words, with the bars in colour where there are colours."""
-    text = Text(cells[telling.COLUMNS.index("quota left")])
+    text = Text(printable_lines(cells[telling.COLUMNS.index("quota left")]))
     start = 0
     for w, line in zip(row.windows, text.plain.splitlines(), strict=True):
         left = 1.0 if w.unlimited or telling.is_over(w, now) else w.left

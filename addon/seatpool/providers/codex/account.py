@@ -17,7 +17,7 @@ from seatpool.providers.codex.tokens import read_claims
 from seatpool.providers.codex.wire import CHATGPT, plain, read_object, retry_after, text
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.sidecalls import ClientHeaders, Held, Models, NotTold, Usage
-from seatpool.providers.tolerant import mapping, read_json
+from seatpool.providers.tolerant import mapping, read_json, stable_code
 
 MODELS_URL = CHATGPT + "/backend-api/codex/models?client_version="
 DEFAULT_VERSION = "0.169.0"
@@ -48,7 +48,7 @@ def read_usage(held: Held, reply: HttpReply, now: datetime) -> Usage | NotTold:
     if not told:
         return NotTold("unreadable-usage")
     credential = _named(held, told.get("account_id"))
-    windows, plan = windows_of_usage(reply.body, now), text(told.get("plan_type"))
+    windows, plan = windows_of_usage(reply.body, now), stable_code(told.get("plan_type")) or None
     return Usage(windows, plan, gone_of_usage(told), credential, funded_by_usage(told))
 
 

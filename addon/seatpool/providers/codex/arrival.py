@@ -79,7 +79,7 @@ def check(granted: Granted, now: Clock) -> Asking[SignedIn]:
         identity=granted.identity,
         issuer=ISSUER,
         credentials=(placed(credential, place, granted.owner),),
-        plan=(place and place.plan) or text(told.get("plan_type")) or granted.owner.plan,
+        plan=(place and place.plan) or stable_code(told.get("plan_type")) or granted.owner.plan,
     )
     windows = windows_of_usage(usage.body, now()) if usage is not None and told else ()
     return SignedIn(login, windows, tuple(_doubts(credential, place, answer, usage)))

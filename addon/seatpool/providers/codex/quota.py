@@ -203,8 +203,8 @@ def _is_null(told: Json, key: str) -> bool:
 
 
 def _bucket(limit: str, slot: str) -> str:
-    name = limit.lower().replace("-", "_")
-    return slot if name == MAIN_LIMIT else f"{name[:64]}/{slot}"
+    name = "".join(each if each.isprintable() else "_" for each in limit[:64].lower().replace("-", "_"))
+    return slot if name == MAIN_LIMIT else f"{name}/{slot}"
 
 
 def _seconds(length: float | None, unit_s: int) -> int | None:

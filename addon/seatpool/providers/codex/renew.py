@@ -45,7 +45,7 @@ from seatpool.providers.codex.wire import (
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.providers.logins import NotALogin
 from seatpool.providers.sidecalls import OWNER, Keep, Renewal, RenewalNeed, RenewalRefused, Renewed, Reread, Why
-from seatpool.providers.tolerant import Json, mapping
+from seatpool.providers.tolerant import Json, mapping, stable_code
 
 CLIENT_ID = "app_EMoamEEZ73f0CkXaXp7hrann"
 """Codex's own public OAuth client, which the login was made with (codex.md 4)."""
@@ -202,7 +202,7 @@ def _place(entry: Json) -> Place:
     origin = CHATGPT if stated == NO_CONSTRAINT else (stated or "").lower().removesuffix("/")
     known = Place(
         fedramp=truth(entry.get("is_fedramp_compliant_workspace")),
-        plan=text(entry.get("plan_type")),
+        plan=stable_code(entry.get("plan_type")) or None,
         deactivated=truth(entry.get("is_deactivated")),
     )
     # `lower` can make ASCII of other letters; what is not ASCII is no origin of ours.

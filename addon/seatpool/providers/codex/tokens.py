@@ -8,7 +8,7 @@ import msgspec
 
 from seatpool.core.silence import silent
 from seatpool.providers.codex.wire import plain, read_object, text, truth
-from seatpool.providers.tolerant import Json, mapping, number
+from seatpool.providers.tolerant import Json, mapping, number, stable_code
 
 AUTH_CLAIM = "https://api.openai.com/auth"
 PROFILE_CLAIM = "https://api.openai.com/profile"
@@ -39,7 +39,7 @@ def read_claims(token: str) -> Claims:
         expires_at=_moment(payload.get("exp")),
         user_id=user,
         account_id=plain(auth.get("chatgpt_account_id")),
-        plan=text(auth.get("chatgpt_plan_type")),
+        plan=stable_code(auth.get("chatgpt_plan_type")) or None,
         email=text(payload.get("email")) or text(profile.get("email")),
         fedramp=truth(auth.get("chatgpt_account_is_fedramp")),
     )
