@@ -150,6 +150,28 @@ def test_pi_keeps_its_own_beside_what_others_may_have() -> None:
     ]
 
 
+API_ALONE = {
+    "type": "oauth",
+    "access": "FAKESECRET-opaque",
+    "refresh": "rt_FAKESECRET",
+    "expires": 1,
+    "clientId": "app_FAKESECRET",
+    "scopes": ["openid", "offline_access", "chatgpt.tokens.use.direct"],
+}
+"""As pi 1.5 keeps its *Sign in with ChatGPT*: the tokens are another client's, and good for api.openai.com alone."""
+
+
+@pytest.mark.parametrize("access", [API_ALONE["access"], access_token()])
+def test_pis_login_for_the_api_is_left_alone(access: str) -> None:
+    """Whatever its token tells: none of it serves Codex, and the one beside it does."""
+    foreign = {**API_ALONE, "access": access}
+    entry = {"type": "oauth", "refresh": "rt_FAKESECRET", "access": access_token(), "expires": 1, "accountId": "ws-ann"}
+    assert one({"openai": foreign, "openai-codex": entry}).program == "pi"
+    with pytest.raises(NotALogin, match="choose OpenAI Codex") as raised:
+        read({"openai": foreign})
+    assert "FAKESECRET" not in str(raised.value)
+
+
 KEYS = ["tokens", "access_token", "openai", "openai-codex", "type", "access", "auth_mode"]
 ODD = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),

@@ -15,6 +15,9 @@ CODEX_KEYS = ("auth_mode", "tokens", "OPENAI_API_KEY")
 FILE_NAME = "auth.json"
 ENTRIES: Mapping[str, str] = MappingProxyType({"openai": "opencode", "openai-codex": "pi"})
 """Where the other programs keep theirs, and who does (codex.md 4; earendil-works/pi, `auth/oauth/openai-codex.ts`)."""
+CLIENT = "clientId"
+"""In an entry that pi's *Sign in with ChatGPT* has made, beside which its one for Codex may stand: as a client of its
+own, whose tokens serve at api.openai.com and nowhere else (earendil-works/pi 1.5, `auth/oauth/openai-chatgpt.ts`)."""
 
 OTHER_MODES: Mapping[str, str] = MappingProxyType(
     {
@@ -38,8 +41,12 @@ def read_login(name: str, content: bytes) -> tuple[ImportedLogin, ...] | None:
     fields = mapping(document)
     if any(key in fields for key in CODEX_KEYS):
         return (_codex_login(name, fields),)
-    entries = ((program, mapping(fields.get(key))) for key, program in ENTRIES.items())
-    return tuple(_entry(name, program, entry) for program, entry in entries if entry.get("type") == "oauth") or None
+    entries = [(program, mapping(fields.get(key))) for key, program in ENTRIES.items()]
+    logins = [(program, entry) for program, entry in entries if entry.get("type") == "oauth"]
+    ours = [(program, entry) for program, entry in logins if CLIENT not in entry]
+    if logins and not ours:
+        raise NotALogin(f"{name}: pi is signed in for OpenAI's API alone; choose OpenAI Codex in its /login")
+    return tuple(_entry(name, program, entry) for program, entry in ours) or None
 
 
 def _complain_of_damage(name: str, content: bytes) -> None:
