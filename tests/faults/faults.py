@@ -79,6 +79,7 @@ _HTML = {"content-type": "text/html"}
 _JSON = {"content-type": "application/json"}
 _SSE = {"content-type": "text/event-stream"}
 _FOR_GOOD = 10**9
+_NOT_ADMITTED = "You are not authorized to access this model."
 _LONG = "x" * 100_000
 
 CONNECTING = (
@@ -198,6 +199,13 @@ REFUSALS = (
     ),
     _codex("deactivated", "401 `account_deactivated`", ANSWER, _says(401, {"code": "account_deactivated"})),
     _codex("workspace", "402 `deactivated_workspace`", ANSWER, {"kind": "payment"}),
+    _codex("admission", "401 `not authorized to access this model`", HTTP, _says(401, {"message": _NOT_ADMITTED})),
+    _codex(
+        "access",
+        "403 `codex_workspace_access_denied`",
+        ANSWER,
+        {"kind": "status", "status": 403, "body": {"detail": {"code": "codex_workspace_access_denied"}}},
+    ),
     _codex("payment", "402 of another kind", ANSWER, _says(402, {"code": "payment_required"})),
     _copilot("month", "402 `quota_exceeded`", ALL, {"kind": "payment"}),
     _copilot(

@@ -114,6 +114,8 @@ TABLE: Mapping[str, Mapping[str, Seen]] = {
     "consent": {"every": _verbatim(401)},
     "deactivated": {"every": _verbatim(401, paid="a disabled")},
     "workspace": {"every": _verbatim(402, paid="a disabled")},
+    "admission": {"every": Seen("answer of b", "a b", "a rests for gpt-x")},
+    "access": {"every": Seen("answer of b", "a b", "a rests for codex-oauth")},
     "payment": {"every": _verbatim(402)},
     "month": {
         "handshake": Seen("answer of b", "a b", "a rests for chat"),

@@ -12,7 +12,7 @@ from seatpool.core.outcome import OK, Outcome, OutcomeKind
 from seatpool.providers.codex import CODEX
 from seatpool.providers.codex.routes import ROUTES
 from seatpool.providers.http import Headers, HttpReply
-from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, at, reply
+from tests.providers.codex.codex_material import FACTS, NOW, NOW_S, SOCKET_FACTS, at, reply
 
 K = OutcomeKind
 SPENT_AT = NOW_S + 13872
@@ -37,6 +37,7 @@ ENCRYPTED = {
     }
 }
 NO_MODEL = "The 'gpt-5.3-codex' model is not supported when using Codex with a ChatGPT account."
+NOT_ADMITTED = "You are not authorized to access this model."
 EMPTY_WINDOW = {"x_codex_primary_used_percent": "100", "x_codex_primary_reset_at": str(NOW_S + 500)}
 RESET_WINDOW = {**EMPTY_WINDOW, "x_codex_primary_reset_at": str(NOW_S - 5)}
 
@@ -280,9 +281,35 @@ def test_a_model_that_the_plan_does_not_have_is_refused_for_that_model_alone() -
     assert CODEX.read_frame(FACTS, frame.encode(), NOW).outcome == refused
 
 
+def test_a_model_that_the_account_is_not_admitted_to_is_no_matter_of_its_token() -> None:
+    """It comes with a 401 and does not name the model: it is the request's own."""
+    refused = Outcome(K.NOT_ENTITLED, "model_not_supported", Scope(ScopeKind.MODEL, "gpt-6.1-sol"))
+    assert outcome(reply(401, {"detail": NOT_ADMITTED})) == refused
+    assert outcome(reply(401, error(message=NOT_ADMITTED))) == refused
+    frame = json.dumps({"type": "error", "status": 401, **error(message=NOT_ADMITTED)}).encode()
+    assert CODEX.read_frame(SOCKET_FACTS, frame, NOW).outcome == refused
+    unnamed = CODEX.classify(replace(SOCKET_FACTS, model=None), reply(401, {"detail": NOT_ADMITTED}), NOW)
+    assert unnamed.scope == Scope(ScopeKind.MODEL), "nobody knows which: it is asked again"
+    assert outcome(reply(401, {"detail": f"You said: {NOT_ADMITTED}"})).kind is K.UNAUTHORIZED
+
+
+@pytest.mark.parametrize("code", ["codex_workspace_access_denied", "invalid_workspace_selected"])
+def test_a_workspace_without_access_rests_and_is_asked_again(code: str) -> None:
+    """An administrator may allow it while nobody looks here, so that it is not disabled."""
+    refused = Outcome(K.NOT_ENTITLED, code, Scope(ScopeKind.BUCKET, "codex-oauth"))
+    assert outcome(reply(403, {"detail": {"message": "Unauthorized: Contact ...", "code": code}})) == refused
+    assert outcome(reply(401, {"code": code})) == refused
+    assert CODEX.classify(IMAGES, reply(403, {"detail": {"code": code}}), NOW) == refused
+    assert (
+        CODEX.read_frame(SOCKET_FACTS, json.dumps({"type": "error", **error(code=code)}).encode(), NOW).outcome
+        == refused
+    )
+
+
 @pytest.mark.parametrize(
     "answer",
     [
+        reply(403, {"detail": "The requested Cyber access program is not authorized for this workspace."}),
         reply(400, {"detail": "The '' model is not supported when using Codex with a ChatGPT account."}),
         reply(400, {"detail": f"You said: {NO_MODEL}"}),
         reply(404, {"detail": NO_MODEL}),

@@ -31,8 +31,12 @@ from seatpool.providers.tolerant import GENERIC, Json, mapping, stable_code
 MODEL_NOT_SUPPORTED = "model_not_supported"
 
 _TRY_AGAIN = re.compile(r"(?i)try again in\s*(\d+(?:\.\d+)?)\s*(s|ms|seconds?)")  # codex.md 3.3
-_NO_MODEL = re.compile(r"The '([A-Za-z0-9._:/-]{1,128})' model is not supported when using Codex\b")
-"""Of the account's plan; its status is 400, and no code comes with it (openai/codex issues 6603, 17642, 19654)."""
+_NO_MODEL = re.compile(
+    r"The '([A-Za-z0-9._:/-]{1,128})' model is not supported when using Codex\b"
+    r"|You are not authorized to access this model\b"
+)
+"""Of the account's plan, with 400, and no code comes with it (openai/codex issues 6603, 17642, 19654); or of what the
+account is admitted to, with a 401 that no renewed token mends (openai/codex issues 44566, 44577, 44587)."""
 GONE = ("deactivated_workspace", "account_deactivated")
 """The workspace or the person is shut out, the person with a 401 (openai/codex issue 42655)."""
 _REACHED = ("rate_limit_reached", "credits_depleted", "usage_limit_reached")
@@ -76,8 +80,9 @@ class Row(msgspec.Struct, frozen=True):
     statuses: Container[int] | None = None
     test: Callable[[Refusal, datetime], bool] | None = None
     ends: Ends = Ends.UNSAID
-    of_model: bool = False
-    """It is about the model that the message names."""
+    reach: ScopeKind = ScopeKind.ACCOUNT
+    """What it is about at least. MODEL: the one that the message names, else the request's. BUCKET: everything that
+    such a login serves, so that the account rests, and is asked again; nobody has to put it right here."""
     nameless: bool = False
     """It may be about where we come from (codex.md 3.3), unless something in the answer is the account's own."""
     whose: About | None = None
@@ -119,13 +124,20 @@ TABLE: tuple[Row, ...] = (
     Row(_K.QUOTA_SPENT, names=("usage_limit_reached",), ends=Ends.QUOTA),
     Row(_K.QUOTA_SPENT, names=("insufficient_quota", "organization_spend_limit_exceeded"), ends=Ends.QUOTA),
     Row(_K.NOT_ENTITLED, names=("usage_not_included",)),
+    # An administrator can allow it at any time, and it is said of people who have access (lidge-jun/opencodex issues
+    # 1789, 2046; openai/codex issue 24495).
+    Row(
+        _K.NOT_ENTITLED,
+        names=("codex_workspace_access_denied", "invalid_workspace_selected"),
+        reach=ScopeKind.BUCKET,
+    ),
     Row(_K.RATE_LIMITED, names=("rate_limit_exceeded",), ends=Ends.THROTTLE),
     Row(_K.CARRIER, names=("invalid_encrypted_content",)),
     Row(_K.UNAUTHORIZED, names=("token_expired", "token_invalidated", "token_revoked")),
     # The service, by name.
     Row(_K.OVERLOADED, names=("server_is_overloaded", "slow_down"), ends=Ends.RETRY_AFTER),
     # The model. Another account may have it.
-    Row(_K.NOT_ENTITLED, MODEL_NOT_SUPPORTED, statuses=(400,), test=_lacks_model, of_model=True),
+    Row(_K.NOT_ENTITLED, MODEL_NOT_SUPPORTED, statuses=(400, 401), test=_lacks_model, reach=ScopeKind.MODEL),
     # The client's own affair: it reconnects by itself and sends everything again (codex.md 5).
     Row(
         _K.CLIENT_ERROR,
@@ -149,7 +161,7 @@ TABLE: tuple[Row, ...] = (
 
 ABOUT: Mapping[str, About] = MappingProxyType(
     {
-        code: Outcome(row.kind, code, Scope(ScopeKind.MODEL) if row.of_model else WHOLE_ACCOUNT, whose=row.whose).about
+        code: Outcome(row.kind, code, Scope(row.reach), whose=row.whose).about
         for row in reversed(TABLE)
         for code in ((row.code,) if row.code else row.names)
     }
@@ -244,10 +256,12 @@ def _said(fields: Json) -> str:
 
 
 def _scope(facts: RequestFacts, row: Row, refusal: Refusal, now: datetime) -> Scope:
-    """The model that is named; or the request's, where its additional limit is empty and not the main one."""
-    named = _NO_MODEL.match(refusal.said) if row.of_model else None
-    if named is not None:
-        return Scope(ScopeKind.MODEL, named[1])
+    """As far as the row reaches; or the request's model, where its additional limit is empty and not the main one."""
+    if row.reach is ScopeKind.MODEL:
+        named = _NO_MODEL.match(refusal.said)
+        return Scope(ScopeKind.MODEL, (named and named[1]) or facts.model or "")
+    if row.reach is ScopeKind.BUCKET:
+        return Scope(ScopeKind.BUCKET, str(facts.needs[0]))
     windows = windows_of_headers(refusal.headers, now)
     main = [w for w in windows if is_main(w)]
     bucket = OWN_BUCKETS.get(facts.route.name)
