@@ -199,6 +199,14 @@ async def _embeddings(exchange: Exchange) -> None:
     )
 
 
+async def _pictures(exchange: Exchange) -> None:
+    await exchange.answer(200, exchange.behaviour.body or {"created": 0, "data": [{"b64_json": "iVBORw0KGgo="}]})
+
+
+async def _decisions(exchange: Exchange) -> None:
+    await exchange.answer(200, exchange.behaviour.body or {"model": exchange.entry.model, "outputs": {}})
+
+
 async def _fine(exchange: Exchange) -> None:
     await exchange.answer(200, {})
 
@@ -222,6 +230,8 @@ ROUTES = (
     Route("responses", "GET", "/responses", _responses, _CAPI, _EITHER),
     Route("messages", "POST", "/v1/messages", _turn(dialogue.messages), _CAPI, _EITHER),
     Route("embeddings", "POST", "/embeddings", _embeddings, _CAPI, _EITHER),
+    Route("images", "POST", "/v1/images/(?:generations|edits)", _pictures, _CAPI, _EITHER),
+    Route("decisions", "POST", "/v1/systemone", _decisions, _CAPI, _EITHER),
     Route("engine", "POST", "/v1/engines/([^/]+)/completions", _turn(dialogue.engine), _CAPI, _EITHER),
     Route("models", "GET", "/models", _models, _CAPI, _EITHER),
     Route("models-session", "POST", "/models/session", _models_session, _CAPI, _EITHER),

@@ -21,7 +21,12 @@ PROVIDERS: Mapping[ProviderName, str] = MappingProxyType(
     {ProviderName.CODEX: "openai", ProviderName.COPILOT: "github"}  # for the latter there is no well-known name
 )
 OPERATIONS: Mapping[str, str] = MappingProxyType(
-    {"embeddings": "embeddings", "engine": "text_completion", "images": "generate_content"}
+    {
+        "embeddings": "embeddings",
+        "engine": "text_completion",
+        "images": "generate_content",
+        "decisions": "generate_content",
+    }
 )
 """By route; every other one is `CHAT`."""
 CHAT = "chat"

@@ -37,6 +37,7 @@ CHAT = route("/chat/completions")
 RESPONSES = route("/responses")
 MESSAGES = route("/v1/messages")
 EMBEDDINGS = route("/embeddings")
+PICTURES = route("/v1/images/generations")
 SOCKET = route("/responses", method="GET", upgrade=True)
 ENGINE_PATH = "/v1/engines/gpt-41-copilot/completions"
 ENGINE = route(ENGINE_PATH, "proxy.individual.githubcopilot.com")

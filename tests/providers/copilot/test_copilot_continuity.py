@@ -15,6 +15,7 @@ from tests.providers.copilot.copilot_material import (
     ENGINE,
     ENGINE_PATH,
     MESSAGES,
+    PICTURES,
     RESPONSES,
     SOCKET,
     facts,
@@ -68,6 +69,8 @@ def test_ghost_text_and_sockets_are_known_without_a_body(to: Route, path: str, m
         (ENGINE, ("completions",)),
         (route("/chat/completions", "proxy.individual.githubcopilot.com"), ("completions",)),
         (EMBEDDINGS, ("embeddings",)),
+        (PICTURES, ("images",)),
+        (route("/v1/systemone"), ("decisions",)),
     ],
 )
 def test_what_a_request_draws_on(to: Route, buckets: tuple[str, ...]) -> None:

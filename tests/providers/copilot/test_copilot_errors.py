@@ -19,6 +19,7 @@ from tests.providers.copilot.copilot_material import (
     ENGINE_FACTS,
     MESSAGES,
     NOW,
+    PICTURES,
     RESPONSES,
     SOCKET_FACTS,
     at,
@@ -279,6 +280,21 @@ def test_spent_quota_is_spent_for_what_the_request_drew_on(
     request_facts: RequestFacts, code: str, scope: Scope
 ) -> None:
     assert COPILOT.classify(request_facts, reply(402, error(code)), NOW).scope == scope
+
+
+@pytest.mark.parametrize(
+    ("answer", "scope"),
+    [
+        (reply(402, error("quota_exceeded")), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, error("user_global_rate_limited")), Scope(ScopeKind.BUCKET, "images")),
+        (reply(429, error("rate_limited")), Scope(ScopeKind.BUCKET, "images")),
+        (reply(403, "unauthorized: not authorized to use this Copilot feature\n"), Scope(ScopeKind.BUCKET, "images")),
+        (reply(400, error("model_not_supported")), MODEL),
+        (reply(401, "unauthorized: token expired\n"), Scope()),
+    ],
+)
+def test_a_picture_that_is_refused_costs_the_seat_no_chat(answer: HttpReply, scope: Scope) -> None:
+    assert COPILOT.classify(facts(PICTURES, "/v1/images/generations", NAMED), answer, NOW).scope == scope
 
 
 @pytest.mark.parametrize("code", ["user_global_rate_limited", "user_weekly_rate_limited"])

@@ -18,6 +18,7 @@ from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.carriers import Carrier
 from seatpool.providers.copilot import auth
 from seatpool.providers.copilot.auth import PROXY
+from seatpool.providers.copilot.quota import OWN_BUCKETS
 from seatpool.providers.copilot.routes import engine_of
 from seatpool.providers.copilot.wire import text
 from seatpool.providers.http import HeaderView
@@ -28,7 +29,6 @@ EDITOR_SESSION = "vscode-sessionid"
 
 CHAT_BUCKETS = ("chat", "premium_interactions", "premium_models")
 COMPLETION_BUCKETS = ("completions",)
-EMBEDDING_BUCKETS = ("embeddings",)
 
 REPOSITORY = "x-github-repository-nwo"
 REPOSITORY_HOST = "x-github-repository-host"
@@ -112,7 +112,8 @@ def _repositories(headers: HeaderView) -> tuple[str, ...]:
 def _buckets(route: Route) -> tuple[str, ...]:
     if route.endpoint == PROXY:
         return COMPLETION_BUCKETS
-    return EMBEDDING_BUCKETS if route.name == "embeddings" else CHAT_BUCKETS
+    own = OWN_BUCKETS.get(route.name)
+    return CHAT_BUCKETS if own is None else (own,)
 
 
 def _parse(content: bytes) -> _Body:

@@ -370,6 +370,8 @@ def _scope(reach: Reach, refusal: Refusal, facts: RequestFacts) -> Scope:
     bucket = facts.buckets[0] if facts.buckets else ""
     if reach is Reach.MODEL or (reach is Reach.PRICED and facts.model is not None and bucket == CHAT):
         return Scope(ScopeKind.MODEL, facts.model or "")
+    if reach is not Reach.ACCOUNT and facts.route.name in quota.OWN_BUCKETS:
+        return Scope(ScopeKind.BUCKET, bucket)
     if reach is Reach.KIND:
         return Scope(ScopeKind.BUCKET, str(facts.needs[0]))
     named = reach in (Reach.BUCKET, Reach.PRICED) or (reach is Reach.LIMITER and bucket and bucket in refusal.limiter)

@@ -22,6 +22,10 @@ MONTH_S = 30 * 24 * 3600
 RECORDED = ("chat", "completions", "premium_interactions")
 """Buckets that a user's own record names where the plan has them (copilot.md 5.2); others stand in headers alone."""
 
+OWN_BUCKETS: Mapping[str, str] = MappingProxyType({name: name for name in ("embeddings", "images", "decisions")})
+"""What is limited by itself, by route, as far as anybody knows: no answer tells how much of it is left, and a refusal
+costs no chat."""
+
 SNAPSHOT = "x-quota-snapshot-"
 RATELIMIT = "x-usage-ratelimit-"
 _BUCKET = re.compile(r"[a-z][a-z0-9_]{0,39}")

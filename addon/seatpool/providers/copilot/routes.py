@@ -45,10 +45,14 @@ ROUTES = (
     _row("api", "GET", "/responses", "responses-ws", websocket=True),
     _row("api", "POST", "/v1/messages", "messages"),
     _row("api", "POST", "/embeddings", "embeddings"),
+    _row("api", "POST", "/v1/images/(?:generations|edits)", "images"),
+    _row("api", "POST", "/v1/systemone", "decisions"),
     _row("proxy", "POST", _ENGINE.pattern, "engine"),
     _row("proxy", "POST", "/chat/completions", "edits"),
 )
-"""`edits` is next-edit suggestion and instant apply: the same path as chat, on the other host (copilot.md 1.4)."""
+"""`edits` is next-edit suggestion and instant apply: the same path as chat, on the other host (copilot.md 1.4). The
+Copilot CLI asks for `images` (1.0.102, where its setting `imageGeneration` is on), pi for `decisions`
+(earendil-works/pi pull 11679): each names a model, and nothing of an account's."""
 
 
 SECRET_ANSWERS = frozenset({"/models/session", "/models/session/intent", "/auto"})
@@ -84,6 +88,7 @@ PATIENCE_S: Mapping[str, float] = MappingProxyType(
         "edits": 0.0,
         "responses-ws": 8.0,  # the CLI gives a connection ten (copilot.md 9)
         "embeddings": 10.0,  # part of a search that a person waits for
+        "decisions": 10.0,  # made by the dozen, in half a second each
     }
 )
 """Seconds that a request may be held, by route."""
