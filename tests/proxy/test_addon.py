@@ -9,10 +9,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from mitmproxy import http
+from mitmproxy import connection, http
 from mitmproxy.addons.proxyauth import ProxyAuth, mkauth
 from mitmproxy.addons.proxyserver import Proxyserver
 from mitmproxy.io import FlowWriter
+from mitmproxy.proxy.server_hooks import ServerConnectionHookData
 from mitmproxy.test import taddons, tflow
 
 from seatpool.clock import utcnow
@@ -20,6 +21,7 @@ from seatpool.core.policy import Policy
 from seatpool.providers.codex import CODEX
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.proxy.addon import Pool
+from seatpool.service import reaching
 from seatpool.service.pool import PoolService
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
@@ -181,3 +183,11 @@ async def test_an_answer_waits_until_the_refusal_before_it_is_stored(
     await shown
     with Store.open(str(tmp_path / "pool.db")) as store:
         assert [c.reason for c in store.cooldowns(utcnow())] == ["usage_limit_reached"]
+
+
+@pytest.mark.parametrize(("asked_for", "ours"), [("chatgpt.com", True), ("example.com", False), (None, False)])
+async def test_a_connection_to_an_upstream_proxy_is_made_for_whom_it_is(asked_for: str | None, *, ours: bool) -> None:
+    client = tflow.tflow().client_conn
+    client.sni = asked_for
+    Pool().server_connect(ServerConnectionHookData(connection.Server(address=("proxy.example", 8080)), client))
+    assert reaching.for_us.get() is ours

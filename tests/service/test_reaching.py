@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from seatpool.service.reaching import install, reach
+from seatpool.service.reaching import for_us, install, reach
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="all of 127.0.0.0/8 is this machine on Linux alone")
 
@@ -146,6 +146,19 @@ async def test_a_connection_that_is_dead_is_noticed(
         assert sock.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
         names = (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT, socket.TCP_USER_TIMEOUT)
         assert [sock.getsockopt(socket.IPPROTO_TCP, name) for name in names] == [15, 15, 3, unacknowledged_ms]
+
+
+async def test_an_upstream_proxy_on_the_way_to_a_pooled_host_is_noticed_dead_as_soon(
+    monkeypatch: pytest.MonkeyPatch, alive: Address
+) -> None:
+    mean(monkeypatch, alive)
+    install()
+    for pooled, unacknowledged_ms in ((False, 0), (True, 30_000)):
+        for_us.set(pooled)
+        _, writer = await asyncio.open_connection("proxy.example", 8080)
+        sock = writer.get_extra_info("socket")
+        assert sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT) == unacknowledged_ms
+        writer.close()
 
 
 async def test_particular_wishes_are_asyncios(alive: Address) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from mitmproxy import connection, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
-from mitmproxy.proxy import layer
+from mitmproxy.proxy import layer, server_hooks
 
 from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import (
@@ -47,6 +47,7 @@ from seatpool.proxy.recording import Recording
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.shown import client_quota
+from seatpool.service import reaching
 from seatpool.service.pool import PoolService
 from seatpool.service.records import CUT, LEFT, OK
 from seatpool.service.rulebook import RulesError
@@ -359,6 +360,10 @@ class Pool:
     def client_connected(self, client: connection.Client) -> None:
         """Nobody from outside without a password."""
         listening.turn_away(client, ctx.options, ctx.master.addons.get("proxyserver").connections)
+
+    def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
+        """In the task that connects next. An upstream proxy's name does not tell what it is asked for."""
+        reaching.for_us.set(provider_of(data.client.sni or "") is not None)
 
     def client_disconnected(self, client: connection.Client) -> None:
         """Whatever a connection left open ends with it."""

@@ -13,7 +13,9 @@ from seatpool.providers.carriers import Carrier
 from seatpool.providers.registry import PROVIDERS
 from seatpool.proxy.answers import as_response
 from seatpool.proxy.exchange import Exchange
+from seatpool.proxy.layers.ways import is_gone
 from seatpool.service.pool import PoolService
+from seatpool.service.records import begins_turn
 from seatpool.service.rulebook import RuleBook
 
 logger = logging.getLogger(__name__)
@@ -25,6 +27,7 @@ AWAY = "the pool's database is away"
 FAULT = "something failed in the pool, see its log"
 MOVED = "this socket is another account's"
 OUTDATED = "seatpool: this socket was opened for what is not wished any more"
+GONE = "seatpool: the connection behind this socket leads nowhere any more"
 
 
 class Guard:
@@ -87,11 +90,11 @@ class Guard:
             except Exception:
                 logger.exception("action=refused hook=websocket_message")
                 wrong = exchange.rule or self.book.rules.binding(facts.route.provider)
-        if wrong is None and not self._outdated(exchange, message.content, service):
+        words = self._words(wrong, MOVED) if wrong is not None else self._ended(flow, exchange, message, service)
+        if words is None:
             return True
         if wrong is not None:
             logger.info("action=reconnect rule=%r line=%d", wrong.name, wrong.line)
-        words = self._words(wrong, MOVED) if wrong is not None else OUTDATED
         message.drop()
         ctx.master.commands.call("inject.websocket", flow, True, exchange.provider.elsewhere_frame(words))
         return False
@@ -102,6 +105,15 @@ class Guard:
         A previous response is not one: it is this socket's own, and on another the client repeats everything.
         """
         return bool(exchange.provider.carriers(facts.route, content) - {Carrier.PREVIOUS})
+
+    def _ended(
+        self, flow: http.HTTPFlow, exchange: Exchange, message: websocket.WebSocketMessage, service: PoolService | None
+    ) -> str | None:
+        """Why no further turn belongs on this socket, whatever the rules say; None where one does."""
+        if begins_turn(message.content) and is_gone(flow.server_conn):
+            logger.info("action=reconnect reason=way-gone host=%s", exchange.host)
+            return GONE
+        return OUTDATED if self._outdated(exchange, message.content, service) else None
 
     def _outdated(self, exchange: Exchange, content: bytes, service: PoolService | None) -> bool:
         """Whether the socket asks upstream for something that is not wished any more, or that it cannot know."""

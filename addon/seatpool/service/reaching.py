@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import ContextVar
 from functools import partial, wraps
 from itertools import chain, zip_longest
 from typing import Any
@@ -46,6 +47,9 @@ PARTICULAR = ("sock", "family", "proto", "flags", "local_addr", "happy_eyeballs_
 
 Address = tuple[Any, ...]
 """As `getaddrinfo` gives it."""
+
+for_us: ContextVar[bool] = ContextVar("for_us", default=False)
+"""Whether what this task connects to is on the way to a host of ours, be it an upstream proxy."""
 
 _ours = ThreadPoolExecutor(8, thread_name_prefix="seatpool names")
 _others = ThreadPoolExecutor(64, thread_name_prefix="seatpool other names")
@@ -78,7 +82,8 @@ def install() -> None:
             return await plain(factory, host, port, **how)
         if how.get("ssl") and how.get("server_hostname") is None:
             how["server_hostname"] = host
-        return await plain(factory, **{**how, "sock": await reach(host, port, ours=provider_of(host) is not None)})
+        ours = for_us.get() or provider_of(host) is not None
+        return await plain(factory, **{**how, "sock": await reach(host, port, ours=ours)})
 
     loop.create_connection = create_connection  # type: ignore[method-assign, assignment] # the point
 

@@ -1,11 +1,15 @@
 """Which connection a request goes out on, HTTP/2 on the client's side."""
 
+import time
+from collections.abc import Callable
+
 import pytest
 from h2.events import RequestReceived, StreamEnded
 from h2.settings import SettingCodes
 from hyperframe.frame import GoAwayFrame
 from mitmproxy.proxy import events
 
+from seatpool.proxy.layers import ways
 from seatpool.proxy.layers.replay import READ_AHEAD
 from tests.proxy.layers.test_replay import Stage, assignment
 
@@ -129,3 +133,72 @@ def test_who_refuses_a_large_request_over_http1_may_read_no_more(size: int, *, c
     stage.driver.feed(events.DataReceived(stage.context.server, b"HTTP/1.1 429 X\r\ncontent-length: 0\r\n\r\n"))
     assert stage.driver.closed == [stage.context.server] * closed
     assert len(stage.driver.unopened) == closed
+
+
+@pytest.fixture
+def asleep(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """The machine sleeps for some seconds: the calendar goes on, other clocks do not."""
+    clock = time.time
+
+    def sleep(span_s: float) -> None:
+        monkeypatch.setattr(time, "time", lambda: clock() + span_s)
+
+    return sleep
+
+
+def test_what_was_kept_through_a_sleep_is_not_used_again(asleep: Callable[[float], None]) -> None:
+    """It looks open, and what is sent on it may be lost without a word."""
+    stage = Stage()
+    stage.ask(1)
+    stage.answer(1, 200, b"one")
+    asleep(3600)
+    stage.driver.unopened = []
+    stage.ask(3)
+    assert stage.driver.closed == [stage.context.server]
+    assert len(stage.driver.unopened) == 1
+    assert len(stage.asked) == 1
+
+
+def test_an_answer_that_is_under_way_is_left_alone(asleep: Callable[[float], None]) -> None:
+    stage = Stage()
+    stage.ask(1)
+    stage.answer(1, 200, b"one ", end=False)
+    asleep(3600)
+    stage.driver.unopened = []
+    stage.ask(3)
+    assert stage.driver.closed == []
+    assert len(stage.driver.unopened) == 1
+    stage.upstream.h2.send_data(1, b"two", end_stream=True)
+    stage.upstream.flush()
+    assert stage.client.bodies[1] == b"one two"
+
+
+def test_a_clock_that_is_kept_in_time_costs_no_connection(asleep: Callable[[float], None]) -> None:
+    stage = Stage()
+    stage.ask(1)
+    stage.answer(1, 200, b"one")
+    asleep(3)
+    stage.ask(3)
+    assert len(stage.asked) == 2
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "kept"),
+    [
+        ("127.0.0.1", "127.0.0.1", True),
+        ("192.0.2.1", "127.0.0.1", False),  # of a network that was left: a new one would leave from 127.0.0.1
+        ("192.0.2.1", "no address at all", True),  # nobody knows
+    ],
+)
+def test_a_connection_from_an_address_that_is_not_used_any_more_is_left(
+    monkeypatch: pytest.MonkeyPatch, ours: str, theirs: str, *, kept: bool
+) -> None:
+    monkeypatch.setattr(ways, "SURE_FOR_S", 0.0)
+    stage = Stage()
+    stage.context.server.sockname, stage.context.server.peername = (ours, 50000), (theirs, 443)
+    stage.ask(1)
+    stage.answer(1, 200, b"one")
+    stage.driver.unopened = []
+    stage.ask(3)
+    assert (len(stage.asked) == 2) == kept
+    assert (stage.driver.unopened == []) == kept

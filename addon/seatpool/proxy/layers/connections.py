@@ -1,12 +1,12 @@
 """Which upstream connection a request goes out on: the half of the replay layer that knows mitmproxy's connections."""
 
 from mitmproxy.connection import Connection
-from mitmproxy.proxy import layer
+from mitmproxy.proxy import commands, layer
 from mitmproxy.proxy.context import Context
 from mitmproxy.proxy.layers.http import GetHttpConnection, HttpLayer, HTTPMode, RegisterHttpConnection
 from mitmproxy.proxy.layers.http._http2 import Http2Client
 
-from seatpool.proxy.layers import goaway, interim
+from seatpool.proxy.layers import goaway, interim, ways
 from seatpool.proxy.layers.gathering import gather
 
 
@@ -28,16 +28,41 @@ class Connecting(HttpLayer):
         """Could not be opened, or are about to close."""
 
     def get_connection(self, event: GetHttpConnection, *, reuse: bool = True) -> layer.CommandGenerator[None]:
-        """Get a connection; a fresh one where that was asked for.
+        """Get a connection; a fresh one where that was asked for, or where those that are there lead nowhere.
 
         mitmproxy takes the first that matches, and answers with its error for ever where that one failed to open.
         """
-        if reuse and (self._unusable or isinstance(event, FreshHttpConnection)):
-            best = next((connection for connection in self.connections if self._is_good(connection, event)), None)
+        gone = yield from self._leave_gone(event)
+        if reuse and (gone or self._unusable or isinstance(event, FreshHttpConnection)):
+            good = (c for c in self.connections if c not in gone and self._is_good(c, event))
+            best = next(good, None)
             reuse = best is not None
             if best is not None:
                 self.connections = {best: self.connections[best], **self.connections}
         yield from super().get_connection(event, reuse=reuse)
+
+    def _leave_gone(self, event: GetHttpConnection) -> layer.CommandGenerator[list[Connection]]:
+        """The connections on which the request would be lost. They are closed, once nobody waits on them any more.
+
+        mitmproxy opens five to one address, so they would be in the way of those that are good.
+        """
+        matching = [c for c in self.connections if event.connection_spec_matches(c) and c.connected]
+        gone = [connection for connection in matching if ways.is_gone(connection)]
+        for connection in gone:
+            if not self._is_busy(connection):
+                yield commands.CloseConnection(self._carrier(connection))
+        return gone
+
+    def _carrier(self, connection: Connection) -> Connection:
+        """What it goes through: the connection to the upstream proxy, or itself."""
+        carrier: Connection = getattr(self.connections[connection], "tunnel_connection", connection)
+        return carrier
+
+    def _is_busy(self, connection: Connection) -> bool:
+        client = self._http2(connection)
+        if client is not None:
+            return bool(client.streams or client.stream_queue)
+        return getattr(self._top(connection), "stream_id", None) is not None
 
     def _is_good(self, connection: Connection, event: GetHttpConnection) -> bool:
         former = event.former if isinstance(event, FreshHttpConnection) else None
@@ -54,6 +79,7 @@ class Connecting(HttpLayer):
         if command.err is not None:
             self._unusable.add(command.connection)
         else:
+            ways.opened(command.connection, self._carrier(command.connection))
             client = self._top(command.connection)
             interim.drop(client)
             gather(client)
