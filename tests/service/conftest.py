@@ -13,7 +13,7 @@ from seatpool.core.model import Account, Credential, CredentialKind, ProviderNam
 from seatpool.core.policy import Policy
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.pool import PoolService
-from seatpool.service.transport import SideCallFailed
+from seatpool.service.transport import SideCallFailed, Unreached
 from seatpool.store import Store
 
 
@@ -37,6 +37,8 @@ class Issuer:
         """Refresh token -> person."""
         self.serial = itertools.count(1)
         self.down = False
+        self.unreached = False
+        """While it is down: nobody can connect to it."""
         self.refused: str | None = None
 
     def login(self, person: str, expires_in: timedelta) -> Credential:
@@ -57,7 +59,7 @@ class Issuer:
         """Answer a side call."""
         self.calls.append(f"{request.method} {request.url}")
         if self.down:
-            raise SideCallFailed("auth.openai.com: ConnectError")
+            raise (Unreached if self.unreached else SideCallFailed)("auth.openai.com: ConnectError")
         if request.url.endswith("/oauth/token"):
             return self._token(json.loads(request.body))
         if request.url.endswith("/wham/accounts/check"):

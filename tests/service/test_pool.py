@@ -403,6 +403,23 @@ async def test_an_issuer_out_of_reach_rests_the_account_without_calling_it_limit
     assert [c.reason for c in store.cooldowns(datetime.now(UTC))] == ["renewal-no-answer"]
 
 
+async def test_a_network_that_comes_up_a_moment_later_finds_nobody_at_rest(
+    store: Store, issuer: Issuer, service: PoolService
+) -> None:
+    """Two seconds, then twice as long each time; thirty in the end, and two again once somebody was there."""
+    sign_in(store, issuer, "alice", expires_in=timedelta(minutes=-1))
+    service.load()
+    issuer.down = issuer.unreached = True
+    with freeze_time(datetime.now(UTC), real_asyncio=True) as clock:
+        for rest_s in (2, 4, 8, 16, 30, 30):
+            assert await service.assign(service.open("flow", FACTS, Headers())) == Exhausted(limited=False)
+            (cooldown,) = store.cooldowns(datetime.now(UTC))
+            assert cooldown.until - datetime.now(UTC) == timedelta(seconds=rest_s)
+            clock.tick(rest_s + 0.1)
+        issuer.down = False
+        assert isinstance(await service.assign(service.open("flow", FACTS, Headers())), Assignment)
+
+
 async def test_a_revoked_seat_is_disabled_and_never_leads_to_the_next_account(
     store: Store, issuer: Issuer, service: PoolService
 ) -> None:

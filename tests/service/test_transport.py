@@ -21,6 +21,7 @@ from seatpool.service.transport import (
     SideCallFailed,
     Transport,
     TransportSettings,
+    Unreached,
 )
 from tests.service.peers import Peer, Script, Server, forwarding, saying, serving, silent
 from tests.upstream import Certificates, make_certificates
@@ -60,9 +61,10 @@ def plain(body: bytes) -> bytes:
     return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
 
 
-async def failure(transport: Transport, request: HttpRequest) -> str:
+async def failure(transport: Transport, request: HttpRequest, *, sent: bool | None = None) -> str:
     with pytest.raises(SideCallFailed) as failed:
         await transport.send(request)
+    assert sent is None or isinstance(failed.value, Unreached) is not sent
     assert "FAKESECRET" not in "".join(traceback.format_exception(failed.value))
     return str(failed.value)
 
@@ -211,7 +213,7 @@ async def test_an_answer_that_breaks_off_is_none(
     issuing: Issuing, transport: Transport, said: tuple[bytes, ...]
 ) -> None:
     async with issuing(saying(*said, leave=True)) as issuer:
-        assert await failure(transport, get(issuer.url)) == "localhost: RemoteProtocolError"
+        assert await failure(transport, get(issuer.url), sent=True) == "localhost: RemoteProtocolError"
 
 
 @pytest.mark.parametrize("has_files", [True, False], ids=["Linux", "macOS, python.org"])
@@ -232,7 +234,7 @@ async def test_where_the_system_has_no_authorities_side_calls_trust_those_that_t
 async def test_nobody_there_is_told_by_the_hosts_name(transport: Transport) -> None:
     async with serving(silent, None) as issuer:
         pass
-    assert await failure(transport, get(issuer.url)) == "localhost: ConnectionRefusedError"
+    assert await failure(transport, get(issuer.url), sent=False) == "localhost: ConnectionRefusedError"
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name"])
@@ -243,7 +245,7 @@ async def test_a_certificate_that_is_not_the_issuers_ends_it_before_anything_is_
     serve = issuing(silent) if wrong == "name" else serving(silent, another.server_context())
     async with serve as issuer:
         url = issuer.url.replace("localhost", "127.0.0.1") if wrong == "name" else issuer.url
-        assert (await failure(transport, get(url))).endswith(": SSLCertVerificationError")
+        assert (await failure(transport, get(url), sent=False)).endswith(": SSLCertVerificationError")
     assert all(peer.head == b"" for peer in issuer.peers)
 
 
@@ -301,7 +303,7 @@ REFUSALS = {
 @pytest.mark.parametrize(("said", "cause"), REFUSALS.values(), ids=REFUSALS.keys())
 async def test_a_proxy_that_does_not_help_is_no_way(certificates: Certificates, said: bytes, cause: str) -> None:
     async with proxied(certificates, saying(said, leave=True)) as (_, transport):
-        assert await failure(transport, get("https://issuer.example/")) == f"issuer.example: {cause}"
+        assert await failure(transport, get("https://issuer.example/"), sent=False) == f"issuer.example: {cause}"
 
 
 async def test_a_proxy_that_reads_along_is_not_trusted(certificates: Certificates, tmp_path: Path) -> None:
@@ -310,7 +312,7 @@ async def test_a_proxy_that_reads_along_is_not_trusted(certificates: Certificate
         serving(silent, another.server_context()) as thief,
         proxied(certificates, forwarding(thief.port)) as (_, transport),
     ):
-        assert await failure(transport, get(thief.url)) == "localhost: SSLCertVerificationError"
+        assert await failure(transport, get(thief.url), sent=False) == "localhost: SSLCertVerificationError"
 
 
 # -- how long it is waited for, and what is left

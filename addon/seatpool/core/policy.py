@@ -73,6 +73,9 @@ class Policy(msgspec.Struct, frozen=True):
     """A token refused although it was just renewed."""
     renewal_cooldown_s: float = 30.0
     """The token endpoint failed in passing (network, 429 or 5xx without a time of its own)."""
+    unreached_cooldown_s: float = 2.0
+    """Nobody could be connected to, as while a network comes up after sleep; twice that each time in a row, and as long
+    as the above in the end. Each try may take five seconds of a request's."""
     longest_cooldown_s: float = 35 * 24 * 3600.0
     """No window is longer than a month; a later deadline is a unit mistaken."""
 

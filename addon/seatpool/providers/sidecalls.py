@@ -71,6 +71,8 @@ class RenewalRefused(msgspec.Struct, frozen=True, gc=False):
     """The issuer has taken the seat away or flags the account: the request must not go to another one (promises.md)."""
     doubtful: bool = False
     """It is known to pass, as in an issuer's bad hours: to be believed where it goes on."""
+    unreached: bool = False
+    """Nobody was there to be asked: it is the network that is away, if anything is."""
 
 
 Renewal = Generator[HttpRequest | Keep | Reread, HttpReply | bytes | None, Renewed | RenewalRefused]

@@ -42,6 +42,8 @@ class Credentials:
         """Tokens that upstream takes no more, and that could not be renewed since the database was away: by account."""
         self._doubted: dict[int, datetime] = {}
         """Since when an account's login is refused in a way that is not believed at once."""
+        self._unreached: dict[int, int] = {}
+        """How often in a row nobody was there to renew an account's login."""
 
     def note_client(self, provider: Provider, headers: HeaderView) -> None:
         """Remember how the person's own editor names itself, for our side calls."""
@@ -127,6 +129,7 @@ class Credentials:
         result = await self._refresher.renew(provider, account, kind, why=why, stale=stale, client_headers=editor)
         if isinstance(result, Renewed):
             self._doubted.pop(account.id, None)
+            self._unreached.pop(account.id, None)
             self._knowledge.observe(account.id, result.windows)
             await self._knowledge.learn_plan(account, result.plan)
             await self._primaries.merge(provider, account, result.credential)
@@ -175,10 +178,18 @@ class Credentials:
         elif durable and not refusal.kind_only:
             await self._knowledge.disable(account, code)
         else:
-            default_s = self.policy.entitlement_cooldown_s if refusal.kind_only else self.policy.renewal_cooldown_s
-            until = refusal.retry_at or now + timedelta(seconds=default_s)
+            until = refusal.retry_at or now + timedelta(seconds=self._rest_s(account, refusal))
             scope = Scope(ScopeKind.BUCKET, str(kind)) if refusal.kind_only else WHOLE_ACCOUNT
             await self._knowledge.cool(account, scope, code, until)
+
+    def _rest_s(self, account: Account, refusal: RenewalRefused) -> float:
+        """Where no time is named. A network that comes up a moment later is not to find everybody at rest."""
+        if refusal.kind_only:
+            return self.policy.entitlement_cooldown_s
+        if not refusal.unreached:
+            return self.policy.renewal_cooldown_s
+        times = self._unreached[account.id] = self._unreached.get(account.id, -1) + 1
+        return min(self.policy.unreached_cooldown_s * 2.0 ** min(times, 10), self.policy.renewal_cooldown_s)
 
     def _in_doubt(self, account: Account, now: datetime) -> bool:
         since = self._doubted.setdefault(account.id, now)

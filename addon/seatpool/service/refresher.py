@@ -27,7 +27,7 @@ from seatpool.service import theirs
 from seatpool.service.rotations import ROTATING
 from seatpool.service.safekeeping import Safekeeping
 from seatpool.service.threads import aside
-from seatpool.service.transport import SideCallFailed
+from seatpool.service.transport import SideCallFailed, Unreached
 from seatpool.service.vault import Vault
 from seatpool.store import Grant, Lease, Store, StoreUnavailable, Superseded
 
@@ -222,15 +222,18 @@ class Refresher:
         of, held = (account.id, need.kind), need.held.get(need.kind)
         generation = held.generation if held is not None else 0
         said: HttpReply | bytes | None = None
+        unreached = False
         try:
             while True:
                 try:
                     step = renewal.send(said)
                 except StopIteration as stop:
-                    refused = isinstance(stop.value, RenewalRefused)
-                    self.counted(account.id, need.kind, stop.value.code if refused else "ok")
-                    return await self._finish(account, stop.value, generation, lease)
-                said = None
+                    if not isinstance(stop.value, RenewalRefused):
+                        self.counted(account.id, need.kind, "ok")
+                        return await self._finish(account, stop.value, generation, lease)
+                    self.counted(account.id, need.kind, stop.value.code)
+                    return replace(stop.value, unreached=unreached)
+                said, unreached = None, False
                 match step:
                     case Keep() if step.credential.refresh_token is None and self._vault.give_way(*of):
                         raise Superseded(*of)  # what was refused is not to be put in its place
@@ -242,13 +245,15 @@ class Refresher:
                     case Reread():
                         said = await aside(_read_file, step.path)
                     case HttpRequest():
-                        said = await self._ask(provider, account, step)
+                        asked = await self._ask(provider, account, step)
+                        unreached = isinstance(asked, Unreached)
+                        said = asked if isinstance(asked, HttpReply) else None
         except Superseded:
             # Somebody signed in anew, while this was under way or before: theirs stands, and it is the one to use.
             stored = (await self._vault.held(account.id, again=True)).get(need.kind)
             return Renewed(stored) if stored is not None else RenewalRefused("superseded", durable=False)
 
-    async def _ask(self, provider: Provider, account: Account, request: HttpRequest) -> HttpReply | None:
+    async def _ask(self, provider: Provider, account: Account, request: HttpRequest) -> HttpReply | SideCallFailed:
         parts = urlsplit(request.url)
         origin = f"{parts.scheme}://{parts.netloc}"
         try:
@@ -257,13 +262,9 @@ class Refresher:
             return await self._transport.send(request)
         except SideCallFailed as failure:
             logger.warning("account=%s action=side-call-failed reason=%s", account.name, failure)
-            return None
+            return failure
 
-    async def _finish(
-        self, account: Account, result: Renewed | RenewalRefused, generation: int, lease: Lease | None
-    ) -> Renewed | RenewalRefused:
-        if isinstance(result, RenewalRefused):
-            return result
+    async def _finish(self, account: Account, result: Renewed, generation: int, lease: Lease | None) -> Renewed:
         return replace(result, credential=await self._keep(account, result.credential, generation, lease))
 
     async def _keep(self, account: Account, credential: Credential, generation: int, lease: Lease | None) -> Credential:

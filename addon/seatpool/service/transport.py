@@ -11,8 +11,8 @@ leaves nobody knowing whether that token is spent.
 import asyncio
 import ssl
 from base64 import b64encode
-from collections.abc import AsyncIterator, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
 
@@ -36,12 +36,18 @@ LONGEST_HEAD = 100 * 1024
 """Bytes; issuers send kilobytes of cookies and policies."""
 LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 """Hosts that may be asked without TLS: nobody is between."""
+NO_ANSWER = (OSError, UnicodeError, h11.ProtocolError)
+"""What a connection that fails is told by."""
 PIECE = 64 * 1024
 """Bytes read at a time."""
 
 
 class SideCallFailed(Exception):
     """A side call got no answer; the message names the host and the cause, never a header or a body."""
+
+
+class Unreached(SideCallFailed):
+    """Nobody was there to be asked, and nothing was sent: while a laptop's network comes up, or behind a portal."""
 
 
 class TransportSettings(msgspec.Struct, frozen=True):
@@ -70,13 +76,19 @@ class Transport:
     async def send(self, request: HttpRequest) -> HttpReply:
         """Send one request and read its answer whole. Redirects are answers, not followed. Raises `SideCallFailed`."""
         trust, host = await self._trusted(), urlsplit(request.url).hostname
+        failed: type[SideCallFailed] = SideCallFailed
         try:
             async with asyncio.timeout(CALL_TIMEOUT_S):
-                return await self._send(request, trust)
+                try:
+                    line = await self._line(request, trust)
+                except (_Unfit, *NO_ANSWER):
+                    failed = Unreached
+                    raise
+                return await self._send(request, line)
         except _Unfit as problem:
-            raise SideCallFailed(f"{host}: {problem}") from None
-        except (OSError, UnicodeError, h11.ProtocolError) as error:
-            raise SideCallFailed(f"{host}: {type(error).__name__}") from None
+            raise failed(f"{host}: {problem}") from None
+        except NO_ANSWER as error:
+            raise failed(f"{host}: {type(error).__name__}") from None
 
     async def close(self) -> None:
         """Forget whom to trust; a later `send` reads it again. Connections end with their calls."""
@@ -99,38 +111,31 @@ class Transport:
         context.set_alpn_protocols(["http/1.1"])
         return context
 
-    async def _send(self, request: HttpRequest, trust: ssl.SSLContext) -> HttpReply:
-        url = urlsplit(request.url)
-        plain = request.plain and url.scheme == "http" and url.hostname in LOOPBACK
-        if url.scheme != "https" and not plain:
-            raise _Unfit("not asked without TLS")
-        port = url.port or (80 if plain else 443)
-        async with self._connected(url.hostname or "", port, None if plain else trust) as line:
+    async def _send(self, request: HttpRequest, line: "_Line") -> HttpReply:
+        with line.closing():
             async with asyncio.timeout(ANSWER_TIMEOUT_S):
                 exchange = _Exchange(line)
-                head = await exchange.ask(_head(request, url), request.body)
+                head = await exchange.ask(_head(request, urlsplit(request.url)), request.body)
                 body = await exchange.read()
         fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in head.headers)
         return HttpReply(head.status_code, Headers(fields), body)
 
-    @asynccontextmanager
-    async def _connected(self, host: str, port: int, trust: ssl.SSLContext | None) -> AsyncIterator["_Line"]:
-        """A verified connection, through the upstream proxy where there is one; closed in any case.
-
-        Without `trust` one on this machine, in the clear.
-        """
-        upstream = self._settings.upstream_proxy if trust is not None else None
-        proxy = urlsplit(upstream) if upstream is not None else None
-        line = await (_connect(host, port, trust) if proxy is None else _connect_to_proxy(proxy, trust))
-        try:
-            if proxy is not None and trust is not None:
-                await _tunnel(line, host, port, _login(proxy))
-                async with asyncio.timeout(CONNECT_TIMEOUT_S):
-                    await line.writer.start_tls(trust, server_hostname=host)
-            yield line
-        finally:
-            # Closes at once, also when we are cancelled: a farewell of TLS would be waited for.
-            line.writer.transport.abort()
+    async def _line(self, request: HttpRequest, trust: ssl.SSLContext) -> "_Line":
+        """A verified connection, through the upstream proxy where there is one; on this machine maybe in the clear."""
+        url = urlsplit(request.url)
+        plain = request.plain and url.scheme == "http" and url.hostname in LOOPBACK
+        if url.scheme != "https" and not plain:
+            raise _Unfit("not asked without TLS")
+        host, port = url.hostname or "", url.port or (80 if plain else 443)
+        if plain or self._settings.upstream_proxy is None:
+            return await _connect(host, port, None if plain else trust)
+        proxy = urlsplit(self._settings.upstream_proxy)
+        line = await _connect_to_proxy(proxy, trust)
+        with line.closing(unless_well=True):
+            await _tunnel(line, host, port, _login(proxy))
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                await line.writer.start_tls(trust, server_hostname=host)
+        return line
 
 
 def _has_system_files() -> bool:
@@ -152,6 +157,17 @@ class _Line(NamedTuple):
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
+
+    @contextmanager
+    def closing(self, *, unless_well: bool = False) -> Iterator[None]:
+        """Close it at the end; at once, also when we are cancelled: a farewell of TLS would be waited for."""
+        well = False
+        try:
+            yield
+            well = True
+        finally:
+            if not (well and unless_well):
+                self.writer.transport.abort()
 
 
 class _Exchange:
