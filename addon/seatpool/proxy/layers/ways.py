@@ -31,8 +31,9 @@ Address = tuple[Any, ...] | None
 class _Way(Struct):
     """What is known of a connection."""
 
-    ours: Address
-    theirs: Address
+    to: Address
+    begins_at: str | None
+    """Not its own address, which a person may have bound it to (`connect_addr`)."""
     ahead_s: float
     """As the clocks stood when it was opened."""
     good_at: float
@@ -40,15 +41,8 @@ class _Way(Struct):
 
     def is_left(self) -> bool:
         """Whether the way there begins elsewhere now. A network that is away for a moment may come back as it was."""
-        if not self.ours or not self.theirs:
-            return False
-        family = socket.AF_INET6 if ":" in self.theirs[0] else socket.AF_INET
-        try:
-            with socket.socket(family, socket.SOCK_DGRAM) as asking:
-                asking.connect(self.theirs)  # of UDP, which sends nothing
-                return bool(asking.getsockname()[0] != self.ours[0])
-        except OSError:
-            return False
+        begins_at = _beginning(self.to) if self.begins_at is not None else None
+        return begins_at is not None and begins_at != self.begins_at
 
 
 _known: WeakKeyDictionary[Connection, _Way] = WeakKeyDictionary()
@@ -56,7 +50,8 @@ _known: WeakKeyDictionary[Connection, _Way] = WeakKeyDictionary()
 
 def opened(connection: Connection, carrier: Connection) -> None:
     """Note that a connection is open; `carrier` is that to the upstream proxy, or the same."""
-    _known[connection] = _Way(carrier.sockname, carrier.peername, _ahead_s(), time.monotonic())
+    to = carrier.peername
+    _known[connection] = _Way(to, _beginning(to), _ahead_s(), time.monotonic())
 
 
 def is_gone(connection: Connection) -> bool:
@@ -72,6 +67,19 @@ def is_gone(connection: Connection) -> bool:
         return True
     way.good_at = now
     return False
+
+
+def _beginning(to: Address) -> str | None:
+    """Our address from which the system would go there; None where it knows no way."""
+    if not to:
+        return None
+    try:
+        with socket.socket(socket.AF_INET6 if ":" in to[0] else socket.AF_INET, socket.SOCK_DGRAM) as asking:
+            asking.connect(to)  # of UDP, which sends nothing
+            found: str = asking.getsockname()[0]
+            return found
+    except OSError:
+        return None
 
 
 def _ahead_s() -> float:
