@@ -27,9 +27,6 @@ UNFOLDED = 10_000
 NO_TEXT = "{} is not UTF-8, as everything that is said to seatpool must be; write it in a terminal set to UTF-8"
 NARROWEST, USUAL = 40, 80
 """Columns of a screen. On one with less a terminal breaks the lines, which drops nothing; some say 0, of no size."""
-EMPTY_POOL = (
-    "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
-)
 
 
 def _keep_database(ctx: click.Context, _param: click.Parameter, value: str | None) -> None:

@@ -22,7 +22,8 @@ AT_MOST = 1 << 20
 """Bytes for one viewer; then it has to ask again. One that has stopped reading costs no more than this."""
 AGAIN_MS = 1000
 """When a browser asks again whose stream has ended."""
-STILL_HERE = b": still here\n\n"
+STILL_HERE = b"event: here\ndata: {}\n\n"
+"""An event, since a page hears of no comment: what is gone without a word is told by it."""
 
 
 class Viewer:

@@ -33,6 +33,8 @@ def page(store: Store | None, now: datetime) -> bytes:
 
 def summary(told: Report) -> str:
     """The pool in one line."""
+    if not told.accounts:
+        return telling.EMPTY_POOL
     ready = sum(row.state in ("ready", "editor") for row in told.accounts)
     in_flight = sum(row.in_flight for row in told.accounts)
     return (

@@ -7,9 +7,10 @@ from rich.markup import escape
 from seatpool.cli.account.importing import import_
 from seatpool.cli.account.people import owner, share, unshare
 from seatpool.cli.account.transfer import export_
-from seatpool.cli.common import EMPTY_POOL, PlainGroup, confirmed, console, folding, open_store, with_database
+from seatpool.cli.common import PlainGroup, confirmed, console, folding, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.core.model import Keeping
+from seatpool.core.telling import EMPTY_POOL
 from seatpool.service import reporting
 
 

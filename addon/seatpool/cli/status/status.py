@@ -11,7 +11,6 @@ from rich.text import Text
 
 from seatpool.cli import schemas
 from seatpool.cli.common import (
-    EMPTY_POOL,
     PlainGroup,
     console,
     database,
@@ -88,9 +87,9 @@ def view(told: Report) -> Table | Text:
     """For a person."""
     locked = telling.locked(told)
     if not told.accounts and locked is None:
-        return Text(EMPTY_POOL)
+        return Text(telling.EMPTY_POOL)
     whole = Table.grid()
-    whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(EMPTY_POOL))
+    whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(telling.EMPTY_POOL))
     if locked is not None:
         whole.add_row(escape(locked))
     if told.waited and told.last_waited_at is not None:

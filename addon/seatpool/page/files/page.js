@@ -1,9 +1,9 @@
 // The page while it is looked at: what comes over /api/events is shown, and what is pressed is sent.
 
-import { bar, element, isRefusal, outlook, timeline } from "./draw.js";
-import { ago, clock, isOver, quota, state, summary, today, tokens, took } from "./words.js";
+import { bar, become, element, isRefusal, outlook, timeline } from "./draw.js";
+import { ago, began, isOver, quota, state, summary, today, tokens, took } from "./words.js";
 
-const LOW = 0.1, SOME = 0.3, KEPT = 200, LATEST = 15, TOKEN = "seatpool-token";
+const LOW = 0.1, SOME = 0.3, KEPT = 200, LATEST = 15, SILENT_MS = 40000, TOKEN = "seatpool-token";
 const $ = (id) => document.getElementById(id);
 let report = null, forecasts = [], ahead = 0;
 const lines = new Map();
@@ -25,7 +25,7 @@ function quotaOf(row) {
 }
 
 function button(row, what, words, more = "") {
-  return element("button", { type: "button", "data-account": row.name, "data-do": what, "aria-label": `${words}${more} ${row.name}` }, words);
+  return element("button", { type: "button", "data-name": `${what} ${row.name}`, "data-account": row.name, "data-do": what, "aria-label": `${words}${more} ${row.name}` }, words);
 }
 
 function actionsOf(row) {
@@ -49,27 +49,26 @@ function rowOf(row) {
     element("td", {}, actionsOf(row)));
 }
 
-// Rows are made anew where they say something new; what has the keyboard keeps it.
+// What has the keyboard keeps it.
 function replace(body, rows) {
   const held = document.activeElement?.closest?.("tr") ? document.activeElement : null;
   const { account, do: what } = held?.dataset ?? {};
-  const known = new Map([...body.children].map((tr) => [tr.outerHTML, tr]));
-  const next = rows.map((tr) => known.get(tr.outerHTML) ?? tr);
-  if (next.length === body.children.length && next.every((tr, i) => tr === body.children[i])) return;
-  body.replaceChildren(...next);
-  if (!account) return;
+  become(body, rows);
+  if (!account || held === document.activeElement) return;
   const buttons = [...body.querySelectorAll("button")].filter((each) => each.dataset.account === account);
   (buttons.find((each) => each.dataset.do === what) ?? buttons[0])?.focus();
 }
 
+const keyOf = (line) => `${line.request} ${line.began_at}`;
+
 function lineRow(line) {
   const refused = line.attempts.filter(isRefusal).map((sent) => `${sent.account ?? "?"} ${sent.outcome}`);
   const outcome = refused.length && line.outcome === "ok" ? `ok, after ${refused.join(", ")}` : line.outcome;
-  return element("tr", {},
-    element("td", {}, element("time", { datetime: line.began_at }, clock(line.began_at))),
+  return element("tr", { "data-name": keyOf(line) },
+    element("td", {}, element("time", { datetime: line.began_at }, began(line.began_at, now()))),
     element("th", { scope: "row" }, line.account ?? "nobody"),
-    element("td", {}, line.why),
-    element("td", {}, outcome),
+    element("td", { class: "words" }, line.why),
+    element("td", { class: "words" }, outcome),
     element("td", { class: "number" }, took(line.first_byte_ms)),
     element("td", { class: "number" }, took(line.total_ms)),
     element("td", { class: "whole" }, tokens(line)),
@@ -83,11 +82,11 @@ function show() {
   const told = [...lines.values()];
   $("requests").hidden = $("requests-told").hidden = !told.length;
   if (told.length) {
-    $("timeline").replaceChildren(timeline(told, report, now()));
+    become($("timeline"), [timeline(told, report, now(), $("timeline").clientWidth || 1000)]);
     replace($("latest"), told.slice(-LATEST).reverse().map(lineRow));
   }
   $("forecasts").hidden = !forecasts.length;
-  $("outlooks").replaceChildren(...forecasts.map((each) => outlook(each, now())));
+  become($("outlooks"), forecasts.map((each) => outlook(each, now())));
 }
 
 // -- hearing
@@ -112,27 +111,48 @@ const TOLD = {
     write($("problem"), "");
   },
   requests(told) {
-    for (const line of told) lines.set(`${line.request} ${line.began_at}`, line);
+    for (const line of told) lines.set(keyOf(line), line);
     for (const key of [...lines.keys()].slice(0, Math.max(0, lines.size - KEPT))) lines.delete(key);
   },
   forecasts(told) { forecasts = told; },
   trouble(told) { write($("problem"), told.problem); },
+  here() {},
 };
 
+let source = null, heard = 0;
+
 function listen() {
-  const source = new EventSource("/api/events");
-  source.addEventListener("open", () => live(true));
-  source.addEventListener("error", () => setTimeout(() => { // most are over within a second
-    live(source.readyState === EventSource.OPEN);
-    if (source.readyState === EventSource.CLOSED) listen(); // it was refused, and tries no more by itself
+  source?.close();
+  const mine = source = new EventSource("/api/events");
+  heard = performance.now();
+  mine.addEventListener("open", () => live(true));
+  mine.addEventListener("error", () => setTimeout(() => { // most are over within a second
+    if (mine !== source) return;
+    live(mine.readyState === EventSource.OPEN);
+    if (mine.readyState === EventSource.CLOSED) listen(); // it was refused, and tries no more by itself
   }, 3000));
   for (const [kind, hear] of Object.entries(TOLD)) {
-    source.addEventListener(kind, (event) => { hear(JSON.parse(event.data)); soon(); });
+    mine.addEventListener(kind, (event) => { heard = performance.now(); hear(JSON.parse(event.data)); soon(); });
   }
 }
 
-listen();
-setInterval(show, 1000);
+// While nobody sees the page it asks for nothing, and leaves the connection to others: a browser has six for a host.
+function look() {
+  if (!document.hidden) return listen();
+  source?.close();
+  source = null;
+}
+
+look();
+document.addEventListener("visibilitychange", look);
+setInterval(() => {
+  if (source === null) return;
+  if (performance.now() - heard > SILENT_MS) { // a connection that is gone may look as if it stood, as after a sleep
+    live(false);
+    listen();
+  }
+  show();
+}, 1000);
 
 // -- acting
 

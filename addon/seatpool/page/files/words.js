@@ -2,6 +2,8 @@
 
 const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
 const JUST_NOW_MS = 600000;
+const EMPTY_POOL =
+  "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH";
 
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
@@ -48,6 +50,7 @@ export function state(row, now) {
 export const today = (row) => (row.share_today ? `${percent(row.share_today)} (${row.requests_today})` : "-");
 
 export function summary(report) {
+  if (!report.accounts.length) return EMPTY_POOL;
   const ready = report.accounts.filter((row) => row.state === "ready" || row.state === "editor").length;
   const flying = report.accounts.reduce((sum, row) => sum + row.in_flight, 0);
   return `${ready} of ${report.accounts.length} accounts ready, ${flying} in flight, ${report.requests_today} requests today`;
@@ -55,6 +58,11 @@ export function summary(report) {
 
 export const took = (ms) => (ms === null ? "-" : ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 export const clock = (moment) => new Date(moment).toLocaleTimeString([], { hour12: false });
+
+export function began(moment, now) {
+  const day = (of) => new Date(of).toLocaleDateString();
+  return day(moment) === day(now) ? clock(moment) : `${day(moment)} ${clock(moment)}`;
+}
 
 export function tokens(line) {
   if (line.input_tokens === null && line.output_tokens === null) return "-";
