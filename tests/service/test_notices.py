@@ -21,7 +21,7 @@ from seatpool.service.desktop import call
 from seatpool.service.meters import Meters
 from seatpool.service.notices import REMEMBERED, Notices
 from seatpool.service.transport import Transport
-from seatpool.service.webhook import refusal
+from seatpool.service.webhook import refusal, said
 from seatpool.store import Store
 from tests.harness import REPOSITORY
 from tests.harness.receiver import Receiver, receiving
@@ -221,6 +221,18 @@ def test_each_platform_has_its_program_and_what_is_said_is_never_a_script(
     scripts = [part for part in found.argv if "display notification" in part or "ToastNotificationManager" in part]
     assert not any(NASTY.title in script or NASTY.text in script for script in scripts)
     assert (NASTY.title in found.argv or NASTY.title in found.env.values()) is (program != "gdbus")
+
+
+def test_notify_send_is_given_backslashes_as_it_takes_them() -> None:
+    found = call(NASTY, "linux", lambda name: name)
+    assert found is not None and found.argv[-1] == "&lt;b&gt;'; -- \\\\ \u00e9\nline"
+
+
+def test_each_receiver_finds_the_words_by_the_name_it_looks_for_and_a_strict_one_nothing_else() -> None:
+    told_all = said(NASTY, "hooks.example")
+    assert {told_all[name] for name in ("text", "content", "message")} == {NASTY.text}
+    assert (told_all["kind"], told_all["title"]) == ("test", NASTY.title)
+    assert said(NASTY, "chat.googleapis.com") == {"text": NASTY.text}
 
 
 def test_where_nothing_can_show_it_that_is_said() -> None:

@@ -62,6 +62,7 @@ def call(notice: Notice, platform: str, which: Which) -> Call | None:
         )
     body = escape(notice.text, quote=False)  # it may hold markup, where a server can do that
     if which("notify-send") is not None:
+        body = body.replace("\\", "\\\\")  # of the body alone it takes C's escapes (dunst's issue 1055)
         return Call(("notify-send", "--app-name=seatpool", f"--expire-time={SHOWN_MS}", "--", notice.title, body))
     if which("gdbus") is not None:
         return Call(_gdbus(notice.title, body))

@@ -1,4 +1,8 @@
-"""Notices as JSON to an address of the person's: `text` is what Slack and its like show."""
+"""Notices as JSON to an address of the person's.
+
+The same words have several names, since each receiver looks for its own and passes the others over: `text` is for
+Slack, Mattermost and Rocket.Chat, `content` for Discord ("cannot send an empty message" without), `message` for Gotify.
+"""
 
 from urllib.parse import urlsplit
 
@@ -9,6 +13,9 @@ from seatpool.providers.http import HttpRequest
 from seatpool.service.desktop import NotDelivered
 from seatpool.service.refresher import Sender
 from seatpool.service.transport import LOOPBACK, SideCallFailed
+
+STRICT = frozenset({"chat.googleapis.com"})
+"""Hosts that refuse a message with anything but `text` in it (400, "Unknown name"): Google Chat's."""
 
 
 def refusal(url: str) -> str | None:
@@ -25,6 +32,21 @@ def refusal(url: str) -> str | None:
     return "say https://..., or http:// with 127.0.0.1, [::1] or localhost"
 
 
+def said(notice: Notice, host: str | None) -> dict[str, object]:
+    """What such a host gets."""
+    if host in STRICT:
+        return {"text": notice.text}
+    words = dict.fromkeys(("text", "content", "message"), notice.text)
+    return {
+        "program": "seatpool",
+        "kind": notice.kind.value,
+        "title": notice.title,
+        **words,
+        "account": notice.account,
+        "until": notice.until,
+    }
+
+
 class Webhook:
     """Sends notices to one address, which may hold a secret: it is in no log."""
 
@@ -36,17 +58,9 @@ class Webhook:
 
     async def deliver(self, notice: Notice) -> None:
         """Raises `NotDelivered`."""
-        told = {
-            "program": "seatpool",
-            "kind": notice.kind.value,
-            "title": notice.title,
-            "text": notice.text,
-            "account": notice.account,
-            "until": notice.until,
-        }
         headers = (("content-type", "application/json"), ("user-agent", "seatpool"))
         try:
-            body = msgspec.json.encode(told)
+            body = msgspec.json.encode(said(notice, urlsplit(self._url).hostname))
             reply = await self._transport.send(HttpRequest("POST", self._url, headers, body, plain=True))
         except SideCallFailed as failure:
             raise NotDelivered(str(failure)) from None
