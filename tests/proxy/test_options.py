@@ -19,6 +19,7 @@ from seatpool.core.fastmode import FastMode
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Dormancy
 from seatpool.providers.registry import host_patterns
+from seatpool.proxy import sealed
 from seatpool.proxy.checking import check
 from seatpool.proxy.layers.limits import Limits
 from seatpool.proxy.options import OPTIONS, Option, add_options, apply_defaults
@@ -70,6 +71,27 @@ def test_to_seal_more_hosts_unseals_none() -> None:
     opts.update(ignore_hosts=[r"^example\.com:"])
     apply_defaults(opts)
     assert opts.allow_hosts == list(host_patterns())
+
+
+@pytest.mark.parametrize(
+    ("said", "is_told"),
+    [
+        ({}, False),
+        ({"allow_hosts": ["example.com"]}, True),
+        ({"allow_hosts": ["example.com", "CHATGPT"]}, False),
+        ({"ignore_hosts": ["chatgpt"]}, False),  # Copilot's are left
+        ({"ignore_hosts": [".*"]}, True),
+        ({"tcp_hosts": ["chatgpt", "githubcopilot|githubusercontent"]}, True),
+        ({"allow_hosts": ["chatgpt"], "ignore_hosts": ["chatgpt"]}, True),
+    ],
+)
+def test_who_seals_every_pooled_host_is_told(said: dict[str, list[str]], *, is_told: bool) -> None:
+    opts = made()
+    opts.update(**said)
+    apply_defaults(opts)
+    told = sealed.said_of(opts)
+    assert (told is not None) == is_told
+    assert told is None or all(pattern in told for patterns in said.values() for pattern in patterns)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from seatpool.proxy import (
     messages,
     options,
     process,
+    sealed,
     settings,
     shortcuts,
     starting,
@@ -117,6 +118,8 @@ class Pool:
         checking.check(ctx.options)
         self.locking.check(updated)
         self._set_up_exchanges()
+        if not updated.isdisjoint(sealed.OPTIONS):
+            self._look_for_seals()
         if "pool_db" in updated and settings.database_of(ctx.options) != self._database:
             raise exceptions.OptionsError("pool_db: restart to change the database")
         if "pool_person" in updated and ctx.options.pool_person != self._person:
@@ -134,6 +137,7 @@ class Pool:
             )
         options.apply_defaults(ctx.options)
         checking.check(ctx.options)
+        self._look_for_seals()
         self._set_up_exchanges()
         self._read_rules()
         self.exchanges.at_once = shortcuts.install(ctx.master.addons)
@@ -143,6 +147,11 @@ class Pool:
         self.exchanges.limits = settings.limits_of(ctx.options)
         self.exchanges.named = ctx.options.pool_account_header
         self.exchanges.quota = client_quota(ctx.options.pool_client_quota, self.service)
+
+    def _look_for_seals(self) -> None:
+        problem = sealed.said_of(ctx.options)
+        if problem is not None:
+            logger.warning("action=sealed reason=%s", problem)
 
     def _read_rules(self) -> None:
         try:
