@@ -116,6 +116,8 @@ def test_it_fits_any_screen_and_stays_whole_on_paper(lab: Lab, store: Store, tmp
         )
         assert drawn <= there * 1.2, "its letters are as large as everywhere"
         assert browser.evaluate("document.querySelector('#latest time').textContent.includes('/')"), "another day's"
+        name = "document.querySelector('#accounts tbody th')"
+        assert browser.evaluate(f"[{name}.scrollWidth <= {name}.clientWidth, {name}.clientWidth < 300]") == [True, True]
         browser.call("Emulation.setEmulatedMedia", media="print")
         assert browser.evaluate("getComputedStyle(document.querySelector('.wide')).overflowX") == "visible"
         browser.call("Emulation.setEmulatedMedia", features=[{"name": "forced-colors", "value": "active"}])

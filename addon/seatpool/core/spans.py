@@ -2,6 +2,9 @@
 
 from datetime import datetime, timedelta
 
+UNITS = (("d", 86_400, 3_600), ("h", 3_600, 60), ("min", 60, 1))
+"""Each with its seconds, and those of the next smaller one: 119.9 minutes are two hours."""
+
 
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago; None: never."""
@@ -11,8 +14,8 @@ def ago(moment: datetime | None, now: datetime) -> str:
 def span(length: timedelta) -> str:
     """In the largest unit of which there are two: never more than a quarter off, for somebody plans by it."""
     seconds = max(0, round(length.total_seconds()))
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
+    for unit, size, smaller in UNITS:
+        if seconds + smaller // 2 >= 2 * size:
             return f"{(seconds + size // 2) // size} {unit}"
     return f"{seconds} s"
 

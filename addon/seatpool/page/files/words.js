@@ -1,14 +1,14 @@
 // Lengths of time and the state of an account as a person says them: as core/spans.py and core/telling.py do.
 
-const UNITS = [["d", 86400], ["h", 3600], ["min", 60]];
+const UNITS = [["d", 86400, 3600], ["h", 3600, 60], ["min", 60, 1]];
 const JUST_NOW_MS = 600000;
 const EMPTY_POOL =
   "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH";
 
 export function span(seconds) {
   const whole = Math.max(0, Math.round(seconds));
-  for (const [unit, size] of UNITS) {
-    if (whole >= 2 * size) return `${Math.floor((whole + size / 2) / size)} ${unit}`;
+  for (const [unit, size, smaller] of UNITS) {
+    if (whole + Math.floor(smaller / 2) >= 2 * size) return `${Math.floor((whole + size / 2) / size)} ${unit}`;
   }
   return `${whole} s`;
 }
