@@ -103,10 +103,13 @@ def test_an_implausible_end_is_bounded_to_the_longest_window() -> None:
 
 
 def test_a_request_is_not_sent_more_often_than_allowed_except_in_search_of_unspent_quota() -> None:
+    """And where it never got there, on a connection that had died meanwhile."""
     assert at(K.RATE_LIMITED, attempt=3) == Decision(A.HOLD, R.COOL, NOW + timedelta(minutes=1), 1)
     assert at(K.RATE_LIMITED, attempt=4, last=True).action is A.DELIVER
     assert at(K.CONNECT_FAILED, attempt=3).action is A.DELIVER
     assert at(K.QUOTA_SPENT, attempt=30).action is A.SWITCH
+    assert at(K.STALE_CONNECTION, attempt=3).action is A.RESEND
+    assert at(K.STALE_CONNECTION, attempt=4, repeats=1).action is A.DELIVER
 
 
 @pytest.mark.parametrize("kind", [K.QUOTA_SPENT, K.RATE_LIMITED])

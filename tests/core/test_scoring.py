@@ -41,10 +41,21 @@ def test_the_reference_guard() -> None:
     assert isclose(found.value, 5.8355 * 0.328, rel_tol=1e-4)
 
 
-def test_the_reference_plan_weights() -> None:
+@pytest.mark.parametrize(
+    ("plan", "times"),
+    [
+        ("prolite", 5),
+        ("self_serve_business_prolite", 5),
+        ("pro", 20),
+        ("individual_pro", 5),
+        ("individual_max", 20),
+        ("business", 1),
+        (None, 1),
+    ],
+)
+def test_the_reference_plan_weights(plan: str | None, times: int) -> None:
     plus = value(window("primary", 0.5, H5, 9_000), plan="plus")
-    assert isclose(value(window("primary", 0.5, H5, 9_000), plan="prolite"), plus * 5**0.5)
-    assert isclose(value(window("primary", 0.5, H5, 9_000), plan="pro"), plus * 20**0.5)
+    assert isclose(value(window("primary", 0.5, H5, 9_000), plan=plan), plus * times**0.5)
 
 
 def test_a_guard_that_resets_when_the_main_window_does_guards_nothing() -> None:
@@ -114,7 +125,10 @@ def test_a_window_whose_reset_nobody_tells_is_over_after_its_length(length: int 
     assert (after.standing, after.room, after.untouched_since) == (Standing.LIMITED, 1.0, NOW.timestamp() + over_s)
 
 
-@pytest.mark.parametrize(("ahead", "length"), [(3_600, H5), (H5 + 1, WEEK), (WEEK + 1, 30 * 86_400)])
+@pytest.mark.parametrize(
+    ("ahead", "length"),
+    [(3_600, H5), (H5 + 1, WEEK), (WEEK + 1, 30 * 86_400), (31 * 86_400, 30 * 86_400)],  # the last: a long month
+)
 def test_a_window_of_unknown_length_is_taken_for_the_shortest_that_fits(ahead: int, length: int) -> None:
     assert value(window("x", 0.5, None, ahead)) == value(window("x", 0.5, length, ahead))
 

@@ -25,7 +25,7 @@ from seatpool.core.model import (
 )
 from seatpool.core.policy import Policy
 from seatpool.core.scoring import Score
-from seatpool.core.selection import BOUND, FULL, RENEWAL, Demand, Exhausted, Selection, select
+from seatpool.core.selection import BOUND, FULL, RENEWAL, Demand, Exhausted, Selection, select, whose_limit
 from seatpool.core.state import PoolState
 from seatpool.core.strategy import Candidate, Dormancy, Strategy, rank
 
@@ -682,3 +682,56 @@ def test_by_the_seats_own_list_a_model_can_cost_what_it_does_not_elsewhere() -> 
     state.models.forget(1)
     state.models.forget(2)
     assert chosen(state, INCLUDED) == 2, "nobody has told"
+
+
+# -- whose limit it is
+
+
+CAPTIVE = replace(CODEX, bound=True, captive=True, owner=1)
+"""Nobody but the first account can read it."""
+
+
+@pytest.mark.parametrize(
+    ("owner", "minutes", "expected"),
+    [
+        (account(1), 0, Selection(account(1), BOUND)),
+        (account(1), 30, Exhausted(limited=True, soonest=NOW + timedelta(minutes=30), reason="spent")),
+        (account(1, paused=True), 30, Exhausted(limited=False, reason=BOUND)),
+        (account(1, disabled="revoked-x"), 0, Exhausted(limited=False, reason=BOUND)),
+        (account(3), 0, Exhausted(limited=False, reason=BOUND)),  # it has been removed
+    ],
+)
+def test_what_one_account_alone_can_read_waits_for_its_limit_and_for_nobody_elses(
+    owner: Account, minutes: float, expected: Selection | Exhausted
+) -> None:
+    state = pool(owner, account(2))
+    state.cool(cooldown(2, 10), NOW)
+    if minutes:
+        state.cool(cooldown(1, minutes), NOW)
+    assert select(state, CAPTIVE, NOW) == expected
+    assert select(state, replace(CAPTIVE, only=frozenset({2})), NOW) == Exhausted(limited=False, reason=BOUND)
+
+
+@pytest.mark.parametrize(
+    ("demand", "told", "expected"),
+    [
+        (CODEX, Exhausted(limited=True, soonest=NOW + timedelta(minutes=10)), 2),
+        (CODEX, Exhausted(limited=True, soonest=NOW + timedelta(minutes=30)), 1),
+        (CODEX, Exhausted(limited=True, soonest=NOW + timedelta(minutes=20)), None),  # a window's end, not a cooldown's
+        (
+            replace(CODEX, provider=ProviderName.COPILOT),
+            Exhausted(limited=True, soonest=NOW + timedelta(minutes=10)),
+            3,
+        ),
+        (CAPTIVE, Exhausted(limited=True, soonest=NOW + timedelta(minutes=10)), 1),
+        (replace(CODEX, owner=1), Exhausted(limited=False, reason=BOUND), 1),
+        (CODEX, Exhausted(limited=False, reason=BOUND), None),
+    ],
+)
+def test_it_is_told_whom_a_refusal_of_ours_is_about(demand: Demand, told: Exhausted, expected: int | None) -> None:
+    state = pool(replace(account(3), provider=ProviderName.COPILOT), account(1), account(2))
+    for number, minutes in ((3, 10), (1, 30), (2, 10)):
+        state.cool(cooldown(number, minutes), NOW)
+        state.cool(cooldown(number, 5, Scope(ScopeKind.MODEL, "gpt-x")), NOW)
+    found = whose_limit(state, demand, told)
+    assert (found.id if found is not None else None) == expected

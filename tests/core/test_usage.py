@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
-from seatpool.core.usage import Record, length_of, per_step, worth_keeping
+from seatpool.core.usage import Record, began_at, length_of, per_step, worth_keeping
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -55,6 +55,19 @@ def test_after_a_reset_what_is_missing_was_used_since_the_reset() -> None:
     # The period ends at 17:00; at 19:00 0.20 of the next one are gone, which began at 17:00: 0.10 an hour.
     steps = per_step([seen(4, 0.5), seen(7, 0.8, END + 5 * HOUR)], NOON + 7 * HOUR, HOUR)
     assert steps == pytest.approx([0.0, 0.1, 0.1])
+
+
+def test_a_window_that_is_whole_again_before_its_end_has_given_nothing_to_use() -> None:
+    # The period was to end at 17:00; at 13:00 all of it is there again, and it ends at 18:00: 0.10 in the next hour.
+    end = END + HOUR
+    steps = per_step([seen(0, 0.5), seen(1, 1.0, end), seen(2, 0.9, end)], NOON + 2 * HOUR, HOUR)
+    assert steps == pytest.approx([0.0, 0.1])
+
+
+def test_a_period_that_began_before_it_was_seen_is_told_by_its_end() -> None:
+    # Seen last at 12:00 and again at 14:00, when it is said to end at 18:00: it began at 13:00.
+    assert began_at(seen(0, 0.5), seen(2, 0.8, END + HOUR)) == NOON + HOUR
+    assert began_at(seen(0, 0.5), seen(2, 0.8, END + 9 * HOUR)) == NOON + 2 * HOUR, "never after it was seen"
 
 
 def test_a_share_that_grows_for_no_known_reason_is_no_use() -> None:
