@@ -194,3 +194,20 @@ def test_an_editors_login_that_is_no_text_is_not_learnt(name: str) -> None:
     assert learnt is not None
     assert learnt.identity == "user-ann/ws-ann"
     assert CODEX.primary(FACTS, Headers((fields | {name: fields[name] + "\udce5"}).items()), origin, NOW) is None
+
+
+@pytest.mark.parametrize(
+    "more", [{}, {"x-openai-account-routing-override": "us", "x-openai-fedramp": "true"}], ids=["plain", "placed"]
+)
+def test_with_an_editors_login_others_go_out_as_the_editor_does(more: dict[str, str]) -> None:
+    """To the workspace that it names, whatever the token does; and with no more than it sends."""
+    sent = {"authorization": f"Bearer {access_token(workspace='ws-other')}", "chatgpt-account-id": "ws-ann", **more}
+    learnt = CODEX.primary(FACTS, Headers(sent.items()), "https://us.chatgpt.com", NOW)
+    assert learnt is not None
+    (held,) = learnt.credentials
+    edits = CODEX.edits(FACTS, ACCOUNT, {KIND: held}, turn_state=None)
+    assert (edits.origin, {name.lower(): value for name, value in edits.set_headers}) == (
+        "https://us.chatgpt.com",
+        sent,
+    )
+    assert CODEX.holds(Headers(sent.items()), held)

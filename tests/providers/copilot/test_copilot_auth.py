@@ -294,3 +294,21 @@ def test_an_editors_login_that_is_no_text_is_not_learnt(token: str) -> None:
         assert asked is not None
         found = COPILOT.primary(asked, headers, "https://api.githubcopilot.com", NOW)
         assert (found is not None) is learnt
+
+
+@pytest.mark.parametrize(
+    ("origin", "issuer"),
+    [
+        ("https://api.githubcopilot.com", "github.com"),
+        ("https://api.business.githubcopilot.com:443", "github.com"),
+        ("https://copilot-api.octo.ghe.com", "octo.ghe.com"),
+        ("https://copilot-api.octo.ghe.com:8443", "octo.ghe.com"),
+    ],
+)
+def test_an_editors_login_is_its_tenants_at_whatever_port(origin: str, issuer: str) -> None:
+    headers = Headers([("authorization", f"Bearer {ANN_CT}")])
+    asked = COPILOT.facts(CHAT, "/chat/completions", headers, bytes)
+    assert asked is not None
+    found = COPILOT.primary(asked, headers, origin, NOW)
+    assert found is not None
+    assert (found.issuer, found.identity) == (issuer, f"{issuer}/tid:ann0")

@@ -32,7 +32,12 @@ def test_an_exhausted_pool_names_the_soonest_reset(soonest_s: float | None, retr
     ("reason", "status", "code"),
     [
         ("quota_exceeded", 402, "quota_exceeded"),
+        ("free_quota_exceeded", 402, "free_quota_exceeded"),
         ("overage_limit_reached", 402, "overage_limit_reached"),
+        ("additional_spend_limit_reached", 402, "additional_spend_limit_reached"),
+        ("billing_not_configured", 402, "billing_not_configured"),
+        ("user_global_rate_limited", 429, "user_global_rate_limited"),
+        ("user_model_rate_limited", 429, "user_model_rate_limited"),
         ("user_weekly_rate_limited", 429, "user_weekly_rate_limited"),
         ("model_overloaded", 429, "rate_limited"),
         (None, 429, "rate_limited"),
