@@ -57,6 +57,7 @@ def test_a_scrape_tells_what_was_counted_and_how_the_pool_stands() -> None:
     state.put(account(1, "alice", plan="plus"), NOW)
     state.put(account(2, odd), NOW)
     state.observe(1, (QuotaWindow("primary", 0.25, NOW, "header", resets_at=NOW + timedelta(hours=1)),), NOW)
+    state.observe(2, (QuotaWindow("chat", 1.0, NOW, "usage", unlimited=True),), NOW)
     scope = Scope(ScopeKind.MODEL, "gpt-x")
     state.cool(Cooldown(2, scope, "usage_limit_reached", NOW + timedelta(seconds=90), NOW), NOW)
     state.acquire(1, NOW)
@@ -79,14 +80,19 @@ def test_a_scrape_tells_what_was_counted_and_how_the_pool_stands() -> None:
         (odd, "gpt-x", "usage_limit_reached"),
         ("alice", "gpt-x", "ok"),
     ]
-    assert {s["type"]: n for s, n in found["seatpool_tokens_total"]} == {"input": 100, "cached": 60, "output": 7}
+    assert [(s["account"], s["model"], s["type"], n) for s, n in found["seatpool_tokens_total"]] == [
+        ("alice", "gpt-x", "input", 100),
+        ("alice", "gpt-x", "cached", 60),
+        ("alice", "gpt-x", "output", 7),
+    ]
     buckets = {s["le"]: n for s, n in found["seatpool_first_byte_seconds_bucket"]}
     assert (buckets["0.25"], buckets["0.5"], buckets["+Inf"]) == (0, 1, 1)
     assert found["seatpool_first_byte_seconds_sum"] == [({"account": "alice"}, 0.3)]
     added = {s["le"]: n for s, n in found["seatpool_added_latency_seconds_bucket"]}
     assert (added["0.00025"], added["0.0005"], added["+Inf"]) == (0, 2, 2)
-    assert found["seatpool_quota_left_ratio"] == [({"account": "alice", "bucket": "primary"}, 0.25)]
-    assert found["seatpool_quota_reset_timestamp_seconds"][0][1] == NOW.timestamp() + 3600
+    known, endless = {"account": "alice", "bucket": "primary"}, {"account": odd, "bucket": "chat"}
+    assert found["seatpool_quota_left_ratio"] == [(known, 0.25), (endless, 1.0)]
+    assert found["seatpool_quota_reset_timestamp_seconds"] == [(known, NOW.timestamp() + 3600)]
     assert found["seatpool_cooldown_remaining_seconds"] == [
         ({"account": odd, "scope": "model", "of": "gpt-x", "reason": "usage_limit_reached"}, 90)
     ]

@@ -22,6 +22,7 @@ from seatpool.providers.codex import CODEX
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
 from seatpool.service.pool import PoolService
 from seatpool.service.records import OK, Ending
+from seatpool.service.refresher import LOSER_LOOKS_EVERY_S
 from seatpool.service.trail import Answered, Assignment, Trail
 from seatpool.store import Grant, Store
 from tests.providers.codex.codex_material import access_token
@@ -328,6 +329,34 @@ async def test_while_one_process_renews_no_other_begins_whatever_the_clock_is_se
         assert issuer.refreshes == 1
         for each in (first, second):
             await each.stop()
+
+
+async def test_whoever_waits_for_anothers_renewal_looks_now_and_then_and_not_all_the_time(
+    store: Store, issuer: Issuer
+) -> None:
+    held, looked = Held(issuer), asyncio.Event()
+    loop, looks = asyncio.get_running_loop(), list[float]()
+
+    def heard(_key: str, grant: Grant) -> None:
+        if grant is Grant.REFUSED:
+            looks.append(time.monotonic())
+        if len(looks) == 3:
+            loop.call_soon_threadsafe(looked.set)
+
+    sign_in(store, issuer, "alice", expires_in=timedelta(days=-2))
+    told: Any = Overheard(store, heard)
+    first, second = PoolService(store, held, Policy()), PoolService(told, issuer, Policy())
+    for each in (first, second):
+        each.load()
+    renewing = asyncio.create_task(begin(first))
+    await held.sent.wait()
+    waiting = asyncio.create_task(begin(second))
+    await looked.wait()
+    held.may_answer.set()
+    await asyncio.gather(renewing, waiting)
+    assert looks[2] - looks[0] > LOSER_LOOKS_EVERY_S
+    for each in (first, second):
+        await each.stop()
 
 
 async def test_whoever_was_cut_off_with_a_new_token_has_time_to_store_it_before_the_next_one_asks(

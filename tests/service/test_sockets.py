@@ -1,5 +1,6 @@
 """What becomes of a socket's messages: who leaves an account, and what is sent again."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
@@ -24,6 +25,9 @@ WARM_UP = b'{"type":"response.create","model":"gpt-y","generate":false,"input":[
 LIMIT = (
     b'{"type":"error","status":429,"status_code":429,'
     b'"error":{"type":"usage_limit_reached","message":"","resets_in_seconds":3600}}'
+)
+EXPIRED = (
+    b'{"type":"error","status":401,"status_code":401,"error":{"type":"invalid_request_error","code":"token_expired"}}'
 )
 DELTA = b'{"type":"response.output_text.delta","delta":"x"}'
 FACTS = RequestFacts(
@@ -72,6 +76,21 @@ async def test_who_idles_on_a_limited_account_is_closed_at_once_and_who_works_th
     assert closed == ["idle"]
     assert await service.sockets.server_frame(busy, DELTA) is None
     assert await service.sockets.server_frame(busy, DONE) is CLOSE
+
+
+@pytest.mark.parametrize(("refusal", "renewed"), [(EXPIRED, 1), (LIMIT, 0)])
+async def test_a_token_that_is_refused_on_a_socket_is_renewed_for_the_next_handshake(
+    service: PoolService, issuer: Issuer, refusal: bytes, renewed: int
+) -> None:
+    trail = await opened(service, [])
+    service.sockets.client_frame(trail, CREATE)
+    await service.sockets.server_frame(trail, refusal)
+    for _ in range(400):
+        if issuer.refreshes == renewed:
+            break
+        await asyncio.sleep(0.01)
+    await service.stop()
+    assert issuer.refreshes == renewed
 
 
 async def test_a_socket_that_has_not_served_yet_is_left_alone(service: PoolService) -> None:

@@ -141,6 +141,17 @@ async def test_what_is_told_is_the_limit_that_ends_soonest(service: PoolService)
     assert choice.soonest == now + 2 * HOUR
 
 
+async def test_where_nobody_has_a_substitute_the_limit_of_the_asked_model_is_told(service: PoolService) -> None:
+    now = datetime.now(UTC)
+    for account in service.knowledge.state.accounts.values():
+        await service.knowledge.cool(account, Scope(ScopeKind.MODEL, "gpt-x"), "limited", now + 5 * HOUR, 0)
+        service.knowledge.state.models.put(account.id, ProviderName.CODEX, frozenset({"gpt-x"}), now)
+    service.knowledge.state.models.put(99, ProviderName.CODEX, frozenset({"gpt-y", "gpt-z"}), now)
+    choice = await service.assign(service.open("flow", FACTS, Headers()))
+    assert isinstance(choice, Exhausted)
+    assert (choice.limited, choice.soonest) == (True, now + 5 * HOUR)
+
+
 async def test_a_rule_about_the_asked_model_binds_its_substitutes(service: PoolService) -> None:
     service.set_policy(replace(SUBSTITUTES, max_attempts=10))
     trail = service.open("flow", FACTS, Headers(), ONLY_BOB)
