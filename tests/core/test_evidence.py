@@ -19,6 +19,7 @@ from seatpool.core.state import PoolState
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)
 CHAT = Scope(ScopeKind.BUCKET, "chat")
+COMPLETIONS = Scope(ScopeKind.BUCKET, "completions")
 MODEL = Scope(ScopeKind.MODEL, "gpt-x")
 
 
@@ -61,6 +62,8 @@ UNLIMITED = window("chat", 1.0, 1, unlimited=True)
         (cooldown("quota_exceeded", CHAT), [window("chat", 0.0, 1), window("completions", 1.0, 1)], False),
         (cooldown("quota_exceeded", CHAT), [UNLIMITED, window("premium_interactions", 0.0, 1)], False),
         (cooldown("quota_exceeded", CHAT), [UNLIMITED, window("premium_interactions", 0.5, 1)], True),
+        (cooldown("quota_exceeded", COMPLETIONS), [window("completions", 0.5, 1), window("chat", 0.0, 1)], True),
+        (cooldown("quota_exceeded", COMPLETIONS), [window("completions", 0.0, 1), UNLIMITED], False),
         # limits of hours and days are windows of their own, of which an account's record says nothing
         (cooldown("user_weekly_rate_limited", CHAT), [UNLIMITED, window("premium_interactions", 0.5, 1)], False),
         (cooldown("user_weekly_rate_limited"), [UNLIMITED, window("premium_interactions", 0.5, 1)], False),

@@ -450,6 +450,8 @@ SOON, LATE = NOW + timedelta(seconds=60), NOW + timedelta(minutes=5)
         (0.30, Policy(), LATE, 2),  # the cache is gone: as free as a new one
         (0.30, Policy(affinity=Sticking.ALWAYS), SOON, 1),
         (0.30, Policy(affinity=Sticking.ALWAYS), LATE, 2),
+        (0.01, Policy(affinity_strength=0.01), SOON, 2),
+        (0.01, Policy(affinity=Sticking.ALWAYS, affinity_strength=0.01), SOON, 1),  # whatever that is worth
         (0.30, Policy(affinity=Sticking.DISABLED), SOON, 2),
         (0.30, Policy(affinity_strength=0.0), SOON, 2),
         (0.00, Policy(), SOON, 2),  # known to be empty
@@ -685,6 +687,16 @@ def test_by_the_seats_own_list_a_model_can_cost_what_it_does_not_elsewhere() -> 
 
 
 # -- whose limit it is
+
+
+def test_an_account_may_serve_when_the_last_of_what_keeps_it_from_a_request_is_over() -> None:
+    model, bucket = Scope(ScopeKind.MODEL, "gpt-x"), Scope(ScopeKind.BUCKET, "chat")
+    state = pool(account(1))
+    for minutes, scope in ((10, WHOLE_ACCOUNT), (60, model), (90, bucket)):
+        state.cool(cooldown(1, minutes, scope), NOW)
+    for scopes, minutes in (((), 10), ((model,), 60), ((model, bucket), 90)):
+        found = select(state, replace(CODEX, scopes=scopes), NOW)
+        assert found == Exhausted(limited=True, soonest=NOW + timedelta(minutes=minutes), reason="spent")
 
 
 CAPTIVE = replace(CODEX, bound=True, captive=True, owner=1)
