@@ -121,6 +121,10 @@ CASES: dict[str, Row] = {
         *(COPILOT, "messages", talk(USER, answer(thinking("their")), USER)),
         *(talk(USER, answer({"type": "text", "text": "..."}), USER), 1, set()),
     ),
+    "messages: nothing but thoughts ahead of what was said": (
+        *(COPILOT, "messages", talk(USER, answer(thinking("their")), answer(TEXT), USER)),
+        *(talk(USER, answer(TEXT), USER), 1, set()),
+    ),
     "messages: nothing but thoughts, at the end": (
         *(COPILOT, "messages", talk(USER, answer(thinking("their")))),
         *(talk(USER), 1, set()),

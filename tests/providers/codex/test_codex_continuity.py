@@ -49,6 +49,13 @@ def test_the_headers_of_a_real_client_say_it_all() -> None:
     assert "FAKESECRET" not in repr(found)
 
 
+@pytest.mark.parametrize(("model", "own"), [("gpt-reserve", True), ("gpt-6.1-sol", False)])
+def test_of_the_reserve_model_the_editors_own_account_tells_the_limit(model: str, own: bool) -> None:
+    found = facts(BEARER, body=json.dumps({"model": model}).encode())
+    assert found is not None
+    assert found.own_meter is own
+
+
 def test_a_picture_draws_on_a_limit_of_its_own_as_well() -> None:
     found = facts(BEARER, body=b'{"model":"gpt-image-2"}', route=IMAGES)
     assert found is not None

@@ -177,6 +177,12 @@ def test_the_quota_event_is_read() -> None:
     )
 
 
+def test_the_quota_event_tells_of_credits_without_end() -> None:
+    limits = {"primary": {"used_percent": 100, "window_minutes": 300, "reset_at": NOW_S + 9}}
+    found = frame("codex.rate_limits", rate_limits=limits, credits={"has_credits": True, "unlimited": True})
+    assert [(w.bucket, w.left, w.unlimited) for w in found.windows] == [("primary", 0.0, False), ("credits", 1.0, True)]
+
+
 def test_the_turn_state_is_read_and_not_shown() -> None:
     found = frame("response.metadata", headers={"X-Codex-Turn-State": "FAKESECRET-ts"})
     assert found == Frame(turn_state="FAKESECRET-ts")

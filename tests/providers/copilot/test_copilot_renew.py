@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.providers.copilot import COPILOT, renew
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
-from seatpool.providers.sidecalls import RenewalNeed, RenewalRefused, Renewed
+from seatpool.providers.sidecalls import OWNER, Keep, RenewalNeed, RenewalRefused, Renewed, Reread
 from tests.providers.copilot.copilot_material import (
     ACCOUNT,
     ANN_CT,
@@ -312,6 +312,40 @@ def test_any_refusal_of_a_session_costs_the_session_alone(
     held: Credential, answer: HttpReply | None, code: str
 ) -> None:
     assert drive(SESSION, answer, held)[1] == RenewalRefused(code, durable=False, kind_only=True)
+
+
+# -- a login whose program has got another one since
+
+
+@pytest.mark.parametrize(
+    ("status", "user", "stored", "steps"),
+    [
+        (401, "ann", "gho_FAKESECRETnew", [HttpRequest, Reread, Keep, HttpRequest]),
+        (401, "ann", ANN_GHO, [HttpRequest, Reread]),  # the very one that is over
+        (401, "ann", None, [HttpRequest, Reread]),
+        (401, "bob", "gho_FAKESECRETnew", [HttpRequest, Reread]),  # somebody else is signed in there now
+        (401, None, "gho_FAKESECRETnew", [HttpRequest, Reread]),
+        (403, "ann", "gho_FAKESECRETnew", [HttpRequest]),  # it is good for something else
+        (500, "ann", "gho_FAKESECRETnew", [HttpRequest]),
+    ],
+)
+def test_where_a_login_is_over_another_one_of_the_same_person_in_its_file_is_tried_once(
+    status: int, user: str | None, stored: str | None, steps: list[type]
+) -> None:
+    content = json.dumps({"github.com:Iv1.b507a08c87ecfe98": {"user": user, "oauth_token": stored}}).encode()
+    owner = "/home/ann/.config/github-copilot/apps.json"
+    need = RenewalNeed(ACCOUNT, CT, {OAUTH: github(attributes={OWNER: owner})}, EDITOR)
+    renewal, asked, answer, result = COPILOT.renew(need, lambda: NOW), list[object](), None, None
+    while result is None:
+        try:
+            asked.append(renewal.send(answer))
+        except StopIteration as stop:
+            result = stop.value
+        answer = {HttpRequest: reply(status), Reread: content}.get(type(asked[-1]))
+    assert [type(step) for step in asked] == steps
+    assert isinstance(result, RenewalRefused) and asked[1:2] in ([], [Reread(owner)])
+    kept = [step.credential.token for step in asked if isinstance(step, Keep)]
+    assert kept == ([stored] if Keep in steps else [])
 
 
 # -- anything
