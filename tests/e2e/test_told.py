@@ -17,8 +17,9 @@ pytestmark = pytest.mark.asyncio
 
 COUNTED: dict[str, Any] = {"kind": "ok", "input_tokens": 12_000, "cached_tokens": 11_000, "output_tokens": 77}
 TOLD = {
-    "responses": Tokens(12_000, 11_000, 77, reasoning=38),
-    "chat": Tokens(12_000, 11_000, 77, nano_credits=1_250_000),
+    "responses of Codex": Tokens(12_000, 11_000, 77, reasoning=38),
+    "responses of Copilot": Tokens(12_000, 11_000, 77, reasoning=38, written=0, nano_credits=1_250_000),
+    "chat": Tokens(12_000, 11_000, 77, written=0, nano_credits=1_250_000),
     "messages": Tokens(12_000, 11_000, 77, written=0, nano_credits=1_250_000),
 }
 LONG: dict[str, Any] = {**COUNTED, "deltas": 200, "size": 500}
@@ -57,7 +58,7 @@ async def test_the_end_of_a_stream_is_read(scene: Scene, route: str, behaviour: 
         assert await incoming.body()
         assert incoming.headers.get("content-type", "text/event-stream") == "text/event-stream"
     (attempt,) = await recorded(scene)
-    assert (attempt.outcome, attempt.status, attempt.tokens) == ("ok", 200, TOLD[route.partition(" ")[0]])
+    assert (attempt.outcome, attempt.status, attempt.tokens) == ("ok", 200, TOLD[route])
     assert attempt.first_byte_ms is not None and attempt.total_ms is not None
     assert attempt.first_byte_ms < attempt.total_ms
 
@@ -71,7 +72,7 @@ async def test_an_answer_that_comes_whole_is_read(scene: Scene, route: str) -> N
         incoming = await client.send("POST", path, headers(), json.dumps({**body, "stream": False}).encode())
         assert "usage" in await incoming.json()
     (attempt,) = await recorded(scene)
-    told = TOLD[route.partition(" ")[0]]
+    told = TOLD[route]
     assert (attempt.outcome, attempt.tokens) == (
         "ok",
         told._replace(nano_credits=None) if route == "messages" else told,
@@ -87,7 +88,7 @@ async def test_each_turn_on_a_socket_is_told_beside_its_handshake(scene: Scene) 
     attempts = await recorded(scene, 3)
     assert [(a.number, a.reason, a.outcome, a.status, a.tokens) for a in attempts] == [
         (1, "best", "ok", 101, None),
-        (2, "socket", "ok", None, TOLD["responses"]),
+        (2, "socket", "ok", None, TOLD["responses of Codex"]),
         (3, "socket", "usage_limit_reached", None, None),
     ]
     assert len({a.flow_id for a in attempts}) == 1

@@ -23,7 +23,7 @@ from seatpool.providers.copilot import COPILOT
 from seatpool.providers.copilot import signin as copilot_signin
 from seatpool.providers.copilot import wire as copilot_wire
 from seatpool.providers.copilot.routes import engine_of
-from seatpool.providers.counts import BEGINNING, END, counted
+from seatpool.providers.counts import BEGINNING, END, billed, counted
 from seatpool.providers.http import Headers, HttpRequest
 from seatpool.providers.logins import NotALogin
 from seatpool.providers.openings import Opening, last_refusal
@@ -124,8 +124,8 @@ def _same_shares(came: Iterable[QuotaWindow], shown: Iterable[QuotaWindow]) -> N
 
 def counts(data: bytes) -> None:
     """An answer's end and beginning, as they are kept of it."""
-    for end, beginning in ((data[-END:], data[:BEGINNING]), (data, b"")):
-        sound.tokens(counted(end, beginning).tokens)
+    for end, beginning in ((data[-END:], data[:BEGINNING]), (data, b""), (data[len(data) // 2 :], b"")):
+        sound.tokens(counted(end, beginning, billed(b"", data[: len(data) - len(end)])).tokens)
 
 
 def models(data: bytes) -> None:

@@ -9,19 +9,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import Tokens
-from seatpool.providers.counts import BEGINNING, END, Counted, counted
+from seatpool.providers.counts import BEGINNING, END, Counted, billed, counted
 from tests.upstream import dialogue
 from tests.upstream.dialogue import Script, Usage, sse
 
 USAGE = Usage(20_000, 18_000, 300)
 TOLD = {
     "responses": Tokens(20_000, 18_000, 300, reasoning=150),
-    "chat": Tokens(20_000, 18_000, 300, nano_credits=1_250_000),
+    "billed responses": Tokens(20_000, 18_000, 300, reasoning=150, written=0, nano_credits=1_250_000),
+    "chat": Tokens(20_000, 18_000, 300, written=0, nano_credits=1_250_000),
     "messages": Tokens(20_000, 18_000, 300, written=0, nano_credits=1_250_000),
 }
 Build = Callable[[str, str, int, Usage], Script]
 DIALECTS: dict[str, Build] = {
     "responses": dialogue.responses,
+    "billed responses": dialogue.billed_responses,
     "chat": dialogue.chat,
     "messages": dialogue.messages,
 }
@@ -34,9 +36,9 @@ def stream(build: Build, words: str = "word ", deltas: int = 3, *, upto: int | N
     return b"".join(sse(event) for event in events[:upto])
 
 
-def ends(content: bytes) -> tuple[bytes, bytes]:
+def ends(content: bytes) -> tuple[bytes, bytes, bytes]:
     """What is kept of a long answer."""
-    return content[-END:], content[:BEGINNING]
+    return content[-END:], content[:BEGINNING], billed(b"", content[:-END])
 
 
 @pytest.mark.parametrize("dialect", DIALECTS)
@@ -54,6 +56,7 @@ def test_an_answer_that_does_not_stream_tells_them_as_well(dialect: str) -> None
 
 CUT = {
     "responses": None,
+    "billed responses": None,
     "chat": None,
     "messages": Tokens(
         20_000, 18_000, 1, written=0
@@ -91,6 +94,32 @@ SHAPES = {
             output_tokens_details={"reasoning_tokens": 1},
         ),
         Tokens(9, 8, 3, reasoning=1),
+    ),
+    "OpenAI's, since it charges for its cache": (
+        usage(
+            input_tokens=18_014,
+            input_tokens_details={"cache_write_tokens": 18_011, "cached_tokens": 0},
+            output_tokens=42,
+            output_tokens_details={"reasoning_tokens": 25},
+        ),
+        Tokens(18_014, 0, 42, reasoning=25, written=18_011),
+    ),
+    "the same of a chat": (
+        usage(
+            prompt_tokens=9_657,
+            completion_tokens=78,
+            prompt_tokens_details={"cached_tokens": 0, "cache_write_tokens": 9_654, "audio_tokens": 0},
+        ),
+        Tokens(9_657, 0, 78, written=9_654),
+    ),
+    "Anthropic's, which says how long it thought": (
+        usage(input_tokens=1, output_tokens=25_848, output_tokens_details={"thinking_tokens": 25_636}),
+        Tokens(1, None, 25_848, reasoning=25_636),
+    ),
+    "a bill that alone tells what was put into a cache": (
+        b'{"copilot_usage":{"token_details":[{"token_count":7,"token_type":"input"},{"token_count":25,"token_type":'
+        b'"cache_write"}],"total_nano_aiu":5},' + usage(prompt_tokens=32, completion_tokens=1)[1:],
+        Tokens(32, None, 1, written=25, nano_credits=5),
     ),
     "with what was charged": (
         usage(prompt_tokens=9)[:-1] + b', "copilot_usage": {"token_details": [{}], "total_nano_aiu": 5}}',
@@ -131,6 +160,16 @@ IGNORED = {
 @pytest.mark.parametrize("content", IGNORED.values(), ids=IGNORED.keys())
 def test_what_is_not_one_tells_nothing(content: bytes) -> None:
     assert counted(content, content).tokens is None
+
+
+@given(st.integers(1, 9_000), st.integers(0, 9_000))
+def test_a_bill_is_kept_however_what_is_let_go_is_cut(size: int, shift: int) -> None:
+    content = b" " * shift + stream(dialogue.billed_responses, deltas=3_000)
+    gone, kept = content[:-END], b""
+    for at in range(0, len(gone), size):
+        kept = billed(kept, gone[at : at + size])
+    assert counted(content[-END:], content[:BEGINNING], kept).tokens == TOLD["billed responses"]
+    assert len(kept) <= BEGINNING
 
 
 def test_what_stands_behind_does_not_hide_it() -> None:

@@ -183,7 +183,7 @@ async def _responses(exchange: Exchange) -> None:
     if exchange.request.upgrade:
         await Conversation(exchange, await exchange.accept_socket()).run()
         return
-    await _turn(dialogue.responses)(exchange)
+    await _turn(dialogue.billed_responses)(exchange)
 
 
 async def _embeddings(exchange: Exchange) -> None:

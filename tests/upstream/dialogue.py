@@ -3,7 +3,7 @@
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from tests.upstream.tokens import carrier
@@ -57,9 +57,13 @@ class Usage:
         }
 
     def credits(self) -> dict[str, Any]:
-        """What Copilot puts beside it (copilot.md 5.3)."""
-        details = [{"token_type": "input", "token_count": self.input, "cost_per_batch": 125, "batch_size": 1_000_000}]
-        return {"total_nano_aiu": 1_250_000, "token_details": details}
+        """What Copilot puts into the same event (copilot.md 5.3), whose keys it sorts."""
+        counts = {"input": self.input - self.cached, "cache_read": self.cached, "cache_write": 0, "output": self.output}
+        details = [
+            {"batch_size": 1_000_000, "cost_per_batch": 125, "token_count": count, "token_type": kind}
+            for kind, count in counts.items()
+        ]
+        return {"token_details": details, "total_nano_aiu": 1_250_000}
 
 
 @dataclass(slots=True)
@@ -144,11 +148,26 @@ def responses(name: str, model: str, number: int, usage: Usage, *, reasoning: bo
     )
 
 
+def billed_responses(name: str, model: str, number: int, usage: Usage, *, reasoning: bool = False) -> Script:
+    """The Responses API of Copilot: what it charges comes ahead of the whole answer."""
+    script = responses(name, model, number, usage, reasoning=reasoning)
+
+    def billed(event: Event) -> dict[str, Any]:
+        assert isinstance(event, dict)
+        return {"copilot_usage": usage.credits(), **event}
+
+    def closing(text: str) -> list[Event]:
+        *before, last = script.closing(text)
+        return [*before, billed(last)]
+
+    return replace(script, closing=closing, whole=lambda text: billed(script.whole(text)))
+
+
 def chat(name: str, model: str, number: int, usage: Usage, *, reasoning: bool = False) -> Script:
     """Chat completions as Copilot streams them (copilot.md 7.2)."""
     thought = {"role": "assistant", "reasoning_text": "hm", "reasoning_opaque": carrier("cipher", name, number)}
     base = {"created": int(time.time()), "id": f"chatcmpl-{name}-{number}", "model": model}
-    counted = {"usage": usage.chat(), "copilot_usage": usage.credits()}
+    counted = {"copilot_usage": usage.credits(), "usage": usage.chat()}
 
     def chunk(delta: dict[str, Any], reason: str | None = None, **more: Any) -> Event:
         return {"choices": [{"index": 0, "delta": delta, "finish_reason": reason}], **base, **more}
@@ -212,10 +231,10 @@ def messages(name: str, model: str, number: int, usage: Usage, *, reasoning: boo
         closing=lambda text: [
             {"type": "content_block_stop", "index": at},
             {
-                "type": "message_delta",
-                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
-                "usage": {"output_tokens": usage.output},
                 "copilot_usage": usage.credits(),
+                "delta": {"stop_reason": "end_turn", "stop_sequence": None},
+                "type": "message_delta",
+                "usage": {"output_tokens": usage.output},
             },
             {"type": "message_stop"},
         ],

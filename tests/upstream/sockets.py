@@ -94,7 +94,8 @@ class Conversation:
         if behaviour.kind not in _PLAYED and not behaviour.after:
             return await self._refuse(turn, behaviour)
         usage = dialogue.Usage.of(behaviour)
-        script = dialogue.responses(exchange.owner.name, model, number, usage, reasoning=behaviour.reasoning)
+        build = dialogue.responses if exchange.provider == "codex" else dialogue.billed_responses
+        script = build(exchange.owner.name, model, number, usage, reasoning=behaviour.reasoning)
         if not turn.generate:
             turn.answer = "prewarm"
             await self._send(script.opening[0])

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from mitmproxy import http
 
 from seatpool.core.outcome import Outcome
-from seatpool.providers.counts import BEGINNING, END, NOTHING, Counted, counted
+from seatpool.providers.counts import BEGINNING, END, NOTHING, Counted, billed, counted
 from seatpool.providers.openings import Read, last_refusal
 from seatpool.proxy.unpacking import Unpacker, coding_of, is_readable
 from seatpool.service.records import OK, Ending
@@ -35,7 +35,7 @@ class Told(NamedTuple):
 class Tap:
     """What a streamed answer goes through: mitmproxy calls it with every chunk, and with nothing at the end."""
 
-    __slots__ = ("_beginning", "_chunks", "_read", "_response", "_sieve", "_size", "_unkept", "_unpack")
+    __slots__ = ("_beginning", "_bill", "_chunks", "_read", "_response", "_sieve", "_size", "_unkept", "_unpack")
 
     def __init__(self, response: http.Response, read: Read, *, kept: bool, marks: tuple[bytes, ...] = ()) -> None:
         """`read` says what an event means; `kept`: mitmproxy stores what it streams."""
@@ -46,6 +46,8 @@ class Tap:
         self._size = 0
         self._beginning = b""
         """Of what is not among the last chunks any more."""
+        self._bill = b""
+        """As above: what `billed` keeps of it."""
         self._sieve = Sieve(marks) if marks else None
         coding = coding_of(response)
         self._unpack = Unpacker(coding) if coding else None
@@ -69,9 +71,9 @@ class Tap:
         """What the answer told. Nothing is kept from then on."""
         end = b"".join(self._chunks)
         issued = self._sieve.rest(end) if self._sieve is not None else b""
-        told = Told(counted(end, self._beginning), last_refusal(self._read, end), issued)
+        told = Told(counted(end, self._beginning, self._bill), last_refusal(self._read, end), issued)
         self._chunks.clear()
-        self._beginning = b""
+        self._beginning = self._bill = b""
         self._response = None  # which has this as its stream
         return told
 
@@ -85,6 +87,7 @@ class Tap:
         del chunks[:first]
         self._size = kept
         self._beginning += gone[: BEGINNING - len(self._beginning)]
+        self._bill = billed(self._bill, gone)
         if self._sieve is not None:
             self._sieve.pass_on(gone)
 

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 import pytest
@@ -83,10 +84,14 @@ def test_a_refusal_is_known_in_every_form(event: object) -> None:
     assert frame.terminal and frame.outcome is not None and frame.outcome.kind is K.RATE_LIMITED
 
 
-def test_its_last_message_tells_what_was_counted() -> None:
+@pytest.mark.parametrize("order", [sorted, lambda names: sorted(names, reverse=True)], ids=["a to z", "z to a"])
+def test_its_last_message_tells_what_was_counted_and_charged_on_either_side_of_the_answer(
+    order: Callable[[Iterable[str]], list[str]],
+) -> None:
     response = {"output": ["x" * 50_000], "usage": Usage(900, 800, 70).responses()}
-    told = read({"type": "response.completed", "response": response, "copilot_usage": Usage().credits()})
-    assert (told.terminal, told.tokens) == (True, Tokens(900, 800, 70, reasoning=35, nano_credits=1_250_000))
+    event = {"type": "response.completed", "response": response, "copilot_usage": Usage().credits()}
+    told = read({name: event[name] for name in order(event)})
+    assert (told.terminal, told.tokens) == (True, Tokens(900, 800, 70, reasoning=35, written=0, nano_credits=1_250_000))
 
 
 @pytest.mark.parametrize("kind", ["completed", "failed", "incomplete", "cancelled"])

@@ -11,7 +11,7 @@ from seatpool.providers.base import NO_NEWS, Frame, RequestFacts
 from seatpool.providers.copilot import quota
 from seatpool.providers.copilot.errors import classify_frame
 from seatpool.providers.copilot.wire import text
-from seatpool.providers.counts import END, counted
+from seatpool.providers.counts import BEGINNING, END, counted
 from seatpool.providers.tolerant import mapping, read_json
 
 _TYPE = re.compile(rb'\s*\{\s*"type"\s*:\s*"([a-z_.]{1,80})"')
@@ -58,7 +58,7 @@ def _terminal(facts: RequestFacts, name: str, content: bytes, now: datetime) -> 
     elif name == "response.failed" and mapping(response.get("error")):
         outcome = classify_frame(facts, mapping(response.get("error")), now)
     snapshots = event.get("copilot_quota_snapshots") or response.get("copilot_quota_snapshots")
-    windows, told = quota.of_snapshots(snapshots, "frame", now), counted(content[-END:])
+    windows, told = quota.of_snapshots(snapshots, "frame", now), counted(content[-END:], content[:BEGINNING])
     return Frame(outcome=outcome, windows=windows, terminal=True, tokens=told.tokens)
 
 

@@ -116,7 +116,7 @@ CODES = _codes() | names(
 _WINDOW = names("used_percent window_minutes resets_at reset_at reset_after_seconds limit_window_seconds")
 _DETAILS = names(
     "cached_tokens reasoning_tokens audio_tokens text_tokens image_tokens accepted_prediction_tokens"
-    " rejected_prediction_tokens cache_write_tokens"
+    " rejected_prediction_tokens cache_write_tokens thinking_tokens"
 )
 MEMBERS: Mapping[str, frozenset[str]] = MappingProxyType(
     {
