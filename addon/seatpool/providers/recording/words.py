@@ -56,8 +56,8 @@ WORDS = names(
     remaining remote repetition replace report repository request requests required requirements research reset
     resets residency resource response responses result results resume retention retry retryable return review
     revision role root route router routing rule run running runtime safari safety sampling sandbox scale schema
-    schemas scope scopes search sec second secondary seconds secret security seed select sequence server service
-    session sessions set sha shape share shell short should sideband sig sign signature signed since size skill
+    schemas scope scopes search sec second secondary seconds secret security seed select selected sequence server
+    service session sessions set sha shape share shell short should sideband sig sign signature signed since size skill
     skills sku slow small snapshot snapshots snippy socket sonnet span sse standard start started state status
     step steps stop store stream streaming strict string structured style subagent subject subscriber suffix
     suggestion suggestions summaries summarize summary supported swe system task tasks telemetry temperature
