@@ -3,9 +3,11 @@
 import csv
 import json
 import os
+import re
 import struct
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -16,6 +18,8 @@ import pytest
 from click.testing import CliRunner
 
 from seatpool.cli.main import main
+from seatpool.cli.usage.usage import OURS
+from seatpool.core import prices
 from seatpool.core.model import Attempt, ProviderName, Tokens
 from seatpool.store import Store
 from tests.cli.test_cli import good, refused
@@ -157,6 +161,38 @@ def test_of_an_account_that_is_gone_the_sums_stay_and_a_new_name_counts_for_all(
     store.remove("home")
     assert [row["account"] for row in told()["rows"]] == ["office", "home"]
     assert store.past.attempts(limit=9, account_id=2) == ()
+
+
+WRITES_COST = re.compile(r"claude-|gpt-5-6|gpt-6")
+
+
+def test_what_is_put_into_a_cache_costs_a_quarter_more_with_every_model_that_charges_for_it() -> None:
+    known = prices.read(tomllib.loads(OURS.read_text("utf-8"))).by_model
+    slips = {
+        name
+        for name, price in known.items()
+        if price.written != (pytest.approx(1.25 * price.input) if WRITES_COST.match(name) else None)
+        or (price.cached is not None and price.cached >= price.input)
+    }
+    assert not slips
+
+
+@pytest.mark.parametrize(
+    ("model", "usd"),
+    [
+        # 8,224 x 0.20 + 4,251 x 0.25 + 347 x 1.20, and 4 x 2 + 9,000 x 0.10 + 300 x 2.50 + 7 x 10, in millionths: what
+        # Copilot has charged for these, a hundredth of a dollar for each credit.
+        ("gpt-5.6-luna", 0.00312395),
+        ("claude-sonnet-5.5", 0.001728),
+    ],
+)
+def test_prices_are_what_copilot_charges(model: str, usd: float) -> None:
+    counted = {
+        "gpt-5.6-luna": Tokens(12_475, 0, 347, 267, 4_251),
+        "claude-sonnet-5.5": Tokens(9_304, 9_000, 7, None, 300),
+    }
+    price = prices.read(tomllib.loads(OURS.read_text("utf-8"))).of(model)
+    assert price is not None and price.cost(counted[model]) == pytest.approx(usd)
 
 
 def test_prices_of_ones_own_take_the_place_of_the_releases(store: Store, tmp_path: Path) -> None:
