@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from seatpool.core.backtest import Horizon, backtest
 from seatpool.core.forecast import Forecaster
@@ -54,6 +55,18 @@ def test_steady_use_runs_out_when_arithmetic_says_so() -> None:
     assert told.until == MONDAY + FIVE_HOURS
     assert told.runs_out_at is not None
     assert abs(told.runs_out_at - (MONDAY + 4 * HOUR)) < timedelta(minutes=1)
+
+
+def test_answers_about_a_window_that_has_hardly_begun_change_nothing_between_those_that_tell_it() -> None:
+    history = used_up(WEEK, 3, lambda _: 0.005)
+    now = history[-1].observed_at
+    jumping = [
+        replace(seen, left=0.98, resets_at=seen.observed_at + WEEK) if n % 6 == 3 else seen
+        for n, seen in enumerate(history[:-1])
+    ]
+    told, expected = (Forecaster([*some, history[-1]], now).at(now) for some in (jumping, history[:-1]))
+    assert told.runs_out_at is expected.runs_out_at is None
+    assert told.at_reset.likely == pytest.approx(expected.at_reset.likely, abs=0.02)
 
 
 def test_steady_use_that_ends_after_the_reset_lasts() -> None:

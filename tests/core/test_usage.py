@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from seatpool.core.model import QuotaWindow
-from seatpool.core.usage import Record, began_at, length_of, per_step, worth_keeping
+from seatpool.core.usage import LAPSE, Record, began_at, length_of, per_step, steady, worth_keeping
 
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -73,6 +73,46 @@ def test_a_period_that_began_before_it_was_seen_is_told_by_its_end() -> None:
 def test_a_share_that_grows_for_no_known_reason_is_no_use() -> None:
     steps = per_step([seen(0, 0.5, None, None), seen(1, 0.8, None, None)], NOON + HOUR, HOUR)
     assert steps == [0.0]
+
+
+LATER = END + 3 * HOUR
+
+
+@pytest.mark.parametrize(
+    ("lefts", "kept"),
+    [
+        ([0.5, (1.0, LATER), 0.45, (0.98, LATER), 0.4], [0.5, 0.45, 0.4]),
+        ([0.5, *[(0.98, LATER)] * LAPSE, 0.45], [0.5, 0.45]),
+        ([0.5, (0.01, LATER), 0.45], [0.5, 0.45]),
+        ([0.5, 0.4, 0.45, 0.4], [0.5, 0.45, 0.4]),
+        ([0.5, (1.0, LATER), (0.9, LATER)], [0.5, 1.0, 0.9]),
+        ([0.5, (1.0, LATER), (0.9, LATER), 0.5, (0.8, LATER)], [0.5, 0.5, 0.8]),
+        ([0.5, *[(0.98, LATER)] * (LAPSE + 1), 0.45], [0.5, *[0.98] * (LAPSE + 1), 0.45]),
+        ([(0.5, None), (0.9, None), (0.5, None)], [0.5, 0.9, 0.5]),
+    ],
+    ids=[
+        "now and then another window",
+        "some times in a row",
+        "an emptier one",
+        "an old answer that comes late",
+        "an early reset",
+        "an early reset, and an old answer",
+        "for long",
+        "no reset is told",
+    ],
+)
+def test_what_is_of_another_window_for_a_moment_is_no_use(
+    lefts: list[float | tuple[float, datetime | None]], kept: list[float]
+) -> None:
+    rows = [row if isinstance(row, tuple) else (row, END) for row in lefts]
+    history = [seen(0.1 * n, left, end) for n, (left, end) in enumerate(rows)]
+    assert [window.left for window in steady(history)] == kept
+
+
+def test_one_reset_is_told_a_little_apart() -> None:
+    ends = (END, END + timedelta(seconds=90))
+    history = [seen(0, 0.5), seen(0.1, 1.0, LATER), seen(0.2, 0.4, ends[1]), seen(0.3, 0.4, ends[0])]
+    assert [window.left for window in steady(history)] == [0.5, 0.4, 0.4]
 
 
 def test_of_the_time_in_which_a_window_was_empty_nothing_is_known() -> None:

@@ -16,7 +16,7 @@ import msgspec
 from msgspec.structs import replace
 
 from seatpool.core.model import QuotaWindow
-from seatpool.core.usage import ROUNDING, Record, length_of, per_step
+from seatpool.core.usage import ROUNDING, Record, length_of, per_step, steady
 
 HOURS = 24
 SHORT = timedelta(days=1)
@@ -86,6 +86,7 @@ class Forecaster:
 
     def __init__(self, history: Sequence[QuotaWindow], now: datetime) -> None:
         """At least one observation, the oldest first; none later than now."""
+        history = steady(history)
         self.record = Record(history)
         self.length = length = length_of(history)
         self.now = now

@@ -22,6 +22,11 @@ LONGEST_SILENCE = timedelta(minutes=10)
 ROUNDING = 0.005
 """By so much a share may differ from what it is; less is empty."""
 
+SAME_END = timedelta(minutes=2)
+"""By so much one reset is told apart at most: as a time, and as one from now on."""
+LAPSE = 5
+"""So many observations in a row may be of something else before they are what holds."""
+
 LOOKS_BACK = timedelta(days=31)
 """What is older tells nothing of a window."""
 
@@ -43,6 +48,30 @@ def same_period(before: QuotaWindow, after: QuotaWindow) -> bool:
     if before.resets_at is not None and before.resets_at <= after.observed_at:
         return False
     return after.left <= before.left + ROUNDING
+
+
+def steady(history: Sequence[QuotaWindow]) -> list[QuotaWindow]:
+    """The history without lapses: what tells of another reset, after which the period before it goes on.
+
+    About each sixth answer of ChatGPT's to a question for usage may be of a window that has hardly begun, of the same
+    account seconds later not (robinebers/openusage issue 903, openai/codex issues 23190 and 32409). Of such a jump and
+    back all of a window would seem to be used.
+    """
+    kept: list[QuotaWindow] = []
+    for seen in history:
+        places = range(len(kept) - 1, max(len(kept) - 2 - LAPSE, -1), -1)
+        former = next((at for at in places if _goes_on(kept[at], seen)), None)
+        if former is not None:
+            del kept[former + 1 :]
+        kept.append(seen)
+    return kept
+
+
+def _goes_on(before: QuotaWindow, after: QuotaWindow) -> bool:
+    """Whether both are surely of one period."""
+    if before.resets_at is None or after.resets_at is None or not same_period(before, after):
+        return False
+    return abs(after.resets_at - before.resets_at) <= SAME_END
 
 
 def began_at(before: QuotaWindow, after: QuotaWindow) -> datetime:
