@@ -363,3 +363,28 @@ def test_payloads_of_any_kind_are_read_without_an_error(event: dict[str, object]
     usage = {"rate_limit": limit, "additional_rate_limits": [{"metered_feature": used, "rate_limit": limit}, used]}
     windows_of_usage(json.dumps({**event, **usage}).encode(), NOW)
     gone_of_usage({**event, **usage, "plan_type": "plus"})
+
+
+BUDGET = {"source": "group_based_spend_controls", "limit": "25000", "used": "24000", "used_percent": 96}
+CONTROL = {"reached": False, "individual_limit": {**BUDGET, "reset_after_seconds": 86_400, "reset_at": NOW_S + 86_400}}
+FULL = {**CONTROL, "individual_limit": {**BUDGET, "used_percent": 100, "reset_at": NOW_S + 86_400}}
+
+
+@pytest.mark.parametrize(
+    ("control", "left"),
+    [
+        (CONTROL, [0.04]),
+        (FULL, [0.005]),
+        ({**CONTROL, "reached": True}, [0.0]),
+        ({"reached": True, "individual_limit": None}, []),
+        (None, []),
+    ],
+    ids=["some is left", "rounded", "spent", "none for the person", "nobody controls it"],
+)
+def test_a_workspaces_budget_for_a_person_counts_where_there_are_no_windows(control: object, left: list[float]) -> None:
+    usage = {"plan_type": "business", "rate_limit": None, "spend_control": control}
+    found = windows_of_usage(json.dumps(usage).encode(), NOW)
+    assert [w.left for w in found] == pytest.approx(left)
+    assert all((w.bucket, w.length_s, w.resets_at) == ("primary", 30 * 86_400, at(86_400)) for w in found)
+    beside = windows_of_usage(json.dumps({**USAGE_PLUS, "spend_control": control}).encode(), NOW)
+    assert beside == windows_of_usage(json.dumps(USAGE_PLUS).encode(), NOW)

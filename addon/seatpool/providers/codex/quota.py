@@ -30,6 +30,8 @@ window has plenty left, without a time and even for want of what all accounts sh
 Wei-Shaw/sub2api issue 3044)."""
 CREDITS = "credits"
 ACTIVE_LIMIT = "x-codex-active-limit"
+BUDGET_S = 30 * 24 * 3600
+"""A workspace's budget for a person is a month's."""
 ROUNDED_OFF = 0.005
 """Share that may be left where a whole percentage says 100."""
 LONGEST_LENGTH = 1e8  # of a window, in minutes or seconds; keeps nonsense within a database's integers
@@ -78,7 +80,7 @@ def windows_of_event(event: Json, now: datetime) -> tuple[QuotaWindow, ...]:
 def windows_of_usage(content: bytes, now: datetime) -> tuple[QuotaWindow, ...]:
     """The windows of a `GET /backend-api/wham/usage` answer; none where it has none, or is not one."""
     usage = read_object(content)
-    found = list(_usage_windows(MAIN_LIMIT, mapping(usage.get("rate_limit")), now))
+    found = [*_usage_windows(MAIN_LIMIT, mapping(usage.get("rate_limit")), now), *_budget(usage, now)]
     additional = usage.get("additional_rate_limits")
     for entry in map(mapping, additional if isinstance(additional, list) else ()):
         name = text(entry.get("metered_feature")) or text(entry.get("limit_name"))
@@ -172,6 +174,19 @@ def _usage_windows(limit: str, status: Json, now: datetime) -> tuple[QuotaWindow
         # Served although nothing is left by them (can1357/oh-my-pi issue 7617).
         found = [replace(w, left=max(w.left, ROUNDED_OFF)) for w in found]
     return tuple(found)
+
+
+def _budget(usage: Json, now: datetime) -> Iterator[QuotaWindow]:
+    """What a workspace lets a person spend in a month, where there are no windows: it is all that limits then
+    (router-for-me/Cli-Proxy-API-Management-Center pull request 416, czpython/druks pull request 269). Beside some it
+    limits what goes beyond them.
+    """
+    control = mapping(usage.get("spend_control"))
+    limit = mapping(control.get("individual_limit"))
+    ends = _ends(limit.get("reset_at"), limit.get("reset_after_seconds"), now)
+    made = _window(SLOTS[0], limit.get("used_percent"), BUDGET_S, ends, now, "usage")
+    if made is not None and _is_null(usage, "rate_limit"):
+        yield replace(made, left=0.0 if truth(control.get("reached")) else max(made.left, ROUNDED_OFF))
 
 
 def _told(found: Iterable[QuotaWindow | None]) -> tuple[QuotaWindow, ...]:
