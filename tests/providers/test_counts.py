@@ -116,6 +116,32 @@ SHAPES = {
         usage(input_tokens=1, output_tokens=25_848, output_tokens_details={"thinking_tokens": 25_636}),
         Tokens(1, None, 25_848, reasoning=25_636),
     ),
+    "Copilot's Gemini, which counts its thoughts beside the answer": (
+        usage(prompt_tokens=19_581, completion_tokens=53, total_tokens=19_768, reasoning_tokens=134),
+        Tokens(19_581, None, 187, reasoning=134),
+    ),
+    "thoughts beside the answer, among the details": (
+        usage(
+            prompt_tokens=36,
+            completion_tokens=10,
+            total_tokens=736,
+            completion_tokens_details={"reasoning_tokens": 690},
+        ),
+        Tokens(36, None, 700, reasoning=690),
+    ),
+    "thoughts within the answer": (
+        usage(
+            prompt_tokens=36,
+            completion_tokens=700,
+            total_tokens=736,
+            completion_tokens_details={"reasoning_tokens": 690},
+        ),
+        Tokens(36, None, 700, reasoning=690),
+    ),
+    "nothing yet": (
+        usage(completion_tokens=0, prompt_tokens=0, prompt_tokens_details={"cached_tokens": 0}, total_tokens=0),
+        None,
+    ),
     "a bill that alone tells what was put into a cache": (
         b'{"copilot_usage":{"token_details":[{"token_count":7,"token_type":"input"},{"token_count":25,"token_type":'
         b'"cache_write"}],"total_nano_aiu":5},' + usage(prompt_tokens=32, completion_tokens=1)[1:],

@@ -63,6 +63,9 @@ class _Usage(msgspec.Struct, gc=False):
     completion_tokens_details: Any = None
     cache_read_input_tokens: Any = None
     cache_creation_input_tokens: Any = None
+    reasoning_tokens: Any = None
+    """Of Copilot's Gemini, whose `completion_tokens` do without them."""
+    total_tokens: Any = None
 
 
 class _Bill(msgspec.Struct, gc=False):
@@ -163,10 +166,13 @@ def _tokens(usage: _Usage) -> Tokens | None:
         cached, written = _count(usage.cache_read_input_tokens), _count(usage.cache_creation_input_tokens)
         sent = sent + (cached or 0) + (written or 0) if sent is not None else None
     told = _either(usage.output_tokens, usage.completion_tokens)
-    if sent is cached is told is None:
+    if not (sent or cached or told):  # none, or as each chunk of Copilot's Gemini has it before the last
         return None
     answered = mapping(usage.output_tokens_details) or mapping(usage.completion_tokens_details)
     reasoning = _either(answered.get("reasoning_tokens"), answered.get("thinking_tokens"))
+    reasoning = reasoning if reasoning is not None else _count(usage.reasoning_tokens)
+    if reasoning and told is not None and _count(usage.total_tokens) == (sent or 0) + told + reasoning:
+        told += reasoning
     return Tokens(sent, cached, told, reasoning, written)
 
 
