@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
+from freezegun import freeze_time
 from mitmproxy.addons.tlsconfig import TlsConfig
 from mitmproxy.certs import CertStore
 from mitmproxy.test import taddons
@@ -56,6 +57,35 @@ def test_an_authority_without_bounds_makes_what_mitmproxy_asks_for(tmp_path: Pat
     assert names_made(store, "chatgpt.com", "104.18.32.47") == ("chatgpt.com", ["chatgpt.com", "104.18.32.47"])
 
 
+@pytest.mark.parametrize(
+    ("made", "asked"),
+    [
+        ("2026-03-01", "2026-11-20"),  # a proxy that was not started anew for more than half a year
+        ("2020-01-01", "2026-11-20"),  # one that was started before the machine's clock was set right
+        ("2027-11-20", "2026-11-20"),
+    ],
+)
+def test_a_certificate_that_is_not_good_now_is_made_anew(tmp_path: Path, made: str, asked: str) -> None:
+    store = FittingStore.of(CertStore.from_store(tmp_path, "mitmproxy", 2048))
+    names = [general("chatgpt.com")]
+    with freeze_time(made):
+        former = store.get_cert("chatgpt.com", names)
+    with freeze_time(asked):
+        cert = store.get_cert("chatgpt.com", names).cert
+        assert cert.notbefore <= datetime.now(UTC) < cert.notafter
+        assert store.get_cert("chatgpt.com", names).cert is cert, "made once"
+    assert former not in store.expire_queue
+
+
+def test_a_certificate_that_was_given_by_hand_is_left_to_whoever_gave_it(tmp_path: Path) -> None:
+    with freeze_time("2020-01-01"):
+        theirs = CertStore.from_store(tmp_path, "mitmproxy", 2048).get_cert("chatgpt.com", [general("chatgpt.com")])
+    store = FittingStore.of(CertStore.from_store(tmp_path, "mitmproxy", 2048))
+    store.add_cert(theirs, "chatgpt.com")
+    with freeze_time("2026-11-20"):
+        assert store.get_cert("chatgpt.com", [general("chatgpt.com")]) is theirs
+
+
 def test_every_host_that_is_pooled_is_one_that_the_authority_is_for() -> None:
     pooled = [host for host in FAKE_HOSTS if provider_of(host)]
     assert len(pooled) > 8
@@ -103,6 +133,18 @@ async def test_the_end_of_the_authority_in_use_is_known_for_the_notice(
     notice = expiring(certificates.expiry, near)
     assert notice is not None and "seatpool ca trust" in notice.text
     assert expiring(certificates.expiry, pair.ends - timedelta(days=20)) is None
+
+
+async def test_the_authority_is_looked_at_again_when_the_clock_was_set_back(tmp_path: Path) -> None:
+    certificates, looks = Certificates(), []
+    for moment in ("2027-11-20", "2027-11-20 01:00", "2026-11-20", "2026-11-20 05:00", "2026-11-20 07:00"):
+        with freeze_time(moment, real_asyncio=True):
+            before = certificates._looking
+            certificates._renew(tmp_path)
+            assert certificates._looking is not None
+            await certificates._looking
+            looks.append(certificates._looking is not before)
+    assert looks == [True, False, True, False, True]
 
 
 @pytest.mark.parametrize("looked", [0, 1, 2])

@@ -30,6 +30,8 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY = timedelta(hours=6)
 """How often a running proxy asks whether the authority has to be renewed."""
+ANEW_BEFORE = timedelta(days=2)
+"""How long before its end a certificate is made anew, for clients with a fast clock."""
 Taking = Callable[[layer.NextLayer, tuple[str, ...], str], bool]
 """Whether somebody takes a connection over: by what the authority may vouch for, and the host."""
 UNKNOWN_HOST = "action=tunnelled host=%s reason=unknown-host: seatpool does not know what it serves"
@@ -37,7 +39,11 @@ UNBOUNDED = "this authority can vouch for any host; `seatpool ca create` makes o
 
 
 class FittingStore(certs.CertStore):
-    """mitmproxy's store of certificates; those that it makes name what the authority permits, and nothing else."""
+    """mitmproxy's store of certificates; those that it makes name what the authority permits, and nothing else.
+
+    And they are good now: mitmproxy makes each one once, for half a year, so those of a proxy that runs for longer, or
+    that was started before the machine had the right time, would be refused by every client until it is started anew.
+    """
 
     names: tuple[str, ...] = ()
 
@@ -66,7 +72,17 @@ class FittingStore(certs.CertStore):
             ]
             if fitting:
                 sans, commonname = fitting, fitting[0].value
-        return super().get_cert(commonname, sans, organization, crl_url)
+        sans = tuple(sans)
+        entry = super().get_cert(commonname, sans, organization, crl_url)
+        if not _is_good(entry.cert, utcnow()) and any(made is entry for made in self.expire_queue):
+            self._drop(entry)
+            entry = super().get_cert(commonname, sans, organization, crl_url)
+        return entry
+
+    def _drop(self, entry: certs.CertStoreEntry) -> None:
+        self.expire_queue = [made for made in self.expire_queue if made is not entry]
+        for key in [key for key, kept in self.certs.items() if kept is entry]:
+            del self.certs[key]
 
 
 class Certificates:
@@ -79,7 +95,7 @@ class Certificates:
         self._stamp: int | None = None
         self.expiry: Expiry | None = None
         """The end of what programs trust, where the authority in use is ours."""
-        self._look_at: datetime | None = None
+        self._looked_at: datetime | None = None
         self._looking: asyncio.Future[None] | None = None
         self._unbounded_told = False
 
@@ -127,8 +143,9 @@ class Certificates:
 
     def _renew(self, folder: Path) -> None:
         now = utcnow()
-        if self._look_at is None or now >= self._look_at:
-            self._look_at = now + LOOK_EVERY
+        # Also where the clock was set back meanwhile, maybe by years.
+        if self._looked_at is None or not timedelta() <= now - self._looked_at < LOOK_EVERY:
+            self._looked_at = now
             self._looking = asyncio.get_running_loop().run_in_executor(None, self._keep, folder, now)
 
     def _keep(self, folder: Path, now: datetime) -> None:
@@ -145,6 +162,10 @@ class Certificates:
                 self.expiry = Expiry(pair.ends, switches_at(pair, following) if following is not None else None)
             if change is not Change.NONE:
                 logger.info("action=certificates change=%s", change.value)
+
+
+def _is_good(cert: certs.Cert, now: datetime) -> bool:
+    return cert.notbefore <= now < cert.notafter - ANEW_BEFORE
 
 
 def _is_of(store: certs.CertStore, file: Path) -> bool:
