@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from seatpool.core.model import CredentialKind
+from seatpool.core.model import Carried, CredentialKind
 from seatpool.store import Store, StoreUnavailable, sqlite
 from seatpool.store import engine as engines
 from tests.store.made import NOW, cooldown, oauth, sign_in
@@ -144,6 +144,25 @@ def test_a_copy_without_a_log_gets_one(store: Store, path: Path, tmp_path: Path)
     assert store.accounts() == (account,)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_log_that_grew_while_somebody_read_is_cut_back(store: Store, path: Path) -> None:
+    """As with a browser of databases that is left open for days: SQLite cannot work the log in until it is closed."""
+    account = sign_in(store)
+    log, limit = path.with_name(f"{path.name}-wal"), sqlite.LOG_MIB << 20
+
+    def write() -> None:
+        store.record(carriers=[Carried(account.id, tuple(range(2**16)), NOW)] * 4)
+
+    with closing(sqlite3.connect(path, isolation_level=None)) as reader:
+        reader.execute("BEGIN")
+        reader.execute("SELECT 1 FROM accounts").fetchall()
+        while log.stat().st_size < 2 * limit:
+            write()
+        reader.execute("ROLLBACK")
+        for _ in range(3):  # one works it in, the next begins it anew
+            write()
+        assert log.stat().st_size <= limit
 
 
 def test_who_has_waited_for_his_turn_on_a_file_that_went_meanwhile_is_told(store: Store, path: Path) -> None:

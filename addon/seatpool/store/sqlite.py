@@ -29,10 +29,23 @@ from seatpool.store.watching import Watcher
 CACHE_KIB = 128
 """Of each connection. Nothing here reads much twice, and a process holds several connections."""
 
+LOG_MIB = 16
+"""What the write-ahead log is cut back to. SQLite works it in at 4 MB, but not while somebody reads what is older: a
+browser of databases that was left open, or a backup. Without this the file then stays as large as it got.
+"""
+
 OLDEST = (3, 35)
 """The first with RETURNING. It is the system's for some Pythons: RHEL 9 has 3.34 for its Python 3.12."""
 
 _OWNER_ALONE = 0o700
+
+_PRAGMAS = (
+    "foreign_keys=ON",
+    "secure_delete=ON",
+    "temp_store=MEMORY",
+    f"cache_size=-{CACHE_KIB}",
+    f"journal_size_limit={LOG_MIB << 20}",
+)
 
 _KINDS: Mapping[str, tuple[str | None, str | None]] = MappingProxyType(
     {
@@ -118,7 +131,7 @@ def make_engine(url: URL, busy_s: float) -> Engine:
 
 def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoolEntry) -> None:
     try:
-        for pragma in ("foreign_keys=ON", "secure_delete=ON", "temp_store=MEMORY", f"cache_size=-{CACHE_KIB}"):
+        for pragma in _PRAGMAS:
             connection.execute(f"PRAGMA {pragma}").close()
         record.info["busy"] = busy_s
     except BaseException:
