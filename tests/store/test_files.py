@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from seatpool.core.model import Carried, CredentialKind
-from seatpool.store import Store, StoreUnavailable, sqlite
+from seatpool.core.model import Affinity, Carried, CredentialKind
+from seatpool.store import Store, StoreUnavailable, removal, sqlite
 from seatpool.store import engine as engines
-from tests.store.made import NOW, cooldown, oauth, sign_in
+from tests.store.made import NOW, cooldown, finish, oauth, sign_in, start
 from tests.store.test_opening import made_by_schema
 
 LIMIT_S = 30
@@ -144,6 +144,77 @@ def test_a_copy_without_a_log_gets_one(store: Store, path: Path, tmp_path: Path)
     assert store.accounts() == (account,)
     with closing(sqlite3.connect(path)) as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+@pytest.mark.parametrize("noticed", [0, 1, 5])
+def test_the_log_of_the_former_file_is_kept_out_of_a_copy_that_was_put_in_its_place(
+    store: Store, path: Path, tmp_path: Path, noticed: int
+) -> None:
+    """As a backup comes back, alone: played into it, the log of what was there before would damage it."""
+    account = sign_in(store)
+    copy = copied(path, tmp_path / "copy")
+    for number in range(20):
+        store.record(affinities=[Affinity(f"talk-{number}-{i}", account.id, NOW) for i in range(200)])
+    if noticed:
+        path.unlink()
+    for _ in range(noticed):
+        with pytest.raises(StoreUnavailable, match="gone"):
+            store.accounts()
+    copy.replace(path)
+    store.set_paused("work", True, NOW)
+    with Store.open(str(path)) as other:
+        assert [each.paused for each in other.accounts()] == [True]
+        assert other.affinities(NOW) == store.affinities(NOW) == ()
+    with closing(sqlite3.connect(path)) as db:
+        assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+    assert path.with_name(f"{path.name}-wal.former").exists()
+    assert path.with_name(f"{path.name}-wal.former") in removal.files(str(path))
+
+
+HOLD = """
+import sys
+from seatpool.store import Store
+with Store.open(sys.argv[1]) as store:
+    print(len(store.accounts()), flush=True)
+    for line in sys.stdin:
+        print([account.paused for account in store.accounts()], flush=True)
+"""
+
+
+@pytest.mark.parametrize("ends", [("-wal",), ("-shm",), ("-wal", "-shm")], ids="".join)
+def test_processes_hear_of_each_other_though_the_log_was_taken_away(
+    store: Store, path: Path, ends: tuple[str, ...]
+) -> None:
+    """By a program that syncs or backs up, or by a person against a database that is busy."""
+    account = sign_in(store)
+    with store._db.lookup():  # there are several connections
+        store.cool(cooldown(account, 60))
+    held = start(HOLD, path)
+    assert held.stdin is not None and held.stdout is not None and held.stdout.readline() == "1\n"
+    for end in ends:
+        path.with_name(path.name + end).unlink()
+    assert store.cooldowns(NOW) == (cooldown(account, 60),)
+    store.set_paused("work", True, NOW)
+    held.stdin.write("\n")
+    held.stdin.flush()
+    assert held.stdout.readline() == "[True]\n"
+    finish(held)
+    with Store.open(str(path)) as other:
+        other.set_paused("work", False, NOW)
+    assert [each.paused for each in store.accounts()] == [False]
+    assert store.cooldowns(NOW) == (cooldown(account, 60),) and store.trouble is None
+
+
+def test_nobody_begins_another_log_beside_who_is_at_work_with_the_one_that_was_taken_away(
+    store: Store, path: Path
+) -> None:
+    sign_in(store)
+    with store._db.lookup():
+        for file in files(path)[1:]:
+            file.unlink()
+        with pytest.raises(StoreUnavailable, match="just taken away; try again"):
+            store.accounts()
+    assert len(store.accounts()) == 1
 
 
 def test_a_log_that_grew_while_somebody_read_is_cut_back(store: Store, path: Path) -> None:

@@ -7,9 +7,10 @@ from pathlib import Path
 from seatpool.store import engine as engines
 from seatpool.store import masterkey, rotation
 from seatpool.store.errors import StoreUnavailable
+from seatpool.store.files import BESIDE, FORMER
 from seatpool.store.store import default_url
 
-_BESIDE = ("", "-wal", "-shm", "-journal", ".key", ".key.new")
+_BESIDE = ("", *BESIDE, f"{BESIDE[0]}{FORMER}", "-journal", ".key", ".key.new")
 _MAGIC = b"SQLite format 3\0"
 
 

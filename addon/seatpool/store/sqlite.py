@@ -125,7 +125,7 @@ def make_engine(url: URL, busy_s: float) -> Engine:
     connector = Connector(Path(place(url)), busy_s)
     engine = create_engine(url, hide_parameters=True, pool_use_lifo=True, creator=connector)
     event.listen(engine, "connect", partial(_set_up, busy_s))
-    event.listen(engine, "checkout", _look)
+    event.listen(engine, "checkout", partial(_look, engine))
     return engine
 
 
@@ -139,9 +139,10 @@ def _set_up(busy_s: float, connection: sqlite3.Connection, record: ConnectionPoo
         raise
 
 
-def _look(connection: Opened, _record: ConnectionPoolEntry, _taken: PoolProxiedConnection) -> None:
+def _look(engine: Engine, connection: Opened, _record: ConnectionPoolEntry, _taken: PoolProxiedConnection) -> None:
     """Have all connections made anew where another file is in the place of theirs; that counts as a loss."""
     if not connection.stands():
+        engine.pool.dispose()  # none that is not in use stays open, see `files`
         raise InvalidatePoolError
 
 
