@@ -1,7 +1,8 @@
 """The one place that asks what time it is, so that core never does and freezegun reaches everybody."""
 
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
+from datetime import time as time_of_day
 from typing import NamedTuple
 
 JUMP = timedelta(seconds=5)
@@ -11,6 +12,11 @@ JUMP = timedelta(seconds=5)
 def utcnow() -> datetime:
     """The present moment, aware, in UTC."""
     return datetime.now(UTC)
+
+
+def here(day: date, at: time_of_day = time_of_day.min) -> datetime:
+    """That moment of a day in this machine's time zone, aware; by its clocks of then, which may differ from now's."""
+    return datetime.combine(day, at).astimezone()
 
 
 def elapsed() -> timedelta:

@@ -58,3 +58,11 @@ def test_who_was_removed_paused_or_only_learnt_is_left_alone() -> None:
         in_use = InUse(state_of(1, **more), WITHIN)
         in_use.note(1, NOW)
         assert looked_at(in_use) == []
+
+
+def test_nobody_is_in_use_for_as_long_as_the_clock_was_set_back_by() -> None:
+    """Or its login would be renewed, and its quota asked for, all that time."""
+    in_use = InUse(state_of(2), WITHIN)
+    in_use.note(1, NOW + timedelta(days=365))
+    in_use.note(2, NOW + timedelta(seconds=2))
+    assert looked_at(in_use) == [2]

@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timedelta
+from datetime import time as time_of_day
 
 import click
 import msgspec
@@ -12,7 +13,7 @@ from rich.text import Text
 
 from seatpool.cli import schemas
 from seatpool.cli.common import INTERRUPTED, console, open_store, printable, with_database
-from seatpool.clock import utcnow
+from seatpool.clock import here, utcnow
 from seatpool.core.ended import UNANSWERED, Recorded
 from seatpool.core.model import Account
 from seatpool.core.outcome import OK
@@ -42,8 +43,9 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
         if span := _SPAN.fullmatch(text):
             return now - timedelta(seconds=int(span[1]) * _UNITS[span[2]])
         if at := _CLOCK.fullmatch(text):
-            today = now.astimezone().replace(hour=int(at[1]), minute=int(at[2]), second=0, microsecond=0)
-            return today if today <= now else today - timedelta(days=1)
+            day, hour = now.astimezone().date(), time_of_day(int(at[1]), int(at[2]))
+            today = here(day, hour)
+            return today if today <= now else here(day - timedelta(days=1), hour)
         return datetime.fromisoformat(text).astimezone()
     except (ValueError, OverflowError, OSError):
         raise click.BadParameter(f"{text!r} is no moment: say 30s, 15min, 2h, 1d, 14:30 or 2026-11-21T14:30") from None

@@ -33,7 +33,7 @@ class InUse:
         for account_id in tuple(islice(self._used, AT_A_TIME)):
             used_at = self._used.pop(account_id)
             account = self._state.accounts.get(account_id)
-            if account is not None and now - used_at <= self._within:
+            if account is not None and abs(now - used_at) <= self._within:
                 self._used[account_id] = used_at  # behind the others
                 if account.usable and not account.learnt:
                     yield account
