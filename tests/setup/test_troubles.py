@@ -5,6 +5,7 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -63,3 +64,25 @@ def test_on_windows_what_a_proxy_that_was_killed_has_left_is_taken_away(
         assert {each.pid for each in troubles.read("pool.db")} == {RUNNING, SOMEBODY_ELSES}
     assert not kernel.opened
     assert len(list((tmp_path / "seatpool").iterdir())) == 2
+
+
+def test_what_a_proxy_has_left_that_knows_no_runtime_directory_is_told_where_there_is_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was started by cron or in a container, or goes on since its person has signed out."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    runtime = tmp_path / "runtime"
+    runtime.mkdir()
+    now = datetime(2026, 11, 20, tzinfo=UTC)
+
+    def told() -> list[str]:
+        return [each.what for each in troubles.read("pool.db")]
+
+    monkeypatch.delenv("XDG_RUNTIME_DIR", raising=False)
+    troubles.leave("pool.db", {"no space": now})
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(runtime))
+    assert told() == ["no space"]
+    troubles.leave("pool.db", {"locked": now})
+    assert told() == ["locked"], "once, wherever it was told before"
+    troubles.leave("pool.db", {})
+    assert told() == [] and not troubles.files()

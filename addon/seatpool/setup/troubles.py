@@ -26,13 +26,11 @@ class Trouble(msgspec.Struct, frozen=True):
     what: str
 
 
-def folder() -> Path:
-    """Of all the files: in the runtime directory, or where there is none beside other state."""
-    return folders()[0]
-
-
 def folders() -> tuple[Path, ...]:
-    """Where proxies of this person's may have left them: one that was started otherwise may have seen none there."""
+    """Where proxies leave them: in the runtime directory, or where they have seen none, beside other state.
+
+    One that was started otherwise (by cron, in a container, before anybody had signed in) may have seen none.
+    """
     runtime = os.environ.get("XDG_RUNTIME_DIR", "")
     beside = platformdirs.user_state_path("seatpool")
     return (Path(runtime) / "seatpool", beside) if runtime and Path(runtime).is_dir() else (beside,)
@@ -45,9 +43,10 @@ def files() -> tuple[Path, ...]:
 
 def leave(database: str, troubles: Mapping[str, datetime]) -> None:
     """Say what is wrong with this process now, and since when; nothing: all is well. Raises `OSError`."""
-    file = folder() / f"trouble-{os.getpid()}.json"
+    file, *others = (each / f"trouble-{os.getpid()}.json" for each in folders())
+    for past in others if troubles else (file, *others):  # the runtime directory goes when nobody is signed in
+        past.unlink(missing_ok=True)
     if not troubles:
-        file.unlink(missing_ok=True)
         return
     file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     draft = file.with_suffix(_ENDS[1])
@@ -59,7 +58,9 @@ def leave(database: str, troubles: Mapping[str, datetime]) -> None:
 def read(database: str) -> tuple[Trouble, ...]:
     """Of every proxy on this database that is alive, the oldest first; what others left is taken away."""
     found = []
-    for file in folder().glob("trouble-*.json"):
+    for file in files():
+        if file.suffix != _ENDS[0]:
+            continue
         try:
             pid = int(file.stem.removeprefix("trouble-"))
             if not _alive(pid):
