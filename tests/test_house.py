@@ -20,7 +20,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     # The store only to compose, in the addon; of setup the certificate authority, which lasts shorter than a proxy.
     "page": {"service", "store", "setup", "core", "clock"},
     "proxy": {"page", "service", "providers", "core", "store", "setup", "clock", "beside"},
-    "setup": {"core"},
+    "setup": {"core", "homes"},
     "cli": {"setup", "service", "store", "providers", "core", "clock", "homes", "beside"},
 }
 CHAMBERS: dict[str, set[str]] = {
@@ -97,6 +97,12 @@ def test_a_process_of_ours_takes_no_file_where_it_is_started_for_a_module() -> N
     assert len(ours) >= 5
     wrong = [name for name, before in ours if before != '"-P", ']
     assert not wrong, "Python puts the directory that it is started in before all others"
+
+
+def test_only_one_place_says_how_a_folder_is_made_a_persons_own() -> None:
+    """Elsewhere than on Linux and macOS it is not a matter of the mode alone."""
+    paths = [path for path in sorted(PACKAGE.rglob("*.py")) if path.name != "homes.py"]
+    assert not [path.name for path in paths if re.search(r"mkdir\([^)]*(0o700|OWNER)", path.read_text())]
 
 
 def programs() -> Iterator[Path]:

@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Callable
-from pathlib import Path, PureWindowsPath
+from pathlib import Path, PurePath, PureWindowsPath
 
 import platformdirs
 
@@ -31,6 +31,22 @@ def data() -> Path:
 def state() -> Path:
     """Of what running processes leave there. Raises `NoHome`."""
     return _known(platformdirs.user_state_path)
+
+
+def make_private(folder: Path, *, parents: bool = False) -> None:
+    """Make a folder for this person alone; one that is there stays as it is. Raises `OSError`."""
+    windows = os.name == "nt"
+    folder.mkdir(private_mode(folder, Path.home() if windows else folder, windows=windows), parents, exist_ok=True)
+
+
+def private_mode(folder: PurePath, profile: PurePath, *, windows: bool) -> int:
+    """What has to be said to Python so that a new folder is its person's alone. `profile`: theirs, on Windows.
+
+    Whatever is made in a profile is the person's by inheritance. Of 0700 Python makes rights in its place that are
+    those of the folder's owner, and what a terminal of an administrator's makes the Administrators own: in every other
+    terminal the person would be shut out of their own folder from then on (python/cpython#157876).
+    """
+    return 0o777 if windows and folder.is_relative_to(profile) else 0o700
 
 
 def is_walled() -> bool:

@@ -2,10 +2,11 @@
 
 import os
 import pwd
+import stat
 import subprocess
 import sys
 from collections import Counter
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import pytest
 from click.testing import CliRunner, Result
@@ -226,3 +227,30 @@ def test_a_disk_that_is_full_from_the_first_command_on_is_one_line_that_names_th
     assert (result.returncode, result.stdout) == (1, b"")
     assert result.stderr.decode() == f"Error: {data / 'seatpool/page-token'}: File too large\n"
     assert not list((data / "seatpool").iterdir())
+
+
+ANNA = PureWindowsPath(r"C:\Users\Anna Maria")
+
+
+@pytest.mark.parametrize(
+    ("folder", "mode"),
+    [
+        (ANNA / "AppData/Local/seatpool/seatpool", 0o777),
+        (PureWindowsPath(r"c:\users\anna maria\.copilot"), 0o777),  # as a variable may write it
+        (ANNA, 0o777),
+        # What others may read by inheritance: another drive, a share, somebody whose name begins alike.
+        (PureWindowsPath(r"D:\pools"), 0o700),
+        (PureWindowsPath(r"\\server\home\anna"), 0o700),
+        (PureWindowsPath(r"C:\Users\Anna Maria 2"), 0o700),
+    ],
+)
+def test_a_folder_in_a_profile_of_windows_has_the_rights_of_the_profile(folder: PureWindowsPath, mode: int) -> None:
+    """Of 0700 Python makes rights of the owner's, who is `Administrators` in a terminal of an administrator's."""
+    assert homes.private_mode(folder, ANNA, windows=True) == mode
+
+
+def test_a_new_folder_is_its_persons_alone(tmp_path: Path) -> None:
+    assert homes.private_mode(PurePosixPath("/home/me/x"), PurePosixPath("/home/me"), windows=False) == 0o700
+    homes.make_private(tmp_path / "a" / "b", parents=True)
+    homes.make_private(tmp_path / "a" / "b")
+    assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700

@@ -11,6 +11,7 @@ import click
 import platformdirs
 
 import seatpool
+from seatpool import homes
 from seatpool.cli import handed_on
 from seatpool.cli.ca.certified import certified
 from seatpool.cli.common import database, with_database
@@ -95,7 +96,7 @@ def _look_who_is_there(url: str) -> None:
 def _log() -> TextIO:
     """Where a process without a window writes: pythonw, as Windows' Task Scheduler starts it."""
     file = _log_file()
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    homes.make_private(file.parent, parents=True)
     return file.open("w", encoding="utf-8", buffering=1)
 
 

@@ -21,6 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
+from seatpool import homes
 from seatpool.setup import bundle
 from seatpool.setup.pair import Pair, make, names_of, pem, tag_of
 
@@ -174,8 +175,8 @@ class Authority:
 
     def _close(self) -> None:
         """Make the folder, and shut what others could open."""
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        homes.make_private(self.folder.parent, parents=True)
+        homes.make_private(self.folder)
         for path in self.open_to_others():
             path.chmod(0o700 if path == self.folder else 0o600)
 

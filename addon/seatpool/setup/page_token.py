@@ -7,6 +7,8 @@ from pathlib import Path
 
 import platformdirs
 
+from seatpool import homes
+
 LEAST = 32
 """Characters; a shorter one is none."""
 
@@ -28,7 +30,7 @@ def token(file: Path) -> str:
 def renew(file: Path) -> str:
     """Another one: the former counts no longer. Nobody but this person can read it. Raises `OSError`."""
     made = secrets.token_urlsafe(32)
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    homes.make_private(file.parent, parents=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     try:

@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from seatpool import homes
+
 STALE_S = 10.0
 """A wish that nobody has kept fresh for so long is nobody's any more."""
 FRESHEN_S = 1.0
@@ -43,7 +45,7 @@ def wish_file() -> Path:
 
 def put(file: Path, wish: Wish) -> None:
     """Write it, or write it anew. Raises `OSError`."""
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    homes.make_private(file.parent, parents=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     with suppress(FileNotFoundError):
         draft.unlink()

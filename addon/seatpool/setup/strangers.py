@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from seatpool import homes
+
 AT_MOST = 50
 """Names that are remembered in each file; whoever makes names up does not fill the disk."""
 
@@ -64,7 +66,7 @@ def add(file: Path, seen: Mapping[str, int], now: datetime) -> None:
         row.host: {"connections": row.connections, "first": row.first.isoformat(), "last": row.last.isoformat()}
         for row in kept
     }
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    homes.make_private(file.parent, parents=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.write_text(json.dumps(rows, indent=2))
     draft.replace(file)

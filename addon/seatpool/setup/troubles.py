@@ -14,6 +14,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from seatpool import homes
+
 _ENDS = (".json", ".new")
 """Of the names of a file and its draft."""
 
@@ -48,7 +50,7 @@ def leave(database: str, troubles: Mapping[str, datetime]) -> None:
         past.unlink(missing_ok=True)
     if not troubles:
         return
-    file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    homes.make_private(file.parent, parents=True)
     draft = file.with_suffix(_ENDS[1])
     told = {what: since.isoformat() for what, since in troubles.items()}
     draft.write_text(json.dumps({"database": database, "troubles": told}))

@@ -20,6 +20,7 @@ from pathlib import Path
 import msgspec
 from cryptography.fernet import Fernet
 
+from seatpool import homes
 from seatpool.store import keyrings, places
 from seatpool.store.errors import StoreUnavailable, WrongKey
 
@@ -161,7 +162,7 @@ def _write(file: Path, keys: Iterable[bytes]) -> None:
     """Whole or not at all, and on the disk: a kill or a power cut leaves the former file, or this one."""
     draft = _draft(file)
     with _plainly(file):
-        file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        homes.make_private(file.parent, parents=True)
         draft.unlink(missing_ok=True)  # of a process that was killed here
         handle = os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
         with os.fdopen(handle, "wb") as stream:

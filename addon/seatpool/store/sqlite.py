@@ -21,6 +21,7 @@ from sqlalchemy import URL, Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError, InvalidatePoolError
 from sqlalchemy.pool import ConnectionPoolEntry, PoolProxiedConnection
 
+from seatpool import homes
 from seatpool.store.backend import BEGIN, BUSY, Ear
 from seatpool.store.errors import StoreUnavailable
 from seatpool.store.files import Connector, Opened
@@ -110,7 +111,7 @@ def create_file(path: Path, *, ours: bool) -> None:
         if ours and path.parent.is_dir() and stat.S_IMODE(path.parent.stat().st_mode) != _OWNER_ALONE:
             with suppress(OSError):  # another's, such as a container's volume; the files in it are for us alone anyway
                 path.parent.chmod(_OWNER_ALONE)
-        path.parent.mkdir(mode=_OWNER_ALONE, parents=True, exist_ok=True)
+        homes.make_private(path.parent, parents=True)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if not path.parent.is_dir():

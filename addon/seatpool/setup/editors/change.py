@@ -14,6 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
+from seatpool import homes
 from seatpool.setup.address import hidden
 from seatpool.setup.editors.content import Unreadable, decode
 from seatpool.setup.editors.forms import AnyForm, Value
@@ -261,7 +262,7 @@ def _write(file: Path, content: bytes | None) -> None:
         real.unlink(missing_ok=True)
         return
     for folder in _missing_folders(file):
-        Path(folder).mkdir(mode=0o700, exist_ok=True)
+        homes.make_private(Path(folder))
     present = real.stat() if real.exists() else None
     draft = real.with_name(f".{real.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)  # of a process that was killed here

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from seatpool import homes
 from seatpool.setup.editors.forms import AnyForm, Value
 
 
@@ -74,8 +75,8 @@ class Journal:
 
     def keep(self, entry: Entry) -> None:
         """In place of a former one of the same file and target. Raises `OSError`."""
-        self.folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self.folder.mkdir(mode=0o700, exist_ok=True)
+        homes.make_private(self.folder.parent, parents=True)
+        homes.make_private(self.folder)
         path = self._path(entry)
         draft = path.with_suffix(f".{os.getpid()}")
         draft.unlink(missing_ok=True)

@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
+from seatpool import homes
+
 
 class Record(msgspec.Struct, frozen=True):
     """Of one installation."""
@@ -40,7 +42,7 @@ def put(file: Path, content: bytes) -> tuple[str, ...]:
     """Write a file whole or not at all, for nobody else's eyes; the folders that were made for it. Raises `OSError`."""
     missing = [folder for folder in reversed(file.parents) if not folder.exists()]
     for folder in missing:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        homes.make_private(folder)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
