@@ -3,6 +3,7 @@
 import http.client
 import json
 import os
+import platform
 import shutil
 import socket
 import sqlite3
@@ -449,6 +450,16 @@ def test_variables_of_the_shell(house: House, env: dict[str, str], level: str, s
     answer = house.ask("environment", env={name: value.format(**parts) for name, value in env.items()})
     assert mend.format(**parts) in answer.one(level, said)
     assert "FAKESECRET" not in repr(answer.report)
+
+
+def test_on_windows_variables_are_set_as_powershell_does_it(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platform, "uname", lambda: platform.uname_result("Windows", "desk", "11", "", "AMD64"))
+    one = house.ask("environment", env={"HTTPS_PROXY": house.proxy.url, "NO_PROXY": "github.com"})
+    assert one.one("problem", "NO_PROXY has github.com") == "Remove-Item Env:NO_PROXY"
+    other = house.ask("environment", env={"HTTPS_PROXY": "http://corp:3128", "SSL_CERT_FILE": "/nowhere.pem"})
+    assert other.one("warning", "not through seatpool") == f"$env:HTTPS_PROXY = '{house.proxy.url}'"
+    named = f"$env:SSL_CERT_FILE = '{house.authority.folder / BUNDLE}'"
+    assert other.one("problem", "cannot be read").endswith(named)
 
 
 def test_a_shell_that_is_set_up_is_fine(house: House) -> None:

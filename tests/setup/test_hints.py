@@ -1,8 +1,11 @@
 """What is told at a start of the way to the world that a shell names."""
 
+import platform
+from pathlib import Path
+
 import pytest
 
-from seatpool.setup.hints import not_followed
+from seatpool.setup.hints import hints, not_followed
 
 OWN = "http://127.0.0.1:8081"
 
@@ -30,3 +33,11 @@ def test_another_way_out_is_named_and_never_its_password(environ: dict[str, str]
     hint = not_followed(environ, OWN)
     wanted = said.format("seatpool run -- --mode upstream:") if said is not None else None
     assert (hint.strip() if hint is not None else None) == wanted
+
+
+def test_variables_are_set_as_the_systems_own_shell_does_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    file = Path("/home/it's/ca.pem")
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    assert "$env:HTTPS_PROXY = 'http://127.0.0.1:8081'; $env:NODE_EXTRA_CA_CERTS = '" in hints(OWN, file)
+    monkeypatch.setattr(platform, "system", lambda: "Darwin")
+    assert "export HTTPS_PROXY=http://127.0.0.1:8081 NODE_EXTRA_CA_CERTS='" in hints(OWN, file)

@@ -1,6 +1,5 @@
 """Programs of the system that are run for a person, who was shown them before."""
 
-import shlex
 import subprocess
 import time
 from collections.abc import Sequence
@@ -8,6 +7,7 @@ from collections.abc import Sequence
 import click
 
 from seatpool.cli.common import INTERRUPTED
+from seatpool.setup import shell
 from seatpool.setup.staying.keepers import STRICT, Leeway
 
 PATIENCE_S = 30.0
@@ -17,7 +17,7 @@ _PAUSE_S = 0.5
 
 def carry_out(command: Sequence[str], *, see: str, quietly: bool = False, leeway: Leeway = STRICT) -> None:
     """Run it; end with one line where it fails. `see`: the command that tells what was done until then."""
-    shown, until = shlex.join(command), time.monotonic() + PATIENCE_S
+    shown, until = shell.here().join(command), time.monotonic() + PATIENCE_S
     try:
         while (ran := _ran(command, quietly=quietly)).returncode in leeway.again and time.monotonic() < until:
             time.sleep(_PAUSE_S)

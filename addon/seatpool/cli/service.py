@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import socket
 import time
 
@@ -11,7 +10,7 @@ import click
 from seatpool.cli import commands, handed_on
 from seatpool.cli.common import PlainGroup, database, with_database
 from seatpool.cli.run import PORT_OPTION
-from seatpool.setup import address, staying
+from seatpool.setup import address, shell, staying
 from seatpool.setup.staying import Job, Keeper, Machine, NoKeeper, Record, Unfit
 from seatpool.setup.staying import record as records
 from seatpool.setup.staying.keepers import STRICT, Command
@@ -109,7 +108,7 @@ def _show(keeper: Keeper, content: bytes) -> None:
     click.echo("".join(f"  {line}\n" for line in text.splitlines()))
     click.echo("would run:\n")
     for command in keeper.begin():
-        click.echo(f"  {shlex.join(command)}")
+        click.echo(f"  {shell.here().join(command)}")
 
 
 def _put(keeper: Keeper, job: Job, content: bytes, present: bytes | None, former: Record | None) -> None:
@@ -193,7 +192,7 @@ def status(as_json: bool) -> None:
         click.echo(f"{keeper.title}: {state.detail}" + (f", process {state.pid}" if state.pid else ""))
         click.echo(f"  {'listens' if listening else 'does not listen'} on {row['proxy'] or 'an unknown address'}")
         click.echo(f"  {'starts' if state.starts else 'does not start'} with your session, by {keeper.file}")
-        click.echo(f"  runs {shlex.join(record.command) if record else 'what stands there'}")
+        click.echo(f"  runs {shell.here().join(record.command) if record else 'what stands there'}")
     if not (installed and state.running and listening):
         click.get_current_context().exit(_NOT_RUNNING)
 
@@ -202,7 +201,8 @@ def removal(keeper: Keeper) -> list[str]:
     """What taking it back would do, line by line; nothing where there is nothing."""
     if not keeper.file.exists() and not records.default_file().exists():
         return []
-    return [*map(shlex.join, keeper.end()), f"delete {keeper.file}", *map(shlex.join, keeper.forget())]
+    join = shell.here().join
+    return [*map(join, keeper.end()), f"delete {keeper.file}", *map(join, keeper.forget())]
 
 
 def take_back(keeper: Keeper) -> None:

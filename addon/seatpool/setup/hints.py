@@ -1,11 +1,11 @@
 """What to set in an editor and a shell so that their requests come through the proxy."""
 
-import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
 from seatpool.setup.address import VARIABLES, proxy_url, same
 from seatpool.setup.authority import TRUSTED, default_folder
+from seatpool.setup.shell import here
 
 
 def hints(proxy: str | None, trusted: Path | None = None) -> str:
@@ -17,14 +17,13 @@ def hints(proxy: str | None, trusted: Path | None = None) -> str:
     authority = f"its certificate authority is {ca} (how to trust it: certs-howto.md)"
     if proxy is None:
         return f"seatpool starts in the mode that you name; {authority}"
-    quoted = shlex.quote(str(ca))
+    named = {name: str(ca) for name in ("NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE")}
     command = "seatpool setup" + ("" if proxy == proxy_url() else f" --proxy {proxy}")
     return (
         f"seatpool listens on {proxy}; {authority}\n"
         f"  what comes through it    {command}; with codex, vscode, shell, ...: sets that up, and asks before\n"
         f'  VS Code by hand          "http.proxy": "{proxy}" in settings.json; seatpool ca trust\n'
-        f"  a shell by hand          export HTTPS_PROXY={proxy} NODE_EXTRA_CA_CERTS={quoted}"
-        f" CODEX_CA_CERTIFICATE={quoted}"
+        f"  a shell by hand          {here().setting({'HTTPS_PROXY': proxy, **named})}"
     )
 
 
@@ -43,4 +42,4 @@ def not_followed(environ: Mapping[str, str], proxy: str) -> str | None:
     if not way.startswith(("http://", "https://")) or any(same(way, own) for own in (proxy, proxy_url())):
         return None
     told = " --upstream-auth USER:PASSWORD" if login else ""
-    return f"  where {name} is the only way out: seatpool run -- --mode upstream:{shlex.quote(way)}{told}"
+    return f"  where {name} is the only way out: seatpool run -- --mode upstream:{here().quote(way)}{told}"

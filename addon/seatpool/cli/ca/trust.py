@@ -1,6 +1,5 @@
 """`seatpool ca trust` and `untrust`: the commands that change a machine's stores are shown, agreed to, and run."""
 
-import shlex
 import sys
 from collections.abc import Sequence
 
@@ -8,6 +7,7 @@ import click
 
 from seatpool.cli import commands
 from seatpool.cli.common import INTERRUPTED
+from seatpool.setup import shell
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, default_folder
 from seatpool.setup.trust import Command, Machine, Root, TrustStore
@@ -92,7 +92,8 @@ def _carry_out(plan: dict[TrustStore, list[Command]], *, yes: bool, only_print: 
         if not only_print:
             click.echo(f"for {store.title}:")
         for command in each:
-            click.echo(shlex.join(command) if only_print else f"  {shlex.join(command)}")
+            shown = shell.here().join(command)
+            click.echo(shown if only_print else f"  {shown}")
     if only_print or not any(plan.values()) or not _agreed(yes=yes):
         return
     for store, each in plan.items():

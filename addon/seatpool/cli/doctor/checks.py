@@ -1,6 +1,5 @@
 """The checks that need more of the house than `setup` has: the database, its key, the accounts in it, and the rules."""
 
-import shlex
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from functools import partial
@@ -16,6 +15,7 @@ from seatpool.service.rulebook import RulesError, default_path, rules_in
 from seatpool.setup import troubles
 from seatpool.setup.doctor import Check, Finding, Mend, Situation, problem, warning, well
 from seatpool.setup.doctor.finding import theirs
+from seatpool.setup.shell import Shell, here
 from seatpool.store import Store, StoreError, located
 from seatpool.store.health import Health, examine
 
@@ -46,17 +46,18 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
     except StoreError as error:
         yield problem(str(error), theirs("seatpool --db PATH doctor"))
         return
-    yield _state_of(health)
+    sh = situation.shell
+    yield _state_of(health, sh)
     for file in health.unwritable:
-        argv = ("chmod", "u+rwx" if file.is_dir() else "u+rw", str(file))
-        yield problem(f"{file} cannot be written: nothing new would be kept", Mend(shlex.join(argv), argv))
+        argv = tuple(sh.writable(str(file)))
+        yield problem(f"{file} cannot be written: nothing new would be kept", Mend(sh.join(argv), argv))
     for file in health.open_to_others:
         argv = ("chmod", "600", str(file))
-        yield warning(f"others on this machine can read {file}", Mend(shlex.join(argv), argv))
+        yield warning(f"others on this machine can read {file}", Mend(sh.join(argv), argv))
     if health.elsewhere is not None:
         text = f"{health.path} is on a disk of another machine ({health.elsewhere}), where SQLite's files get damaged"
         yield warning(text, theirs("seatpool run --db PATH, on a disk of this machine; for a container in a volume"))
-    yield from (problem(line, theirs(f"df -h {shlex.quote(str(health.path.parent))}")) for line in seen(database, None))
+    yield from (problem(line, theirs(sh.space(str(health.path.parent)))) for line in seen(database, None))
     told = situation.running
     if told is None:
         return
@@ -65,13 +66,13 @@ def _database(database: str, situation: Situation) -> Iterator[Finding]:
         yield problem(text, theirs("seatpool doctor --only proxies"))
     elif located(told["database"]) != health.name:
         other = told["database"].removeprefix("sqlite:///")
-        named = theirs(f"seatpool doctor --db {shlex.quote(other)}")
+        named = theirs(f"seatpool doctor --db {sh.quote(other)}")
         yield warning(f"the proxy that runs uses another database, {other}", named)
 
 
-def _state_of(health: Health) -> Finding:
-    file, name = shlex.quote(str(health.path)), health.name
-    away = theirs(f"mv {file} {file}.broken && seatpool status")
+def _state_of(health: Health, sh: Shell) -> Finding:
+    file, broken, name = str(health.path), f"{health.path}.broken", health.name
+    away = theirs(sh.then.join((sh.join(("mv", file, broken)), "seatpool status")))
     if health.size is None:
         return well(f"there is no database in {name} yet; whoever needs it first makes it")
     if health.fault is not None:
@@ -82,7 +83,7 @@ def _state_of(health: Health) -> Finding:
         text = f"{name} was written by a newer seatpool (schema {health.schema}, this one knows {health.head})"
         return problem(text, theirs("update seatpool to that version"))
     if health.busy:
-        return warning(f"another program holds {health.path} for longer than a write takes", theirs(f"lsof {file}"))
+        return warning(f"another program holds {health.path} for longer than a write takes", theirs(sh.users(file)))
     size = f"{health.size / 1024 / 1024:.1f} MB"
     if health.is_older:
         return well(f"{name}, {size}; the next start brings schema {health.schema} to {health.head}")
@@ -162,12 +163,12 @@ def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) 
         yield warning(text, theirs(SIGN_IN))
     elif by_state["paused"]:
         name = by_state["paused"][0].name
-        yield warning(f"{provider}: every account is paused", theirs(f"seatpool account resume {shlex.quote(name)}"))
+        yield warning(f"{provider}: every account is paused", theirs(f"seatpool account resume {here().quote(name)}"))
 
 
 def _disabled(row: AccountRow) -> tuple[str, Mend]:
     reason = row.disabled_reason or ""
-    name = shlex.quote(row.name)
+    name = here().quote(row.name)
     if reason.startswith(RENEWAL):
         again = theirs(f"seatpool login {row.provider} --name {name}")
         return f"{row.name} has to sign in again ({reason.removeprefix(RENEWAL)})", again
@@ -188,6 +189,6 @@ def _rules(_named: str, situation: Situation) -> Iterator[Finding]:
     try:
         rules = rules_in(path)
     except RulesError as error:
-        yield problem(str(error), theirs(f"seatpool rules check {shlex.quote(str(path))}"))
+        yield problem(str(error), theirs(f"seatpool rules check {situation.shell.quote(str(path))}"))
         return
     yield well(f"{len(rules.rules)} rules in {path}")

@@ -2,7 +2,6 @@
 
 import json
 import os
-import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -19,7 +18,7 @@ from seatpool.cli.common import INTERRUPTED, database, with_database
 from seatpool.cli.doctor.checks import pool_checks, usable
 from seatpool.clock import utcnow
 from seatpool.providers.registry import OWN_HOST, certified_names, is_stranger
-from seatpool.setup import address
+from seatpool.setup import address, shell
 from seatpool.setup.authority import Authority, default_folder
 from seatpool.setup.code import PACKAGE
 from seatpool.setup.doctor import CHECKS, Check, Level, Mend, Situation
@@ -274,7 +273,7 @@ def _carry_out(mend: Mend, *, quiet: bool) -> Mended:
     program, *rest = mend.argv
     argv = [sys.executable, "-P", "-m", "seatpool.cli", *rest] if program == "seatpool" else list(mend.argv)
     if not quiet:
-        click.echo(f"$ {shlex.join(mend.argv)}")
+        click.echo(f"$ {shell.here().join(mend.argv)}")
         sys.stdout.flush()
     try:
         ran = subprocess.run(  # noqa: S603 # agreed to

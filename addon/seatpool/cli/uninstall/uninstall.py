@@ -17,6 +17,7 @@ from seatpool.cli.ca.trust import forget, roots_of
 from seatpool.cli.common import INTERRUPTED, database, with_database
 from seatpool.cli.uninstall import footprint, inventory
 from seatpool.service.rulebook import default_path as rules_file
+from seatpool.setup import shell
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, AuthorityError, default_folder
 from seatpool.setup.editors.change import Unchangeable, carry_back, undo_all
@@ -94,7 +95,7 @@ def _untrusting() -> Iterator[tuple[TrustStore, list[Command]]]:
 
 
 def _trust_plan() -> list[str]:
-    return [shlex.join(command) for _, each in _untrusting() for command in each]
+    return [shell.here().join(command) for _, each in _untrusting() for command in each]
 
 
 def _trust_end() -> None:

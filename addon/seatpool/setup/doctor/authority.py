@@ -1,6 +1,5 @@
 """The certificate authority: there, in its time, for the pooled hosts alone, trusted, and the one that is used."""
 
-import shlex
 import ssl
 from collections.abc import Iterator
 from datetime import timedelta
@@ -55,11 +54,11 @@ def authority(situation: Situation) -> Iterator[Finding]:
         yield well(f"{current.tag} can vouch for {len(current.names)} names alone, until {current.ends:%Y-%m-%d}")
     if missing := current.missing(situation.names):
         lacking = f"the certificate authority is not for {', '.join(missing)}: connections there pass untouched"
-        yield warning(lacking, theirs("seatpool ca rotate --now && seatpool ca trust"))
+        yield warning(lacking, theirs(situation.shell.then.join(("seatpool ca rotate --now", "seatpool ca trust"))))
     for path in situation.authority.open_to_others():
         argv = ("chmod", "700" if path == situation.authority.folder else "600", str(path))
         text = f"others on this machine can read {path}; if somebody may have: seatpool ca rotate --now"
-        yield problem(text, Mend(shlex.join(argv), argv))
+        yield problem(text, Mend(situation.shell.join(argv), argv))
 
 
 def trust(situation: Situation) -> Iterator[Finding]:

@@ -1,6 +1,5 @@
 """The variables of the shell that asks: programs that it starts go by them."""
 
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -32,7 +31,7 @@ def environment(situation: Situation) -> Iterator[Finding]:
     named = {name: value for name in VARIABLES if (value := situation.environ.get(name, ""))}
     if not named:
         if situation.environ.get("HTTP_PROXY") or situation.environ.get("http_proxy"):
-            set_too = theirs(f"export HTTPS_PROXY={shlex.quote(shown(situation.address.url))}")
+            set_too = theirs(situation.shell.setting({"HTTPS_PROXY": shown(situation.address.url)}))
             yield warning("HTTP_PROXY alone is set: programs do not use it for https", set_too)
         else:
             yield well("no proxy is set in this shell; programs go by their own settings")
@@ -50,7 +49,7 @@ def environment(situation: Situation) -> Iterator[Finding]:
 
 def _judged(situation: Situation, name: str, value: str) -> Finding | None:
     """What is wrong with where a variable leads."""
-    right = theirs(f"export {name}={shlex.quote(shown(situation.address.url))}")
+    right = theirs(situation.shell.setting({name: shown(situation.address.url)}))
     if "://" not in value:
         return problem(f"{name}={shown(value)} has no scheme: Codex's WebSockets fail with it", right)
     if not same(_bare(value), _bare(situation.address.url)):
@@ -70,7 +69,7 @@ def _around(situation: Situation, *, comes: bool) -> Iterator[Finding]:
         culprits = [entry for entry in entries if any(_covers(entry, host) for host in situation.examples)]
         if culprits:
             kept = ",".join(entry for entry in entries if entry not in culprits)
-            mend = theirs(f"export {name}={shlex.quote(kept)}" if kept else f"unset {name}")
+            mend = theirs(situation.shell.setting({name: kept}) if kept else situation.shell.unsetting(name))
             text = f"{name} has {', '.join(culprits)}: programs of this shell go around the proxy there"
             yield (problem if comes else warning)(text, mend)
 
@@ -84,7 +83,7 @@ def _covers(entry: str, host: str) -> bool:
 def _authorities(situation: Situation, *, comes: bool) -> Iterator[Finding]:
     if situation.environ.get("NODE_TLS_REJECT_UNAUTHORIZED") == "0":
         text = "NODE_TLS_REJECT_UNAUTHORIZED=0: Node believes anybody, and the Copilot CLI fails all the same"
-        yield warning(text, theirs("unset NODE_TLS_REJECT_UNAUTHORIZED"))
+        yield warning(text, theirs(situation.shell.unsetting("NODE_TLS_REJECT_UNAUTHORIZED")))
     try:
         current = situation.authority.current()
     except AuthorityError:
@@ -113,15 +112,15 @@ def _authorities(situation: Situation, *, comes: bool) -> Iterator[Finding]:
             yield well(f"{name} has the certificate authority ({who})")
     if comes and not told and not any(s.kind == "system" and not s.lacking for s in stores(situation.machine)):
         text = "nothing in this shell names the certificate authority: its programs refuse the proxy"
-        file = shlex.quote(str(situation.authority.trusted))
-        yield warning(text, theirs(f"export NODE_EXTRA_CA_CERTS={file} CODEX_CA_CERTIFICATE={file}"))
+        named = dict.fromkeys(("NODE_EXTRA_CA_CERTS", "CODEX_CA_CERTIFICATE"), str(situation.authority.trusted))
+        yield warning(text, theirs(situation.shell.setting(named)))
 
 
 def _right(situation: Situation, name: str, value: str) -> Mend:
     """What names the authority as this variable wants it."""
     if name not in INSTEAD:
-        return theirs(f"export {name}={shlex.quote(str(situation.authority.trusted))}")
+        return theirs(situation.shell.setting({name: str(situation.authority.trusted)}))
     if value in SYSTEM_FILES:
         return TRUST
-    first = "" if situation.wish.bundle.exists() else "seatpool setup codex && "
-    return theirs(f"{first}export {name}={shlex.quote(str(situation.wish.bundle))}")
+    first = () if situation.wish.bundle.exists() else ("seatpool setup codex",)
+    return theirs(situation.shell.then.join((*first, situation.shell.setting({name: str(situation.wish.bundle)}))))

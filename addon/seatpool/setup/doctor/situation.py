@@ -7,11 +7,13 @@ from typing import Any
 
 import msgspec
 
+from seatpool.setup import shell
 from seatpool.setup.address import Address
 from seatpool.setup.authority import Authority
 from seatpool.setup.doctor.asking import Proxy, Told
 from seatpool.setup.doctor.finding import Mend, theirs
 from seatpool.setup.editors import Person, Wish
+from seatpool.setup.shell import Shell
 from seatpool.setup.trust import Machine
 
 
@@ -57,6 +59,11 @@ class Situation(msgspec.Struct, frozen=True):
     def environ(self) -> Mapping[str, str]:
         """Of the shell that asks."""
         return self.person.environ
+
+    @property
+    def shell(self) -> Shell:
+        """That commands are for."""
+        return shell.of(self.machine.system)
 
     @property
     def start(self) -> Mend:
