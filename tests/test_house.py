@@ -15,13 +15,13 @@ PACKAGE = ADDON / "seatpool"
 MAY_IMPORT: dict[str, set[str]] = {
     "core": set(),
     "providers": {"core"},
-    "store": {"core", "clock", "homes", "beside"},
+    "store": {"core", "clock", "homes", "beside", "inplace"},
     "service": {"store", "providers", "core", "clock"},
     # The store only to compose, in the addon; of setup the certificate authority, which lasts shorter than a proxy.
     "page": {"service", "store", "setup", "core", "clock"},
     "proxy": {"page", "service", "providers", "core", "store", "setup", "clock", "beside"},
-    "setup": {"core", "homes"},
-    "cli": {"setup", "service", "store", "providers", "core", "clock", "homes", "beside"},
+    "setup": {"core", "homes", "inplace"},
+    "cli": {"setup", "service", "store", "providers", "core", "clock", "homes", "beside", "inplace"},
 }
 CHAMBERS: dict[str, set[str]] = {
     "proxy/layers": {"core", "providers", "proxy.exchange", "proxy.answers"},

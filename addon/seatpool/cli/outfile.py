@@ -8,6 +8,8 @@ from functools import partial
 from io import FileIO
 from pathlib import Path
 
+from seatpool import inplace
+
 type Write = Callable[[bytes], None]
 """To be called once. All of it is on the disk when it returns; raises `OSError`."""
 
@@ -28,7 +30,7 @@ def replacing(file: Path) -> Iterator[Write]:
     with _taken_back(Path(draft)):
         with os.fdopen(handle, "wb", buffering=0) as stream:
             yield partial(_write, file, stream)
-        Path(draft).replace(file)
+        inplace.put(Path(draft), file)
 
 
 @contextmanager

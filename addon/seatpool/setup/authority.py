@@ -21,7 +21,7 @@ from cryptography import x509
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 
-from seatpool import homes
+from seatpool import homes, inplace
 from seatpool.setup import bundle
 from seatpool.setup.pair import Pair, make, names_of, pem, tag_of
 
@@ -133,7 +133,7 @@ class Authority:
 
     def _switch(self) -> None:
         try:
-            (self.folder / NEXT).replace(self.in_use)
+            inplace.put(self.folder / NEXT, self.in_use)
         except FileNotFoundError:
             pass  # another process was faster
         self._publish()
@@ -190,7 +190,7 @@ class Authority:
             stream.flush()
             os.fsync(stream.fileno())
         if replace:
-            draft.replace(path)
+            inplace.put(draft, path)
             return
         try:
             path.hardlink_to(draft)

@@ -10,6 +10,8 @@ import ssl
 from collections.abc import Mapping
 from pathlib import Path
 
+from seatpool import inplace
+
 BUNDLE = "with-system-roots.pem"
 SYSTEM_FILES = (
     "/etc/ssl/certs/ca-certificates.crt",  # Debian, Arch
@@ -36,7 +38,7 @@ def write(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> Path:
     if not file.exists() or file.read_bytes() != content:
         draft = folder / f".{BUNDLE}.{os.getpid()}"
         draft.write_bytes(content)
-        draft.replace(file)
+        inplace.put(draft, file)
     return file
 
 

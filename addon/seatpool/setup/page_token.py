@@ -7,7 +7,7 @@ from pathlib import Path
 
 import platformdirs
 
-from seatpool import homes
+from seatpool import homes, inplace
 
 LEAST = 32
 """Characters; a shorter one is none."""
@@ -36,7 +36,7 @@ def renew(file: Path) -> str:
     try:
         with os.fdopen(descriptor, "w") as opened:
             opened.write(f"{made}\n")
-        draft.replace(file)
+        inplace.put(draft, file)
     except OSError as error:  # a full disk does not say what could not be written
         draft.unlink(missing_ok=True)
         raise OSError(error.errno, error.strerror, str(file)) from error

@@ -20,7 +20,7 @@ from pathlib import Path
 import msgspec
 from cryptography.fernet import Fernet
 
-from seatpool import homes
+from seatpool import homes, inplace
 from seatpool.store import keyrings, places
 from seatpool.store.errors import StoreUnavailable, WrongKey
 
@@ -169,7 +169,7 @@ def _write(file: Path, keys: Iterable[bytes]) -> None:
             stream.writelines(key + b"\n" for key in keys)
             stream.flush()
             os.fsync(stream.fileno())
-        draft.replace(file)
+        inplace.put(draft, file)
         _sync_directory(file.parent)
 
 

@@ -9,6 +9,7 @@ import click
 from rich.markup import escape
 from rich.table import Table
 
+from seatpool import inplace
 from seatpool.cli.usage.telling import Report, name
 from seatpool.core import telling
 from seatpool.core.ledger import By, Line, size
@@ -82,7 +83,7 @@ def png(path: Path, report: Report) -> None:
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         figure.savefig(partial, format="png")
-        partial.replace(path)
+        inplace.put(partial, path)
     finally:
         partial.unlink(missing_ok=True)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from seatpool import homes
+from seatpool import homes, inplace
 from seatpool.setup.address import hidden
 from seatpool.setup.editors.content import Unreadable, decode
 from seatpool.setup.editors.forms import AnyForm, Value
@@ -273,7 +273,7 @@ def _write(file: Path, content: bytes | None) -> None:
             os.fsync(stream.fileno())
         if present is not None:
             _as_before(draft, present)
-        draft.replace(real)
+        inplace.put(draft, real)
     except BaseException:
         draft.unlink(missing_ok=True)
         raise

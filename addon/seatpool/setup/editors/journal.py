@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from seatpool import homes
+from seatpool import homes, inplace
 from seatpool.setup.editors.forms import AnyForm, Value
 
 
@@ -84,7 +84,7 @@ class Journal:
             stream.write(msgspec.json.encode(entry))
             stream.flush()
             os.fsync(stream.fileno())
-        draft.replace(path)
+        inplace.put(draft, path)
 
     def amend(self, entry: Entry) -> None:
         """In place of what it was, and as old as that, so that it lies where it lay. Raises `OSError`."""

@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from seatpool import homes
+from seatpool import homes, inplace
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -47,7 +47,7 @@ def put(file: Path, content: bytes) -> tuple[str, ...]:
     draft.unlink(missing_ok=True)
     with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
         stream.write(content)
-    draft.replace(file)
+    inplace.put(draft, file)
     return tuple(map(str, missing))
 
 
