@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import errno
 import hashlib
 import re
 import socket
@@ -16,7 +17,7 @@ import pytest
 from seatpool.cli.login import callback_page
 from seatpool.cli.login.callback import CallbackListener, listening
 from seatpool.cli.login.callback_page import Page
-from seatpool.providers.codex.signin import Redirect
+from seatpool.providers.codex.signin import REDIRECTS, Redirect
 from seatpool.providers.signin import Callback, Visit
 
 LATER = datetime(2030, 1, 1, tzinfo=UTC)
@@ -223,6 +224,18 @@ async def test_where_every_registered_port_is_taken_another_way_is_told() -> Non
         ):
             async with listening([Redirect("localhost", port, ("127.0.0.1", "::1")) for port in ports]):
                 pass
+
+
+async def test_where_windows_keeps_the_registered_ports_nobody_is_looked_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    def keeping(where: tuple[str, int], *, family: int) -> socket.socket:
+        raise PermissionError(
+            errno.EACCES, f"access to a socket, forbidden by its access permissions: {where} {family}"
+        )
+
+    monkeypatch.setattr(socket, "create_server", keeping)
+    with pytest.raises(OSError, match=r"Windows keeps ports 1455 and 1457 to itself .* seatpool login codex --device"):
+        async with listening(REDIRECTS):
+            pass
 
 
 async def test_the_ports_are_free_afterwards() -> None:

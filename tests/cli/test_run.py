@@ -1,12 +1,17 @@
 """What `seatpool run` does before it is mitmdump."""
 
+import errno
 import os
+import platform
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 
+from seatpool.cli.main import main
 from seatpool.cli.run import LONGEST_LOG
 from tests.store.made import ADDON
 
@@ -30,3 +35,18 @@ def test_a_log_that_was_appended_to_for_too_long_is_begun_anew_and_no_other_file
     assert b"seatpool listens on" in told
     started(tmp_path, log)
     assert log.read_bytes().startswith(told), "until then it is kept"
+
+
+def test_a_port_that_windows_keeps_is_told_as_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    class Kept(socket.socket):
+        def bind(self, address: object) -> None:
+            raise PermissionError(errno.EACCES, f"forbidden by its access permissions: {address}")
+
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path))
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it has started"))
+    monkeypatch.setattr(socket, "socket", Kept)
+    monkeypatch.setattr(platform, "system", lambda: "Windows")
+    result = CliRunner().invoke(main, ["run"])
+    assert result.exit_code == 1
+    assert result.output.startswith("Error: Windows keeps port 8080 to itself")
+    assert result.output.endswith("seatpool run --port PORT\n")

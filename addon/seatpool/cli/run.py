@@ -28,6 +28,11 @@ from seatpool.store import located
 LONGEST_LOG = 10_000_000
 """Bytes."""
 
+KEPT = (
+    "Windows keeps port {} to itself, or another program does; one that is in none of these ranges will do: "
+    "netsh interface ipv4 show excludedportrange protocol=tcp, then: seatpool run --port PORT"
+)
+
 PORT_OPTION = click.option(
     "--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback."
 )
@@ -83,11 +88,13 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
 
 
 def _look_who_is_there(url: str) -> None:
-    """End where somebody listens there, which as a rule is seatpool, started before."""
+    """End where nobody may listen, or somebody does, which as a rule is seatpool, started before."""
     try:
         at = address.parse(url)
     except address.NoProxy:
         return  # mitmdump says what is wrong with it
+    if doors.is_kept(at):
+        raise click.ClickException(KEPT.format(at.port))
     if doors.is_taken(at):
         there = doors.who(Proxy(at, OWN_HOST).about(), at)
         raise click.ClickException(f"{there}; another one beside it: seatpool run --port {at.port + 1}")

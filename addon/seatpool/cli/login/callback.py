@@ -10,7 +10,7 @@ import errno
 import hmac
 import socket
 from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import ExitStack, asynccontextmanager, suppress
+from contextlib import ExitStack, asynccontextmanager
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 from seatpool.cli.login import callback_page
@@ -28,6 +28,11 @@ TAKEN = (
     "ports {} are taken, perhaps by other sign-ins, and ChatGPT lets a browser come back to no others: end those, or: "
     "seatpool login codex --device"
 )
+KEPT = (
+    "Windows keeps ports {} to itself (netsh interface ipv4 show excludedportrange protocol=tcp), or another program"
+    " does, and ChatGPT lets a browser come back to no others: seatpool login codex --device"
+)
+"""Hyper-V, WSL and Docker have it keep ranges of a hundred ports, others at each start of the machine."""
 _NO_IPV6 = frozenset({errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT})
 
 
@@ -135,10 +140,14 @@ async def listening(redirects: Sequence[Redirect]) -> AsyncIterator[CallbackList
 
 
 def _first_free(redirects: Sequence[Redirect]) -> tuple[Redirect, list[socket.socket]]:
+    barred = 0
     for redirect in redirects:
-        with suppress(OSError):
+        try:
             return redirect, _bind(redirect)
-    raise OSError(errno.EADDRINUSE, TAKEN.format(" and ".join(str(redirect.port) for redirect in redirects)))
+        except OSError as error:
+            barred += isinstance(error, PermissionError)
+    number, told = (errno.EACCES, KEPT) if barred == len(redirects) else (errno.EADDRINUSE, TAKEN)
+    raise OSError(number, told.format(" and ".join(str(redirect.port) for redirect in redirects)))
 
 
 def _bind(redirect: Redirect) -> list[socket.socket]:

@@ -44,15 +44,25 @@ def who(found: Told, address: Address) -> str:
 
 
 def is_taken(address: Address) -> bool:
-    """Whether somebody listens there. What else is in the way of listening mitmproxy says itself."""
+    """Whether somebody listens there. What is in the way else, but for `is_kept`, mitmproxy says itself."""
+    return _obstacle(address) == errno.EADDRINUSE
+
+
+def is_kept(address: Address) -> bool:
+    """Whether Windows lets nobody listen there: Hyper-V, WSL and Docker have it keep ranges of a hundred ports."""
+    return platform.system() == "Windows" and _obstacle(address) == errno.EACCES
+
+
+def _obstacle(address: Address) -> int | None:
+    """What listening there would end with, as `errno` has it."""
     with socket.socket(socket.AF_INET6 if ":" in address.host else socket.AF_INET) as probe:
         if os.name != "nt":  # there it would take the port away from whoever has it
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((address.host, address.port))
         except OSError as error:
-            return error.errno == errno.EADDRINUSE
-    return False
+            return error.errno
+    return None
 
 
 def _shown(address: Address) -> str:
