@@ -291,6 +291,12 @@ def test_an_editors_login_goes_with_the_file_that_will_have_its_next(
     assert OWNER not in held(store, "emma").attributes
 
 
+def test_a_login_that_powershell_has_written_into_a_file_is_one(tmp_path: Path) -> None:
+    """Its `>` writes UTF-16: `gh auth token > token.txt`."""
+    (tmp_path / "token.txt").write_bytes("gho_FAKESECRETnew\r\n".encode("utf-16"))
+    assert "octo.ghe.com could not be asked" in refused(tmp_path / "token.txt", "--host", "octo.ghe.com")
+
+
 def test_an_unknown_token_needs_its_issuer() -> None:
     assert "octo.ghe.com could not be asked" in refused("-", "--host", "Octo.ghe.com", text="gho_FAKESECRETnew")
     assert "TENANT.ghe.com" in refused("-", "--host", "git.example.com", text="gho_FAKESECRETnew", code=2)

@@ -62,6 +62,16 @@ def test_without_the_right_key_both_refuse_in_one_line_and_change_nothing(
     assert {file.name: file.read_bytes() for file in tmp_path.iterdir()} == before
 
 
+@pytest.mark.parametrize("codec", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be"])
+def test_a_key_is_taken_in_however_windows_has_written_it(key: Path, tmp_path: Path, codec: str) -> None:
+    """`seatpool key export - > pool.key` in Windows PowerShell writes UTF-16."""
+    mark = "\ufeff" if codec == "utf-16-be" else ""
+    before = key.read_bytes()
+    (tmp_path / "carried").write_bytes(f"{mark}{before.decode().strip()}\r\n".encode(codec))
+    assert seatpool("key", "import", str(tmp_path / "carried")).exit_code == 0
+    assert key.read_bytes() == before, "it is kept as any other key is"
+
+
 @pytest.mark.parametrize("command", [("key",), ("key", "show"), ("key", "rotate")])
 def test_help_shows_an_example(command: tuple[str, ...]) -> None:
     assert "\n  seatpool key " in seatpool(*command, "--help").output

@@ -157,6 +157,22 @@ def test_a_passphrase_may_come_in_on_standard_input(file: Path, secret: tuple[st
     assert "added work" in good("account", "import", file, *secret, *elsewhere(other))
 
 
+@pytest.mark.parametrize("codec", ["utf-8-sig", "utf-16"])
+def test_a_passphrase_that_windows_has_written_is_the_one_that_is_typed(
+    file: Path, tmp_path: Path, other: Store, codec: str
+) -> None:
+    """`echo ... > secret.txt` in Windows PowerShell, and Notepad."""
+    (tmp_path / "secret.txt").write_bytes("pferd höher\r\nanother line\r\n".encode(codec))
+    good("account", "export", file, "--passphrase-file", tmp_path / "secret.txt")
+    typed = good("account", "import", file, "--passphrase-file", "-", *elsewhere(other), text="pferd höher\n")
+    assert "added work" in typed
+
+
+def test_a_passphrase_file_without_text_is_refused(file: Path, tmp_path: Path) -> None:
+    (tmp_path / "secret.bin").write_bytes(b"correct \xff horse")
+    assert "holds no text" in refused("account", "export", file, "--passphrase-file", tmp_path / "secret.bin")
+
+
 def test_nobody_to_ask_for_a_passphrase_is_one_line(file: Path, secret: tuple[str, str]) -> None:
     assert "--passphrase-file" in refused("account", "export", file)
     good("account", "export", file, *secret)

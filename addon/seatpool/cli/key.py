@@ -8,6 +8,7 @@ import click
 
 from seatpool.cli import outfile
 from seatpool.cli.common import PlainGroup, database, open_store, with_database
+from seatpool.cli.written import as_utf8
 from seatpool.store import KeyPlace, located
 from seatpool.store.carrying import take_in
 
@@ -103,7 +104,7 @@ def import_(file: BinaryIO) -> None:
     seatpool key import pool.key
     seatpool --db postgresql+psycopg://me@db/pool key import pool.key
     """
-    place = take_in(database(), file.read(_LONGEST))
+    place = take_in(database(), as_utf8(file.read(_LONGEST)))
     click.echo(f"the key opens the tokens, and is kept in {_in_words(place)}")
 
 

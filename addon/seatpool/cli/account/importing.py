@@ -58,7 +58,7 @@ def _host(_ctx: click.Context, _param: click.Parameter, value: str | None) -> st
 @click.option("--yes", is_flag=True, help="Without PATH: take everything that is found.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON: every login, and what was done with it.")
 @click.option("--host", callback=_host, help="Who issued a token that stands alone. [default: github.com]")
-@click.option("--passphrase-file", type=click.File("r"), help="Of an export: its first line; - for standard input.")
+@click.option("--passphrase-file", type=click.File("rb"), help="Of an export: its first line; - for standard input.")
 @with_network
 @with_database
 def import_(

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from seatpool.cli.written import as_utf8
 from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
 from seatpool.service import theirs
@@ -69,8 +70,8 @@ def search(directory: Path) -> Gathered:
 def content_of(path: Path) -> bytes:
     """All of it. Raises `NotALogin` when it is too large, `OSError` when it cannot be read."""
     if path == STDIN:
-        return theirs.read(sys.stdin.buffer, shown(path), theirs.LONGEST_FILE)
-    return theirs.content_of(path)
+        return as_utf8(theirs.read(sys.stdin.buffer, shown(path), theirs.LONGEST_FILE))
+    return as_utf8(theirs.content_of(path))
 
 
 def beginning_of(path: Path) -> bytes:

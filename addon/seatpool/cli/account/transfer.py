@@ -10,6 +10,7 @@ import click
 
 from seatpool.cli import outfile
 from seatpool.cli.common import ending_cleanly, open_store, with_database
+from seatpool.cli.written import first_line
 from seatpool.clock import utcnow
 from seatpool.core.model import Account, CredentialKind
 from seatpool.providers.sidecalls import OWNER
@@ -24,9 +25,9 @@ ONE_POOL = "A Codex login that can be renewed works in one pool only: whoever re
 @click.argument("file", type=click.Path(dir_okay=False, path_type=Path))
 @click.argument("names", nargs=-1, metavar="[NAME]...")
 @click.option("--force", is_flag=True, help="Replace FILE where it exists.")
-@click.option("--passphrase-file", type=click.File("r"), help="Its first line; - for standard input. [default: ask]")
+@click.option("--passphrase-file", type=click.File("rb"), help="Its first line; - for standard input. [default: ask]")
 @with_database
-def export_(file: Path, names: tuple[str, ...], force: bool, passphrase_file: IO[str] | None) -> None:
+def export_(file: Path, names: tuple[str, ...], force: bool, passphrase_file: IO[bytes] | None) -> None:
     """Write the accounts NAME..., or all, with their logins to FILE, encrypted with a passphrase.
 
     `seatpool account import FILE` reads it, in another pool or on another machine. Nobody can without the passphrase.
@@ -48,7 +49,13 @@ def export_(file: Path, names: tuple[str, ...], force: bool, passphrase_file: IO
 
 
 def import_export(
-    store: Store, content: bytes, passphrase_file: IO[str] | None, name: str | None, *, as_json: bool, saved: list[str]
+    store: Store,
+    content: bytes,
+    passphrase_file: IO[bytes] | None,
+    name: str | None,
+    *,
+    as_json: bool,
+    saved: list[str],
 ) -> None:
     """Add the accounts of an export. Names of those that were stored go into `saved` one by one."""
     accounts = export.unseal(content, _passphrase(passphrase_file))
@@ -125,7 +132,7 @@ def _one_pool(accounts: Sequence[export.Exported]) -> bool:
 # -- the passphrase
 
 
-def _new_passphrase(file: IO[str] | None) -> str:
+def _new_passphrase(file: IO[bytes] | None) -> str:
     passphrase = _given(file)
     if passphrase is None:
         passphrase = click.prompt("passphrase", hide_input=True, confirmation_prompt="once more", err=True)
@@ -134,17 +141,17 @@ def _new_passphrase(file: IO[str] | None) -> str:
     return passphrase
 
 
-def _passphrase(file: IO[str] | None) -> str:
+def _passphrase(file: IO[bytes] | None) -> str:
     passphrase = _given(file)
     return passphrase if passphrase is not None else click.prompt("passphrase", hide_input=True, err=True)
 
 
-def _given(file: IO[str] | None) -> str | None:
+def _given(file: IO[bytes] | None) -> str | None:
     """The first line of a file; None where a person is to be asked."""
     if file is not None:
         try:
-            return file.readline(4096).rstrip("\r\n")
-        except UnicodeDecodeError:
+            return first_line(file, 4096)
+        except UnicodeError:
             raise click.UsageError("the passphrase file holds no text") from None
     if not sys.stdin.isatty():
         raise click.UsageError("nobody is there to be asked for a passphrase: add --passphrase-file FILE")
