@@ -179,6 +179,7 @@ def test_launchd_gets_a_property_list_of_the_keys_of_its_manual(tmp_path: Path) 
     ]
     assert list(kept.end()) == [("launchctl", "bootout", "gui/501/local.seatpool")]
     assert (kept.state().running, kept.state().starts, kept.state().pid) == (True, True, 42)
+    assert any("Local Network" in line for line in kept.advice(job()))
     absent = keeper(machine("Darwin", tmp_path))
     assert (list(absent.end()), absent.state().running) == ([], False)
 

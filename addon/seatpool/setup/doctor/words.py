@@ -110,6 +110,13 @@ WORDS = (
         "it does not trust what answers in the upstream's place: behind a company's own interception name its "
         "authority: `seatpool run -- --set ssl_verify_upstream_trusted_ca=FILE`",
     ),
+    Words(
+        "seatpool on macOS, in a 502 and in its log",
+        "No route to host",
+        "of a machine in your own network: macOS 15 and newer keep a service from those, and nothing that Terminal or "
+        "SSH starts: System Settings > Privacy & Security > Local Network, or `seatpool service remove` and "
+        "`seatpool run`",
+    ),
     Words("Go, Java, Python", "connection refused", _DEAD),
     Words("curl, git", "Failed to connect to 127.0.0.1", _DEAD),
     Words(_NODE, "ECONNREFUSED", _DEAD),

@@ -13,6 +13,11 @@ from seatpool.setup.staying.job import Job
 from seatpool.setup.staying.keepers import Answer, Command, Leeway, Machine, State
 
 LABEL = "local.seatpool"
+OWN_NETWORK = (
+    "machines of your own network (a company's proxy, a database) it may find without a route from macOS 15 on: "
+    "System Settings > Privacy & Security > Local Network; what Terminal or SSH starts reaches them"
+)
+"""Apple's TN3179: what launchd starts for a person has to be allowed it, and a Python is nothing that macOS knows."""
 LEEWAY: Mapping[str, Leeway] = MappingProxyType(
     {
         "bootout": Leeway(done=frozenset({0, 3, 36})),  # gone already; on its way
@@ -40,7 +45,7 @@ class Launchd(msgspec.Struct, frozen=True):
         return self.machine.data / "service.log"
 
     def advice(self, job: Job) -> tuple[str, ...]:
-        return (f"what it says: {self.log}",)
+        return (f"what it says: {self.log}", OWN_NETWORK)
 
     def content(self, job: Job) -> bytes:
         wanted: dict[str, Any] = {
