@@ -2,6 +2,9 @@
 
 Left alone, SIGHUP ends it at once. A refresh token is good once: one that comes just then is lost, and its account with
 it. mitmproxy sees to SIGINT and SIGTERM only.
+
+Windows has no such signal. It would wait for a handler of its own (CTRL_CLOSE_EVENT), but ends the launchers by which a
+virtual environment starts Python there, and they take it along (python/cpython#96289).
 """
 
 import asyncio
