@@ -24,7 +24,7 @@ from scripts.demonstration import ROOT, ask, fakes, fill_pool, proxy
 
 from seatpool.cli.status.status import view
 from seatpool.core.model import QuotaWindow
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.store import Store
 from tests.harness.browser import Chromium, find_chromium
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from seatpool.clock import here
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.store import Store
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="Windows has no tzset")

@@ -22,7 +22,7 @@ from typing import Any
 from scripts.soaking.world import CODEX, COPILOT
 
 from seatpool.core.model import CredentialKind
-from seatpool.service.records import OK
+from seatpool.service.memory.records import OK
 from seatpool.store import Store
 from tests.harness.remains import whole
 from tests.harness.signing_in import sign_in

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from seatpool.cli.main import main
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.sidecalls import OWNER
-from seatpool.service.theirs import LONGEST_FILE
+from seatpool.service.logins.theirs import LONGEST_FILE
 from seatpool.store import Store
 from tests.fixtures import LOGINS
 from tests.upstream.logins import codex_login, copilot_login

@@ -17,7 +17,7 @@ from seatpool.cli.main import main
 from seatpool.core.model import Credential, CredentialKind, ProviderName, QuotaWindow
 from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.signin import Invitation, NotSignedIn, Pause, SignedIn, SignIn
-from seatpool.service.transport import TransportSettings
+from seatpool.service.network.transport import TransportSettings
 from seatpool.store import Store
 
 NOW = datetime(2026, 11, 21, 12, tzinfo=UTC)

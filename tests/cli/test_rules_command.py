@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
-from seatpool.service.rulebook import default_path
+from seatpool.service.flows.rulebook import default_path
 from tests.upstream.logins import codex_login
 
 RULES = """\

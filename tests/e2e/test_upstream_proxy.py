@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from seatpool.providers.http import HttpRequest
-from seatpool.service.transport import SideCallFailed, Transport, TransportSettings
+from seatpool.service.network.transport import SideCallFailed, Transport, TransportSettings
 from tests.e2e.conftest import ACCOUNTS, CODEX_BODY, CODEX_PATH, Scene, codex_headers
 from tests.harness import Lab, Mitmdump
 from tests.harness.marks import needs_namespaces

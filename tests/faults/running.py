@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from seatpool.core.model import ScopeKind
-from seatpool.service.records import SOCKET
+from seatpool.service.memory.records import SOCKET
 from seatpool.store import Store
 from tests.faults import observer
 from tests.faults.asking import EDITORS, Asking, Heard, Reading

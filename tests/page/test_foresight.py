@@ -8,7 +8,7 @@ import pytest
 
 from seatpool.page import foresight
 from seatpool.page.foresight import Foresight
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.store import Store
 from tests.store.made import sign_in, window
 

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
-from seatpool.service.transport import SideCallFailed
+from seatpool.service.network.transport import SideCallFailed
 from tests.proof.loop import Loop, Owner
 from tests.proof.trial import Trial
 

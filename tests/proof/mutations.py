@@ -42,46 +42,46 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=9,
         ),
         "one-refresh": Mutation(
-            "seatpool.service.refresher",
+            "seatpool.service.logins.refresher",
             "            if taken and elapsed() - asked < LEASE - HEARTBEAT:\n                break",
             "            break",
         ),
         "leases-by-the-calendar": Mutation(
-            "seatpool.store.leases",
+            "seatpool.store.rows.leases",
             "return elapsed().total_seconds()",
             "return utcnow().timestamp()",
             seen_in=31,
             breaks="one-refresh",
         ),
         "leases-of-the-dead": Mutation(
-            "seatpool.store.leases",
+            "seatpool.store.rows.leases",
             '(leases.c.begun_s > bindparam("up_s")) | (leases.c.over_s <= bindparam("up_s"))',
             'leases.c.over_s <= bindparam("up_s")',
             seen_in=340,
             breaks="answered",
         ),
         "spent-token": Mutation(
-            "seatpool.service.refresher",
+            "seatpool.service.logins.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
             seen_in=178,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
-            "seatpool.service.sockets",
+            "seatpool.service.flows.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
             seen_in=370,
         ),
         "bytes": Mutation("seatpool.proxy.layers.holding", "        self._held.clear()\n", "", seen_in=1),
         "cooldown": Mutation(
-            "seatpool.store.cooldowns",
+            "seatpool.store.rows.cooldowns",
             "if _LATER.run(db, **key, until=until).first() is not None:",
             "if False:",
             seen_in=1,
         ),
         "limits-by-the-calendar": Mutation(
-            "seatpool.service.follower",
+            "seatpool.service.memory.follower",
             "if jump is not None:",
             "if False:",
             seen_in=5425,
@@ -91,7 +91,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.layers.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=25
         ),
         "renewals-of-the-ended": Mutation(
-            "seatpool.service.refresher",
+            "seatpool.service.logins.refresher",
             "            if self._ending:",
             "            if False:",
             seen_in=2618,
@@ -131,7 +131,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="stays",
         ),
         "caches-of-the-ended": Mutation(
-            "seatpool.service.affinities",
+            "seatpool.service.memory.affinities",
             "                self._state.remember(*known, cached_tokens=each.cached_tokens)\n",
             "                pass\n",
             seen_in=1986,
@@ -150,9 +150,11 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=210,
             breaks="in-order",
         ),
-        "on-record": Mutation("seatpool.service.knowledge", "await aside(self.writer.close)", "pass", seen_in=60),
+        "on-record": Mutation(
+            "seatpool.service.memory.knowledge", "await aside(self.writer.close)", "pass", seen_in=60
+        ),
         "sums-of-days": Mutation(
-            "seatpool.store.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
+            "seatpool.store.rows.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
         ),
         "services-of-the-ended": Mutation(
             "seatpool.proxy.serving",
@@ -162,7 +164,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="sound",
         ),
         "sound": Mutation(
-            "seatpool.service.follower",
+            "seatpool.service.memory.follower",
             "except StoreError as error:  # the pool goes",
             "except KeyError as error:  # the pool goes",
         ),

@@ -20,11 +20,11 @@ from seatpool.proxy.layers.replay import PoolHttpLayer
 from seatpool.proxy.options import OPTIONS
 from seatpool.proxy.settings import limits_of
 from seatpool.proxy.shortcuts import dispatch, turns
+from seatpool.service.memory.records import CUT
+from seatpool.service.memory.writer import GATHER_S, Row, Writer
 from seatpool.service.pool import PoolService
-from seatpool.service.records import CUT
-from seatpool.service.writer import GATHER_S, Row, Writer
 from seatpool.store import Ear, Store
-from seatpool.store.watching import EVERY_S
+from seatpool.store.databases.watching import EVERY_S
 from tests.proof.issuer import Issuer, Sender
 from tests.proof.loop import Loop, Owner
 from tests.proof.network import Clear, Far, Line, accept

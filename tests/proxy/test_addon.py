@@ -21,7 +21,7 @@ from seatpool.core.policy import Policy
 from seatpool.providers.codex import CODEX
 from seatpool.providers.http import HttpReply, HttpRequest
 from seatpool.proxy.addon import Pool
-from seatpool.service import reaching
+from seatpool.service.network import reaching
 from seatpool.service.pool import PoolService
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in

@@ -14,7 +14,7 @@ from seatpool.core.locks import LOCKABLE, PREFIX, Lock
 from seatpool.proxy.faults import Faults
 from seatpool.proxy.locking import Locking
 from seatpool.proxy.options import OPTIONS
-from seatpool.service.rulebook import RuleBook
+from seatpool.service.flows.rulebook import RuleBook
 
 AT = datetime(2026, 11, 21, tzinfo=UTC)
 OURS = '[[rule]]\nname = "ours"\nonly = "bob"\n'

@@ -24,8 +24,8 @@ from seatpool.proxy.checking import check
 from seatpool.proxy.layers.limits import Limits
 from seatpool.proxy.options import OPTIONS, Option, add_options, apply_defaults
 from seatpool.proxy.settings import limits_of, policy_of, transport_of
-from seatpool.service.traces import collectors_headers
-from seatpool.service.transport import TransportSettings
+from seatpool.service.network.transport import TransportSettings
+from seatpool.service.telling.traces import collectors_headers
 from tests.proxy.test_listening import made
 
 

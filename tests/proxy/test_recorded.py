@@ -17,7 +17,7 @@ from seatpool.core.model import CredentialKind, ProviderName, Tokens
 from seatpool.providers.base import Provider, RequestFacts, Route
 from seatpool.providers.registry import PROVIDERS
 from seatpool.proxy.tap import ending, tap
-from seatpool.service.records import CUT, LEFT, OK
+from seatpool.service.memory.records import CUT, LEFT, OK
 
 STREAMS = Path(__file__).parent.parent / "fixtures" / "streams"
 TOLD: dict[str, dict[str, Any]] = json.loads((STREAMS / "told.json").read_text())

@@ -12,7 +12,7 @@ from seatpool.core.model import Tokens
 from seatpool.providers.base import NO_NEWS, Frame
 from seatpool.providers.counts import BEGINNING, END
 from seatpool.proxy.tap import KEPT, SET_ASIDE, Tap, ending, tap
-from seatpool.service.records import CUT, LEFT, OK, Ending
+from seatpool.service.memory.records import CUT, LEFT, OK, Ending
 from tests.providers.test_counts import TOLD, USAGE, stream
 from tests.upstream import dialogue
 

@@ -12,8 +12,8 @@ import pytest
 from seatpool.core.model import Account, Credential, CredentialKind, ProviderName
 from seatpool.core.policy import Policy
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
+from seatpool.service.network.transport import SideCallFailed, Unreached
 from seatpool.service.pool import PoolService
-from seatpool.service.transport import SideCallFailed, Unreached
 from seatpool.store import Store
 
 

@@ -19,8 +19,8 @@ from seatpool.core.selection import Exhausted
 from seatpool.core.strategy import Strategy
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers
+from seatpool.service.memory.records import Ending
 from seatpool.service.pool import PoolService
-from seatpool.service.records import Ending
 from seatpool.service.trail import Answered, Assignment, Trail
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in

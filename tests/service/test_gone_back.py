@@ -17,14 +17,14 @@ from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.core.policy import Policy
 from seatpool.providers.registry import PROVIDERS
 from seatpool.providers.sidecalls import RenewalRefused, Renewed, Why
+from seatpool.service.logins.refresher import Refresher
+from seatpool.service.logins.safekeeping import Safekeeping
+from seatpool.service.memory.vault import Vault
 from seatpool.service.pool import PoolService
-from seatpool.service.refresher import Refresher
-from seatpool.service.safekeeping import Safekeeping
-from seatpool.service.vault import Vault
 from seatpool.store import Store
 from tests.harness import postgres
 from tests.service.conftest import Issuer, sign_in
-from tests.service.test_safekeeping import Away
+from tests.service.logins.test_safekeeping import Away
 
 KIND = CredentialKind.CODEX_OAUTH
 SOON = timedelta(minutes=3)

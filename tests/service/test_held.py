@@ -14,13 +14,13 @@ from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.http import Headers
-from seatpool.service import waiting
+from seatpool.service.flows import waiting
 from seatpool.service.pool import PoolService
 from seatpool.service.trail import Assignment
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
+from tests.service.flows.test_waiting import OK_200, Queue, flow, settle
 from tests.service.test_pool import FACTS, GOT_429, begin
-from tests.service.test_waiting import OK_200, Queue, flow, settle
 
 NAMES = ("alice", "bob", "carol")
 

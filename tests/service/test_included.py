@@ -13,7 +13,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.copilot import COPILOT
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
-from seatpool.service.errands import ModelsErrand
+from seatpool.service.asking.errands import ModelsErrand
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
 from seatpool.store import Store

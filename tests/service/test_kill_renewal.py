@@ -21,9 +21,9 @@ from seatpool.core.model import Credential, CredentialKind, ProviderName
 from seatpool.core.outcome import Outcome, OutcomeKind
 from seatpool.core.policy import Policy
 from seatpool.providers.http import Headers
+from seatpool.service.network.transport import Transport, TransportSettings
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment
-from seatpool.service.transport import Transport, TransportSettings
 from seatpool.store import Store
 from tests.harness.elapsing import elapse
 from tests.harness.remains import leaks, whole

@@ -20,9 +20,9 @@ from seatpool.core.strategy import Strategy
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.codex import CODEX
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
+from seatpool.service.logins.refresher import LOSER_LOOKS_EVERY_S
+from seatpool.service.memory.records import OK, Ending
 from seatpool.service.pool import PoolService
-from seatpool.service.records import OK, Ending
-from seatpool.service.refresher import LOSER_LOOKS_EVERY_S
 from seatpool.service.trail import Answered, Assignment, Trail
 from seatpool.store import Grant, Store
 from tests.providers.codex.codex_material import access_token

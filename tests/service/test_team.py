@@ -14,15 +14,15 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers, HttpReply, HttpRequest
-from seatpool.service import reporting
-from seatpool.service.follower import FOLLOW_EVERY_S
+from seatpool.service.flows.sockets import CLOSE
+from seatpool.service.memory.follower import FOLLOW_EVERY_S
 from seatpool.service.pool import PoolService
-from seatpool.service.sockets import CLOSE
+from seatpool.service.telling import reporting
 from seatpool.service.trail import Answered, Assignment
 from seatpool.store import Store
 from tests.service.conftest import Issuer, sign_in
+from tests.service.flows.test_sockets import CREATE, DELTA, DONE
 from tests.service.test_pool import FACTS, begin
-from tests.service.test_sockets import CREATE, DELTA, DONE
 
 NOW = datetime.now(UTC)
 GIVEN = 4711

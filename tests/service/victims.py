@@ -29,9 +29,9 @@ from seatpool.core.policy import Policy
 from seatpool.core.selection import Exhausted
 from seatpool.providers.base import RequestFacts, Route
 from seatpool.providers.http import Headers
+from seatpool.service.network.transport import Transport, TransportSettings
 from seatpool.service.pool import Answered, PoolService
 from seatpool.service.trail import Assignment, Trail
-from seatpool.service.transport import Transport, TransportSettings
 from seatpool.store import Store
 
 FACTS = RequestFacts(Route(ProviderName.CODEX, "responses", "api"), (CredentialKind.CODEX_OAUTH,), "gpt-x")

@@ -11,7 +11,8 @@ from typing import Any
 
 import keyring
 
-from seatpool.store import Store, masterkey, rotation
+from seatpool.store import Store
+from seatpool.store.sealing import masterkey, rotation
 from tests.store.drawers import Chest
 from tests.store.made import oauth, sign_in
 

@@ -2,8 +2,8 @@
 
 from functools import cache
 
-from seatpool.store import engine as engines
 from seatpool.store import migrate
+from seatpool.store.databases import engine as engines
 from tests.harness import postgres
 
 

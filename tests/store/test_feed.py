@@ -9,7 +9,8 @@ from msgspec.structs import replace
 from sqlalchemy import delete, update
 
 from seatpool.core.model import Account, Affinity, CredentialKind, Scope, ScopeKind
-from seatpool.store import Changes, Store, UnknownAccount, cooldowns, feed, schema
+from seatpool.store import Changes, Store, UnknownAccount, feed, schema
+from seatpool.store.rows import cooldowns
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 
 MODEL = Scope(ScopeKind.MODEL, "gpt")

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from seatpool.store import Store, StoreUnavailable
+from seatpool.store.databases.mounts import elsewhere
 from seatpool.store.health import examine
 from seatpool.store.migrate import HEAD
-from seatpool.store.mounts import elsewhere
 
 
 @pytest.fixture

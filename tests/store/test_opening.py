@@ -20,8 +20,9 @@ from alembic.script import ScriptDirectory
 from msgspec.structs import replace
 
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName
-from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate, sqlite
-from seatpool.store import engine as engines
+from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate
+from seatpool.store.databases import engine as engines
+from seatpool.store.databases import sqlite
 from seatpool.store.health import examine
 from seatpool.store.schema import metadata
 from tests.store.made import NOW, finish, sign_in, start

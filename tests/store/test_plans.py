@@ -13,7 +13,7 @@ from seatpool.core.ended import Ended
 from seatpool.core.model import Account, Affinity, Carried, CredentialKind, UnderWay
 from seatpool.store import Store
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
-from tests.store.test_choices import choice
+from tests.store.rows.test_choices import choice
 
 SCAN = re.compile(r"SCAN (?!feed|master_key|under_way|json_each|used|made|(\d+ )?CONSTANT ROW)\w+")
 """Of tables that have a row, or one for each process, and of what a statement brings along."""

@@ -10,7 +10,7 @@ from seatpool.cli import outfile
 from seatpool.cli.common import PlainGroup, database, open_store, with_database
 from seatpool.cli.written import as_utf8
 from seatpool.store import KeyPlace, located
-from seatpool.store.carrying import take_in
+from seatpool.store.sealing.carrying import take_in
 
 _LONGEST = 10_000
 

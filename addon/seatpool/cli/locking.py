@@ -10,7 +10,7 @@ from seatpool.cli.common import PlainGroup, console, folding, open_store, with_d
 from seatpool.clock import utcnow
 from seatpool.core.locks import LOCKABLE, PREFIX, RULES, Lock
 from seatpool.core.spans import ago
-from seatpool.service.rulebook import RulesError, rules_in
+from seatpool.service.flows.rulebook import RulesError, rules_in
 
 
 @click.group(cls=PlainGroup)

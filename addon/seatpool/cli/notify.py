@@ -7,10 +7,10 @@ import click
 from seatpool.cli.common import INTERRUPTED, PlainGroup
 from seatpool.clock import utcnow
 from seatpool.core import notices
-from seatpool.service.desktop import Desktop, NotDelivered
-from seatpool.service.notices import Way
-from seatpool.service.transport import Transport
-from seatpool.service.webhook import Webhook, refusal
+from seatpool.service.network.transport import Transport
+from seatpool.service.telling.desktop import Desktop, NotDelivered
+from seatpool.service.telling.notices import Way
+from seatpool.service.telling.webhook import Webhook, refusal
 
 
 @click.group(cls=PlainGroup)

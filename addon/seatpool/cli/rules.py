@@ -14,7 +14,7 @@ from seatpool.core.model import Account, ProviderName
 from seatpool.core.repositories import normalised
 from seatpool.core.rulefile import read
 from seatpool.core.rules import NO_RULES, Asked, Rule, Rules, meant
-from seatpool.service.rulebook import LOCKED, RulesError, default_path, rules_in
+from seatpool.service.flows.rulebook import LOCKED, RulesError, default_path, rules_in
 from seatpool.store import Store
 
 OF_ADMINS = "these are locked for every proxy on this database: seatpool lock list"

@@ -9,7 +9,7 @@ from seatpool.clock import utcnow
 from seatpool.core.ended import Recorded
 from seatpool.core.tail import Line, line
 from seatpool.page.foresight import Foresight
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.store import Store, StoreError, Wanted
 
 SHOWN = 200

@@ -15,7 +15,7 @@ from seatpool.page import files, manners, table
 from seatpool.page.board import Board
 from seatpool.page.looks import AWAY, Looks
 from seatpool.page.visit import EVENT_STREAM, Answer, Visit, data, words
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.service.threads import apart, aside
 from seatpool.setup import page_token
 from seatpool.store import NotAllowed, Store, StoreError, UnknownAccount

@@ -8,7 +8,7 @@ from seatpool.core import telling
 from seatpool.core.report import AccountRow, Report, WindowRow
 from seatpool.page.files import FOLDER
 from seatpool.page.looks import AWAY
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.store import Store, StoreError
 
 LOW, SOME = 0.1, 0.3

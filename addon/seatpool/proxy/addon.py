@@ -48,10 +48,10 @@ from seatpool.proxy.recording import Recording
 from seatpool.proxy.seen import Seen
 from seatpool.proxy.serving import Serving
 from seatpool.proxy.shown import client_quota
-from seatpool.service import reaching
+from seatpool.service.flows.rulebook import RulesError
+from seatpool.service.memory.records import CUT, LEFT, OK
+from seatpool.service.network import reaching
 from seatpool.service.pool import PoolService
-from seatpool.service.records import CUT, LEFT, OK
-from seatpool.service.rulebook import RulesError
 from seatpool.setup.strangers import paths_file
 
 logger = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ from mitmproxy import exceptions, options
 from seatpool.core import fallback
 from seatpool.proxy import listening
 from seatpool.proxy.options import OPTIONS, meant
-from seatpool.service import traces, webhook
+from seatpool.service.telling import traces, webhook
 from seatpool.store import BadPerson, StoreUnavailable, located
-from seatpool.store.audit import here
+from seatpool.store.acting.audit import here
 
 
 def check(opts: options.Options) -> None:

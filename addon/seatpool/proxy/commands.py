@@ -75,7 +75,7 @@ class Commands:
         """How the pool stands: a row for each account."""
         from seatpool.core import telling
         from seatpool.core.spans import ago
-        from seatpool.service import reporting
+        from seatpool.service.telling import reporting
 
         with self._store() as store:
             told = reporting.read(store, utcnow())

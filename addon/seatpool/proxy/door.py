@@ -13,9 +13,9 @@ from mitmproxy.options import Options
 
 from seatpool.beside import Beside, NotYet
 from seatpool.proxy import settings
+from seatpool.service.network.transport import Transport
 from seatpool.service.pool import PoolService
 from seatpool.service.threads import aside
-from seatpool.service.transport import Transport
 from seatpool.store import Store, StoreError, located
 
 logger = logging.getLogger(__name__)

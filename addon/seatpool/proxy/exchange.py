@@ -26,7 +26,7 @@ from seatpool.proxy.layers.limits import NO_LIMITS, Limits
 from seatpool.proxy.rewriting import edited, rewrite
 from seatpool.proxy.shown import ClientQuota
 from seatpool.proxy.tap import Tap, ending
-from seatpool.service.records import CUT, LEFT, Ending
+from seatpool.service.memory.records import CUT, LEFT, Ending
 from seatpool.service.trail import Answered, Assignment, Trail
 
 logger = logging.getLogger(__name__)

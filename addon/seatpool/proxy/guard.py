@@ -14,9 +14,9 @@ from seatpool.providers.registry import PROVIDERS
 from seatpool.proxy.answers import as_response
 from seatpool.proxy.exchange import Exchange
 from seatpool.proxy.layers.ways import is_gone
+from seatpool.service.flows.rulebook import RuleBook
+from seatpool.service.memory.records import begins_turn
 from seatpool.service.pool import PoolService
-from seatpool.service.records import begins_turn
-from seatpool.service.rulebook import RuleBook
 
 logger = logging.getLogger(__name__)
 

@@ -15,7 +15,7 @@ from seatpool.core.locks import PREFIX, RULES, Lock, as_option
 from seatpool.core.rules import RuleMistakes
 from seatpool.proxy import options
 from seatpool.proxy.faults import Faults
-from seatpool.service.rulebook import RuleBook
+from seatpool.service.flows.rulebook import RuleBook
 
 logger = logging.getLogger(__name__)
 

@@ -4,8 +4,8 @@ from mitmproxy import ctx, http
 from mitmproxy.websocket import WebSocketMessage
 
 from seatpool.proxy.exchange import Exchange
+from seatpool.service.flows.sockets import Answer
 from seatpool.service.pool import PoolService
-from seatpool.service.sockets import Answer
 from seatpool.service.trail import Trail
 
 

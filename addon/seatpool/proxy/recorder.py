@@ -14,7 +14,7 @@ from seatpool.providers.recording.redacting import recorded
 from seatpool.providers.recording.redaction import Redactor
 from seatpool.proxy.exchange import Exchange, Exchanges
 from seatpool.proxy.unpacking import CODINGS, Unpacker
-from seatpool.service.records import CUT, LEFT, OK
+from seatpool.service.memory.records import CUT, LEFT, OK
 from seatpool.setup import recording as wishes
 from seatpool.setup.recording import Wish
 

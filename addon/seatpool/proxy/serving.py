@@ -20,8 +20,8 @@ from seatpool.proxy.guard import AWAY, EARLY, NO_LOGIN, NOBODY, Guard
 from seatpool.proxy.layers.wording import no_such_surface
 from seatpool.proxy.tap import tap
 from seatpool.proxy.unpacking import opening
+from seatpool.service.memory.records import OK
 from seatpool.service.pool import PoolService
-from seatpool.service.records import OK
 from seatpool.service.trail import Assignment, Halted, Trail
 
 logger = logging.getLogger(__name__)

@@ -13,7 +13,7 @@ from seatpool.core.policy import Policy
 from seatpool.core.provenance import Moving
 from seatpool.core.strategy import Dormancy, Strategy
 from seatpool.proxy.layers.limits import Limits
-from seatpool.service.transport import TransportSettings
+from seatpool.service.network.transport import TransportSettings
 
 
 def policy_of(opts: options.Options) -> Policy:

@@ -16,7 +16,7 @@ from seatpool.service.trail import Trail
 
 if TYPE_CHECKING:
     from seatpool.providers.showing import Dialect
-    from seatpool.service.shown import ShownQuota
+    from seatpool.service.telling.shown import ShownQuota
 
 logger = logging.getLogger(__name__)
 
@@ -77,6 +77,6 @@ def client_quota(showing: str, service: PoolService | None) -> ClientQuota | Non
         return None
     # Loaded by those who wish for it: most see what came.
     from seatpool.providers.showing import DIALECTS
-    from seatpool.service.shown import ShownQuota
+    from seatpool.service.telling.shown import ShownQuota
 
     return ClientQuota(ShownQuota(service.knowledge.state, Showing(showing)), DIALECTS)

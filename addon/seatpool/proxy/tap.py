@@ -13,7 +13,7 @@ from seatpool.core.outcome import Outcome
 from seatpool.providers.counts import BEGINNING, END, NOTHING, Counted, billed, counted
 from seatpool.providers.openings import Read, last_refusal
 from seatpool.proxy.unpacking import Unpacker, coding_of, is_readable
-from seatpool.service.records import OK, Ending
+from seatpool.service.memory.records import OK, Ending
 
 KEPT = 2 * END
 """Bytes of an answer's end; when there are more, the older half goes."""

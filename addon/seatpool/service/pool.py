@@ -23,30 +23,30 @@ from seatpool.providers.base import Frame, Provider, RequestFacts
 from seatpool.providers.http import HeaderView, HttpReply
 from seatpool.providers.registry import PROVIDERS
 from seatpool.providers.sidecalls import Models, Usage
-from seatpool.service.bonds import Bonds, Fate
-from seatpool.service.choices import Choices
-from seatpool.service.credentials import Credentials
-from seatpool.service.endings import Endings
-from seatpool.service.errands import OF_RESTING, ModelsErrand, UsageErrand
-from seatpool.service.follower import Follower
-from seatpool.service.judging import Judge, log_recovery, pause
-from seatpool.service.keeper import Keeper
-from seatpool.service.knowledge import Knowledge
-from seatpool.service.lessons import Lessons
-from seatpool.service.notices import Notices
-from seatpool.service.places import Places
-from seatpool.service.poller import Poller
-from seatpool.service.primaries import Primaries
-from seatpool.service.records import SWITCHING_PROTOCOLS, Ending, Records
-from seatpool.service.refresher import Refresher, Sender
-from seatpool.service.ruling import Ruling
-from seatpool.service.sockets import Sockets
-from seatpool.service.traces import Traces
+from seatpool.service.asking.errands import OF_RESTING, ModelsErrand, UsageErrand
+from seatpool.service.asking.poller import Poller
+from seatpool.service.flows.bonds import Bonds, Fate
+from seatpool.service.flows.judging import Judge, log_recovery, pause
+from seatpool.service.flows.lessons import Lessons
+from seatpool.service.flows.places import Places
+from seatpool.service.flows.ruling import Ruling
+from seatpool.service.flows.sockets import Sockets
+from seatpool.service.flows.turns import TurnStates
+from seatpool.service.flows.wishes import Wishes, log_substitute
+from seatpool.service.logins.credentials import Credentials
+from seatpool.service.logins.keeper import Keeper
+from seatpool.service.logins.primaries import Primaries
+from seatpool.service.logins.refresher import Refresher, Sender
+from seatpool.service.memory.choices import Choices
+from seatpool.service.memory.endings import Endings
+from seatpool.service.memory.follower import Follower
+from seatpool.service.memory.knowledge import Knowledge
+from seatpool.service.memory.records import SWITCHING_PROTOCOLS, Ending, Records
+from seatpool.service.memory.vault import Vault
+from seatpool.service.memory.writer import Writer
+from seatpool.service.telling.notices import Notices
+from seatpool.service.telling.traces import Traces
 from seatpool.service.trail import Answered, Assignment, Bond, Halted, Trail
-from seatpool.service.turns import TurnStates
-from seatpool.service.vault import Vault
-from seatpool.service.wishes import Wishes, log_substitute
-from seatpool.service.writer import Writer
 from seatpool.store import Store
 
 logger = logging.getLogger(__name__)
@@ -280,7 +280,7 @@ class PoolService:
 
     def metrics(self) -> Callable[[], str]:
         """How it stands and what was counted now; what that gives is as Prometheus reads it, and takes its time."""
-        from seatpool.service.readings import render, take  # nobody else needs it
+        from seatpool.service.telling.readings import render, take  # nobody else needs it
 
         return partial(render, take(self.knowledge.meters, self.knowledge.state, self.waiting, utcnow()))
 

@@ -25,8 +25,9 @@ values, never rows, and raises nothing but `StoreError`. Behind it each module h
     export      accounts with their logins as one encrypted file
 """
 
-from seatpool.store.backend import Ear
-from seatpool.store.endings import Wanted
+from seatpool.store.databases.backend import Ear
+from seatpool.store.databases.engine import located
+from seatpool.store.databases.places import default_url
 from seatpool.store.errors import (
     BadLock,
     BadName,
@@ -43,9 +44,10 @@ from seatpool.store.errors import (
     WrongKey,
 )
 from seatpool.store.feed import Changes
-from seatpool.store.leases import Grant, Lease
-from seatpool.store.masterkey import KeyPlace
-from seatpool.store.store import Store, default_url, located
+from seatpool.store.rows.endings import Wanted
+from seatpool.store.rows.leases import Grant, Lease
+from seatpool.store.sealing.masterkey import KeyPlace
+from seatpool.store.store import Store
 
 __all__ = [
     "BadLock",

@@ -8,8 +8,9 @@ from sqlalchemy import Connection, Table, bindparam, exists, select
 
 from seatpool.core.locks import Lock
 from seatpool.core.model import Account, Affinity, Carried, Cooldown, CredentialKind, QuotaWindow, Scope, UnderWay
-from seatpool.store import accounts, affinities, beats, carriers, cooldowns, credentials, locks, observations, schema
-from seatpool.store.engine import Ready
+from seatpool.store import schema
+from seatpool.store.databases.engine import Ready
+from seatpool.store.rows import accounts, affinities, beats, carriers, cooldowns, credentials, locks, observations
 from seatpool.store.schema import feed
 
 _STAMPED = (

@@ -10,13 +10,12 @@ from urllib.parse import quote
 import msgspec
 from sqlalchemy import URL, inspect, text
 
-from seatpool.store import engine as engines
+from seatpool.store.databases import engine as engines
+from seatpool.store.databases.mounts import elsewhere
+from seatpool.store.databases.sqlite import must_be_new_enough
 from seatpool.store.errors import StoreUnavailable
-from seatpool.store.masterkey import key_file
 from seatpool.store.migrate import HEAD, REVISIONS
-from seatpool.store.mounts import elsewhere
-from seatpool.store.sqlite import must_be_new_enough
-from seatpool.store.store import default_url
+from seatpool.store.sealing.masterkey import key_file
 
 BUSY_S = 1.0
 STEPS = 10_000
@@ -70,7 +69,7 @@ def examine(url_or_path: str, within_s: float) -> Health:
 
     And for a server that cannot be reached, or does not let us in, and a SQLite that is too old.
     """
-    url = engines.resolve(url_or_path or default_url())
+    url = engines.resolve(url_or_path)
     if url.get_backend_name() != "sqlite":
         return _on_server(url)
     must_be_new_enough()

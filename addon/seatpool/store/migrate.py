@@ -9,8 +9,8 @@ from pathlib import Path
 
 from sqlalchemy import Connection, Engine, inspect, text
 
-from seatpool.store import backend
-from seatpool.store import engine as engines
+from seatpool.store.databases import backend
+from seatpool.store.databases import engine as engines
 from seatpool.store.errors import NewerDatabase, StoreUnavailable
 
 REVISIONS = tuple(f"{number:04}" for number in range(1, 16))

@@ -7,9 +7,9 @@ from seatpool.core.ended import Recorded
 from seatpool.core.explain import Choice
 from seatpool.core.ledger import Used
 from seatpool.core.model import Attempt, QuotaWindow
-from seatpool.store import choices, endings, history, ledger, observations
-from seatpool.store.endings import Wanted
-from seatpool.store.transactions import Transactions
+from seatpool.store.databases.transactions import Transactions
+from seatpool.store.rows import choices, endings, history, ledger, observations
+from seatpool.store.rows.endings import Wanted
 
 
 class Past:

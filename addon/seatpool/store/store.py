@@ -25,50 +25,30 @@ from seatpool.core.model import (
     UnderWay,
 )
 from seatpool.core.seen import Seen
-from seatpool.store import (
-    accounts,
-    ahead,
-    audit,
-    beats,
-    cooldowns,
-    feed,
-    leases,
-    migrate,
-    observations,
-    overview,
-    places,
-    revisions,
-    secrets,
-)
-from seatpool.store import affinities as affinity_rows
-from seatpool.store import carriers as carrier_rows
-from seatpool.store import choices as choice_rows
-from seatpool.store import credentials as credential_rows
-from seatpool.store import endings as ending_rows
-from seatpool.store import engine as engines
-from seatpool.store import history as history_rows
-from seatpool.store.backend import Ear
+from seatpool.store import feed, migrate
+from seatpool.store.acting import audit
+from seatpool.store.databases import engine as engines
+from seatpool.store.databases import revisions
+from seatpool.store.databases.backend import Ear
+from seatpool.store.databases.transactions import Transactions
 from seatpool.store.errors import StoreError, Superseded
 from seatpool.store.feed import Changes
-from seatpool.store.keys import Keys
-from seatpool.store.leases import Grant, Lease
 from seatpool.store.past import Past
-from seatpool.store.secrets import Keychain
+from seatpool.store.rows import accounts, ahead, beats, cooldowns, leases, observations, overview
+from seatpool.store.rows import affinities as affinity_rows
+from seatpool.store.rows import carriers as carrier_rows
+from seatpool.store.rows import choices as choice_rows
+from seatpool.store.rows import credentials as credential_rows
+from seatpool.store.rows import endings as ending_rows
+from seatpool.store.rows import history as history_rows
+from seatpool.store.rows.leases import Grant, Lease
+from seatpool.store.sealing import secrets
+from seatpool.store.sealing.keys import Keys
+from seatpool.store.sealing.secrets import Keychain
 from seatpool.store.team import Team
-from seatpool.store.transactions import Transactions
 
 _NO_USE: Mapping[int, datetime] = MappingProxyType({})
 _PRUNED = (choice_rows, ending_rows, history_rows, cooldowns, leases, affinity_rows, carrier_rows)
-
-
-def located(url_or_path: str) -> str:
-    """Where the database of that name is, as a person would say it. Raises `StoreUnavailable`."""
-    return engines.place(engines.resolve(url_or_path or default_url()))
-
-
-def default_url() -> str:
-    """The SQLite file in this person's data directory. Raises `StoreUnavailable` where there is none."""
-    return f"sqlite:///{places.data() / 'pool.db'}"
 
 
 class Store:
@@ -97,7 +77,7 @@ class Store:
         `person`: who acts; `""` is what the environment or the operating system says. Raises `BadPerson`.
         """
         actor = audit.here(person)
-        url = engines.resolve(url_or_path or default_url())
+        url = engines.resolve(url_or_path)
         where = engines.place(url)
         engines.of(url).make_place(url, ours=not url_or_path)
         engine = audit.acting(engines.open_engine(url), actor)

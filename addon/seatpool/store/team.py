@@ -6,10 +6,11 @@ from datetime import datetime
 from seatpool.core.deeds import Actor, Deed, Did
 from seatpool.core.locks import Lock
 from seatpool.core.model import Account
-from seatpool.store import accounts, admins, audit, credentials, locks, people
+from seatpool.store.acting import admins, audit
+from seatpool.store.databases.transactions import Transactions
 from seatpool.store.export import Exported
-from seatpool.store.keys import Keys
-from seatpool.store.transactions import Transactions
+from seatpool.store.rows import accounts, credentials, locks, people
+from seatpool.store.sealing.keys import Keys
 
 
 class Team:

@@ -8,7 +8,7 @@ from scripts.benchmark.axes.counting import Ledger, page_size
 from scripts.benchmark.client import Group
 from scripts.benchmark.wire import Kind, Requests
 
-from seatpool.service.writer import GATHER_S
+from seatpool.service.memory.writer import GATHER_S
 
 LASTS_S = 8.0
 """At each rate, at most."""

@@ -13,7 +13,7 @@ from mitmproxy.proxy.commands import StartHook
 from seatpool.providers.openings import Opening
 from seatpool.providers.registry import CODEX
 from seatpool.proxy.layers.limits import Limits
-from seatpool.service.records import CUT
+from seatpool.service.memory.records import CUT
 from tests.proxy.layers.test_replay import FACTS, Stage, assignment
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)

@@ -11,7 +11,7 @@ from seatpool.cli.common import PlainGroup, confirmed, console, folding, open_st
 from seatpool.clock import utcnow
 from seatpool.core.model import Keeping
 from seatpool.core.telling import EMPTY_POOL
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 
 
 @click.group(cls=PlainGroup)

@@ -16,8 +16,8 @@ from seatpool.providers.copilot import signin
 from seatpool.providers.copilot.found import ATTR_APP
 from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.signin import Callback, Invitation, NotSignedIn, SignedIn, Visit
-from seatpool.service.signin import sign_in
-from seatpool.service.transport import Transport, TransportSettings
+from seatpool.service.logins.signin import sign_in
+from seatpool.service.network.transport import Transport, TransportSettings
 from seatpool.store import Store
 
 

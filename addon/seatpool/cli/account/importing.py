@@ -22,7 +22,7 @@ from seatpool.core.model import Account
 from seatpool.providers.copilot.login import BARE_TOKEN
 from seatpool.providers.copilot.signin import issuer_of
 from seatpool.providers.logins import ImportedLogin, NotALogin
-from seatpool.service.transport import TransportSettings
+from seatpool.service.network.transport import TransportSettings
 from seatpool.setup import places
 from seatpool.store import Store
 from seatpool.store.export import is_export

@@ -9,7 +9,7 @@ import msgspec
 from seatpool.cli.written import as_utf8
 from seatpool.providers.logins import ImportedLogin, NotALogin
 from seatpool.providers.registry import PROVIDERS
-from seatpool.service import theirs
+from seatpool.service.logins import theirs
 from seatpool.setup import places
 
 STDIN = Path("-")

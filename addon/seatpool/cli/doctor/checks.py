@@ -11,7 +11,7 @@ from seatpool.core.model import ProviderName
 from seatpool.core.report import AccountRow
 from seatpool.core.selection import RENEWAL, REVOKED
 from seatpool.core.spans import ago, span
-from seatpool.service.rulebook import RulesError, default_path, rules_in
+from seatpool.service.flows.rulebook import RulesError, default_path, rules_in
 from seatpool.setup import troubles
 from seatpool.setup.doctor import Check, Finding, Mend, Situation, problem, warning, well
 from seatpool.setup.doctor.finding import theirs

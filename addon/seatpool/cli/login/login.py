@@ -19,7 +19,7 @@ from seatpool.providers.codex import signin as codex_signin
 from seatpool.providers.copilot import signin as copilot_signin
 from seatpool.providers.copilot.auth import GITHUB
 from seatpool.providers.copilot.found import ATTR_APP, DIRECT_ONLY, limits
-from seatpool.service.transport import TransportSettings
+from seatpool.service.network.transport import TransportSettings
 from seatpool.store import BadName
 
 

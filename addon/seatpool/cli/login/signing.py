@@ -12,8 +12,8 @@ from seatpool.core.model import Account, ProviderName
 from seatpool.providers.codex.signin import Redirect
 from seatpool.providers.logins import ImportedLogin
 from seatpool.providers.signin import NotSignedIn, SignedIn, SignIn
-from seatpool.service.signin import sign_in
-from seatpool.service.transport import Transport, TransportSettings
+from seatpool.service.logins.signin import sign_in
+from seatpool.service.network.transport import Transport, TransportSettings
 from seatpool.store import NameTaken, Store, StoreError
 
 MayReceive = Callable[[str], bool]

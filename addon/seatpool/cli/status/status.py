@@ -24,7 +24,7 @@ from seatpool.clock import utcnow
 from seatpool.core import telling
 from seatpool.core.report import AccountRow, Report
 from seatpool.core.spans import ago
-from seatpool.service import reporting
+from seatpool.service.telling import reporting
 from seatpool.store import Store, StoreError
 
 LOW, SOME = 0.1, 0.3

@@ -16,7 +16,7 @@ from seatpool.cli import service as staying
 from seatpool.cli.ca.trust import forget, roots_of
 from seatpool.cli.common import INTERRUPTED, database, with_database
 from seatpool.cli.uninstall import footprint, inventory
-from seatpool.service.rulebook import default_path as rules_file
+from seatpool.service.flows.rulebook import default_path as rules_file
 from seatpool.setup import shell
 from seatpool.setup import trust as trusting
 from seatpool.setup.authority import Authority, AuthorityError, default_folder
@@ -24,7 +24,8 @@ from seatpool.setup.editors.change import Unchangeable, carry_back, undo_all
 from seatpool.setup.editors.journal import Damaged, Journal
 from seatpool.setup.staying.job import program
 from seatpool.setup.trust import Command, Machine, TrustStore
-from seatpool.store import located, removal
+from seatpool.store import located
+from seatpool.store.sealing import removal
 
 
 class Step(msgspec.Struct, frozen=True):

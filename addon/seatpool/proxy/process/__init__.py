@@ -8,7 +8,8 @@ import gc
 from mitmproxy.master import Master
 
 from seatpool.proxy.process import accepting, bounds, descriptors, hangup, unquoted
-from seatpool.service import reaching, threads
+from seatpool.service import threads
+from seatpool.service.network import reaching
 
 
 def prepare(master: Master) -> None:

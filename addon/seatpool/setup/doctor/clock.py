@@ -15,7 +15,7 @@ from seatpool.setup.doctor.situation import Situation
 NOTICED_S = 60
 """A throttle is seconds long, and would be waited out wrongly."""
 HARMFUL_S = 300
-"""Tokens are renewed so long before their end (service/refresher.py)."""
+"""Tokens are renewed so long before their end (service/logins/refresher.py)."""
 SETTING = {
     "Linux": "sudo timedatectl set-ntp true",
     "Darwin": "sudo sntp -sS time.apple.com",

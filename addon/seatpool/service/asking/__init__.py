@@ -1,0 +1,1 @@
+"""What issuers are asked about accounts while nobody's request waits for it."""

@@ -1,0 +1,1 @@
+"""Our own connections: side calls, and how an address is reached."""

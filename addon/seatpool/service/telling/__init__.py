@@ -1,0 +1,1 @@
+"""What people and their tools are told: notices, metrics, traces, reports."""

@@ -1,0 +1,1 @@
+"""The key that seals the credentials: where it lives, how it changes, how it travels."""
