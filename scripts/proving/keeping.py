@@ -1,6 +1,8 @@
 """What was played for a release, run by run: a million worlds are more than anybody plays at once.
 
 Runs of several commits are of the same code where these changed nothing of the product that a world has to do with.
+Where a world broke by a mistake of whoever judged it, its entry gets an `excused` by hand, with that mistake, once the
+seed holds with the judge put right and the product as it was.
 """
 
 import json
@@ -50,18 +52,23 @@ def _report(runs: Sequence[Run]) -> str:
         table.add_row(f"{run['date']}, {run['seatpool']}", run["code"], *_sums([run]))
     last = runs[-1]["code"]
     latest = "all of the code that was played last", last, *_sums([run for run in runs if run["code"] == last])
-    whole = list(takewhile(lambda run: not run["broken"], reversed(runs)))
+    whole = list(takewhile(lambda run: all("excused" in world for world in run["broken"]), reversed(runs)))
     table.add_section()
     table.add_row(*latest)
-    table.add_row("all since the last that broke, of whatever code", "", *_sums(whole))
+    table.add_row("all since the product was last at fault, of whatever code", "", *_sums(whole))
     for column, text in zip(table.columns, ("all", "", *_sums(runs)), strict=True):
         column.footer = text
     written = StringIO()
     Console(file=written, width=200).print(table)
     lines = [line.rstrip() for line in written.getvalue().splitlines()]
     for run in runs:
-        lines += [f"{run['seatpool']}: seed {w['seed']} breaks {w['broken']}: {w['why']}" for w in run["broken"]]
+        lines += [f"{run['seatpool']}: seed {world['seed']} {_told(world)}" for world in run["broken"]]
     return "\n".join(lines) + "\n"
+
+
+def _told(world: Mapping[str, Any]) -> str:
+    excuse = f" (the judge's mistake: {world['excused']})" if "excused" in world else ""
+    return f"breaks {world['broken']}: {world['why']}{excuse}"
 
 
 def _sums(runs: Sequence[Run]) -> tuple[str, ...]:

@@ -118,9 +118,9 @@ class Choosing:
         if known_there or changed or self._is_unkept(chosen_at):
             return
         heard_s = HEARD_S + 2 * self._weather.skew_s if len(self._owners) > 1 else CHOSEN_S
-        under_way = self._under_way()
+        under_way, astray = self._under_way(), self._may_be_astray()
         for other in self._issuer.seats.values():
-            waited = other.chosen_at + heard_s < chosen_at < decided - heard_s
+            waited = other.chosen_at + heard_s < chosen_at < decided - heard_s and not astray
             first = {
                 None: other.priority < seat.priority,
                 Strategy.PRIORITY: other.priority < seat.priority,
@@ -143,6 +143,10 @@ class Choosing:
         by_old_time = at < self._weather.set_at and at < proxy.began_at
         if home is not seat and not (elsewhere or by_old_time or self._is_unkept(at) or self._is_in_doubt(home)):
             self._trial.broken("stays", f"{request} goes to {seat.name}, and {home.name} has served {served.request}")
+
+    def _may_be_astray(self) -> bool:
+        """Whether a request is under way for which an account had its turn, and was not asked."""
+        return self._rogue > 0 and not self._desk.waiting <= self._asked.keys()
 
     def _under_way(self) -> set[int]:
         """Ids of the accounts that serve a request, or are about to."""
