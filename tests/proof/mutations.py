@@ -114,7 +114,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.core.slots",
             "return abs(now - told.beat_at) < EXPIRES",
             "return now - told.beat_at < EXPIRES",
-            seen_in=6177,
+            seen_in=1964,
             breaks="useful",
         ),
         "stays": Mutation(
@@ -134,7 +134,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.memory.affinities",
             "                self._state.remember(*known, cached_tokens=each.cached_tokens)\n",
             "                pass\n",
-            seen_in=1986,
+            seen_in=2641,
             breaks="stays",
         ),
         "in-order": Mutation(
@@ -147,7 +147,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.core.strategy",
             "Strategy.ROUND_ROBIN: lambda c: (c.used_at,)",
             "Strategy.ROUND_ROBIN: lambda c: (-c.used_at,)",
-            seen_in=210,
+            seen_in=602,
             breaks="in-order",
         ),
         "on-record": Mutation(
