@@ -89,7 +89,7 @@ def _mutations() -> int:
     for name, mutation in MUTATIONS.items():
         found = next((world["seed"] for world in worlds_with(name) if world["broken"] == broken_by(name)), None)
         said = f"found in seed {found}" if found is not None else f"not found in {MOST} worlds"
-        print(f"{name:24}{mutation.module:32}{said}", flush=True)
+        print(f"{name:24}{mutation.module:40}{said}", flush=True)
         missed += found is None
     return 1 if missed else 0
 
