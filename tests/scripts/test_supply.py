@@ -306,3 +306,17 @@ def test_a_tag_with_another_lock_is_built_where_that_is_checked_out(
     git("tag", "v9.8.8", cwd=clone)
     assert release.main(["v9.8.8", "--into", str(tmp_path / "into"), "--repository", str(clone)]) == 1
     assert "check v9.8.8 out" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("said", "code"), [("--help", 0), ("--offline", 2)])
+def test_whatever_is_said_to_the_script_that_locks_nothing_is_locked(tmp_path: Path, said: str, code: int) -> None:
+    (tmp_path / "scripts").mkdir()
+    (tmp_path / "bin").mkdir()
+    copy, uv = tmp_path / "scripts" / "lock", tmp_path / "bin" / "uv"
+    copy.write_bytes((SCRIPTS / "lock").read_bytes())
+    uv.write_text(f"#!/bin/sh\ntouch '{tmp_path}/locked'\n")
+    uv.chmod(0o755)
+    path = f"{uv.parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(["bash", copy, said], env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert (done.returncode, (tmp_path / "locked").exists()) == (code, False)
+    assert "./scripts/lock" in done.stdout

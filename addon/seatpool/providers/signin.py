@@ -1,7 +1,7 @@
 """What a sign-in is made of: a pure conversation between a provider, the person and the issuer.
 
 Like a renewal, a sign-in is a generator that never opens a connection itself. It yields what is to be done next and is
-sent what came of it; whoever drives it (`service.signin`) owns the clock, the network and the screen.
+sent what came of it; whoever drives it (`service/logins/signin`) owns the clock, the network and the screen.
 """
 
 from collections.abc import Callable, Generator, Mapping

@@ -1,7 +1,7 @@
 """A compressed stream is read beside its way: unpacked as it comes, so far as that can be done by then.
 
 Copilot's API compresses larger answers for clients that take it (openclaw/openclaw#81384). What goes on to the client
-is what came. How much comes of it at once is bounded, see `bounds`.
+is what came. How much comes of it at once is bounded, see `process/bounds`.
 """
 
 import zlib

@@ -1,8 +1,9 @@
 """The few threads in which everything waits that would hold up the event loop: the store, files, trust stores.
 
 Threads of our own, since the loop's are anybody's, and a cooldown must not wait behind what a script does there; names
-are looked up in others yet (`reaching`). Few of them, since each brings a connection to the database. What no request
-waits for has others: each of its looks at a database that hangs lasts for seconds, and there is always one under way.
+are looked up in others yet (`network/reaching`). Few of them, since each brings a connection to the database. What no
+request waits for has others: each of its looks at a database that hangs lasts for seconds, and there is always one
+under way.
 """
 
 import asyncio

@@ -1,7 +1,8 @@
 """What this process has counted since it began, for `/metrics` and for traces.
 
 Counting is all that happens on a request's way: entries of dictionaries, in the event loop. Whoever asks puts it into
-words (`readings`). What the outside chooses - a model's name, a refusal's code - makes a bounded number of entries.
+words (`telling/readings`). What the outside chooses - a model's name, a refusal's code - makes a bounded number of
+entries.
 """
 
 from collections.abc import Callable, Sequence
