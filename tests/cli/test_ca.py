@@ -97,7 +97,10 @@ def test_one_that_is_not_for_a_tenant_is_told_how_to_become_so() -> None:
     seatpool("create")
     refused = seatpool("create", "--host", "octo.ghe.com")
     assert (refused.exit_code, "not for api.octo.ghe.com" in refused.output) == (1, True)
-    assert "seatpool ca rotate" in refused.output
+    command = refused.output.partition("seatpool ca ")[2].split()
+    assert command[0] == "rotate"
+    assert seatpool(*command).exit_code == 0
+    assert seatpool("create", "--host", "octo.ghe.com").exit_code == 0
     assert seatpool("rotate", "--now", "--host", "octo.ghe.com").exit_code == 0
     assert seatpool("create", "--host", "octo.ghe.com").exit_code == 0
     assert seatpool("rotate", "--now").exit_code == 0

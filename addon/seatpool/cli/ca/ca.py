@@ -79,7 +79,8 @@ def create(hosts: tuple[str, ...]) -> None:
         click.echo("Let your programs trust it: seatpool ca trust, or certs-howto.md")
         return
     if missing := current.missing(names):
-        raise click.ClickException(f"there is one already, not for {missing[0]}: seatpool ca rotate makes one that is")
+        command = " ".join(("seatpool ca rotate --now", *(f"--host {host}" for host in hosts)))
+        raise click.ClickException(f"there is one already, not for {missing[0]}; another, and at once: {command}")
     click.echo(f"there is one already: {authority.trusted}, until {current.ends:%Y-%m-%d}")
 
 
