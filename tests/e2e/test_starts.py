@@ -77,6 +77,12 @@ def test_numbers_in_a_file_need_no_quotes(tmp_path: Path) -> None:
         proxy.wait_log("action=start")
 
 
+@pytest.mark.parametrize("said", ["passthrough", "block"])
+def test_an_empty_pool_says_what_becomes_of_requests_and_every_way_to_fill_it(tmp_path: Path, said: str) -> None:
+    with Mitmdump(tmp_path, options={"pool_on_failure": said}, env={"SEATPOOL_KEYRING": "off"}) as proxy:
+        proxy.wait_log(f"action={said} reason=no-account: no account yet; add one with: seatpool login codex")
+
+
 def test_whatever_keeps_the_pool_from_being_loaded_ends_the_start(tmp_path: Path) -> None:
     (tmp_path / "unwilling.py").write_text(UNWILLING)
     told = refused(tmp_path, "pool_max_attempts=7", first=tmp_path / "unwilling.py")

@@ -13,6 +13,7 @@ from mitmproxy import connection, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, server_hooks
 
+from seatpool.core.telling import EMPTY_POOL
 from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import (
     about,
@@ -187,7 +188,7 @@ class Pool:
         if foreign:
             logger.info("action=person person=%s not-theirs=%d", opened.store.team.person, foreign)
         if not any(roster.values()):
-            logger.info("action=passthrough reason=no-account: add one with `seatpool account import PATH`")
+            logger.info("action=%s reason=no-account: %s", ctx.options.pool_on_failure, EMPTY_POOL)
 
     def _come_late(self, opened: Opened) -> None:
         self.faults.database_is(None)
