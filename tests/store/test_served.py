@@ -282,7 +282,7 @@ def test_without_the_driver_it_tells_what_to_install(tmp_path: Path) -> None:
     program = "from seatpool.store import Store; Store.open('postgresql+psycopg://me@127.0.0.1:1/pool')"
     env = {"PYTHONPATH": f"{tmp_path}:{ADDON}"}
     said = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, timeout=LIMIT_S)
-    assert said.stderr.splitlines()[-1].endswith("say pip install 'seatpool[postgres]'")
+    assert said.stderr.splitlines()[-1].endswith("say pip install 'psycopg[binary]' (in a clone: .venv/bin/pip ...)")
 
 
 def test_processes_that_open_an_empty_database_at_once_migrate_it_once() -> None:

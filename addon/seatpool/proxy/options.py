@@ -252,7 +252,7 @@ OPTIONS: tuple[Option, ...] = (
         str,
         "",
         "OpenTelemetry collector that gets a trace of each pooled request over OTLP/HTTP, without a word of it, such "
-        "as http://127.0.0.1:4318: https, or http on this machine. Needs seatpool[otel]. Empty: none.",
+        "as http://127.0.0.1:4318: https, or http on this machine. Needs opentelemetry-proto. Empty: none.",
     ),
     Option(
         "pool_account_header",

@@ -22,7 +22,7 @@ SHOWN = 20
 LONGEST, DATES = 16.0, 50
 """Of a picture: inches, and days that are named."""
 PARTS = (("input", "#7fb3d5"), ("cached input", "#d4e6f1"), ("output", "#e67e22"))
-MISSING = 'a picture needs matplotlib: pip install "seatpool[plot]" (in a clone: .venv/bin/pip install matplotlib)'
+MISSING = "a picture needs matplotlib: pip install matplotlib (in a clone: .venv/bin/pip ...)"
 
 
 def bars(report: Report, *, plain: bool = False) -> Table:

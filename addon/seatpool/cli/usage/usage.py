@@ -38,7 +38,7 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dat
     is_flag=False,
     flag_value=TERMINAL,
     metavar="[FILE.png]",
-    help="Draw bars: in the terminal, or into a file (which needs seatpool[plot]).",
+    help="Draw bars: in the terminal, or into a file (which needs matplotlib).",
 )
 @click.option(
     "--prices",

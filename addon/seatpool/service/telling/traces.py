@@ -39,7 +39,7 @@ HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS")
 Headers = tuple[tuple[str, str], ...]
 OWN_HEADERS: Headers = (("content-type", "application/x-protobuf"), ("user-agent", "seatpool"))
 _NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-EXTRA = "pool_otlp_endpoint needs the package opentelemetry-proto: pip install 'seatpool[otel]'"
+EXTRA = "pool_otlp_endpoint needs a package: pip install opentelemetry-proto (in a clone: .venv/bin/pip ...)"
 
 
 def missing() -> str | None:

@@ -27,7 +27,7 @@ from seatpool.store.databases.listening import KEPT_ALIVE, Listener, is_direct
 from seatpool.store.errors import StoreUnavailable
 
 DRIVER = "postgresql+psycopg"
-INSTALL = "pip install 'seatpool[postgres]'"
+INSTALL = "pip install 'psycopg[binary]' (in a clone: .venv/bin/pip ...)"
 OURS = 0x5EA7900
 """Of the advisory lock. It is the database's, so pools in several schemas of one database wait for each other, too."""
 OLDEST = 120000
