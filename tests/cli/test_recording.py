@@ -78,6 +78,14 @@ def test_wrong_input_is_refused_in_a_line_and_nothing_is_begun(
     assert not data.exists() and Path("there.jsonl").read_text() == "[]\n"
 
 
+def test_what_cannot_be_wished_leaves_no_recording(tmp_path: Path, data: Path) -> None:
+    (data / "recording.json").mkdir(parents=True)
+    os.utime(data / "recording.json", (1, 1))
+    result = ran("--out", "flows.jsonl", "--for", "1s")
+    assert (result.exit_code, result.output) == (1, f"Error: {data / 'recording.json'}: Is a directory\n")
+    assert not Path("flows.jsonl").exists() and [path.name for path in data.iterdir()] == ["recording.json"]
+
+
 def test_a_recording_of_somebody_elses_does_nothing_to_a_terminal_and_writes_into_its_folder_alone(
     tmp_path: Path,
 ) -> None:

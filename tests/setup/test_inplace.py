@@ -1,5 +1,6 @@
 """A file takes another one's place although somebody looks at that one, as far as the system lets it."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -63,3 +64,17 @@ def test_elsewhere_a_refusal_is_one_at_once(files: tuple[Path, Path], looked_at:
 def test_what_is_missing_is_told_at_once(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         inplace.put(tmp_path / "draft", tmp_path / "file", windows=True)
+
+
+def test_a_draft_that_failed_is_gone_and_its_file_named(files: tuple[Path, Path]) -> None:
+    draft, file = files
+    with pytest.raises(OSError, match="No space left") as told, inplace.drafting(draft, file):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+    assert (told.value.filename, draft.exists(), file.read_text()) == (str(file), False, "old")
+
+
+def test_a_draft_that_was_interrupted_is_gone(files: tuple[Path, Path]) -> None:
+    draft, file = files
+    with pytest.raises(KeyboardInterrupt), inplace.drafting(draft, file):
+        raise KeyboardInterrupt
+    assert (draft.exists(), file.read_text()) == (False, "old")

@@ -25,7 +25,7 @@ def new(file: Path) -> Iterator[Write]:
 @contextmanager
 def replacing(file: Path) -> Iterator[Write]:
     """What is there stays until the block has ended, and where that is in an exception. Raises `OSError`."""
-    with _named(file):
+    with inplace.named(file):
         handle, draft = tempfile.mkstemp(prefix=f"{file.name}.", dir=file.parent)  # which makes files 0600
     with _taken_back(Path(draft)):
         with os.fdopen(handle, "wb", buffering=0) as stream:
@@ -44,16 +44,7 @@ def _taken_back(file: Path) -> Iterator[None]:
 
 def _write(file: Path, stream: FileIO, content: bytes) -> None:
     left = memoryview(content)
-    with _named(file):
+    with inplace.named(file):
         while left:  # nothing is kept back, to be written and to fail once more when it is closed
             left = left[stream.write(left) :]
         os.fsync(stream.fileno())
-
-
-@contextmanager
-def _named(file: Path) -> Iterator[None]:
-    """A full disk does not say what could not be written, and a draft's name tells a person nothing."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(error.errno, error.strerror, str(file)) from error

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from seatpool import inplace
 from seatpool.providers.registry import pooled_patterns
 from seatpool.setup import address
 from seatpool.setup import pac as files
@@ -44,4 +45,5 @@ def pac(proxy: address.Address, file: Path | None) -> None:
     if file is None:
         click.echo(text, nl=False)
     else:
-        file.write_text(text)
+        with inplace.named(file):
+            file.write_text(text)

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 
 import click
 
+from seatpool import inplace
 from seatpool.cli.common import INTERRUPTED, printable, with_database
 from seatpool.clock import utcnow
 from seatpool.providers.recording.fixtures import TOLD, fixtures
@@ -108,6 +109,10 @@ def _record(out: Path, length_s: float | None, hosts: tuple[str, ...]) -> None:
     interrupted, shown = False, Shown(out)
     try:
         wishes.put(file, wish)
+    except OSError:
+        out.unlink()
+        raise
+    try:
         click.echo(f"recording into {out}; Ctrl-C ends it", err=True)
         until = time.monotonic() + length_s if length_s is not None else None
         while until is None or time.monotonic() < until:
@@ -202,7 +207,9 @@ def _make_fixtures(flows: list[Flow], folder: Path) -> None:
     if there:
         raise click.ClickException(f"{folder} has {there[0]} already; name another folder")
     for each in made:
-        (folder / each.name).write_bytes(each.content)
+        with inplace.named(folder / each.name):
+            (folder / each.name).write_bytes(each.content)
         click.echo(f"{each.name}: {each.told['outcome']}")
     told = {each.name: each.told for each in made}
-    (folder / TOLD).write_text(json.dumps(told, indent=2) + "\n")
+    with inplace.named(folder / TOLD):
+        (folder / TOLD).write_text(json.dumps(told, indent=2) + "\n")

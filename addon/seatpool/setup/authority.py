@@ -12,6 +12,7 @@ and sends all of it with each leaf. Were that file missing, mitmproxy would make
 
 import os
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from datetime import datetime, timedelta
 from enum import Enum
 from pathlib import Path
@@ -184,20 +185,18 @@ class Authority:
         """Whole or not at all. Without `replace`, a file that is there already stays."""
         self._close()
         path, draft = self.folder / name, self.folder / f".{name}.{os.getpid()}"
-        draft.unlink(missing_ok=True)  # of a process that was killed here
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as stream:
-            stream.write(content)
-            stream.flush()
-            os.fsync(stream.fileno())
-        if replace:
-            inplace.put(draft, path)
-            return
-        try:
-            path.hardlink_to(draft)
-        except FileExistsError:
-            pass  # another process was faster
-        finally:
-            draft.unlink(missing_ok=True)
+        with inplace.drafting(draft, path):
+            draft.unlink(missing_ok=True)  # of a process that was killed here
+            with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as stream:
+                stream.write(content)
+                stream.flush()
+                os.fsync(stream.fileno())
+            if replace:
+                inplace.put(draft, path)
+                return
+            with suppress(FileExistsError):  # another process was faster
+                path.hardlink_to(draft)
+            draft.unlink()
 
 
 def _load_root(path: Path) -> x509.Certificate:

@@ -37,8 +37,9 @@ def write(folder: Path, trusted: bytes, environ: Mapping[str, str]) -> Path:
     content = f"{_BASE}{base or _ASKED}\n".encode() + _ending(trusted) + _ending(system)
     if not file.exists() or file.read_bytes() != content:
         draft = folder / f".{BUNDLE}.{os.getpid()}"
-        draft.write_bytes(content)
-        inplace.put(draft, file)
+        with inplace.drafting(draft, file):
+            draft.write_bytes(content)
+            inplace.put(draft, file)
     return file
 
 

@@ -32,15 +32,8 @@ def renew(file: Path) -> str:
     made = secrets.token_urlsafe(32)
     homes.make_private(file.parent, parents=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(descriptor, "w") as opened:
+    with inplace.drafting(draft, file):
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
             opened.write(f"{made}\n")
         inplace.put(draft, file)
-    except OSError as error:  # a full disk does not say what could not be written
-        draft.unlink(missing_ok=True)
-        raise OSError(error.errno, error.strerror, str(file)) from error
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
     return made

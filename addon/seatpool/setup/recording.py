@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import platformdirs
 
-from seatpool import homes
+from seatpool import homes, inplace
 
 STALE_S = 10.0
 """A wish that nobody has kept fresh for so long is nobody's any more."""
@@ -47,12 +47,11 @@ def put(file: Path, wish: Wish) -> None:
     """Write it, or write it anew. Raises `OSError`."""
     homes.make_private(file.parent, parents=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    with suppress(FileNotFoundError):
-        draft.unlink()
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as out:
-        out.write(msgspec.json.encode(wish))
-    draft.replace(file)
+    with inplace.drafting(draft, file):
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
+            out.write(msgspec.json.encode(wish))
+        inplace.put(draft, file)
 
 
 def freshen(file: Path) -> None:

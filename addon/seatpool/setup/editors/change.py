@@ -265,8 +265,8 @@ def _write(file: Path, content: bytes | None) -> None:
         homes.make_private(Path(folder))
     present = real.stat() if real.exists() else None
     draft = real.with_name(f".{real.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)  # of a process that was killed here
-    try:
+    with inplace.drafting(draft, file):
+        draft.unlink(missing_ok=True)  # of a process that was killed here
         with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
             stream.write(content)
             stream.flush()
@@ -274,9 +274,6 @@ def _write(file: Path, content: bytes | None) -> None:
         if present is not None:
             _as_before(draft, present)
         inplace.put(draft, real)
-    except BaseException:
-        draft.unlink(missing_ok=True)
-        raise
 
 
 def _as_before(draft: Path, present: os.stat_result) -> None:

@@ -79,12 +79,13 @@ class Journal:
         homes.make_private(self.folder)
         path = self._path(entry)
         draft = path.with_suffix(f".{os.getpid()}")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-            stream.write(msgspec.json.encode(entry))
-            stream.flush()
-            os.fsync(stream.fileno())
-        inplace.put(draft, path)
+        with inplace.drafting(draft, path):
+            draft.unlink(missing_ok=True)
+            with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+                stream.write(msgspec.json.encode(entry))
+                stream.flush()
+                os.fsync(stream.fileno())
+            inplace.put(draft, path)
 
     def amend(self, entry: Entry) -> None:
         """In place of what it was, and as old as that, so that it lies where it lay. Raises `OSError`."""

@@ -44,10 +44,11 @@ def put(file: Path, content: bytes) -> tuple[str, ...]:
     for folder in missing:
         homes.make_private(folder)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-        stream.write(content)
-    inplace.put(draft, file)
+    with inplace.drafting(draft, file):
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
+            stream.write(content)
+        inplace.put(draft, file)
     return tuple(map(str, missing))
 
 
