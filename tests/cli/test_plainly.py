@@ -97,6 +97,23 @@ def test_streams_that_are_closed_are_empty_ones(
         assert store.account("work").paused is ("pause" in command)
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+@pytest.mark.parametrize("command", [("--help",), ("--version",), ("status", "--json"), ("account", "pause", "work")])
+def test_a_full_disk_behind_the_output_is_told_in_a_line(tmp_path: Path, command: tuple[str, ...]) -> None:
+    with Store.open(str(tmp_path / "pool.db")) as store:
+        sign_in(store)
+        result = ran(tmp_path, ">/dev/full", *command, PYTHONUNBUFFERED="")
+        told = (1, b"Error: standard output: No space left on device\n")
+        assert (result.returncode, result.stderr) == told
+        assert store.account("work").paused is ("pause" in command)
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a disk that is full")
+def test_a_full_disk_behind_a_file_is_told_with_its_name() -> None:
+    result = seatpool("pac", "--file", "/dev/full")
+    assert (result.exit_code, result.output) == (1, "Error: /dev/full: No space left on device\n")
+
+
 def test_ctrl_c_while_the_commands_are_being_loaded_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
     path = os.pathsep.join((str(tmp_path), str(REPOSITORY / "addon")))

@@ -154,13 +154,28 @@ def is_plain(console: Console) -> bool:
     return console.encoding not in ("utf-8", "utf8")
 
 
+def _plain(error: OSError) -> click.ClickException:
+    """What could not be read or written, and why. That it was the output the error itself does not tell."""
+    full = streams.let_go()
+    if full is not None:
+        return click.ClickException(f"standard output: {full}")
+    where = f"{error.filename}: " if error.filename else ""
+    return click.ClickException(f"{where}{error.strerror or error}")
+
+
 class PlainGroup(click.Group):
     """A group whose commands end in one plain line when something is wrong, never in a traceback."""
 
     def main(self, *args: Any, **more: Any) -> Any:
         """As a program."""
         streams.settle()
-        return super().main(*args, **more)
+        try:
+            return super().main(*args, **more)
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # of `--help` and `--version`, which are answered before anything is invoked
+            _plain(error).show()
+            sys.exit(1)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Refuse what neither the database nor a unit of systemd can hold, before anything is done."""
@@ -182,5 +197,4 @@ class PlainGroup(click.Group):
                 raise
             raise click.ClickException(told) from error
         except OSError as error:
-            where = f"{error.filename}: " if error.filename else ""
-            raise click.ClickException(f"{where}{error.strerror or error}") from error
+            raise _plain(error) from error
