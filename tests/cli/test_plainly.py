@@ -114,6 +114,27 @@ def test_a_full_disk_behind_a_file_is_told_with_its_name() -> None:
     assert (result.exit_code, result.output) == (1, "Error: /dev/full: No space left on device\n")
 
 
+def test_a_database_that_a_mistyped_name_makes_is_told(tmp_path: Path) -> None:
+    command = ("--db", str(tmp_path / "pol.db"), "account", "list", "--json")
+    first, second = seatpool(*command), seatpool(*command)
+    assert (first.stdout, first.exit_code) == (second.stdout, second.exit_code) == ("[]\n", 0)
+    assert first.stderr == f"there was no database {tmp_path / 'pol.db'}: an empty one was made\n"
+    assert second.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("command", "says"),
+    [
+        (("key", "import", "a\x1b[31mb"), "'a?[31mb': No such file or directory"),
+        (("run", "--port", "http"), "'http' is not a valid whole number."),
+        (("tail", "-n", "1.5"), "'1.5' is not a valid whole number."),
+    ],
+)
+def test_wrong_input_is_quoted_so_that_it_can_be_read(command: tuple[str, ...], says: str) -> None:
+    result = seatpool(*command)
+    assert (result.exit_code, result.stderr.endswith(f"{says}\n")) == (2, True), result.stderr
+
+
 def test_ctrl_c_while_the_commands_are_being_loaded_is_no_failure(tmp_path: Path) -> None:
     (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
     path = os.pathsep.join((str(tmp_path), str(REPOSITORY / "addon")))

@@ -4,6 +4,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, override
 
 import click
@@ -15,7 +16,7 @@ from seatpool import homes
 from seatpool.cli import streams
 from seatpool.providers.logins import NotALogin
 from seatpool.setup.address import hidden
-from seatpool.store import Store, StoreError
+from seatpool.store import Store, StoreError, located
 
 DATABASE_KEY = "seatpool.database"
 INTERRUPTED = 130
@@ -56,11 +57,22 @@ def database() -> str:
 @contextmanager
 def open_store() -> Iterator[Store]:
     """The pool's database for the length of a command."""
+    missing = _missing()
     store = Store.open(database())
     try:
+        if missing is not None:
+            click.echo(f"there was no database {printable(missing)}: an empty one was made", err=True)
         yield store
     finally:
         store.close()
+
+
+def _missing() -> str | None:
+    """The file that `--db` names, where there is none yet: as a rule it is another one that was meant."""
+    if not click.get_current_context().meta.get(DATABASE_KEY):
+        return None
+    place = located(database())
+    return place if Path(place).is_absolute() and not Path(place).exists() else None
 
 
 @contextmanager
@@ -80,6 +92,12 @@ def ending_cleanly(saved: Callable[[], Sequence[str]]) -> Iterator[None]:
 def console() -> Console:
     """Where tables go. Colours, and lines folded at its width, only on a terminal: `grep` is to find whole lines."""
     return _Screen(highlight=False, soft_wrap=False, width=_width())
+
+
+class Whole(click.IntRange):
+    """Of what is none click would say that it is "not a valid integer range"."""
+
+    name = "whole number"
 
 
 class _Screen(Console):
@@ -154,6 +172,32 @@ def is_plain(console: Console) -> bool:
     return console.encoding not in ("utf-8", "utf8")
 
 
+@contextmanager
+def _printably() -> Iterator[None]:
+    """Errors quote what was typed, what a shared database holds, and what others' servers say."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable_lines(error.message)  # type: ignore[misc] # which click calls final
+        raise
+
+
+@contextmanager
+def _plainly() -> Iterator[None]:
+    try:
+        yield
+    except (StoreError, NotALogin) as error:
+        raise click.ClickException(str(error)) from error
+    except BrokenPipeError:
+        raise  # whoever reads has read enough
+    except RuntimeError as error:
+        if (told := homes.told(error)) is None:
+            raise
+        raise click.ClickException(told) from error
+    except OSError as error:
+        raise _plain(error) from error
+
+
 def _plain(error: OSError) -> click.ClickException:
     """What could not be read or written, and why. That it was the output the error itself does not tell."""
     full = streams.let_go()
@@ -186,15 +230,5 @@ class PlainGroup(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command."""
-        try:
+        with _printably(), _plainly():
             return super().invoke(ctx)
-        except (StoreError, NotALogin) as error:
-            raise click.ClickException(str(error)) from error
-        except BrokenPipeError:
-            raise  # whoever reads has read enough
-        except RuntimeError as error:
-            if (told := homes.told(error)) is None:
-                raise
-            raise click.ClickException(told) from error
-        except OSError as error:
-            raise _plain(error) from error

@@ -14,7 +14,7 @@ import seatpool
 from seatpool import homes
 from seatpool.cli import handed_on
 from seatpool.cli.ca.certified import certified
-from seatpool.cli.common import database, with_database
+from seatpool.cli.common import Whole, database, with_database
 from seatpool.cli.uninstall import footprint
 from seatpool.providers.registry import OWN_HOST
 from seatpool.setup import address
@@ -34,7 +34,7 @@ KEPT = (
 )
 
 PORT_OPTION = click.option(
-    "--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback."
+    "--port", "-p", metavar="PORT", default=PORT, show_default=True, type=Whole(1, 65_535), help="Port on loopback."
 )
 
 

@@ -12,7 +12,7 @@ import msgspec
 from rich.text import Text
 
 from seatpool.cli import schemas
-from seatpool.cli.common import INTERRUPTED, console, open_store, printable, with_database
+from seatpool.cli.common import INTERRUPTED, Whole, console, open_store, printable, with_database
 from seatpool.clock import here, utcnow
 from seatpool.core.ended import UNANSWERED, Recorded
 from seatpool.core.model import Account
@@ -52,7 +52,7 @@ def moment(_ctx: click.Context, _param: click.Parameter, value: str | None) -> d
 
 
 @click.command()
-@click.option("-n", "--lines", "count", type=click.IntRange(0, 1_000_000), metavar="N", help="Begin with the last N.")
+@click.option("-n", "--lines", "count", type=Whole(0, 1_000_000), metavar="N", help="Begin with the last N.")
 @click.option("--follow/--no-follow", "-f/ ", default=True, help="Go on until Ctrl-C, or do not. [default: go on]")
 @click.option("--account", "names", multiple=True, metavar="NAME", help="Only requests that it was asked for last.")
 @click.option("--since", callback=moment, metavar="WHEN", help="Only requests that began then or later: 15min, 14:30.")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from seatpool.cli.common import PlainGroup, database, open_store, with_database
+from seatpool.cli.common import PlainGroup, Whole, database, open_store, with_database
 from seatpool.providers.registry import NAMED, pooled_names, provider_of
 from seatpool.setup.transparent import PORT, TransparentError
 from seatpool.store import StoreError
@@ -53,7 +53,9 @@ _JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @transparent.command(context_settings={"ignore_unknown_options": True})
-@click.option("--port", "-p", default=PORT, show_default=True, type=click.IntRange(1, 65_535), help="Port on loopback.")
+@click.option(
+    "--port", "-p", metavar="PORT", default=PORT, show_default=True, type=Whole(1, 65_535), help="Port on loopback."
+)
 @click.option("--host", "hosts", multiple=True, callback=_known, help="Another pooled host; the usual ones are known.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="[default: nft, else iptables; on macOS pf]")
 @click.option("--dry-run", is_flag=True, help="Print the rules that would be loaded, and change nothing.")

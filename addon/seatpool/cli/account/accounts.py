@@ -7,7 +7,7 @@ from rich.markup import escape
 from seatpool.cli.account.importing import import_
 from seatpool.cli.account.people import owner, share, unshare
 from seatpool.cli.account.transfer import export_
-from seatpool.cli.common import PlainGroup, confirmed, console, folding, open_store, with_database
+from seatpool.cli.common import PlainGroup, Whole, confirmed, console, folding, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.core.model import Keeping
 from seatpool.core.telling import EMPTY_POOL
@@ -84,7 +84,7 @@ def remove(name: str, yes: bool) -> None:
 
 @account.command()
 @click.argument("name")
-@click.argument("number", type=click.IntRange(0, 1_000_000))
+@click.argument("number", type=Whole(0, 1_000_000))
 @with_database
 def priority(name: str, number: int) -> None:
     """Ask NAME before accounts of a higher NUMBER (new ones have 100)."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from seatpool.cli.common import console, is_plain, open_store, with_database
+from seatpool.cli.common import Whole, console, is_plain, open_store, with_database
 from seatpool.cli.usage import plotting
 from seatpool.cli.usage import telling as telling
 from seatpool.cli.usage.telling import Report
@@ -29,7 +29,7 @@ def _day(_ctx: click.Context, _param: click.Parameter, value: str | None) -> dat
 
 @click.command()
 @click.option("--by", type=click.Choice([each.value for each in By]), default=By.ACCOUNT.value, show_default=True)
-@click.option("--days", type=click.IntRange(1), metavar="N", help=f"The last N days, today included. [default: {DAYS}]")
+@click.option("--days", type=Whole(1), metavar="N", help=f"The last N days, today included. [default: {DAYS}]")
 @click.option("--since", callback=_day, metavar="DATE", help="From that day on: 2026-11-01.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print CSV, without the total.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import click
 from rich.markup import escape
 
-from seatpool.cli.common import console, open_store, with_database
+from seatpool.cli.common import Whole, console, open_store, with_database
 from seatpool.cli.why import telling as telling
 from seatpool.clock import utcnow
 from seatpool.core.model import Account
@@ -20,9 +20,7 @@ SHOWN = 5
 
 @click.command()
 @click.argument("request", required=False)
-@click.option(
-    "--list", "count", type=click.IntRange(1, 10_000), metavar="N", help="The newest N requests, a line each."
-)
+@click.option("--list", "count", type=Whole(1, 10_000), metavar="N", help="The newest N requests, a line each.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON; times in UTC, shares from 0.0 to 1.0.")
 @with_database
 def why(request: str | None, count: int | None, as_json: bool) -> None:
