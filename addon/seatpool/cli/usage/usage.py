@@ -7,8 +7,7 @@ from pathlib import Path
 import click
 
 from seatpool.cli.common import Whole, console, is_plain, open_store, with_database
-from seatpool.cli.usage import plotting
-from seatpool.cli.usage import telling as telling
+from seatpool.cli.usage import plotting, telling
 from seatpool.cli.usage.telling import Report
 from seatpool.clock import utcnow
 from seatpool.core import prices

@@ -7,7 +7,7 @@ import click
 from rich.markup import escape
 
 from seatpool.cli.common import Whole, console, open_store, with_database
-from seatpool.cli.why import telling as telling
+from seatpool.cli.why import telling
 from seatpool.clock import utcnow
 from seatpool.core.model import Account
 from seatpool.core.story import SHORT, Story
