@@ -12,8 +12,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.ended import Ended
-from seatpool.core.telling import EMPTY_POOL
 from seatpool.store import Store
 from tests.harness import REPOSITORY, Lab
 from tests.harness.browser import Chromium, find_chromium

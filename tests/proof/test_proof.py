@@ -94,13 +94,24 @@ def test_runs_that_are_kept_add_up(tmp_path: Path) -> None:
     text = kept.with_suffix(".txt").read_text()
     assert re.search(r"^ all of the code that was played last +def +2,500 +1,800 .* 1$", text, re.MULTILINE)
     assert re.search(r"^ all +3,500 +2,700 .* 1$", text, re.MULTILINE)
-    assert re.search(r"^ all since the last that broke.* 0 .* 0$", text, re.MULTILINE)
+    assert re.search(r"^ all since the product was last at fault.* 0 .* 0$", text, re.MULTILINE)
     assert "the other: seed 7 breaks slots: one too many" in text
     for code in ("def", "ghi"):
         keeping.add({**figures, "code": code, "worlds": 40, "broken": []}, "since", tmp_path)
     assert re.search(
-        r"^ all since the last that broke.* 80 +1,800 .* 0$", kept.with_suffix(".txt").read_text(), re.MULTILINE
+        r"^ all since the product was last at fault.* 80 +1,800 .* 0$",
+        kept.with_suffix(".txt").read_text(),
+        re.MULTILINE,
     )
+    mistaken = {**figures, "code": "ghi", "worlds": 10, "broken": []}
+    keeping.add(mistaken, "the judged", tmp_path)
+    runs = json.loads(kept.read_text())
+    runs["runs"][-1]["broken"] = [{"seed": 8, "broken": "stays", "why": "it went", "excused": "it had to"}]
+    kept.write_text(json.dumps(runs))
+    keeping.add({**figures, "code": "ghi", "worlds": 10, "broken": []}, "since", tmp_path)
+    text = kept.with_suffix(".txt").read_text()
+    assert re.search(r"^ all since the product was last at fault.* 100 +3,600 .* 1$", text, re.MULTILINE)
+    assert "the judged: seed 8 breaks stays: it went (the judge's mistake: it had to)" in text
     assert f"[proof]({kept.parent.name}/proof.txt)" in (tmp_path / "README.md").read_text()
 
 

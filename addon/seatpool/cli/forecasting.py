@@ -13,10 +13,10 @@ from rich.table import Table
 from seatpool.cli.common import console, folding, open_store, with_database
 from seatpool.clock import utcnow
 from seatpool.core.backtest import Horizon, Result, backtest
+from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.forecast import Forecast, Forecaster
 from seatpool.core.model import Account, QuotaWindow
 from seatpool.core.spans import closely
-from seatpool.core.telling import EMPTY_POOL
 from seatpool.core.usage import ROUNDING
 from seatpool.store import Store
 

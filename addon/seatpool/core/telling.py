@@ -11,9 +11,6 @@ FULL, EMPTY = "█", "░"
 EIGHTHS = " ▏▎▍▌▋▊▉"
 PLAIN = ("#", "-")
 """Of a bar where those cannot be shown."""
-EMPTY_POOL = (
-    "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH"
-)
 JUST_NOW = timedelta(minutes=10)
 COLUMNS = ("account", "provider", "plan", "state", "quota left", "in flight", "today", "last used")
 

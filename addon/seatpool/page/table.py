@@ -5,6 +5,7 @@ from html import escape
 from string import Template
 
 from seatpool.core import telling
+from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.report import AccountRow, Report, WindowRow
 from seatpool.page.files import FOLDER
 from seatpool.page.looks import AWAY
@@ -34,7 +35,7 @@ def page(store: Store | None, now: datetime) -> bytes:
 def summary(told: Report) -> str:
     """The pool in one line."""
     if not told.accounts:
-        return telling.EMPTY_POOL
+        return EMPTY_POOL
     ready = sum(row.state in ("ready", "editor") for row in told.accounts)
     in_flight = sum(row.in_flight for row in told.accounts)
     return (

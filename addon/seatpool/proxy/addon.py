@@ -13,7 +13,7 @@ from mitmproxy import connection, ctx, exceptions, http
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, server_hooks
 
-from seatpool.core.telling import EMPTY_POOL
+from seatpool.core.empty import EMPTY_POOL
 from seatpool.providers.registry import match, provider_of, stray
 from seatpool.proxy import (
     about,

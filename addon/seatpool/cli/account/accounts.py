@@ -9,8 +9,8 @@ from seatpool.cli.account.people import owner, share, unshare
 from seatpool.cli.account.transfer import export_
 from seatpool.cli.common import PlainGroup, Whole, confirmed, console, folding, open_store, with_database
 from seatpool.clock import utcnow
+from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.model import Keeping
-from seatpool.core.telling import EMPTY_POOL
 from seatpool.service.telling import reporting
 
 

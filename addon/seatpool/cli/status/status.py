@@ -22,6 +22,7 @@ from seatpool.cli.common import (
 from seatpool.cli.status import health, strays, watching
 from seatpool.clock import utcnow
 from seatpool.core import telling
+from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.report import AccountRow, Report
 from seatpool.core.spans import ago
 from seatpool.service.telling import reporting
@@ -87,9 +88,9 @@ def view(told: Report) -> Table | Text:
     """For a person."""
     locked = telling.locked(told)
     if not told.accounts and locked is None:
-        return Text(telling.EMPTY_POOL)
+        return Text(EMPTY_POOL)
     whole = Table.grid()
-    whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(telling.EMPTY_POOL))
+    whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(EMPTY_POOL))
     if locked is not None:
         whole.add_row(escape(locked))
     if told.waited and told.last_waited_at is not None:
