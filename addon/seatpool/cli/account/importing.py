@@ -17,8 +17,7 @@ from seatpool.cli.account.telling import Told, described, note, show, who
 from seatpool.cli.account.transfer import import_export
 from seatpool.cli.common import ending_cleanly, open_store, with_database
 from seatpool.cli.network import with_network
-from seatpool.clock import utcnow
-from seatpool.core.model import Account
+from seatpool.cli.saving import save
 from seatpool.providers.copilot.login import BARE_TOKEN
 from seatpool.providers.copilot.signin import issuer_of
 from seatpool.providers.logins import ImportedLogin, NotALogin
@@ -187,28 +186,13 @@ def _save_one(store: Store, known: Known, wish: Wish, told: Told) -> None:
     if held is not None and (reason := choosing.reason_to_keep(held, store.credentials(held.id), login)):
         told.row(known.candidate, "kept", f"kept {held.name} as it is: {reason}", account=held.name, reason=reason)
         return
-    account, added = _store(store, login, wish.name)
+    account, added = save(store, login, wish.name)
     told.saved.append(account.name)
     store.record(windows=[(account.id, window) for window in known.windows])
     result = "added" if added else "renewed"
     plan = f", {account.plan}" if account.plan else ""
     lines = [f"{result} {account.name} ({account.provider}{plan})", *_remarks(known.candidate, wish)]
     told.row(known.candidate, result, "\n  ".join(lines), account=account.name)
-
-
-def _store(store: Store, login: ImportedLogin, name: str | None) -> tuple[Account, bool]:
-    assert login.identity is not None
-    return store.save_login(
-        provider=login.provider,
-        identity=login.identity,
-        handle=login.handle,
-        name=name or login.name,
-        explicit_name=name is not None,
-        issuer=login.issuer,
-        plan=login.plan,
-        credentials=login.credentials,
-        now=utcnow(),
-    )
 
 
 def _remarks(candidate: Candidate, wish: Wish) -> Iterator[str]:

@@ -7,7 +7,7 @@ import click
 from seatpool.cli.login import callback_page
 from seatpool.cli.login.callback import listening
 from seatpool.cli.login.screen import LoginScreen
-from seatpool.clock import utcnow
+from seatpool.cli.saving import save
 from seatpool.core.model import Account, ProviderName
 from seatpool.providers.codex.signin import Redirect
 from seatpool.providers.logins import ImportedLogin
@@ -126,14 +126,4 @@ class Login:
         if login.identity is None:
             nobody = NotSignedIn("unreadable", f"{login.issuer} did not say whose login this is; nothing was stored.")
             raise LoginFailed(nobody, None)
-        return self._store.save_login(
-            provider=login.provider,
-            identity=login.identity,
-            name=name or login.name,
-            explicit_name=name is not None,
-            issuer=login.issuer,
-            plan=login.plan,
-            credentials=login.credentials,
-            now=utcnow(),
-            handle=login.handle,
-        )
+        return save(self._store, login, name)
