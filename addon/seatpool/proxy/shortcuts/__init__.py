@@ -5,13 +5,14 @@ from collections.abc import Callable
 from mitmproxy.addonmanager import AddonManager
 from mitmproxy.proxy.commands import StartHook
 
-from seatpool.proxy.shortcuts import buffers, dispatch, draining, reads, turns, typechecks
+from seatpool.proxy.shortcuts import buffers, dispatch, draining, headers, reads, turns, typechecks
 
 
 def install(manager: AddonManager) -> Callable[[StartHook], dispatch.PoolRestHook | None] | None:
     """Take all that can be had. Returns how a stream calls its hooks at once; None where it has to send them."""
     buffers.install()
     draining.install()
+    headers.install()
     reads.install()
     typechecks.install()
     calls = dispatch.install(manager)
