@@ -1,7 +1,6 @@
 """The rounds. Whatever is compared is measured in turns, so that a noisy moment falls on everybody."""
 
 import asyncio
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -51,7 +50,7 @@ class Measured:
     crowd: dict[str, list[Round]] = field(default_factory=dict)
     """Of small answers: `few` and `crowd`."""
     watched: dict[str, list[Round]] = field(default_factory=dict)
-    """Of small answers, with nobody (`alone`) and with somebody (`watched`) looking at the page."""
+    """Of small answers, with nobody (`alone`) and with somebody (`watched`) at the page, by two proxies each."""
 
     def as_json(self) -> dict[str, Any]:
         """For `--json`."""
@@ -117,15 +116,27 @@ class Bench:
             self._served += self.plan.rounds * count
 
     async def watched(self, pool: Proxy) -> None:
-        """The same load, in turns with somebody at the page and with nobody."""
-        count = self.plan.small * TWICE
-        self._say(f"page: {self.plan.rounds} rounds of {count} x json, watched and not")
+        """The same load on two proxies, in turns, with somebody at the page of one; at the other's for the next half.
+
+        One and the same proxy would be measured with somebody and with nobody seconds apart; where others use the
+        machine as well its speed changes by more in between than a viewer costs.
+        """
+        count = self.plan.small
+        self._say(f"page: {self.plan.rounds} rounds of {TWICE} x {count} x json, watched and not")
+        other = self._field.proxy("other", accounts=self.plan.accounts)
+        await let_learn(self._field, other, self.plan.accounts, self.plan.connections)
+        pair = pool, self._field.start(other)
         found = self.seen.watched = {"alone": [], "watched": []}
         for number in range(self.plan.rounds):
-            for place in order(2, number):
-                async with watching(pool.target) if place else contextlib.nullcontext():
-                    seen = await in_turns([contestant(pool)], Kind.JSON, count, self.plan.connections)
-                found["watched" if place else "alone"].append(seen[pool.name])
+            halves = [await self._half_watched(*pair, number), await self._half_watched(*pair[::-1], number)]
+            for name, rounds_ in found.items():
+                rounds_.append(halves[0][name] + halves[1][name])
+        pair[1].program.stop()
+
+    async def _half_watched(self, alone: Proxy, seen: Proxy, number: int) -> dict[str, Round]:
+        both = [contestant(alone, name="alone"), contestant(seen, name="watched")]
+        async with watching(seen.target):
+            return await in_turns(both, Kind.JSON, self.plan.small, self.plan.connections, number)
 
     async def latency(self, bare: Proxy, pool: Proxy) -> None:
         """One request at a time, in turns: time to the first and to the last byte."""

@@ -37,6 +37,11 @@ class Round:
         """Per request."""
         return self.cpu_s * 1000 / self.requests
 
+    def __add__(self, other: "Round") -> "Round":
+        """Both as one."""
+        idle = (self.idle + other.idle) / 2
+        return Round(self.requests + other.requests, self.wall_s + other.wall_s, self.cpu_s + other.cpu_s, idle)
+
 
 @dataclass(frozen=True, slots=True)
 class Contestant:
