@@ -10,7 +10,7 @@ from scripts.benchmark.client import Broken, Connection, Group, Target
 from scripts.benchmark.field import Field, Proxy, forgive
 from scripts.benchmark.plan import Plan
 from scripts.benchmark.starting import first_answer, let_learn, start_in_turns
-from scripts.benchmark.turns import Contestant, Round, contestant, in_turns, order, rounds
+from scripts.benchmark.turns import Contestant, Round, contestant, in_turns, order, rounds, while_served
 from scripts.benchmark.watching import watching
 from scripts.benchmark.wire import JSON_END, Kind, Requests
 
@@ -129,8 +129,9 @@ class Bench:
         found = self.seen.watched = {"alone": [], "watched": []}
         for number in range(self.plan.rounds):
             halves = [await self._half_watched(*pair, number), await self._half_watched(*pair[::-1], number)]
-            for name, rounds_ in found.items():
-                rounds_.append(halves[0][name] + halves[1][name])
+            alone, seen = (halves[0][name] + halves[1][name] for name in found)
+            found["alone"].append(alone)
+            found["watched"].append(while_served(seen, alone))
         pair[1].program.stop()
 
     async def _half_watched(self, alone: Proxy, seen: Proxy, number: int) -> dict[str, Round]:

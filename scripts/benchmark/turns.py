@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median
 
 from scripts.benchmark.client import Group, Target
@@ -123,6 +123,13 @@ def cpu_ms(rounds: Sequence[Round]) -> float:
 def over(rounds: Sequence[Round], reference: Sequence[Round]) -> float:
     """CPU per request over somebody else's: round by round, since rounds of one number ran in the same weather."""
     return median(ratio(ours.cpu_ms, theirs.cpu_ms) for ours, theirs in zip(rounds, reference, strict=True))
+
+
+def while_served(seen: Round, alone: Round) -> Round:
+    """What a viewer costs in the time of its proxy's own turns: it is told the news in the other's turns as well."""
+    rest_s = alone.wall_s
+    in_all_s = seen.cpu_s - alone.cpu_s + (seen.idle - alone.idle) * rest_s
+    return replace(seen, cpu_s=alone.cpu_s + in_all_s * seen.wall_s / (seen.wall_s + rest_s))
 
 
 def _usual(kind: Kind) -> Asking:

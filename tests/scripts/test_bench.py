@@ -18,6 +18,7 @@ from scripts.benchmark.keeping import Findings, keep, machine
 from scripts.benchmark.main import main
 from scripts.benchmark.peers import installing
 from scripts.benchmark.peers.codex_lb import CODEX_LB
+from scripts.benchmark.turns import Round, while_served
 
 from seatpool.core.model import Attempt
 from seatpool.store import Store
@@ -155,6 +156,15 @@ def test_what_is_kept_has_text_figures_and_plots_and_names_no_machine(tmp_path: 
     assert not any(
         word in path.read_text() for path in folder.iterdir() for word in (socket.gethostname(), str(REPOSITORY))
     )
+
+
+def test_a_viewer_costs_what_it_does_while_its_own_proxy_serves() -> None:
+    serves_s, news_s, idle_s, turns_s = 0.6, 0.02, 0.005, 1.5
+    alone = Round(600, turns_s, serves_s)
+    both = serves_s + news_s * turns_s + (news_s - idle_s) * turns_s
+    seen = while_served(Round(600, turns_s, both, idle_s), alone)
+    assert seen.cpu_s == pytest.approx(serves_s + news_s * turns_s)
+    assert while_served(alone, alone) == alone
 
 
 def test_a_peer_that_cannot_be_had_is_told_in_a_line(tmp_path: Path) -> None:
