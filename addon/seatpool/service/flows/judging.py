@@ -10,6 +10,7 @@ from seatpool.core.model import Account, ProviderName
 from seatpool.core.outcome import Outcome
 from seatpool.core.policy import Policy
 from seatpool.core.recovery import Blame, Decision, Remedy, decide
+from seatpool.service.afterwards import say
 from seatpool.service.memory.knowledge import Knowledge
 from seatpool.service.telling.notices import Notices
 from seatpool.service.telling.unknown import Unknown
@@ -109,7 +110,8 @@ def log_recovery(
     """Say what came of a refusal or a failure."""
     action = decision.action.value if following is not None else "deliver"
     target = f" to={following.account.name}" if following is not None else ""
-    logger.info(
+    say(
+        logger.info,
         "account=%s action=%s%s attempt=%d reason=%s whose=%s request=%s",
         assignment.account.name,
         action,

@@ -21,6 +21,7 @@ from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderNam
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
+from seatpool.service.afterwards import say
 from seatpool.service.memory.affinities import Affinities
 from seatpool.service.memory.beats import Beats
 from seatpool.service.memory.meters import Meters
@@ -172,7 +173,8 @@ class Knowledge:
         self.meters.cooled(account.id, scope.kind.value, reason)
         self.changed()
         part = f" {scope.kind}={scope.value}" if scope.value else ""
-        logger.warning(
+        say(
+            logger.warning,
             "account=%s action=cooldown%s until=%s reason=%s",
             account.name,
             part,
