@@ -57,23 +57,23 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.store.rows.leases",
             '(leases.c.begun_s > bindparam("up_s")) | (leases.c.over_s <= bindparam("up_s"))',
             'leases.c.over_s <= bindparam("up_s")',
-            seen_in=340,
+            seen_in=218,
             breaks="answered",
         ),
         "spent-token": Mutation(
             "seatpool.service.logins.refresher",
             "held = await self._vault.held(account.id, again=True)\n            found",
             "held = await self._vault.held(account.id)\n            found",
-            seen_in=178,
+            seen_in=83,
         ),
         "slots": Mutation("seatpool.core.slots", "freed = self.rest(ledger, now)", "freed = False"),
         "tool-once": Mutation(
             "seatpool.service.flows.sockets",
             "message, turn.message = turn.message, None",
             "message = turn.message",
-            seen_in=370,
+            seen_in=240,
         ),
-        "bytes": Mutation("seatpool.proxy.layers.holding", "        self._held.clear()\n", "", seen_in=1),
+        "bytes": Mutation("seatpool.proxy.layers.holding", "        self._held.clear()\n", "", seen_in=9),
         "cooldown": Mutation(
             "seatpool.store.rows.cooldowns",
             "if _LATER.run(db, **key, until=until).first() is not None:",
@@ -88,13 +88,13 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="cooldown",
         ),
         "answered": Mutation(
-            "seatpool.proxy.layers.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=25
+            "seatpool.proxy.layers.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=62
         ),
         "renewals-of-the-ended": Mutation(
             "seatpool.service.logins.refresher",
             "            if self._ending:",
             "            if False:",
-            seen_in=2618,
+            seen_in=66,
             breaks="answered",
         ),
         "tokens-of-elsewhere": Mutation(
@@ -108,7 +108,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.core.selection",
             "if not _eligible(state, demand, account.id, now, tried):",
             "if tried or not _eligible(state, demand, account.id, now, tried):",
-            seen_in=140,
+            seen_in=184,
         ),
         "places-by-the-calendar": Mutation(
             "seatpool.core.slots",
@@ -151,7 +151,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             breaks="in-order",
         ),
         "on-record": Mutation(
-            "seatpool.service.memory.knowledge", "await aside(self.writer.close)", "pass", seen_in=60
+            "seatpool.service.memory.knowledge", "await aside(self.writer.close)", "pass", seen_in=15
         ),
         "sums-of-days": Mutation(
             "seatpool.store.rows.ledger", "sums[key] + counts if key in sums else counts", "counts", breaks="on-record"
@@ -160,7 +160,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.proxy.serving",
             "service.release(trail)  # as in `assign`",
             "self.service.release(trail)",
-            seen_in=52,
+            seen_in=367,
             breaks="sound",
         ),
         "sound": Mutation(
