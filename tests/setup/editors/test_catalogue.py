@@ -59,6 +59,18 @@ MACHINES: dict[str, tuple[str, dict[str, str], tuple[str, ...], dict[str, set[st
             "shell": {".bashrc"},
         },
     ),
+    "a codespace": (
+        "Linux",
+        {},
+        (".vscode-remote/extensions/openai.chatgpt-0.5.1", ".codex"),
+        {"vscode": {".vscode-remote/data/Machine/settings.json", ".codex/.env"}, "codex": {".codex/.env"}},
+    ),
+    "a host that Windsurf works on from elsewhere": (
+        "Linux",
+        {},
+        (".windsurf-server",),
+        {"vscode": {".windsurf-server/data/Machine/settings.json"}},
+    ),
     "Codex in a terminal, and no editor": ("Linux", {}, (".codex",), {"vscode": set(), "codex": {".codex/.env"}}),
     "folders of a person's own": (
         "Linux",
@@ -187,6 +199,7 @@ def test_a_file_that_is_named_is_told_by_its_path() -> None:
     by_name = {target.name: target for target in targets()}
     titles = {
         ("vscode", "/x/.vscode-server/data/Machine/settings.json"): "VS Code's remote side",
+        ("vscode", "/x/.vscode-remote/data/Machine/settings.json"): "VS Code's side in a codespace",
         ("vscode", "/portable/data/user-data/User/settings.json"): "VS Code",
         ("vscode", "/x/.env"): "Codex",
         ("shell", "/x/my.fish"): "fish",

@@ -26,7 +26,9 @@ _SERVERS = {
     ".vscode-server": "VS Code's remote side",
     ".vscode-server-insiders": "VS Code Insiders' remote side",
     ".vscodium-server": "VSCodium's remote side",
+    ".vscode-remote": "VS Code's side in a codespace",
     ".cursor-server": "Cursor's remote side",
+    ".windsurf-server": "Windsurf's remote side",
 }
 _FLATPAKS = {"com.visualstudio.code": "Code", "com.vscodium.codium": "VSCodium"}
 
