@@ -66,6 +66,19 @@ def test_it_shows_asks_writes_and_says_what_is_left_to_do(home: Path) -> None:
     assert (again.exit_code, again.output.count("nothing to change in"), "written" in again.output) == (0, 2, False)
 
 
+@pytest.mark.skipif(not Path("/dev/shm").is_mount(), reason="no folder that is surely mounted")
+def test_a_folder_that_a_container_has_of_its_host_is_told_before_it_is_written_to(home: Path) -> None:
+    result = seatpool("codex", "--dry-run", "--file", "/dev/shm/.env")
+    assert "/dev/shm/.env (its folder is mounted: who else has it reads this as well" in result.output
+    assert "--mode upstream" not in result.output, "no other proxy was named there"
+    assert "mounted" not in seatpool("codex", "--dry-run").output
+
+
+def test_who_sets_up_a_shell_is_told_of_containers_that_take_its_variables_over(home: Path) -> None:
+    (home / ".bashrc").write_text("")
+    assert "podman run --http-proxy=false" in seatpool("shell", "--yes").output
+
+
 def test_what_a_setting_names_is_there_and_follows_the_authority(home: Path) -> None:
     seatpool("codex", "--yes")
     named = dict(line.split("=", 1) for line in (home / ".codex" / ".env").read_text().splitlines())

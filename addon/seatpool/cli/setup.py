@@ -173,7 +173,7 @@ def _set_up(chosen: Sequence[Target], file: Path | None, wish: Wish, told: _Told
         _make_bundle(authority, plans, wish)
         carry_out([each for each in plans if each.changes], Journal())
     changed = {each.entry.target for each in plans if each.changes}
-    then = _then([t for t in chosen if t.name in changed], authority, elsewhere=any(each.note for each in plans))
+    then = _then([t for t in chosen if t.name in changed], authority, elsewhere=any(each.displaces for each in plans))
     then += [f"{each.title}: {each.then}" for each in plans if each.then]
     for each in plans if not dry_run else ():
         if each.changes:

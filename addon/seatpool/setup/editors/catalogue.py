@@ -171,6 +171,10 @@ _ELSEWHERE = (
     "windows onto other machines (Remote-SSH, WSL, containers) look for this proxy there: seatpool setup vscode there,"
     ' or have "http.useLocalProxyConfiguration": false in the settings of that machine'
 )
+_PODMAN = (
+    "podman hands these variables on to containers, whose loopback is another one: podman run --http-proxy=false,"
+    " or --network=host (certs-howto.md)"
+)
 _CA_SHELL = "its shell has to be started anew; programs that were started before know nothing of it"
 
 TARGETS = (
@@ -265,7 +269,7 @@ TARGETS = (
         "every program that a shell or the desktop starts",
         (*_shells("shell", (_HTTPS_PROXY, _NODE, _CODEX)), _DESKTOP),
         "no shell's start-up file is here",
-        then=(_CA_SHELL,),
+        then=(_CA_SHELL, _PODMAN),
         check="echo $HTTPS_PROXY in a new shell; any Codex or Copilot in it, then: seatpool why",
     ),
 )

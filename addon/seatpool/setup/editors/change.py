@@ -21,6 +21,9 @@ from seatpool.setup.editors.forms import AnyForm, Value
 from seatpool.setup.editors.journal import Entry, Journal, digest
 from seatpool.setup.editors.model import Spot, State, Target, Wish
 
+SHARED = "its folder is mounted: who else has it reads this as well, with another loopback and other paths"
+"""As a rule a host's `~/.codex` in a dev container. Codex reaches nobody where its `.env` names a file that is away."""
+
 
 class Unchangeable(Exception):
     """A file cannot be changed as it is; the text is one line that begins with its name."""
@@ -43,6 +46,8 @@ class Plan(msgspec.Struct, frozen=True):
     """What is to stand there."""
     note: str = ""
     """What a person should know of it; one line."""
+    displaces: bool = False
+    """Whether it names another proxy until then."""
     then: str = ""
     """What is left to do once it is written; one line."""
 
@@ -107,9 +112,12 @@ def _plan(target: Target, spot: Spot, file: Path, before: bytes | None, wish: Wi
         raise Unchangeable(f"{file}: something behind seatpool's lines sets the same otherwise; take that out first")
     if former is not None:
         entry = _on(former, entry)
-    note = f"it names another proxy now, {found.proxy}" if found.state is State.ELSEWHERE else ""
+    displaces = found.state is State.ELSEWHERE
+    notes = [f"it names another proxy now, {found.proxy}"] if displaces else []
+    notes += [SHARED] if file.parent.is_mount() and file.parent != Path.home() else []
     then = spot.first if before is None else ""
-    return Plan(spot.title, file, before, after, replace(entry, written=digest(after)), former, wanted, note, then)
+    entry = replace(entry, written=digest(after))
+    return Plan(spot.title, file, before, after, entry, former, wanted, "; ".join(notes), displaces, then)
 
 
 def _on(former: Entry, entry: Entry) -> Entry:
