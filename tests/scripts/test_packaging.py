@@ -163,3 +163,9 @@ def test_the_container_file_copies_and_runs_what_is_there() -> None:
     assert {"run", "login"} <= set(main.commands)
     (python,) = re.findall(r"python:([\d.]+)-", CONTAINERFILE)
     assert Version(python) in Requirement(f"python{project['project']['requires-python']}").specifier
+
+
+def test_the_container_is_for_users_whom_nobody_has_listed_and_its_own_is_told_by_number() -> None:
+    """OpenShift runs it as anybody in group 0; Kubernetes with `runAsNonRoot` refuses a user who is only named."""
+    assert re.findall(r"^USER (.+)$", CONTAINERFILE, re.MULTILINE) == ["1000"]
+    assert "install -d -o 1000 -g 0 -m 0770 /data" in CONTAINERFILE
