@@ -126,6 +126,12 @@ async def test_a_damaged_file_leaves_the_former_authority_in_use(place: Place) -
     assert await place.issuer("chatgpt.com", trusted) == former
 
 
+def test_the_roots_can_be_had_of_the_proxy_itself(place: Place) -> None:
+    """For containers and other machines, as certs-howto.md says: both of them, while there are two."""
+    ran = place.lab.run(curl("http://mitm.it/cert/pem", ca=place.authority.trusted, proxy=place.proxy.url))
+    assert (ran.returncode, ran.stdout) == (0, place.authority.trusted.read_text())
+
+
 def test_run_makes_an_authority_at_its_first_start_and_uses_it(place: Place, tmp_path: Path) -> None:
     first = _run(place, tmp_path)
     assert "made a certificate authority that can vouch for" in first
