@@ -34,6 +34,8 @@ class _Run:
     def _look(self) -> None:
         try:
             self.findings = tuple(self.check.look(self._situation))
+        except PermissionError as error:
+            self.findings = (problem(f"{error.filename}: {error.strerror}; is HOME another user's?", self.again),)
         except Exception as error:  # noqa: BLE001 # whatever it is, the others count as well
             self.findings = (problem(f"this check failed itself: {_in_words(error)}; please report it", self.again),)
 
