@@ -1,6 +1,8 @@
 """A proxy starts with the pool or not at all, whatever is wrong with what it was told."""
 
+import json
 import resource
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,22 @@ def configure(updated):
         raise exceptions.OptionsError("seven is too many")
 """
 """A script that refuses what is set, where mitmproxy tells nobody: while another one is loaded."""
+
+REPLACING = """
+import asyncio
+from pathlib import Path
+
+def running():
+    global telling
+    watching = [task for task in asyncio.all_tasks() if "/addon/pool.py" in task.get_name()]
+    Path("addon/pool.py").unlink()
+    telling = asyncio.create_task(tell(*watching))
+
+async def tell(watching):
+    await asyncio.wait([watching])
+    print("nobody looks" if watching.cancelled() else "it was found gone", flush=True)
+"""
+"""A script that takes the pool's file away, as an installer does, and tells what becomes of who looks at that."""
 
 
 def refused(folder: Path, *said: str, first: Path | None = None, yaml: str = "") -> list[str]:
@@ -87,6 +105,20 @@ def test_whatever_keeps_the_pool_from_being_loaded_ends_the_start(tmp_path: Path
     (tmp_path / "unwilling.py").write_text(UNWILLING)
     told = refused(tmp_path, "pool_max_attempts=7", first=tmp_path / "unwilling.py")
     assert told == ["seatpool was not loaded: seven is too many"]
+
+
+def test_the_pool_stays_while_its_files_are_replaced(tmp_path: Path) -> None:
+    """mitmproxy would take out what a script has given once the script's file is gone, or another."""
+    addon, replacing = tmp_path / "addon/pool.py", tmp_path / "replacing.py"
+    addon.parent.mkdir()
+    addon.write_bytes(POOL_ADDON.read_bytes())
+    replacing.write_text(REPLACING)
+    env = {"SEATPOOL_KEYRING": "off", "PYTHONPATH": str(POOL_ADDON.parent)}
+    with Mitmdump(tmp_path, addon=addon, arguments=("-s", str(replacing)), env=env) as proxy:
+        proxy.wait_log("^nobody looks$")
+        ran = subprocess.run(["curl", "-sx", proxy.url, "http://seatpool.test/about"], capture_output=True, check=True)
+    assert json.loads(ran.stdout)["program"] == "seatpool"
+    assert not [line for line in proxy.log if "Removing script" in line or "Traceback" in line]
 
 
 def test_it_has_more_files_than_it_began_with(tmp_path: Path) -> None:

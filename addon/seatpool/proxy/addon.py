@@ -5,7 +5,7 @@ A hook's body is one `try`: whatever goes wrong inside is logged once and the fl
 
 import asyncio
 import logging
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
@@ -87,6 +87,7 @@ class Pool:
         self._person = ""
         self._builtin: Any = None
         self._moving: asyncio.Task[None] | None = None
+        self._stay: Callable[[], object] = lambda: None
 
     @property
     def service(self) -> PoolService | None:
@@ -97,7 +98,7 @@ class Pool:
 
     def load(self, loader: Loader) -> None:
         """Declare the options, and look at what was said of them before."""
-        starting.watch(loader.master, lambda: self._database is not None)
+        self._stay = starting.watch(loader.master, lambda: self._database is not None)
         process.prepare(loader.master)
         options.add_options(loader)
         self._misread = tuple(deferred.settle(loader.master.options))
@@ -198,6 +199,7 @@ class Pool:
     def running(self) -> None:
         """Close every door but loopback's; follow what other processes write."""
         process.settle_in(ctx.master)
+        self._stay()
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}

@@ -2,6 +2,9 @@
 
 mitmproxy ends at its start where an error was logged. But an `OptionsError` while a script is loaded it does not log:
 it ends the task that loads and follows the script, and the proxy goes on without that.
+
+And it stays: mitmproxy looks every second whether the script's file has changed, or is gone, and then takes out what it
+gave. While a newer version is being installed there is none for a moment, and what was loaded goes on anyway.
 """
 
 import asyncio
@@ -20,11 +23,16 @@ def refuse(problem: str) -> None:
     logger.error("%s", problem)
 
 
-def watch(master: Master, is_configured: Callable[[], bool]) -> None:
-    """See to it that a start ends where whoever loads the addon now fails before it is configured."""
+def watch(master: Master, is_configured: Callable[[], bool]) -> Callable[[], object]:
+    """See to it that a start ends where whoever loads the addon now fails before it is configured.
+
+    Returns what keeps that one from looking at the file again, to be called once the proxy runs.
+    """
     loading = asyncio.current_task(master.event_loop)
-    if loading is not None:  # without a loop, whoever loads it gets what is raised
-        loading.add_done_callback(partial(_look, is_configured))
+    if loading is None:  # without a loop, whoever loads it gets what is raised
+        return lambda: None
+    loading.add_done_callback(partial(_look, is_configured))
+    return loading.cancel
 
 
 def _look(is_configured: Callable[[], bool], loading: asyncio.Task[Any]) -> None:
