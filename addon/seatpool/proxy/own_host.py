@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 ECHO = "/echo"
 """Where a WebSocket gets back what it sends."""
+FAILED, SEE = "action=own-host path=%s", "seatpool failed; see its log\n"
+REPLACED = "seatpool's files were replaced after this proxy was started: end it, and start it anew"
 _ACCEPTED = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 """RFC 6455, 1.3."""
 _NO_STORE: Mapping[str, str] = MappingProxyType({"cache-control": "no-store", "x-content-type-options": "nosniff"})
@@ -120,16 +122,27 @@ class OwnHost:
             return None
         serve = self.pages.get(flow.request.path.partition("?")[0])
         if serve is None:
-            return self._page.answer(flow)
+            return self._shown(flow)
         try:
             if flow.request.method not in ("GET", "HEAD"):
                 flow.response = page(405, "Only GET is answered here.\n")
             else:
                 flow.response = serve(flow.request)
         except Exception:
-            logger.exception("action=own-host path=%s", flow.request.path)
-            flow.response = page(500, "seatpool failed; see its log\n")
+            logger.exception(FAILED, flow.request.path)
+            flow.response = page(500, SEE)
         return None
+
+    async def _shown(self, flow: http.HTTPFlow) -> None:
+        """What the page is made of is loaded when it is first asked for, from files that may be others by then."""
+        try:
+            await self._page.answer(flow)
+        except ImportError as error:
+            logger.warning("action=own-host path=%s reason=%s: %s", flow.request.path, error, REPLACED)
+            flow.response = page(503, f"{REPLACED}\n")
+        except Exception:
+            logger.exception(FAILED, flow.request.path)
+            flow.response = page(500, SEE)
 
     def server_connect(self, data: server_hooks.ServerConnectionHookData) -> None:
         """By whatever way it came: this host is nowhere else."""

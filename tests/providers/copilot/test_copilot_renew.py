@@ -1,4 +1,5 @@
 import json
+import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -346,6 +347,19 @@ def test_where_a_login_is_over_another_one_of_the_same_person_in_its_file_is_tri
     assert isinstance(result, RenewalRefused) and asked[1:2] in ([], [Reread(owner)])
     kept = [step.credential.token for step in asked if isinstance(step, Keep)]
     assert kept == ([stored] if Keep in steps else [])
+
+
+def test_a_login_that_is_over_is_told_as_such_where_what_reads_its_file_was_replaced(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is loaded then, from the files of another version maybe."""
+    monkeypatch.setitem(sys.modules, "seatpool.providers.copilot.login", None)
+    owner = "/home/ann/.config/github-copilot/apps.json"
+    renewal = COPILOT.renew(RenewalNeed(ACCOUNT, CT, {OAUTH: github(attributes={OWNER: owner})}, EDITOR), lambda: NOW)
+    assert isinstance(next(renewal), HttpRequest) and renewal.send(reply(401)) == Reread(owner)
+    with pytest.raises(StopIteration) as told:
+        renewal.send(b"{}")
+    assert isinstance(told.value.value, RenewalRefused)
 
 
 # -- anything

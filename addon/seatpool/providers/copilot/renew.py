@@ -209,8 +209,10 @@ def _signed_in_anew(need: RenewalNeed, now: Clock, way: Callable[[RenewalNeed, C
 
 def _login_in(account: Account, login: Credential, content: bytes) -> Credential | None:
     """The same person's other login in the file where this one was found; None where it has none."""
-    from seatpool.providers.copilot.login import read_login  # nobody needs it before a login is over
-
+    try:
+        from seatpool.providers.copilot.login import read_login  # nobody needs it before a login is over
+    except ImportError:  # which may be long after a newer version was put in the place of this one
+        return None
     path = login.attributes[OWNER]
     try:
         found = read_login(PurePath(path).name, content) or ()
