@@ -626,3 +626,17 @@ def test_a_mitmproxy_that_cannot_be_loaded(house: House, tmp_path: Path) -> None
     (tmp_path / "mitmproxy" / "__init__.py").write_text("raise ImportError('libssl is not there')")
     answer = house.ask("mitmproxy", env={"PYTHONPATH": str(tmp_path)})
     assert "mitmproxy>=12.2,<13" in answer.one("problem", "mitmproxy cannot be loaded: ImportError: libssl")
+
+
+def test_a_mitmproxy_of_which_not_everything_is_as_it_was(house: House, tmp_path: Path) -> None:
+    """Python reads `sitecustomize` as it starts: what a mitmproxy of another version has otherwise is changed there."""
+
+    def told_where(changed: str) -> Answer:
+        (tmp_path / "sitecustomize.py").write_text(changed)
+        return house.ask("mitmproxy", env={"PYTHONPATH": str(tmp_path)})
+
+    of_the_dispatch = "from mitmproxy.proxy import server\nserver.ConnectionHandler.{0} = lambda self: self.{0}()"
+    slower = told_where("\n".join(map(of_the_dispatch.format, ("server_event", "hook_task", "drain_writers"))))
+    slower.one("warning", "(dispatch, draining, turns): they stand aside")
+    unfit = told_where("from mitmproxy.proxy.layers import http\ndel http.HttpStream.check_invalid")
+    unfit.one("problem", "does not fit seatpool (type object 'HttpStream' has no attribute 'check_invalid')")

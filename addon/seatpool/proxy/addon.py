@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from mitmproxy import connection, ctx, exceptions, http
+from mitmproxy import connection, ctx, exceptions, http, version
 from mitmproxy.addonmanager import Loader
 from mitmproxy.proxy import layer, server_hooks
 
@@ -53,6 +53,7 @@ from seatpool.service.flows.rulebook import RulesError
 from seatpool.service.memory.records import CUT, LEFT, OK
 from seatpool.service.network import reaching
 from seatpool.service.pool import PoolService
+from seatpool.setup.code import MITMPROXY
 from seatpool.setup.strangers import paths_file
 
 logger = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ class Pool:
         wrong = seams.missing_seams()
         if wrong:
             raise exceptions.OptionsError(
-                f"this mitmproxy does not fit the replay layer ({'; '.join(wrong)}): install mitmproxy>=12.2,<13"
+                f"mitmproxy {version.VERSION} does not fit the replay layer ({'; '.join(wrong)}): install {MITMPROXY}"
             )
         options.apply_defaults(ctx.options)
         checking.check(ctx.options)

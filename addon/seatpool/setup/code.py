@@ -1,8 +1,13 @@
-"""Which code this is: a proxy that runs goes on with what it has loaded, whatever is in the files by now."""
+"""Which code this is, and for which mitmproxy.
+
+A proxy that runs goes on with what it has loaded, whatever is in the files by now.
+"""
 
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent.parent
+MITMPROXY = "mitmproxy>=12.2,<13"
+"""As `pyproject.toml` has it."""
 
 
 def stamp(package: Path = PACKAGE) -> str:

@@ -7,14 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
-from seatpool.setup.code import PACKAGE
+from seatpool.setup.code import MITMPROXY, PACKAGE
 from seatpool.setup.doctor.finding import Finding, problem, theirs, warning, well
 from seatpool.setup.doctor.situation import Situation
 
 LEAST = (3, 12)
 FITTING = "seatpool.proxy.fitting"
 """A program, not a module to import: mitmproxy is loaded by proxies alone."""
-INSTALL = f"{sys.executable} -m pip install 'mitmproxy>=12.2,<13'"
+INSTALL = f"{sys.executable} -m pip install '{MITMPROXY}'"
 
 
 def python(_situation: Situation) -> Iterator[Finding]:
@@ -47,7 +47,8 @@ def mitmproxy(_situation: Situation) -> Iterator[Finding]:
         yield problem(f"mitmproxy {told['mitmproxy']} does not fit the replay layer: {said}", theirs(INSTALL))
     elif told["aside"]:
         yield warning(
-            f"mitmproxy {told['mitmproxy']}: {', '.join(told['aside'])} stand aside, requests take longer",
+            f"mitmproxy {told['mitmproxy']} is not as its shortcuts expect it ({', '.join(told['aside'])}):"
+            " they stand aside, and requests take longer",
             theirs(INSTALL),
         )
     else:
