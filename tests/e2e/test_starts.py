@@ -121,6 +121,11 @@ def test_the_pool_stays_while_its_files_are_replaced(tmp_path: Path) -> None:
     assert not [line for line in proxy.log if "Removing script" in line or "Traceback" in line]
 
 
+def test_an_option_of_another_mitmproxy_is_told_and_ends_nothing(tmp_path: Path) -> None:
+    with Mitmdump(tmp_path, options={"ssl_version_server": "secure"}, env={"SEATPOOL_KEYRING": "off"}) as proxy:
+        proxy.wait_log("action=ignored options=ssl_version_server reason=unknown")
+
+
 def test_it_has_more_files_than_it_began_with(tmp_path: Path) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     proxy = Mitmdump(tmp_path, env={"SEATPOOL_KEYRING": "off"})

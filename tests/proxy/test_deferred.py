@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from mitmproxy import optmanager
 
-from seatpool.proxy.deferred import settle
+from seatpool.proxy.deferred import settle, unheard
 from seatpool.proxy.options import OPTIONS
 
 WHETHER = "say one of: true, false"
@@ -103,3 +103,10 @@ def test_a_slip_in_another_scripts_option_does_not_keep_ours_from_being_read() -
     assert told.startswith("Failed to parse option other_flag")
     opts.process_deferred()
     assert opts.pool_learn is False
+
+
+def test_a_name_that_nobody_knows_is_left_to_be_told_but_for_those_of_mitmproxys_other_tools() -> None:
+    """As mitmproxy has renamed `ssl_version_server`; what a later script adds is known by then."""
+    yaml = "ssl_version_server: secure\nweb_password: FAKESECRET\nconsole_layout: single\nother_later: [x]\n"
+    opts, problems = settled("dumper_filter=~u x", yaml=yaml)
+    assert (problems, unheard(opts)) == ([], ["dumper_filter", "ssl_version_server"])

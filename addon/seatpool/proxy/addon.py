@@ -201,6 +201,8 @@ class Pool:
         """Close every door but loopback's; follow what other processes write."""
         process.settle_in(ctx.master)
         self._stay()
+        if unheard := deferred.unheard(ctx.options):
+            logger.warning("action=ignored options=%s reason=unknown: no such option is known here", ",".join(unheard))
         servers = ctx.master.addons.get("proxyserver").servers
         self._moving = asyncio.create_task(listening.move_to_loopback(ctx.options, servers))
         counted = {"hosts": self.certificates.strangers, "paths": self.strays}

@@ -1,7 +1,8 @@
 """What a person has said of our options before mitmproxy knew them: on its command line, and in its `config.yaml`.
 
 mitmproxy keeps that until the options are added. What it cannot read of it then, it raises where nobody listens: the
-proxy goes on without the addon. And a name that nobody ever adds it never mentions. So both are looked at here, before.
+proxy goes on without the addon. And a name that nobody ever adds it never mentions (mitmproxy/mitmproxy#8430). So both
+are looked at here, before; and what is left when the proxy runs is an option that had that name in another version.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,6 +19,10 @@ PREFIX = "pool_"
 _OURS: Mapping[str, Option] = MappingProxyType({option.name: option for option in OPTIONS})
 _ALIKE = 0.85
 """From here on a name without our prefix is a slip of one of ours: `pol_on_failure`."""
+
+
+_OF_OTHER_TOOLS = ("console_", "intercept", "view_", "web_")
+"""What mitmproxy's console and mitmweb know beyond mitmdump, and `config.yaml` has for all of them."""
 
 
 class _Misread(Exception):
@@ -40,6 +45,11 @@ def settle(opts: optmanager.OptManager) -> Iterator[str]:
         if problem is not None:
             del opts.deferred[name]
             yield problem
+
+
+def unheard(opts: optmanager.OptManager) -> list[str]:
+    """Names that nobody has added, once everybody could. Without values, which may be secrets."""
+    return sorted(name for name in opts.deferred if not name.startswith(_OF_OTHER_TOOLS))
 
 
 def _no_such(name: str) -> str | None:
