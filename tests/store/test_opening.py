@@ -18,6 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from msgspec.structs import replace
+from sqlalchemy.exc import DBAPIError
 
 from seatpool.core.model import WHOLE_ACCOUNT, Account, Cooldown, ProviderName
 from seatpool.store import NewerDatabase, Store, StoreUnavailable, default_url, migrate
@@ -270,6 +271,13 @@ def test_what_is_sorted_needs_no_folder_for_temporary_files(store: Store, path: 
     with store._db.read() as db:
         in_memory = 2
         assert db.exec_driver_sql("PRAGMA temp_store").scalar_one() == in_memory
+
+
+def test_a_disk_that_is_too_full_to_begin_may_be_called_a_disk_error() -> None:
+    """Seen on a disk with less room than the file `-shm` takes; with some more it is "full"."""
+    for said in ("disk I/O error", "database or disk is full"):
+        told, mend = sqlite.plain(DBAPIError("", {}, sqlite3.OperationalError(said)))
+        assert (told, "space" in mend) == (said, True)
 
 
 def test_a_python_whose_sqlite_is_too_old_is_told_as_such(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,7 @@ _MENDING = (
     ("readonly", "make the file and its directory writable for you"),
     ("not a database", "move the file away, or put a copy back"),
     ("malformed", "move the file away, or put a copy back"),
-    ("disk I/O", "check that disk"),
+    ("disk I/O", "check that disk, and that it has space left"),  # it says so, too, where there is no room for `-shm`
 )
 
 
