@@ -168,6 +168,22 @@ def test_a_narrow_screen_shows_each_account_its_state_and_its_quota(
     assert set(name.split()) | {"ready", "25%"} <= set(told)
 
 
+@pytest.mark.parametrize("columns", [110, 120, 130, 140])
+def test_a_wide_screen_has_room_for_the_state_whatever_stands_beside_it(
+    login: Path, store: Store, monkeypatch: pytest.MonkeyPatch, columns: int
+) -> None:
+    name = "work-and-more-work"
+    good("account", "import", str(login), "--name", name)
+    now, id_ = datetime.now(UTC), store.account(name).id
+    store.cool(Cooldown(id_, WHOLE_ACCOUNT, "usage_limit_reached", now + 3 * HOUR, now))
+    seen = QuotaWindow("premium_interactions", 0.25, now - 2 * HOUR, "header", resets_at=now + 3 * HOUR)
+    store.record(windows=[(id_, seen)], used={id_: now})
+    monkeypatch.setenv("COLUMNS", str(columns))
+    shown = good("status")
+    assert max(map(len, shown.splitlines())) <= columns
+    assert {"state", "cooling", "usage_limit_reached"} <= set(shown.split())
+
+
 @pytest.mark.parametrize("columns", ["0", "20", "-1", "wide", ""])
 def test_a_width_that_no_screen_has_is_none(login: Path, monkeypatch: pytest.MonkeyPatch, columns: str) -> None:
     good("account", "import", str(login), "--name", "work")

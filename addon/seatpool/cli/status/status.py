@@ -1,6 +1,6 @@
 """`seatpool status` and `seatpool cooldown`: how the pool stands, with or without a running proxy."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime
 
 import click
@@ -34,6 +34,8 @@ WHOLE = ("account", "provider", "plan")
 """Columns whose words are not broken."""
 ROOMY = ("quota left", "in flight", "today", "last used")
 """Those whose lines are not where there is room."""
+GAP = 2
+"""Spaces around each column."""
 WIDEST = 16
 """Characters of a name that is not broken where there is little room; a third of a line where that is more."""
 ROOM = 110
@@ -109,23 +111,35 @@ def status_table(rows: Iterable[AccountRow], now: datetime) -> Table:
     """The rows for a person."""
     here = console()
     roomy = here.width >= ROOM
+    rows, plain = tuple(rows), is_plain(here)
+    cells = [telling.cells(row, now, plain=plain) for row in rows]
     columns = [name for name in telling.COLUMNS if here.width >= DISPENSABLE.get(name, 0)]
+    if roomy and not _fit(columns, cells, here.width):
+        columns = [name for name in columns if DISPENSABLE.get(name, 0) < ROOM]
+        roomy = _fit(columns, cells, here.width)
     table = Table(*columns, box=None)
     for column in table.columns:
         column.overflow = "fold"  # nothing is cut off: a reason is to be read whole
         column.no_wrap = column.header in WHOLE or (column.header in ROOMY and roomy)
-    rows, about = tuple(rows), table.columns[0]
-    widest = max(WIDEST, here.width // 3)
+    about, widest = table.columns[0], max(WIDEST, here.width // 3)
     if not roomy and any(len(row.name) > widest for row in rows):
         about.no_wrap, about.width = False, widest  # else it would leave nothing for the others
-    plain = is_plain(here)
-    for row in rows:
-        cells = telling.cells(row, now, plain=plain)
-        shown: dict[str, str | Text] = dict(zip(telling.COLUMNS, map(escape, cells), strict=True))
+    for row, told in zip(rows, cells, strict=True):
+        shown: dict[str, str | Text] = dict(zip(telling.COLUMNS, map(escape, told), strict=True))
         if row.windows:
-            shown["quota left"] = _quota(row, cells, now)
+            shown["quota left"] = _quota(row, told, now)
         table.add_row(*(shown[name] for name in columns))
     return table
+
+
+def _fit(columns: Sequence[str], cells: Sequence[tuple[str, ...]], width: int) -> bool:
+    """Whether the lines of all columns but the state's are whole beside the longest of its words."""
+    wide = 0
+    for place, name in enumerate(telling.COLUMNS):
+        if name in columns:
+            said = "\n".join((name, *(row[place] for row in cells)))
+            wide += GAP + max(map(len, said.split() if name == "state" else said.split("\n")))
+    return wide <= width
 
 
 def _quota(row: AccountRow, cells: tuple[str, ...], now: datetime) -> Text:
