@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from seatpool.cli.main import main
 from seatpool.core.explain import WAITING, explain, glimpse
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, QuotaWindow
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, QuotaWindow, Scope, ScopeKind
 from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.state import PoolState
 from seatpool.setup import strangers
@@ -121,8 +121,35 @@ def test_resume_takes_back_a_disabling(login: Path, store: Store) -> None:
     good("account", "import", str(login), "--name", "work")
     store.disable(store.account("work").id, "deactivated_workspace", datetime.now(UTC))
     assert "disabled: deactivated_workspace" in good("account", "list")
-    good("account", "resume", "work")
+    assert good("account", "resume", "work") == "resumed work\n"
     assert store.account("work").usable
+
+
+def test_a_login_that_is_over_is_said_with_the_command_for_it(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "my work")
+    store.disable(store.account("my work").id, "renewal-refresh_token_invalidated", datetime.now(UTC))
+    again = "seatpool login codex --name 'my work'"
+    told = [line.rstrip() for line in good("status").splitlines()]
+    assert "has to sign in again: refresh_token_invalidated" in told[1]
+    assert told[-2:] == ["my work has to sign in again (refresh_token_invalidated)", f"  to do: {again}"]
+    assert "has to sign in again: refresh_token_invalidated" in good("account", "list")
+    resumed = good("account", "resume", "my work")
+    assert resumed == f"resumed my work\nits login was over; if it still is: {again}\n"
+
+
+def test_status_says_when_somebody_serves_again_where_all_rest(login: Path, store: Store) -> None:
+    good("account", "import", str(login), "--name", "work")
+    now, id_ = datetime.now(UTC), store.account("work").id
+    store.cool(Cooldown(id_, Scope(ScopeKind.MODEL, "gpt-x"), "model_not_found", now + HOUR, now))
+    assert "to do" not in good("status"), "the others of its models can be had"
+    until = now + 3 * HOUR
+    store.cool(Cooldown(id_, WHOLE_ACCOUNT, "usage_limit_reached", until, now))
+    back = f"in 3 h, at {until.astimezone():%H:%M} (usage_limit_reached)"
+    assert f"codex: every account rests; work is the first to be back, {back}" in good("status")
+    good("account", "pause", "work")
+    good("cooldown", "clear")
+    told = [line.rstrip() for line in good("status").splitlines()]
+    assert told[-2:] == ["codex: every account is paused", "  to do: seatpool account resume work"]
 
 
 def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(
@@ -144,8 +171,8 @@ def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(
     assert "…" not in narrow, "nothing is cut off on a narrow terminal"
     assert max(map(len, narrow.splitlines())) <= 80
     monkeypatch.delenv("COLUMNS")
-    (line,) = [line for line in good("status").splitlines() if "work" in line]
-    assert line.split()[0] == "work" and "usage_limit_reached" in line and "primary 25%" in line, "for a pipe, whole"
+    (line,) = [line for line in good("status").splitlines() if line.split()[0] == "work"]
+    assert "usage_limit_reached" in line and "primary 25%" in line, "for a pipe, whole"
     row = json.loads(good("status", "--json"))["accounts"][0]
     assert (row["name"], row["state"], row["windows"][0]["left"]) == ("work", "cooling", 0.25)
     assert row["cooldowns"][0]["reason"] == "usage_limit_reached"

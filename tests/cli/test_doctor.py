@@ -24,7 +24,7 @@ from click.testing import CliRunner, Result
 import seatpool
 from seatpool.cli.doctor.doctor import NAMES, Report
 from seatpool.cli.main import main
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, Scope, ScopeKind
 from seatpool.providers.registry import CERTIFIED
 from seatpool.setup import strangers
 from seatpool.setup.authority import Authority
@@ -382,9 +382,13 @@ def test_accounts_that_all_rest(house: House) -> None:
         for name, hours in (("a1", 5), ("a2", 3)):
             until = now + timedelta(hours=hours)
             store.cool(Cooldown(store.account(name).id, WHOLE_ACCOUNT, "usage_limit", until, now))
+        of_a_model = Scope(ScopeKind.MODEL, "gpt-x")
+        store.cool(Cooldown(store.account("a1").id, of_a_model, "model_not_found", now + timedelta(minutes=9), now))
         answer = house.ask("accounts")
         store.clear_cooldowns()
-    answer.one("warning", "codex: every account rests, the first for 3 h (usage_limit)")
+    text = "codex: every account rests; a2 is the first to be back, in 3 h, at "
+    todo = answer.one("warning", text)
+    assert todo.startswith("seatpool login codex, ") and todo.endswith(": seatpool cooldown clear")
     assert answer.code == 0
 
 

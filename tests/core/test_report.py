@@ -121,6 +121,19 @@ def test_a_rows_cells_say_what_a_person_asks() -> None:
     assert dave[3] == "editor"
 
 
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("renewal-refresh_token_expired", "has to sign in again: refresh_token_expired"),
+        ("deactivated_workspace", "disabled: deactivated_workspace"),
+    ],
+)
+def test_an_account_out_of_use_says_whose_turn_it_is(reason: str, words: str) -> None:
+    (row,) = report(Seen((account(1, "alice", disabled=reason),)), NOW, MIDNIGHT).accounts
+    assert telling.state(row, NOW) == words
+    assert telling.gist(row, NOW) == f"alice: {words}"
+
+
 def test_the_gist_of_a_row_stays_while_only_the_time_passes() -> None:
     later = NOW + timedelta(minutes=5)
     now, then = report(SEEN, NOW, MIDNIGHT).accounts, report(SEEN, later, MIDNIGHT).accounts

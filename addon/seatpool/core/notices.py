@@ -7,6 +7,7 @@ import msgspec
 
 from seatpool.core.model import Account, ProviderName, Scope
 from seatpool.core.selection import RENEWAL, REVOKED
+from seatpool.core.spans import by_the_clock
 
 DAILY = timedelta(days=1)
 FOR_GOOD = timedelta(days=3650)
@@ -117,8 +118,4 @@ def test(now: datetime) -> Notice:
 
 
 def _until(until: datetime | None, now: datetime) -> str:
-    if until is None:
-        return ""
-    local = until.astimezone()
-    near = until - now < timedelta(hours=20)
-    return f" until {local:%H:%M}" if near else f" until {local:%a %d %b, %H:%M}"
+    return f" until {by_the_clock(until, now)}" if until is not None else ""

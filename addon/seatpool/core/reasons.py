@@ -5,6 +5,7 @@ from types import MappingProxyType
 
 from seatpool.core.explain import Bar, BarKind, Choice, Contender
 from seatpool.core.scoring import Standing
+from seatpool.core.selection import RENEWAL
 from seatpool.core.spans import closely
 from seatpool.core.strategy import Candidate
 
@@ -13,7 +14,7 @@ BARS: Mapping[BarKind, Callable[[Bar, Choice], str]] = MappingProxyType(
         BarKind.RULE: lambda _bar, choice: f"rule {choice.rule} names other accounts",
         BarKind.LACKING: lambda _bar, _choice: "the model is not in its list",
         BarKind.SPENT: lambda bar, choice: f"nothing left of the model's quota for {_ahead(bar, choice)}",
-        BarKind.DISABLED: lambda bar, _choice: f"disabled: {bar.code}",
+        BarKind.DISABLED: lambda bar, _choice: out_of_use(bar.code),
         BarKind.PAUSED: lambda _bar, _choice: "paused",
         BarKind.AWAY: lambda _bar, _choice: "its editor was not in use",
         BarKind.COOLING: lambda bar, choice: _cooling(bar, choice),
@@ -43,6 +44,12 @@ REASONS: Mapping[str, str] = MappingProxyType(
         WARM_UP: "a warm-up of its open socket",
     }
 )
+
+
+def out_of_use(reason: str) -> str:
+    """An account's `disabled` in words: somebody has to sign in, or its issuer has something against it."""
+    code = reason.removeprefix(RENEWAL)
+    return f"disabled: {reason}" if code == reason else f"has to sign in again: {code}"
 
 
 def judgements(choice: Choice) -> Iterator[tuple[Candidate, str]]:

@@ -5,6 +5,9 @@ from datetime import datetime, timedelta
 UNITS = (("d", 86_400, 3_600), ("h", 3_600, 60), ("min", 60, 1))
 """Each with its seconds, and those of the next smaller one: 119.9 minutes are two hours."""
 
+NEAR = timedelta(hours=20)
+"""Nobody takes a time of day that is nearer for another day's."""
+
 
 def ago(moment: datetime | None, now: datetime) -> str:
     """How long ago; None: never."""
@@ -18,6 +21,12 @@ def span(length: timedelta) -> str:
         if seconds + smaller // 2 >= 2 * size:
             return f"{(seconds + size // 2) // size} {unit}"
     return f"{seconds} s"
+
+
+def by_the_clock(moment: datetime, now: datetime) -> str:
+    """When that is, by the clock of this machine; with the day where it is not near."""
+    local = moment.astimezone()
+    return f"{local:%H:%M}" if moment - now < NEAR else f"{local:%a %d %b, %H:%M}"
 
 
 def closely(length: timedelta) -> str:

@@ -2,6 +2,7 @@
 
 from datetime import datetime, timedelta
 
+from seatpool.core.reasons import out_of_use
 from seatpool.core.report import AccountRow, Report, WindowRow
 from seatpool.core.spans import ago, span
 
@@ -34,7 +35,7 @@ def state(row: AccountRow, now: datetime) -> str:
     if row.state == "foreign":
         return f"not yours to use: {row.owner}'s"
     if row.disabled_reason is not None:
-        return f"disabled: {row.disabled_reason}"
+        return out_of_use(row.disabled_reason)
     parts = [row.state] if row.state != "cooling" else []
     for held in row.cooldowns:
         part = f"{held.of} " if held.of else ""
@@ -90,7 +91,7 @@ def gist(row: AccountRow, now: datetime) -> str:
         for w in row.windows
     ]
     under_way = [f"{row.in_flight} in flight"] if row.in_flight else []
-    why = [f"disabled: {row.disabled_reason}"] if row.disabled_reason is not None else [row.state]
+    why = [out_of_use(row.disabled_reason)] if row.disabled_reason is not None else [row.state]
     if row.state == "foreign":
         why = [f"not yours to use: {row.owner}'s"]
     return f"{row.name}: {', '.join((*why, *rests, *quota, *under_way))}"

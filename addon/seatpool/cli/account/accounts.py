@@ -8,9 +8,12 @@ from seatpool.cli.account.importing import import_
 from seatpool.cli.account.people import owner, share, unshare
 from seatpool.cli.account.transfer import export_
 from seatpool.cli.common import PlainGroup, Whole, confirmed, console, folding, open_store, with_database
+from seatpool.cli.status import needs
 from seatpool.clock import utcnow
 from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.model import Keeping
+from seatpool.core.reasons import out_of_use
+from seatpool.core.selection import RENEWAL
 from seatpool.service.telling import reporting
 
 
@@ -40,7 +43,7 @@ def list_(as_json: bool) -> None:
     heads = ("account", "provider", "plan", "priority", "weight", "policy", "state")
     table = folding(*heads, *(("owner", "shared with") if team else ()))
     for row in rows:
-        state = f"disabled: {row.disabled_reason}" if row.disabled_reason is not None else row.state
+        state = out_of_use(row.disabled_reason) if row.disabled_reason is not None else row.state
         state = "not yours to use" if row.state == "foreign" else state
         how = (str(row.priority), f"{row.weight:g}", row.policy)
         whose = (row.owner or "everybody", ", ".join(row.people) or "-") if team else ()
@@ -64,8 +67,12 @@ def pause(name: str) -> None:
 def resume(name: str) -> None:
     """Put NAME back, also after it was disabled."""
     with open_store() as store:
+        before = store.account(name)
         store.set_paused(name, False, utcnow())
     click.echo(f"resumed {name}")
+    if before.disabled is not None and before.disabled.startswith(RENEWAL):
+        _, command = needs.of_disabled(name, before.provider, before.disabled)
+        click.echo(f"its login was over; if it still is: {command}")
 
 
 @account.command()

@@ -6,16 +6,16 @@ from functools import partial
 from pathlib import Path
 
 from seatpool.cli.status.health import seen
+from seatpool.cli.status.needs import of_disabled, of_idle
 from seatpool.cli.status.status import status_rows
 from seatpool.core.model import ProviderName
 from seatpool.core.report import AccountRow
-from seatpool.core.selection import RENEWAL, REVOKED
-from seatpool.core.spans import ago, span
+from seatpool.core.spans import ago
 from seatpool.service.flows.rulebook import RulesError, default_path, rules_in
 from seatpool.setup import troubles
 from seatpool.setup.doctor import Check, Finding, Mend, Situation, problem, warning, well
 from seatpool.setup.doctor.finding import theirs
-from seatpool.setup.shell import Shell, here
+from seatpool.setup.shell import Shell
 from seatpool.store import Store, StoreError, located
 from seatpool.store.health import Health, examine
 
@@ -143,37 +143,26 @@ def _accounts(database: str, situation: Situation) -> Iterator[Finding]:
             rows = status_rows(store, situation.now)
     except StoreError:
         return  # `key` says it
-    pooled = [row for row in rows if row.state not in ("editor", "foreign")]
-    if not pooled:
+    open_rows = [row for row in rows if row.state != "foreign"]
+    if all(row.state == "editor" for row in open_rows):
         yield warning("no account is in the pool: everything goes with your editor's own login", theirs(SIGN_IN))
     for provider in ProviderName:
-        yield from _of_provider(provider, [row for row in pooled if row.provider is provider], situation.now)
+        yield from _of_provider(provider, [row for row in open_rows if row.provider is provider], situation.now)
 
 
 def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) -> Iterator[Finding]:
-    by_state = {state: [r for r in rows if r.state == state] for state in ("ready", "cooling", "paused", "disabled")}
-    rest = by_state["ready"] or by_state["cooling"]
-    for row in by_state["disabled"]:
-        yield (warning if rest else problem)(*_disabled(row))
-    if by_state["ready"]:
-        yield well(f"{provider}: {len(by_state['ready'])} of {len(rows)} accounts can serve now")
-    elif by_state["cooling"]:
-        soonest = min((held.until, held.reason) for row in by_state["cooling"] for held in row.cooldowns)
-        text = f"{provider}: every account rests, the first for {span(soonest[0] - now)} ({soonest[1]})"
-        yield warning(text, theirs(SIGN_IN))
-    elif by_state["paused"]:
-        name = by_state["paused"][0].name
-        yield warning(f"{provider}: every account is paused", theirs(f"seatpool account resume {here().quote(name)}"))
-
-
-def _disabled(row: AccountRow) -> tuple[str, Mend]:
-    reason = row.disabled_reason or ""
-    name = here().quote(row.name)
-    if reason.startswith(RENEWAL):
-        again = theirs(f"seatpool login {row.provider} --name {name}")
-        return f"{row.name} has to sign in again ({reason.removeprefix(RENEWAL)})", again
-    mended = theirs(f"seatpool account resume {name}")
-    return f"{row.name} is disabled: {reason.removeprefix(REVOKED)}; look at its account page first", mended
+    pooled = [row for row in rows if row.state != "editor"]
+    rest = any(row.state in ("ready", "cooling") for row in pooled)
+    for row in pooled:
+        if row.state == "disabled":
+            text, command = of_disabled(row.name, row.provider, row.disabled_reason or "")
+            yield (warning if rest else problem)(text, theirs(command))
+    able = sum(row.state == "ready" for row in pooled)
+    if able:
+        yield well(f"{provider}: {able} of {len(pooled)} accounts can serve now")
+    idle = of_idle(provider, rows, now)
+    if idle is not None:
+        yield warning(idle.text, theirs(idle.command))
 
 
 # -- rules

@@ -16,10 +16,12 @@ from seatpool.cli.common import (
     database,
     is_plain,
     open_store,
+    printable,
     printable_lines,
     with_database,
 )
 from seatpool.cli.status import health, strays, watching
+from seatpool.cli.status.needs import needs
 from seatpool.clock import utcnow
 from seatpool.core import telling
 from seatpool.core.empty import EMPTY_POOL
@@ -95,6 +97,8 @@ def view(told: Report) -> Table | Text:
     whole.add_row(status_table(told.accounts, told.at) if told.accounts else Text(EMPTY_POOL))
     if locked is not None:
         whole.add_row(escape(locked))
+    for need in needs(told.accounts, told.at):
+        whole.add_row(Text(f"{printable(need.text)}\n  to do: {printable(need.command)}"))
     if told.waited and told.last_waited_at is not None:
         some = f"{told.waited} request{'s' if told.waited != 1 else ''}"
         last = ago(told.last_waited_at, told.at)

@@ -2,6 +2,7 @@
 
 const UNITS = [["d", 86400, 3600], ["h", 3600, 60], ["min", 60, 1]];
 const JUST_NOW_MS = 600000;
+const RENEWAL = "renewal-";
 const EMPTY_POOL =
   "no account yet; add one with: seatpool login codex, seatpool login copilot, or seatpool account import PATH";
 
@@ -36,9 +37,13 @@ export function quota(w, now) {
   return `${w.bucket} ${percent(w.left)}${resets}${seen}`;
 }
 
+function outOfUse(reason) {
+  return reason.startsWith(RENEWAL) ? `has to sign in again: ${reason.slice(RENEWAL.length)}` : `disabled: ${reason}`;
+}
+
 export function state(row, now) {
   if (row.state === "foreign") return [`not yours to use: ${row.owner}'s`];
-  if (row.disabled_reason !== null) return [`disabled: ${row.disabled_reason}`];
+  if (row.disabled_reason !== null) return [outOfUse(row.disabled_reason)];
   const rests = row.cooldowns.map((c) => `${c.of ? `${c.of} ` : ""}cooling ${span(-since(c.until, now))}: ${c.reason}`);
   const instead = row.substituted.map(
     (s) => `${s.model} for ${s.asked}: ${s.requests} in 24 h, last ${ago(s.last_at, now)}`);
