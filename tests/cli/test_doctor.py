@@ -25,11 +25,13 @@ import seatpool
 from seatpool.cli.doctor.doctor import NAMES, Report
 from seatpool.cli.main import main
 from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, ProviderName, Scope, ScopeKind
-from seatpool.providers.registry import CERTIFIED
+from seatpool.providers.registry import CERTIFIED, OWN_HOST
 from seatpool.setup import strangers
+from seatpool.setup.address import parse, proxy_url
 from seatpool.setup.authority import Authority
 from seatpool.setup.bundle import BUNDLE
 from seatpool.setup.code import PACKAGE
+from seatpool.setup.doctor.asking import Proxy
 from seatpool.setup.doctor.words import explained
 from seatpool.store import Store
 from tests.cli.test_ca import CERTUTIL
@@ -135,6 +137,24 @@ def test_all_is_well_and_every_check_says_so(house: House) -> None:
     assert answer.levels() == dict.fromkeys(NAMES, "ok") | {"clients": "warning"}
     assert answer.report.proxy == house.proxy.url
     assert "FAKESECRET" not in repr(answer.report)
+
+
+def test_a_proxy_on_another_port_is_found_where_a_programs_settings_lead(house: House) -> None:
+    """None is named, and nothing listens at the usual port, or another program does."""
+    if Proxy(parse(proxy_url()), OWN_HOST).about().told is not None:
+        pytest.skip("a seatpool of this machine's own listens at the usual port")
+    (house.home / ".codex").mkdir()
+    setting = house.home / ".codex" / ".env"
+    try:
+        for url in ("http://127.0.0.1:9", house.proxy.url):
+            setting.write_text(f"HTTPS_PROXY={url}\nSSL_CERT_FILE={house.authority.trusted.parent}/{BUNDLE}\n")
+            ran = CliRunner().invoke(main, ["doctor", "--json", "--only", "port", "--only", "clients"])
+            report = msgspec.convert(json.loads(ran.stdout), Report)
+            led = url == house.proxy.url
+            assert report.proxy == (house.proxy.url if led else proxy_url())
+            assert {row.level for row in report.findings if row.check == "port"} == {"ok" if led else "problem"}
+    finally:
+        shutil.rmtree(house.home / ".codex")
 
 
 def test_a_person_reads_a_line_for_each_and_the_sum(house: House) -> None:

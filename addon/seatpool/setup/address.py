@@ -51,6 +51,15 @@ def parse(url: str) -> Address:
     return Address(url.rstrip("/"), host, port, parts.username is not None)
 
 
+def is_here(url: str) -> bool:
+    """Whether it names a port of this machine's own."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "http" and parts.hostname in _LOOPBACK and bool(parts.port)
+    except ValueError:
+        return False
+
+
 def same(one: str, other: str) -> bool:
     """Whether both name one proxy; the loopback has several names."""
     return _place(one) == _place(other)

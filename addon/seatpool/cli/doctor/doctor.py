@@ -5,8 +5,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from urllib.parse import urlsplit
+from contextlib import contextmanager, suppress
 
 import click
 import msgspec
@@ -26,7 +25,7 @@ from seatpool.setup.doctor.asking import Proxy
 from seatpool.setup.doctor.running import Result, run
 from seatpool.setup.doctor.situation import Once
 from seatpool.setup.doctor.words import WORDS, explained
-from seatpool.setup.editors import Person, default_wish
+from seatpool.setup.editors import Person, default_wish, targets
 from seatpool.store import StoreError
 
 NAMES = (*(check.name for check in CHECKS), *(check.name for check in pool_checks("")))
@@ -66,23 +65,33 @@ class Mended(msgspec.Struct, frozen=True):
     exit_code: int
 
 
-def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> address.Address:
-    named = value or _of_this_shell() or address.proxy_url()
+def _address(_ctx: click.Context, _param: click.Parameter, value: str | None) -> address.Address | None:
+    named = value or _of_this_shell()
     try:
-        return address.parse(named)
+        return address.parse(named) if named else None
     except address.NoProxy as error:
         raise click.BadParameter(str(error)) from None
+
+
+def _found() -> address.Address:
+    """Where a proxy of ours answers: at the usual port, or where a program's settings lead; else the usual one."""
+    usual = address.parse(address.proxy_url())
+    if Proxy(usual, OWN_HOST).about().told is not None:
+        return usual
+    person, wish = Person(), default_wish(usual.url)
+    named = {each.proxy for target in targets() for each in target.findings(person, wish) if each.proxy}
+    for url in sorted(filter(address.is_here, named)):
+        with suppress(address.NoProxy):
+            there = address.parse(url)
+            if Proxy(there, OWN_HOST).about().told is not None:
+                return there
+    return usual
 
 
 def _of_this_shell() -> str | None:
     """Where the shell's programs go, if that is on this machine."""
     value = Person().environ.get("HTTPS_PROXY", "")
-    try:
-        parts = urlsplit(value)
-        here = parts.scheme == "http" and parts.hostname in ("127.0.0.1", "localhost", "::1") and parts.port
-    except ValueError:
-        return None
-    return value if here else None
+    return value if address.is_here(value) else None
 
 
 @click.command()
@@ -94,7 +103,8 @@ def _of_this_shell() -> str | None:
     "at",
     metavar="URL",
     callback=_address,
-    help=f"Where the proxy listens. [default: HTTPS_PROXY where that is on this machine, else {address.proxy_url()}]",
+    help=f"Where the proxy listens. [default: HTTPS_PROXY where that is on this machine, else {address.proxy_url()}, "
+    "or where your programs' settings lead and seatpool answers]",
 )
 @click.option("--only", multiple=True, metavar="CHECK", type=click.Choice(NAMES), help=f"One of {', '.join(NAMES)}.")
 @click.option(
@@ -102,7 +112,7 @@ def _of_this_shell() -> str | None:
 )
 @with_database
 def doctor(
-    fix: bool, yes: bool, as_json: bool, at: address.Address, only: tuple[str, ...], explain: str | None
+    fix: bool, yes: bool, as_json: bool, at: address.Address | None, only: tuple[str, ...], explain: str | None
 ) -> None:
     """Look at everything that a request depends on, and say what mends it. Exit code 1: there is a problem.
 
@@ -123,6 +133,7 @@ def doctor(
     if fix and as_json and not yes:
         raise click.UsageError("--json cannot ask: add --yes")
     chosen = [check for check in (*CHECKS, *pool_checks(database())) if not only or check.name in only]
+    at = at or _found()
     look = _looking(chosen, at, as_json=as_json)
     try:
         results = look()
