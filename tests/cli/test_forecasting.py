@@ -56,7 +56,7 @@ def test_it_says_when_a_window_runs_out_and_between_when(store: Store) -> None:
     # 0.30 an hour, two hours in: 0.40 are left, which last 80 minutes of the three hours to come.
     record(store, sign_in(store, "work"), 0.30, days=4, passed=2 * HOUR)
     (row,) = lines(good("forecast"), "work")
-    assert "primary" in row and "40%" in row
+    assert "primary (5 h)" in row and "40%" in row
     assert "in 1 h 19 min" in row or "in 1 h 20 min" in row
     (told,) = json.loads(good("forecast", "--json"))
     runs_out, earliest, latest = (datetime.fromisoformat(told[k]) for k in ("runs_out_at", "earliest", "latest"))

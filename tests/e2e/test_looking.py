@@ -135,7 +135,7 @@ async def test_it_is_shown_as_it_happens_and_steered_from_mitmweb_and_no_token_i
     alice, bob = (dict(zip(status[0], row, strict=True)) for row in status[1:])
     assert re.fullmatch(r"cooling (2 h|1\d\d min): usage_limit_reached", alice["state"])
     assert (bob["state"], bob["today"]) == ("ready", "100% (1)")
-    assert bob["quota left"].startswith("primary 80%, resets in ")
+    assert bob["quota left"].startswith("primary (5 h) 80%, resets in ")
     why = [row[0] for row in web.command("pool.why", f"@{flow['id']}")["value"]]
     assert why[0].startswith(f"request {flow['id']}: codex ")
     assert f"  bob: chosen: {told['why'].partition(',')[0]}" in why

@@ -190,7 +190,7 @@ async def test_it_shows_a_429_within_a_second_and_pauses_by_keyboard_and_obeys_n
         document = browser.call("DOM.getDocument")["root"]["nodeId"]
         rows = browser.call("DOM.querySelector", nodeId=document, selector="#rows")["nodeId"]
         static = browser.call("DOM.getOuterHTML", nodeId=rows)["outerHTML"]
-        assert seen in static and re.search(r"cooling (2 h|1\d\d min)", static) and "primary 80%" in static
+        assert seen in static and re.search(r"cooling (2 h|1\d\d min)", static) and "primary (5 h) 80%" in static
         browser.call("Emulation.setScriptExecutionDisabled", value=False)
 
         # whom it does not obey

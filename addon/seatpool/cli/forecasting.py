@@ -17,6 +17,7 @@ from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.forecast import Forecast, Forecaster
 from seatpool.core.model import Account, QuotaWindow
 from seatpool.core.spans import closely
+from seatpool.core.telling import limit
 from seatpool.core.usage import ROUNDING
 from seatpool.store import Store
 
@@ -85,7 +86,7 @@ def _table(outlooks: Sequence[Outlook], now: datetime) -> Table:
             resets = "reset since"
         row = (
             each.account.name,
-            each.window.bucket,
+            limit(each.window.bucket, each.window.length_s),
             left,
             resets,
             _when(told.runs_out_at, told, now),

@@ -12,6 +12,8 @@ FULL, EMPTY = "█", "░"
 EIGHTHS = " ▏▎▍▌▋▊▉"
 PLAIN = ("#", "-")
 """Of a bar where those cannot be shown."""
+MONTH_S = 28 * 86_400
+"""The shortest."""
 JUST_NOW = timedelta(minutes=10)
 COLUMNS = ("account", "provider", "plan", "state", "quota left", "in flight", "today", "last used")
 
@@ -52,15 +54,23 @@ def window(w: WindowRow, now: datetime) -> str:
     """What is left, until when, and when that was seen if it was not just now."""
     if w.unlimited:
         return f"{w.bucket} unlimited"
+    name = limit(w.bucket, w.length_s)
     if is_over(w, now):
-        return f"{w.bucket} reset since"
+        return f"{name} reset since"
     resets = f", resets in {span(w.resets_at - now)}" if w.resets_at is not None else ""
     seen = (
         f" (seen {ago(w.observed_at, now)}{', stale' if w.stale else ''})"
         if w.stale or now - w.observed_at > JUST_NOW
         else ""
     )
-    return f"{w.bucket} {w.left:.0%}{resets}{seen}"
+    return f"{name} {w.left:.0%}{resets}{seen}"
+
+
+def limit(bucket: str, length_s: int | None) -> str:
+    """A limit's name, with its length in seconds where that tells something: of what is `primary` on one plan and
+    `secondary` on another. A month it is where nothing else is said.
+    """
+    return f"{bucket} ({span(timedelta(seconds=length_s))})" if length_s and length_s < MONTH_S else bucket
 
 
 def bar(w: WindowRow, now: datetime, *, plain: bool = False) -> str:

@@ -56,7 +56,7 @@ def test_allowing_it_in_the_browser_signs_in_and_the_page_says_so(desk: Desk, ch
     assert chromium.evaluate("location.href").startswith("http://localhost:1455/auth/callback?")
     assert "Signed in as work (plus)" in chromium.text() and "close this tab" in chromium.text()
     assert terminal.end() == 0
-    assert "added work (codex, plus)" in terminal.seen and "primary 80%" in terminal.seen
+    assert "added work (codex, plus)" in terminal.seen and "primary (5 h) 80%" in terminal.seen
     asked = {url.partition("?")[0] for url in chromium.requested}
     assert {url for url in asked if "//localhost" in url} - FAVICON == {"http://localhost:1455/auth/callback"}, (
         "the page loads nothing"

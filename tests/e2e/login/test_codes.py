@@ -30,7 +30,7 @@ def test_codex_shows_a_code_counts_down_and_shows_the_account(desk: Desk) -> Non
     assert terminal.end() == 0
     assert "added work (codex, plus)" in terminal.seen
     row = terminal.seen.partition("quota left")[2]
-    assert "work" in row and "ready" in row and "primary 80%" in row and "secondary 95%" in row
+    assert "work" in row and "ready" in row and "primary (5 h) 80%" in row and "secondary (7 d) 95%" in row
     assert [(a.name, a.plan) for a in desk.accounts()] == [("work", "plus")]
     assert "FAKESECRET" not in terminal.seen
     assert b"FAKESECRET" not in desk.database.read_bytes()

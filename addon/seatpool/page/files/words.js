@@ -1,6 +1,7 @@
 // Lengths of time and the state of an account as a person says them: as core/spans.py and core/telling.py do.
 
 const UNITS = [["d", 86400, 3600], ["h", 3600, 60], ["min", 60, 1]];
+const MONTH_S = 28 * 86400;
 const JUST_NOW_MS = 600000;
 const RENEWAL = "renewal-";
 const EMPTY_POOL =
@@ -28,13 +29,15 @@ export const ago = (moment, now) => (moment ? `${span(since(moment, now))} ago` 
 export const percent = (share) => `${Math.round(share * 100)}%`;
 export const isOver = (w, now) => w.resets_at !== null && Date.parse(w.resets_at) <= now;
 
+export const limit = (w) => (w.length_s && w.length_s < MONTH_S ? `${w.bucket} (${span(w.length_s)})` : w.bucket);
+
 export function quota(w, now) {
   if (w.unlimited) return `${w.bucket} unlimited`;
-  if (isOver(w, now)) return `${w.bucket} reset since`;
+  if (isOver(w, now)) return `${limit(w)} reset since`;
   const resets = w.resets_at ? `, resets in ${span(-since(w.resets_at, now))}` : "";
   const old = w.stale || now - Date.parse(w.observed_at) > JUST_NOW_MS;
   const seen = old ? ` (seen ${ago(w.observed_at, now)}${w.stale ? ", stale" : ""})` : "";
-  return `${w.bucket} ${percent(w.left)}${resets}${seen}`;
+  return `${limit(w)} ${percent(w.left)}${resets}${seen}`;
 }
 
 function outOfUse(reason) {
