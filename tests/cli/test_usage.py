@@ -7,6 +7,7 @@ import re
 import struct
 import subprocess
 import sys
+import time
 import tomllib
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -26,7 +27,7 @@ from tests.cli.test_cli import good, refused
 from tests.cli.test_why import lines
 from tests.harness import REPOSITORY
 
-TODAY = datetime.now(UTC).replace(hour=12, minute=0, second=0, microsecond=0)
+TODAY = datetime.now().astimezone().replace(hour=12, minute=0, second=0, microsecond=0)  # days are a person's own
 DAY = timedelta(days=1)
 # account, model, outcome, when, tokens, client, repository
 RECORDED: tuple[tuple[Any, ...], ...] = (
@@ -64,6 +65,24 @@ def told(*arguments: str) -> dict[str, Any]:
     return dict(json.loads(good("usage", "--json", *arguments)))
 
 
+def test_a_day_is_the_persons_own(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In the evening of California it is the next day already in UTC, and in the morning of Japan still the last."""
+    for zone, hour in (("America/Los_Angeles", 20), ("Asia/Tokyo", 3)):
+        with monkeypatch.context() as patch:
+            patch.setenv("TZ", zone)
+            time.tzset()
+            began = (datetime.now() - DAY).replace(hour=hour).astimezone()  # noqa: DTZ005 # a person's own clock
+            assert began.date() != began.astimezone(UTC).date()
+            work = store.account("work").id
+            store.record(attempts=[Attempt(zone, 1, work, "chat", zone, "ok", 200, began.astimezone(UTC), 1.0)])
+            counted = {row["day"]: row["requests"] for row in told("--by", "day", "--since", str(began.date()))["rows"]}
+            (day,) = (used.day for used in store.past.usage(began.date()) if used.model == zone)
+            last = told("--days", "1")["until"]
+            assert last == str(datetime.now().astimezone().date())
+        time.tzset()
+        assert day == str(began.date()) and counted[day] >= 1
+
+
 def test_without_anything_it_says_so(tmp_path: Path) -> None:
     assert "nothing was used since" in good("usage")
     assert told()["rows"] == [] and told()["total"]["requests"] == 0
@@ -77,7 +96,7 @@ def test_accounts_are_summed_with_what_it_would_have_cost(store: Store) -> None:
     # 500 at 3, 500 at 0.30, 1,000 at 3.75, 1 at 15; and 200,000 at 3, 100 at 15: 0.0054 + 0.6015
     assert lines(said, "home", "202,000", "500", "101", "6.00", "$0.61")
     assert lines(said, "total", "4", "2", "1", "1,202,000", "10,101", "4,000", "6.00", "$1.28")
-    assert "days in UTC" in said and "list prices of 2026-" in said
+    assert "local days" in said and "list prices of 2026-" in said
     assert "no tokens were told of 1 request\n" in said
 
 
@@ -259,7 +278,7 @@ def test_bars_in_the_terminal_are_as_long_as_what_they_stand_for(store: Store) -
     assert lines(said, "work", "█" * 40 + " ", "1,010,000")
     (home,) = lines(said, "home", "2,001")
     assert "█" not in home
-    assert "days in UTC" in said
+    assert "local days" in said
 
 
 def test_bars_are_of_what_the_terminal_has(store: Store) -> None:

@@ -45,7 +45,7 @@ class Used(msgspec.Struct, frozen=True):
     """What one account, model, repository and client have used on one day."""
 
     day: str
-    """Of UTC: `2026-11-21`."""
+    """`2026-11-21`, by the clock of the machine whose proxy has served it."""
     account_id: int
     account: str
     provider: ProviderName

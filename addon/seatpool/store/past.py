@@ -55,6 +55,6 @@ class Past:
             return history.of_accounts(db, account_ids)
 
     def usage(self, first: date) -> tuple[Used, ...]:
-        """What was used on that day of UTC and later, day by day; of accounts that are gone as well."""
+        """What was used on that day and later, day by day; of accounts that are gone as well."""
         with self._db.read() as db:
             return ledger.since(db, first)

@@ -238,7 +238,7 @@ attempts = Table(
 usage_days = Table(
     "usage_days",
     metadata,
-    Column("day", String, primary_key=True),  # of UTC: 2026-11-21
+    Column("day", String, primary_key=True),  # by the clock of the proxy's machine: 2026-11-21
     Column("account_id", Integer, primary_key=True),  # outlives its account
     Column("model", String, primary_key=True),  # this one and the next two: empty where it is not known
     Column("repository", String, primary_key=True),

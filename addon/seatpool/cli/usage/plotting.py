@@ -78,7 +78,7 @@ def png(path: Path, report: Report) -> None:
         axes.set_yticks(places, [name(line) for line in lines])
         axes.invert_yaxis()
     (axes.yaxis if upright else axes.xaxis).set_major_formatter(lambda count, _: f"{count:,.0f}")
-    axes.set_title(f"tokens by {report.by}, {report.first} to {report.last} (UTC)")
+    axes.set_title(f"tokens by {report.by}, {report.first} to {report.last}")
     figure.legend(loc="outside lower center", ncols=len(PARTS))
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:

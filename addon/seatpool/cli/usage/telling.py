@@ -75,7 +75,7 @@ def _fitting(wide: Mapping[str, int], room: int) -> list[str]:
 def notes(report: Report) -> Iterator[str]:
     """What has to be known of the numbers."""
     yield (
-        f"{report.first} to {report.last}, days in UTC; cost: in USD, had the tokens been bought one by one at the "
+        f"{report.first} to {report.last}, local days; cost: in USD, had the tokens been bought one by one at the "
         f"list prices of {report.prices_of}"
     )
     if report.total.unpriced:
@@ -92,7 +92,7 @@ def as_json(report: Report) -> str:
         "by": report.by,
         "since": report.first.isoformat(),
         "until": report.last.isoformat(),
-        "days": "UTC",
+        "days": "local",
         "prices_of": report.prices_of,
         "rows": [{report.by: line.key, **_values(line)} for line in report.lines],
         "total": _values(report.total),

@@ -58,7 +58,7 @@ def usage(
 ) -> None:
     """Sum up requests and tokens as upstream has counted them, and what an API would have charged for them.
 
-    Days are those of UTC. What upstream has not told of is not guessed.
+    Days are this machine's own. What upstream has not told of is not guessed.
 
     \b
     seatpool usage
@@ -71,7 +71,7 @@ def usage(
     known = _prices(priced or OURS)
     with open_store() as store:
         used = store.past.usage(first)
-    report = Report(By(by), first, utcnow().date(), known.date, *summed(used, By(by), known))
+    report = Report(By(by), first, _today(), known.date, *summed(used, By(by), known))
     if as_json:
         click.echo(telling.as_json(report))
     elif as_csv:
@@ -99,9 +99,13 @@ def _check(days: int | None, since: date | None, plot: str | None, forms: list[b
 
 def _first(days: int | None, since: date | None) -> date:
     try:
-        return since if since is not None else utcnow().date() - timedelta(days=(days or DAYS) - 1)
+        return since if since is not None else _today() - timedelta(days=(days or DAYS) - 1)
     except OverflowError:
         return date.min
+
+
+def _today() -> date:
+    return utcnow().astimezone().date()
 
 
 def _prices(path: Path) -> prices.Prices:

@@ -10,7 +10,7 @@ from seatpool.core.ledger import NO_TOKENS, Counts, Used
 from seatpool.core.model import Attempt, ProviderName, Tokens
 from seatpool.core.reasons import HANDSHAKE, WARM_UP
 from seatpool.store.databases.engine import Many
-from seatpool.store.schema import accounts, as_text, usage_days
+from seatpool.store.schema import accounts, usage_days
 
 COUNTS = ("input_tokens", "cached_tokens", "output_tokens", "reasoning_tokens", "written_tokens", "nano_credits")
 """The columns of `Tokens`, in its order."""
@@ -21,7 +21,6 @@ NOTHING = Counts()
 _PLACE = ("day", "model", "repository", "client")
 """With the account's id, what there is one row for."""
 _REQUESTS = ("requests", "aborted", "failed", "told")
-_LENGTH = len("2026-11-21")
 
 Key = tuple[str, str, str, str, int]
 """`_PLACE`, and the account's id."""
@@ -70,12 +69,13 @@ def add(db: Connection, made: Sequence[Attempt]) -> None:
 
 
 def since(db: Connection, first: date) -> tuple[Used, ...]:
-    """What was used on that day of UTC and later, day by day."""
+    """What was used on that day and later, day by day."""
     return tuple(map(_used, db.execute(_SINCE.where(usage_days.c.day >= first.isoformat()))))
 
 
 def _key(a: Attempt) -> Key:
-    day = (as_text(a.started_at) or "")[:_LENGTH]
+    # That of whoever has sent it, by this machine's clock: at five in the afternoon in California UTC is a day ahead.
+    day = a.started_at.astimezone().date().isoformat()
     return day, a.model or "", a.repository or "", a.client or "", a.account_id
 
 
