@@ -15,6 +15,7 @@ from seatpool.core.selection import Demand, Exhausted
 from seatpool.core.state import PoolState
 from seatpool.setup import strangers
 from seatpool.store import Store
+from tests.store.made import sign_in
 from tests.upstream.logins import codex_login
 
 HOUR = timedelta(hours=1)
@@ -141,7 +142,8 @@ def test_status_says_when_somebody_serves_again_where_all_rest(login: Path, stor
     good("account", "import", str(login), "--name", "work")
     now, id_ = datetime.now(UTC), store.account("work").id
     store.cool(Cooldown(id_, Scope(ScopeKind.MODEL, "gpt-x"), "model_not_found", now + HOUR, now))
-    assert "to do" not in good("status"), "the others of its models can be had"
+    part = "codex: gpt-x rests on every account; work is the first to be back, in 60 min, at "
+    assert part in good("status"), "the others of its models can be had"
     until = now + 3 * HOUR
     store.cool(Cooldown(id_, WHOLE_ACCOUNT, "usage_limit_reached", until, now))
     back = f"in 3 h, at {until.astimezone():%H:%M} (usage_limit_reached)"
@@ -150,6 +152,19 @@ def test_status_says_when_somebody_serves_again_where_all_rest(login: Path, stor
     good("cooldown", "clear")
     told = [line.rstrip() for line in good("status").splitlines()]
     assert told[-2:] == ["codex: every account is paused", "  to do: seatpool account resume work"]
+
+
+def test_a_part_that_rests_on_some_accounts_alone_needs_nobody(login: Path, store: Store) -> None:
+    """Copilot's limits are of chat: an account is ready, and its ghost text goes on."""
+    good("account", "import", str(login), "--name", "work")
+    other = sign_in(store, "home")
+    now, chat = datetime.now(UTC), Scope(ScopeKind.BUCKET, "chat")
+    store.cool(Cooldown(store.account("work").id, chat, "user_global_rate_limited", now + 2 * HOUR, now))
+    assert "to do" not in good("status")
+    store.cool(Cooldown(other.id, chat, "user_weekly_rate_limited", now + 70 * HOUR, now))
+    assert "codex: chat rests on every account; work is the first to be back, in 2 h" in good("status")
+    store.cool(Cooldown(store.account("work").id, WHOLE_ACCOUNT, "rate_limited", now + 90 * HOUR, now))
+    assert "codex: chat rests on every account; home is the first to be back, in 3 d" in good("status")
 
 
 def test_status_shows_quota_cooldowns_and_use_as_table_and_as_json(

@@ -157,12 +157,11 @@ def _of_provider(provider: ProviderName, rows: list[AccountRow], now: datetime) 
         if row.state == "disabled":
             text, command = of_disabled(row.name, row.provider, row.disabled_reason or "")
             yield (warning if rest else problem)(text, theirs(command))
+    idle = [warning(need.text, theirs(need.command)) for need in of_idle(provider, rows, now)]
     able = sum(row.state == "ready" for row in pooled)
-    if able:
+    if able and not idle:
         yield well(f"{provider}: {able} of {len(pooled)} accounts can serve now")
-    idle = of_idle(provider, rows, now)
-    if idle is not None:
-        yield warning(idle.text, theirs(idle.command))
+    yield from idle
 
 
 # -- rules
