@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from seatpool.setup.hints import hints, not_followed
+from seatpool.setup.hints import hints, not_followed, typed_as
+from tests.harness import REPOSITORY
 
 OWN = "http://127.0.0.1:8081"
 
@@ -33,6 +34,16 @@ def test_another_way_out_is_named_and_never_its_password(environ: dict[str, str]
     hint = not_followed(environ, OWN)
     wanted = said.format("seatpool run -- --mode upstream:") if said is not None else None
     assert (hint.strip() if hint is not None else None) == wanted
+
+
+def test_who_has_a_clone_alone_is_told_how_its_commands_are_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert typed_as() == f"what is called seatpool here is {REPOSITORY / 'scripts' / 'seatpool'}"
+    (tmp_path / "seatpool").write_text("#!/bin/sh\n")
+    (tmp_path / "seatpool").chmod(0o755)
+    assert typed_as() is None
 
 
 def test_variables_are_set_as_the_systems_own_shell_does_it(monkeypatch: pytest.MonkeyPatch) -> None:

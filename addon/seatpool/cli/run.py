@@ -21,7 +21,7 @@ from seatpool.setup import address
 from seatpool.setup.address import HOST, PORT
 from seatpool.setup.doctor import port as doors
 from seatpool.setup.doctor.asking import Proxy
-from seatpool.setup.hints import hints, not_followed
+from seatpool.setup.hints import hints, not_followed, typed_as
 from seatpool.setup.staying.job import UNBUFFERED
 from seatpool.store import located
 
@@ -65,6 +65,8 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     click.echo(hints(told.url(port) if told.is_proxy else None, authority.trusted))
     if told.is_proxy and not told.goes_on and (hint := not_followed(os.environ, told.url(port))) is not None:
         click.echo(hint)
+    if (typed := typed_as()) is not None:
+        click.echo(f"  {typed}")
     sys.stdout.flush()
     named = ["--set", f"pool_db={database()}"] if database() else []
     arguments = [

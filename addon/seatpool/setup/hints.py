@@ -1,10 +1,13 @@
 """What to set in an editor and a shell so that their requests come through the proxy."""
 
+import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
 from seatpool.setup.address import VARIABLES, proxy_url, same
 from seatpool.setup.authority import TRUSTED, default_folder
+from seatpool.setup.code import PACKAGE
 from seatpool.setup.shell import here
 
 
@@ -25,6 +28,14 @@ def hints(proxy: str | None, trusted: Path | None = None) -> str:
         f'  VS Code by hand          "http.proxy": "{proxy}" in settings.json; seatpool ca trust\n'
         f"  a shell by hand          {here().setting({'HTTPS_PROXY': proxy, **named})}"
     )
+
+
+def typed_as() -> str | None:
+    """A line for who has a clone, where no `seatpool` is found of the commands that are named; None where one is."""
+    script = PACKAGE.parents[1] / "scripts" / "seatpool"
+    if os.name == "nt" or shutil.which("seatpool") is not None or not script.exists():  # it is a script for sh
+        return None
+    return f"what is called seatpool here is {here().quote(str(script))}"
 
 
 def not_followed(environ: Mapping[str, str], proxy: str) -> str | None:

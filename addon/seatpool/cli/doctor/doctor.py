@@ -26,6 +26,7 @@ from seatpool.setup.doctor.running import Result, run
 from seatpool.setup.doctor.situation import Once
 from seatpool.setup.doctor.words import WORDS, explained
 from seatpool.setup.editors import Person, default_wish, targets
+from seatpool.setup.hints import typed_as
 from seatpool.store import StoreError
 
 NAMES = (*(check.name for check in CHECKS), *(check.name for check in pool_checks("")))
@@ -236,6 +237,8 @@ def _sum_up(report: Report) -> None:
         click.echo(
             "\nWhat programs say that do not trust the authority, and what it means: seatpool doctor --explain ''"
         )
+    if any("seatpool " in (row.mend or "") for row in report.findings) and (typed := typed_as()) is not None:
+        click.echo(f"\n{typed}")
     fixable = sum(row.fixable and row.level is not Level.OK for row in report.findings)
     more = f"; {fixable} can be mended by: seatpool doctor --fix" if fixable else ""
     told = ", ".join(f"{count} {_plural(level, count)}" for level, count in counts.items() if level is not Level.OK)
