@@ -14,6 +14,7 @@ import pytest
 
 from seatpool.core.empty import EMPTY_POOL
 from seatpool.core.ended import Ended
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown
 from seatpool.store import Store
 from tests.harness import REPOSITORY, Lab
 from tests.harness.browser import Chromium, find_chromium
@@ -125,6 +126,21 @@ def test_it_fits_any_screen_and_stays_whole_on_paper(lab: Lab, store: Store, tmp
         assert len(set(browser.evaluate(colours))) >= 4, "a legend whose colours are taken away says nothing"
         assert awaited(browser, BECOME) == [True, 1, BECAME]
         assert browser.complaints == []
+
+
+def test_what_a_person_presses_is_in_sight_on_a_usual_screen(lab: Lab, store: Store, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    account = sign_in(store, "alice", identity="alice")
+    long_ago = {"observed_at": now - timedelta(hours=2), "resets_at": now + timedelta(days=3), "length_s": 604_800}
+    seen = msgspec.structs.replace(window(0, 0.5), bucket="premium_interactions", **long_ago)
+    store.record(windows=[(account.id, seen)])
+    store.cool(Cooldown(account.id, WHOLE_ACCOUNT, "user_global_rate_limited", now + timedelta(hours=2), now))
+    address = serve(lab, tmp_path / "pool.db")
+    with Chromium(lab) as browser:
+        browser.call("Emulation.setDeviceMetricsOverride", width=1200, height=800, deviceScaleFactor=1, mobile=False)
+        browser.open(address)
+        until(browser, "document.querySelector('#accounts td button')")
+        assert browser.evaluate("(t => t.scrollWidth <= t.clientWidth)(document.querySelector('#accounts .wide'))")
 
 
 def test_left_open_it_asks_for_nothing_unseen_and_anew_after_a_silence(lab: Lab, tmp_path: Path) -> None:
