@@ -39,7 +39,7 @@ async def test_the_page_holds_everything_without_scripts_and_nothing_of_it_is_ma
     html = (await ask(site, "/")).body.decode()
     assert '<th scope="row">a/b &lt;i&gt;</th>' in html
     assert "<i>" not in html
-    assert 'class="state cooling"' in html and ": usage</td>" in html and "primary reset since" in html
+    assert 'class="state cooling"' in html and ": usage</td>" in html and "primary (5 h) reset since" in html
     assert "1 of 2 accounts ready" in html
     assert "<script>" not in html and "style=" not in html and "onclick" not in html
 
