@@ -11,19 +11,9 @@ from mitmproxy import version
 
 from seatpool.proxy import loading  # noqa: F401 # says in one line what of mitmproxy is missing
 from seatpool.proxy.layers import seams
-from seatpool.proxy.shortcuts import buffers, dispatch, draining, headers, reads, turns, typechecks
+from seatpool.proxy.shortcuts import TAKEN, dispatch
 
-SHORTCUTS: Mapping[str, Callable[[], bool]] = MappingProxyType(
-    {
-        "buffers": buffers.install,
-        "dispatch": dispatch.fits,
-        "draining": draining.install,
-        "headers": headers.install,
-        "reads": reads.install,
-        "turns": turns.install,
-        "typechecks": typechecks.install,
-    }
-)
+SHORTCUTS: Mapping[str, Callable[[], bool]] = MappingProxyType({**TAKEN, "dispatch": dispatch.fits})
 """Whether each can be had. This process serves nobody, so all may be taken."""
 
 
@@ -33,7 +23,7 @@ def told() -> dict[str, object]:
         "mitmproxy": version.VERSION,
         "seams": len(seams.SEAMS) + len(SHORTCUTS),
         "missing": seams.missing_seams(),
-        "aside": [name for name, fits in SHORTCUTS.items() if not fits()],
+        "aside": sorted(name for name, fits in SHORTCUTS.items() if not fits()),
     }
 
 

@@ -46,14 +46,14 @@ def test_findings_come_in_the_order_of_the_table_whatever_happens() -> None:
 
 
 def test_a_home_that_is_shut_is_no_fault_of_ours_to_be_reported() -> None:
-    """`HOME=/root` in an image that a pod runs as somebody else, or that `su` has left from who was there before."""
+    """`HOME` of an image that a pod runs as somebody else, or that `su` has left from who was there before."""
 
     def shut(_situation: Situation) -> Iterator[Finding]:
-        raise PermissionError(errno.EACCES, "Permission denied", "/root/.codex")
+        raise PermissionError(errno.EACCES, "Permission denied", "/home/alice/.codex")
         yield well("so far")
 
     ((finding,),) = (result.findings for result in run([Check("shut", shut)], NOWHERE, lambda _names, _for_s: None))
-    assert finding.text == "/root/.codex: Permission denied; is HOME another user's?"
+    assert finding.text == "/home/alice/.codex: Permission denied; is HOME another user's?"
 
 
 def line_of_the_crash() -> int:
