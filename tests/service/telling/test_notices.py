@@ -159,12 +159,11 @@ async def test_one_that_reached_nobody_is_told_again_later_and_names_no_address(
 async def test_nobody_waits_for_one_who_does_not_answer(store: Store, policy: Policy, receiver: Receiver) -> None:
     receiver.silent = True
     process = Process(store, policy)
-    before = asyncio.get_running_loop().time()
     process.notices.tell(told.test(NOW + timedelta(days=1)))
     while not receiver.got:
         await asyncio.sleep(0.01)
-    await process.notices.stop(within_s=0.1)
-    assert asyncio.get_running_loop().time() - before < 2.0
+    async with asyncio.timeout(5):
+        await process.notices.stop(within_s=0.1)
 
 
 async def test_what_was_told_is_remembered_without_end_only_by_the_database(store: Store) -> None:
