@@ -8,6 +8,7 @@ What merely informs (attempts, quota, last use) goes to the writer. While the da
 import logging
 from collections.abc import Callable, Iterable
 from datetime import datetime
+from functools import partial
 
 from msgspec.structs import replace
 
@@ -24,12 +25,13 @@ from seatpool.core.state import PoolState
 from seatpool.service.afterwards import say
 from seatpool.service.memory.affinities import Affinities
 from seatpool.service.memory.beats import Beats
+from seatpool.service.memory.durable import Durable
 from seatpool.service.memory.meters import Meters
 from seatpool.service.memory.probes import Probes
 from seatpool.service.memory.vault import Vault
 from seatpool.service.memory.writer import Disabled, Lifted, Writer
 from seatpool.service.threads import aside
-from seatpool.store import Changes, Store, StoreError, StoreUnavailable
+from seatpool.store import Changes, Store, StoreError
 
 logger = logging.getLogger(__name__)
 
@@ -52,6 +54,7 @@ class Knowledge:
         self._store = store
         self._vault = vault
         self.writer = writer(store)
+        self._durable = Durable(self.writer)
         self._probes = Probes(store, self.state)
         self._guesses = Guesses()
         self.affinities = Affinities(self.state, self.writer.put)
@@ -73,8 +76,9 @@ class Knowledge:
         self.writer.start()  # not before: a proxy tries again and again to open a database that cannot be read
 
     async def stop(self) -> None:
-        """Write what is queued."""
+        """Write what is queued, and what is being written beside the queue."""
         await self.drain_probes()
+        await self._durable.drain()
         self.beats.end(utcnow())
         await aside(self.writer.close)
 
@@ -181,12 +185,8 @@ class Knowledge:
             until.isoformat("T", "seconds"),
             reason,
         )
-        try:
-            await aside(self._store.cool, cooldown)
-        except StoreUnavailable:  # memory knows; a database that is away must not cost the request
-            self.writer.put(cooldown)
-        except StoreError as error:
-            logger.warning("account=%s action=cooldown-not-stored reason=%s", account.name, error)
+        write = partial(self._store.cool, cooldown)
+        await self._durable.make(write, cooldown, "account=%s action=cooldown-not-stored reason=%s", account.name)
 
     async def disable(self, account: Account, reason: str) -> None:
         """Take an account out of the choice until a person acts."""
@@ -195,13 +195,9 @@ class Knowledge:
             self.state.put(replace(held, disabled=reason), utcnow())
         self.changed()
         logger.warning("account=%s action=disabled reason=%s", account.name, reason)
-        now = utcnow()
-        try:
-            await aside(self._store.disable, account.id, reason, now)
-        except StoreUnavailable:
-            self.writer.put(Disabled(account.id, reason, now))
-        except StoreError as error:
-            logger.warning("account=%s action=disable-not-stored reason=%s", account.name, error)
+        row = Disabled(account.id, reason, utcnow())
+        write = partial(self._store.disable, account.id, reason, row.at)
+        await self._durable.make(write, row, "account=%s action=disable-not-stored reason=%s", account.name)
 
     async def learn_plan(self, account: Account, plan: str | None) -> None:
         """Note the plan that the issuer named."""
