@@ -171,6 +171,15 @@ def test_while_a_probe_is_open_a_smaller_cooldown_still_does_not_shorten_the_one
     assert state.take_probe(1, (), at(90)) is None
 
 
+def test_a_probe_stays_open_where_what_it_tries_is_read_back_from_the_database(state: PoolState) -> None:
+    held = cooldown()
+    state.cool(held, NOW)
+    state.open_probe(held, at(1))
+    state.cool(cooldown(), at(1))
+    assert is_ready(state, 1)
+    assert state.take_probe(1, (), at(2)) == held
+
+
 def test_a_person_who_clears_a_cooldown_clears_it_under_its_probe_as_well(state: PoolState) -> None:
     held = cooldown()
     state.cool(held, NOW)

@@ -16,7 +16,12 @@ class Cooling:
         """Put aside until one request has gone out to try the account, or that part of it."""
 
     def add(self, cooldown: Cooldown) -> bool:
-        """One more; never shortened by a later, smaller one. Whether anything is another now."""
+        """One more; never shortened by a later, smaller one. Whether anything is another now.
+
+        It ends a probe, unless it is the one which that tries, read back from where it was stored.
+        """
+        if cooldown == self._probes.get(cooldown.account_id, {}).get(cooldown.scope):
+            return False
         closed = self._close_probe(cooldown.account_id, cooldown.scope)
         known = self.known.setdefault(cooldown.account_id, {})
         before = known.get(cooldown.scope)
