@@ -21,7 +21,7 @@ from tests.upstream.http1 import Http1, Http1Reply
 from tests.upstream.http2 import Http2
 from tests.upstream.logins import codex_auth, codex_login
 from tests.upstream.tokens import read_token
-from tests.upstream.wire import Connection, Reply, Request
+from tests.upstream.wire import READ_S, Connection, Reply, Request
 
 HOST = "chatgpt.com"
 PATH = "/backend-api/codex/responses"
@@ -301,7 +301,7 @@ async def _events(_: Request, reply: Reply) -> None:
 async def _broken(_: Request, reply: Reply) -> None:
     await reply.head(200, [("content-type", "text/event-stream")])
     await reply.data(b"data: 0\n\n")
-    await asyncio.sleep(0.05)  # what is reset at once takes what was written before along
+    await asyncio.sleep(READ_S)
     reply.cut()
     reply.ended = True
 

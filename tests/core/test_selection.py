@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from seatpool.core.affinity import Sticking
-from seatpool.core.alarms import AGED_AT_ONCE, AGED_S
+from seatpool.core.alarms import AGED_AT_ONCE, AGED_IN_A_SECOND, AGED_S
 from seatpool.core.model import (
     WHOLE_ACCOUNT,
     Account,
@@ -377,12 +377,28 @@ def test_scores_that_have_aged_are_taken_anew_a_few_at_a_time() -> None:
         state.first(ProviderName.CODEX, now, 1)
         return sum(score != was for score, was in zip(scores(), before, strict=True))
 
-    assert anew(later - timedelta(seconds=1)) == 0
-    assert [anew(later) for _ in range(3)] == [AGED_AT_ONCE, 2 * AGED_AT_ONCE, 3 * AGED_AT_ONCE]
-    assert max(anew(later) for _ in range(5)) == 100
+    assert anew(later - timedelta(milliseconds=1)) == 0
+    assert [anew(later) for _ in range(3)] == [AGED_AT_ONCE, AGED_AT_ONCE + 1, AGED_AT_ONCE + 1]
+    for second in (1, 2):
+        moments = [later + timedelta(seconds=second)] * 3
+        assert [anew(moment) for moment in moments][-1] == AGED_AT_ONCE + 1 + AGED_IN_A_SECOND * second
+    while anew(later + timedelta(seconds=9)) < 100:
+        pass
     fresh = standing()
     anew(later + timedelta(seconds=AGED_S - 1))
     assert standing() == fresh
+
+
+def test_scores_that_have_aged_while_nobody_asked_are_all_taken_anew_by_the_next_requests() -> None:
+    state, later = pool(*map(account, range(100))), NOW + timedelta(hours=1)
+    for id_ in state.accounts:
+        state.observe(id_, [window(1 - id_ / 200)], NOW)
+    state.first(ProviderName.CODEX, NOW, 1)
+    before = [state.score(id_, NOW) for id_ in state.accounts]
+    for asked in range(1, 8):
+        state.first(ProviderName.CODEX, later, 1)
+        anew = sum(state.score(id_, later) != was for id_, was in zip(state.accounts, before, strict=True))
+        assert anew == min(asked * AGED_AT_ONCE, 100)
 
 
 def test_an_empty_window_whose_reset_nobody_tells_is_asked_again_after_its_length() -> None:

@@ -16,7 +16,7 @@ from tests.upstream.hosts import Site
 from tests.upstream.journal import Entry, Journal, Progress
 from tests.upstream.refusals import refuse
 from tests.upstream.websocket import Socket
-from tests.upstream.wire import Reply, Request
+from tests.upstream.wire import READ_S, Reply, Request
 from tests.upstream.world import BREAKS, Behaviour, FakeAccount, World
 
 _JSON = ("content-type", "application/json")
@@ -166,8 +166,10 @@ class Exchange:
         if self.behaviour.end == "hang":
             await asyncio.Event().wait()
         self.answering = False
-        await asyncio.sleep(0.02)  # what was sent is to be read before a reset takes it away
-        (self.reply.reset if self.behaviour.end == "reset" else close)()
+        if self.behaviour.end == "reset":
+            await asyncio.sleep(READ_S)
+            close = self.reply.reset
+        close()
 
     def note_facts(self) -> None:
         """Write what the body says into the journal."""

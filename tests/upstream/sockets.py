@@ -11,6 +11,7 @@ from tests.upstream.exchange import Exchange, play
 from tests.upstream.journal import Turn, owner
 from tests.upstream.refusals import error_frame, refuse
 from tests.upstream.websocket import Socket
+from tests.upstream.wire import READ_S
 from tests.upstream.world import BREAKS, BROKEN, FRAME, PREWARM, Behaviour
 
 _NO_PREVIOUS = Behaviour(
@@ -143,7 +144,7 @@ class Conversation:
             case "stall":
                 await asyncio.Event().wait()
             case "cut":
-                await asyncio.sleep(0.02)  # as in `Exchange`
+                await asyncio.sleep(READ_S)
                 (self._exchange.reply.reset if behaviour.end == "reset" else self._exchange.reply.close)()
                 return False
             case "garbled":

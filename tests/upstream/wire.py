@@ -72,6 +72,10 @@ _DECODERS: dict[str, Callable[[bytes], bytes]] = {
 }
 
 
+READ_S = 0.25
+"""What was sent is read within that time; a reset would take along what was not, on a busy machine as well."""
+
+
 class Reply(ABC):
     """Where an answer goes. The task that answers is cancelled when the client goes away."""
 

@@ -2,7 +2,8 @@
 
 Mutable, yet pure: it changes only by what it is told, and never asks the time. Accounts that may be asked stand in one
 line per provider, best first; the others rest until a cooldown ends, which an alarm remembers. A score moves with the
-time, so each is taken anew every two minutes: a few at a time, so that nobody waits for all of them.
+time, so each is taken anew every two minutes, or more seldom with thousands: a few at a time, so that nobody waits for
+all of them.
 """
 
 from collections import Counter
@@ -299,7 +300,7 @@ class PoolState:
         return seat.standing if seat is not None else None
 
     def score(self, account_id: int, now: datetime) -> Score:
-        """Its score by the windows that every request draws on, about `AGED_S` old at most."""
+        """Its score by the windows that every request draws on, about `AGED_S` old at most (see `Alarms`)."""
         seat = self._seats[account_id]
         if seat.score is None:
             seat.score = score(self._quotas.general(account_id), seat.account.plan, now)
