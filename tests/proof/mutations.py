@@ -114,7 +114,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.core.slots",
             "return abs(now - told.beat_at) < EXPIRES",
             "return now - told.beat_at < EXPIRES",
-            seen_in=1964,
+            seen_in=6575,
             breaks="useful",
         ),
         "stays": Mutation(
