@@ -37,6 +37,13 @@ def test_a_log_that_was_appended_to_for_too_long_is_begun_anew_and_no_other_file
     assert log.read_bytes().startswith(told), "until then it is kept"
 
 
+def test_a_bare_number_is_taken_for_the_port_that_was_meant(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("it has started"))
+    result = CliRunner().invoke(main, ["run", "8081"])
+    assert result.exit_code == 2
+    assert result.output.endswith("8081 is not understood; to listen on that port: seatpool run --port 8081\n")
+
+
 def test_a_port_that_windows_keeps_is_told_as_that(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     class Kept(socket.socket):
         def bind(self, address: object) -> None:

@@ -49,6 +49,8 @@ def run(port: int, mitmdump_arguments: tuple[str, ...]) -> None:
     seatpool run
     seatpool run --port 8081 -- --set pool_websocket=refuse
     """
+    if mitmdump_arguments and (number := mitmdump_arguments[0]).isdecimal():  # to mitmdump that is a filter of URLs
+        raise click.UsageError(f"{number} is not understood; to listen on that port: seatpool run --port {number}")
     program = Path(sys.executable).with_name("mitmdump")
     if not program.exists() and os.name != "nt":
         raise click.ClickException(f"mitmdump is not beside {sys.executable}; install seatpool with its dependencies")
