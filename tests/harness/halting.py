@@ -1,0 +1,72 @@
+"""Runs tests while their processes are halted for moments: `./scripts/test --halting [PYTEST ARGUMENTS]`.
+
+As on a machine that has other things to do. What rests on two things being near each other in time shows then, be it in
+a test or in the product. Linux.
+"""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+AT_ONCE = 2
+"""Processes that stand still at the same time."""
+HALT_S = (0.05, 0.6)
+"""How long, at least and at most."""
+APART_S = (0.0, 0.5)
+"""Between two halts."""
+PROC = Path("/proc")
+
+
+def main() -> int:
+    """Until they are over; what pytest says is what is said."""
+    with subprocess.Popen([sys.executable, "-m", "pytest", *sys.argv[1:]]) as pytest:
+        try:
+            while pytest.poll() is None:
+                _halt_some(pytest.pid)
+                time.sleep(random.uniform(*APART_S))
+        except KeyboardInterrupt:
+            pass  # pytest has heard of it as well
+    return pytest.returncode
+
+
+def _halt_some(root: int) -> None:
+    there = [pid for pid in (root, *_below(root)) if _is_ours(pid)]
+    halted = [pid for pid in random.sample(there, min(AT_ONCE, len(there))) if _tell(pid, signal.SIGSTOP)]
+    try:
+        time.sleep(random.uniform(*HALT_S))
+    finally:
+        for pid in halted:
+            _tell(pid, signal.SIGCONT)
+
+
+def _below(pid: int) -> Iterator[int]:
+    with suppress(OSError):  # it has ended meanwhile
+        for children in (PROC / str(pid) / "task").glob("*/children"):
+            for child in map(int, children.read_text().split()):
+                yield child
+                yield from _below(child)
+
+
+def _is_ours(pid: int) -> bool:
+    """Whether Python runs there, and was not halted by a test."""
+    with suppress(OSError):
+        runs = b"python" in (PROC / str(pid) / "cmdline").read_bytes()
+        return runs and (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "T"
+    return False
+
+
+def _tell(pid: int, what: signal.Signals) -> bool:
+    with suppress(ProcessLookupError, PermissionError):
+        os.kill(pid, what)
+        return True
+    return False
+
+
+if __name__ == "__main__":
+    sys.exit(main())
