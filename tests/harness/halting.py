@@ -25,6 +25,7 @@ PROC = Path("/proc")
 
 def main() -> int:
     """Until they are over; what pytest says is what is said."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # whoever stands still is to go on
     with subprocess.Popen([sys.executable, "-m", "pytest", *sys.argv[1:]]) as pytest:
         try:
             while pytest.poll() is None:
