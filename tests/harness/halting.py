@@ -10,9 +10,10 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+
+from scripts.benchmark.processes import family
 
 AT_ONCE = 2
 """Processes that stand still at the same time."""
@@ -20,7 +21,6 @@ HALT_S = (0.05, 0.6)
 """How long, at least and at most."""
 APART_S = (0.0, 0.5)
 """Between two halts."""
-PROC = Path("/proc")
 
 
 def main() -> int:
@@ -32,12 +32,12 @@ def main() -> int:
                 _halt_some(pytest.pid)
                 time.sleep(random.uniform(*APART_S))
         except KeyboardInterrupt:
-            pass  # pytest has heard of it as well
+            pass  # of Ctrl-C pytest has heard as well; else it goes on to its end, and nobody stands still any more
     return pytest.returncode
 
 
 def _halt_some(root: int) -> None:
-    there = [pid for pid in (root, *_below(root)) if _is_ours(pid)]
+    there = [pid for pid in family(root) if _is_ours(pid)]
     halted = [pid for pid in random.sample(there, min(AT_ONCE, len(there))) if _tell(pid, signal.SIGSTOP)]
     try:
         time.sleep(random.uniform(*HALT_S))
@@ -46,19 +46,11 @@ def _halt_some(root: int) -> None:
             _tell(pid, signal.SIGCONT)
 
 
-def _below(pid: int) -> Iterator[int]:
-    with suppress(OSError):  # it has ended meanwhile
-        for children in (PROC / str(pid) / "task").glob("*/children"):
-            for child in map(int, children.read_text().split()):
-                yield child
-                yield from _below(child)
-
-
 def _is_ours(pid: int) -> bool:
     """Whether Python runs there, and was not halted by a test."""
     with suppress(OSError):
-        runs = b"python" in (PROC / str(pid) / "cmdline").read_bytes()
-        return runs and (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()[0] != "T"
+        runs = b"python" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        return runs and Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "T"
     return False
 
 
