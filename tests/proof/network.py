@@ -12,6 +12,9 @@ GREETING = b"hello\n"
 """Stands for the handshake of TLS, which is not simulated: what follows is in the clear. The client's one begins so as
 well, and names the protocol that is to be spoken."""
 
+ADDRESS = "127.0.0.1"
+"""Of everybody. What the product asks the system about a name would be asked of the real network, and waited for."""
+
 
 class Far(Protocol):
     """The far end of a process's connection; nothing of it takes time."""
@@ -30,7 +33,7 @@ class Line(asyncio.Transport):
     """A process's end of a connection, as asyncio's streams use it."""
 
     def __init__(self, loop: Loop, owner: Owner, protocol: asyncio.Protocol, peer: tuple[str, int]) -> None:
-        super().__init__({"peername": peer, "sockname": ("127.0.0.1", 8080), "transport_protocol": "tcp"})
+        super().__init__({"peername": peer, "sockname": (ADDRESS, 8080), "transport_protocol": "tcp"})
         self._loop = loop
         self.owner = owner
         self._protocol = protocol
@@ -153,7 +156,7 @@ def accept(loop: Loop, owner: Owner, far: Far) -> tuple[asyncio.StreamReader, as
     """A connection from outside to a process, as its server sees it."""
     reader = asyncio.StreamReader(loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    line = Line(loop, owner, protocol, ("127.0.0.1", 50_000))
+    line = Line(loop, owner, protocol, (ADDRESS, 50_000))
     protocol.connection_made(line)
     line.far = far
     return reader, asyncio.StreamWriter(line, protocol, reader, loop), line
@@ -167,7 +170,7 @@ def opening(loop: Loop, owner: Owner, host: str, port: int, listener: Listener, 
         if refused:
             raise ConnectionRefusedError(f"{host}:{port} refuses")
         protocol = factory()
-        line = Line(loop, owner, protocol, (host, port))
+        line = Line(loop, owner, protocol, (ADDRESS, port))
         protocol.connection_made(line)
         line.far = listener(line)
         return line, protocol
