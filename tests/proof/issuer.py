@@ -4,7 +4,7 @@ import base64
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import MappingProxyType
@@ -60,6 +60,12 @@ class Seat:
     asking: list[Owner] = field(default_factory=list)
     """Processes with an exchange under way."""
     limited_until: float = 0.0
+    spent_until: float = 0.0
+    """The same of a limit that is told as quota (`Quota`)."""
+    back: set[float] = field(default_factory=set)
+    """Ends of limits whose quota was there again before that."""
+    is_back: bool = False
+    """Its quota is there again so, and it has served nobody since."""
     ails: bool = False
     """Something came of it that nobody had asked for: no answer, a refusal, half of one. For good."""
     serial: int = 0
@@ -95,6 +101,8 @@ class Issuer:
         """Share of the answers that never come back."""
         self.lasts_s = 900.0
         """How long an access token is good."""
+        self.usage: Callable[[Seat], dict[str, object] | None] = lambda seat: None
+        """What is told to whoever asks for an account's quota, if anything is."""
 
     @property
     def now(self) -> float:
@@ -215,7 +223,8 @@ class Issuer:
         if path == "/backend-api/wham/accounts/check":
             override = {"account_routing_override": "NO_CONSTRAINT", "workspace_backend_origin": seat.origin}
             return _json(200, {"accounts": [{"id": f"ws-{seat.name}", **override}]}), None
-        return _json(404, {}), None
+        usage = self.usage(seat) if path == "/backend-api/wham/usage" else None
+        return _json(200 if usage is not None else 404, usage or {}), None
 
     def _exchange(self, owner: Owner, request: HttpRequest) -> tuple[HttpReply, Rotation | None]:
         seat, sent = self._seat_of(request), json.loads(request.body)["refresh_token"]

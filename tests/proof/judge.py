@@ -47,6 +47,11 @@ class Judge:
         """By how much the clocks were off when a request was sent, less what this had drifted by then: a process may
         learn from the answer before the clock is set, and be done with it after that."""
         self.choosing = choosing
+        self._tries: dict[str, Seat] = {}
+        """Accounts by the requests that try a limit that newer news speaks against."""
+        self._tried: Counter[tuple[str, float]] = Counter()
+        """How many of them were refused, by account and end of the limit."""
+        upstream.quota.is_back = self._is_back
 
     # -- while it goes on
 
@@ -60,6 +65,11 @@ class Judge:
         flow_id, decided = proxy.flows.get(request, ("", 0.0))
         exchange = proxy.pool.exchanges._open.get(flow_id)
         probe = exchange is not None and exchange.trail is not None and exchange.trail.probe is not None
+        if probe:
+            self._tries[request] = seat
+            self._loop.note(f"{proxy.owner} tries {seat.name} with {request}")
+        else:
+            self._tries.pop(request, None)
         # One that began before the clock was set may have waited, and have chosen when nobody had noticed yet.
         noticed = decided > self._weather.set_at + (NOTICED_S if self._weather.orderly else NOTICED_LATE_S)
         if proxy.service.policy.rotate_on_limit and not probe and noticed:
@@ -79,18 +89,40 @@ class Judge:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self._trial.broken("cooldown", f"{why} {other.owner} was told of")
 
+    def _is_back(self, seat: Seat) -> None:
+        """Its quota is there again before its time, and somebody has seen that: limits of before bind nobody."""
+        for proxy in self._owners.values():
+            proxy.known.pop(seat.name, None)
+
     def told(self, proxy: Proxy, request: str) -> None:
         """A process has dealt with a refusal."""
         if not proxy.service.policy.rotate_on_limit:
             return
         for answer in self._upstream.answers.get(request, [])[-1:]:
             if answer.until and answer.whole and answer.seat is not None:
+                if answer.until in self._issuer.seats[answer.seat].back:
+                    continue  # it is told late
                 off_s = max(self._off_now(), self._off_s[request])
                 if proxy.known.get(answer.seat, 0.0) == answer.until:
                     off_s = max(off_s, proxy.off_s[answer.seat])
                 if answer.until >= proxy.known.get(answer.seat, 0.0):
                     proxy.known[answer.seat], proxy.off_s[answer.seat] = answer.until, off_s
                 proxy.told_at[answer.seat] = self._loop.now
+                self._look_at_tries(proxy, request)
+
+    def _look_at_tries(self, proxy: Proxy, request: str) -> None:
+        """One that tries a limit was refused."""
+        seat = self._tries.pop(request, None)
+        if seat is None or seat.spent_until <= self._issuer.now:
+            return
+        limit = seat.name, seat.spent_until
+        self._tried[limit] += 1
+        if self._tried[limit] > 1:
+            self._trial.broken("tried-once", f"{proxy.owner} tries {seat.name} with {request}, as was done before")
+
+    def started_anew(self) -> None:
+        """The machine: whose turn it is to try a limit is kept as long as it runs."""
+        self._tried.clear()
 
     def killed(self, proxy: Proxy) -> None:
         """A process is no more."""

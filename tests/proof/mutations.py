@@ -87,6 +87,12 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             seen_in=5425,
             breaks="cooldown",
         ),
+        "tried-once": Mutation(
+            "seatpool.service.memory.probes",
+            "        if ours and self._state.open_probe(cooldown, utcnow()):",
+            "        if self._state.open_probe(cooldown, utcnow()):",
+            seen_in=111,
+        ),
         "answered": Mutation(
             "seatpool.proxy.layers.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=62
         ),
@@ -121,7 +127,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.core.selection",
             "warm = owner is not None and held is not None and _is_warm(state, held, now)",
             "warm = False",
-            seen_in=105,
+            seen_in=143,
         ),
         "caches-by-the-calendar": Mutation(
             "seatpool.core.affinity",

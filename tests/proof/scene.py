@@ -8,6 +8,7 @@ import sys
 import traceback
 from collections import deque
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -16,7 +17,7 @@ from typing import Any
 from mitmproxy.utils import asyncio_utils
 from msgspec.structs import replace
 
-from seatpool.core.model import Credential, CredentialKind
+from seatpool.core.model import Credential, CredentialKind, QuotaWindow
 from seatpool.core.policy import Policy
 from seatpool.core.strategy import Strategy
 from seatpool.store import Store
@@ -29,6 +30,7 @@ from tests.proof.judge import Judge
 from tests.proof.loop import Crash, Owner
 from tests.proof.network import Door, Line, Opening, opening
 from tests.proof.proxy import ROUTER, Proxy, set_up
+from tests.proof.quota import LENGTH_S, WINDOW, Quota
 from tests.proof.trial import Broken, Trial
 from tests.proof.upstream import Mood, Upstream
 from tests.proof.weather import Weather
@@ -85,7 +87,11 @@ class Scene:
         self.issuer = Issuer(loop, self.trial, random.uniform(-5.0, 5.0))
         self.issuer.unreachable, self.issuer.lost = random.choice(((0.0, 0.0), (0.05, 0.0), (0.1, 0.05)))
         self.issuer.lasts_s = random.choice((310.0, 330.0, 400.0, 4000.0))
-        self.upstream = Upstream(loop, self.trial, self.issuer, mood)
+        quota = Quota(loop, Random(f"quota {seed}"), mood.returned, mood.mistaken)
+        quota.shown = self._look_up
+        mood.limited = max(mood.limited, quota.scarce)
+        self.issuer.usage = lambda seat: quota.usage(seat, self.issuer.now)
+        self.upstream = Upstream(loop, self.trial, self.issuer, mood, quota)
         self._speakers = {
             b"http/1.1": partial(http1.Server, self.upstream),
             b"h2": partial(http2.Server, self.upstream),
@@ -101,7 +107,7 @@ class Scene:
         self.policy = Policy(
             strategy=self.whims.choice((Strategy.QUOTA, *Strategy)),
             learn=False,
-            poll_usage=random.random() < 0.2,
+            poll_usage=random.random() < 0.2 or quota.tells,
             max_in_flight=random.choice((0, 0, 1, 2)),
             replay_unanswered=random.random() < 0.2,
         )
@@ -218,6 +224,17 @@ class Scene:
         seat.id = account.id
         seat.priority = self.whims.choice((100, 100, 0, 1))
         store.set_priority(account.name, seat.priority)
+
+    def _look_up(self, seat: Seat) -> None:
+        """Somebody imports an account once more that is there: what its issuer tells of its quota goes to the pool."""
+        left, until = self.upstream.quota.left(seat, self.issuer.now)
+        self.loop.note(f"somebody looks at {seat.name}: {left} % left")
+        ends = datetime.fromtimestamp(until, UTC)
+        window = QuotaWindow(WINDOW[seat.provider], left / 100, moment(), "usage", length_s=LENGTH_S, resets_at=ends)
+        self.reading = True
+        with Store.open(self.database) as store:
+            store.record(windows=[(seat.id, window)])
+        self.reading = False
 
     def _start(self, number: int) -> None:
         self.reading = True
@@ -346,6 +363,7 @@ class Scene:
             if proxy is not None and not proxy.dead:
                 self.crash(proxy)
         self.loop.up_s = self.random.choice((1.0, 500.0, 5000.0)) - self.loop.now
+        self.judge.started_anew()
         self.loop.note("the machine was started anew")
 
     def begins(self) -> None:

@@ -23,6 +23,7 @@ INVARIANTS: Mapping[str, str] = MappingProxyType(
         "tool-once": "no tool call reaches an editor twice",
         "bytes": "what an editor gets of an answer is what upstream sent of it, byte for byte",
         "cooldown": "a limit with a time is not asked again before that, and no stored one is shortened",
+        "tried-once": "a limit that newer news speaks against is tried by one request alone, unless that serves",
         "answered": "every request ends, and so does every renewal, and every process that is stopped",
         "useful": "nobody is refused for limits while there is an account that nothing ails",
         "stays": "a conversation stays where its cache is warm while nothing ails that account",

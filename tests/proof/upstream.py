@@ -11,6 +11,7 @@ from seatpool.core.model import ProviderName
 from tests.proof.issuer import Issuer, Seat
 from tests.proof.loop import Loop
 from tests.proof.network import Line
+from tests.proof.quota import Quota
 from tests.proof.trial import Trial
 
 TAG = re.compile(r'"tag": ?"(R\d+)"')
@@ -43,6 +44,10 @@ class Mood:
     """A connection is refused."""
     silent: float = 0.01
     """Nothing ever comes."""
+    returned: float = 0.5
+    """Of the times that quota is spent: it is there again before its time."""
+    mistaken: float = 0.3
+    """Of those that it is told: as if it were there, while there is none."""
     idle: float = 0.1
     """A connection is closed after an answer, without a word before."""
 
@@ -73,11 +78,12 @@ class Answer:
 class Upstream:
     """All servers of models."""
 
-    def __init__(self, loop: Loop, trial: Trial, issuer: Issuer, mood: Mood) -> None:
+    def __init__(self, loop: Loop, trial: Trial, issuer: Issuer, mood: Mood, quota: Quota) -> None:
         self.loop = loop
         self.trial = trial
         self.issuer = issuer
         self.mood = mood
+        self.quota = quota
         self.answers: dict[str, list[Answer]] = {}
         """By the editors' requests."""
         self.asked: Callable[[Line, str, Seat], None] = lambda line, request, seat: None
@@ -121,20 +127,21 @@ class Upstream:
             return _spent(seat.limited_until, left_s) if left_s > 40 else _throttle(left_s)
         dice = random.random()
         if dice < mood.limited:
-            seat.limited_until = now + random.choice((15.0, 90.0, 600.0, 3600.0))
+            self.quota.spend(seat, now + random.choice((15.0, 90.0, 600.0, 3600.0)))
         elif dice < mood.limited + mood.throttled:
             seat.limited_until = now + random.choice((0.5, 3.0, 20.0))
         elif dice < mood.limited + mood.throttled + mood.nameless:
             self.ail(seat)
             return {"message": "Too many requests", "code": "too_many", "type": "x"}
         else:
+            self.quota.served(seat)
             return None
         return self.limit(seat, answer)
 
     def spend(self, seat: Seat | None, answer: Answer) -> dict[str, object] | None:
         """The account's limit begins now, perhaps."""
         if seat is not None and self.loop.random.random() < self.mood.midway:
-            seat.limited_until = max(seat.limited_until, self.issuer.now + 600.0)
+            self.quota.spend(seat, self.issuer.now + 600.0)
         return self.limit(seat, answer) if seat is not None and seat.limited_until > self.issuer.now else None
 
     def events(self, request: str) -> list[str]:
@@ -263,7 +270,7 @@ class Asked:
         fields = {"content-type": "application/json"}
         if answer.until and self._host.endswith("githubcopilot.com"):
             fields["retry-after"] = str(int(answer.until - self._upstream.issuer.now) + 1)
-        self._channel.begin(status, fields, len(answer.body))
+        self._channel.begin(status, fields | self._quota(), len(answer.body))
         if self._loop.random.random() < self._upstream.mood.cut / 4:
             answer.until = 0.0
             self._channel.send(bytes(answer.body[: self._loop.random.randrange(len(answer.body))]))
@@ -272,6 +279,11 @@ class Asked:
         answer.whole = True
         self._channel.send(bytes(answer.body))
         self._channel.finish()
+
+    def _quota(self) -> dict[str, str]:
+        """The fields that tell of it; Copilot has others, which nothing of this is about."""
+        of_codex = self._seat is not None and self._seat.provider is ProviderName.CODEX
+        return self._upstream.quota.head(self._seat, self._upstream.issuer.now) if of_codex else {}
 
     def _stream(self, answer: Answer) -> None:
         events = self._upstream.events(answer.request)
@@ -288,7 +300,7 @@ class Asked:
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]
         stop = random.randrange(len(pieces) + 1) if random.random() < self._upstream.mood.cut else None
         nameless = self._seat is not None and self._seat.provider is ProviderName.CODEX  # as ChatGPT's backend sends it
-        self._channel.begin(200, {} if nameless else {"content-type": "text/event-stream"}, None)
+        self._channel.begin(200, ({} if nameless else {"content-type": "text/event-stream"}) | self._quota(), None)
         self._piece(answer, pieces, 0, stop)
 
     def _piece(self, answer: Answer, pieces: list[bytes], at: int, stop: int | None) -> None:
