@@ -161,6 +161,7 @@ class Socket:
             events = [
                 json.dumps({"type": "error", "error": {"code": "server_error", "message": "x"}, "status_code": 500})
             ]
+        self._upstream.begin_to_serve(answer, self._seat, events)
         stop = random.randrange(len(events) + 1) if random.random() < mood.cut else None
         self._event(answer, events, 0, stop)
 

@@ -1,7 +1,7 @@
 """Looks at what processes do, and at what is left when they have gone."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from itertools import chain
 
 from tests.proof.choosing import HEARD_S, Choosing
@@ -49,9 +49,9 @@ class Judge:
         self.choosing = choosing
         self._tries: dict[str, Seat] = {}
         """Accounts by the requests that try a limit that newer news speaks against."""
-        self._tried: Counter[tuple[str, float]] = Counter()
-        """How many of them were refused, by account and end of the limit."""
-        upstream.quota.is_back = self._is_back
+        self._tried: dict[tuple[str, float], str] = {}
+        """Which of them was refused, by account and end of the limit; it may have waited and tried again."""
+        upstream.served = self._served
 
     # -- while it goes on
 
@@ -89,10 +89,17 @@ class Judge:
                 why = f"{proxy.owner} asks {seat.name} for {request}, {left_s:.0f} s before the limit ends that"
                 self._trial.broken("cooldown", f"{why} {other.owner} was told of")
 
-    def _is_back(self, seat: Seat) -> None:
-        """Its quota is there again before its time, and somebody has seen that: limits of before bind nobody."""
+    def _served(self, request: str, seat: Seat) -> None:
+        """Where that tried a limit, or one that is over before its time, no limit of before binds anybody."""
+        if request in self._tries or seat.is_back:
+            seat.is_back = False
+            self.forget((seat.name,))
+
+    def forget(self, names: Iterable[str]) -> None:
+        """What processes were told of these accounts' limits binds nobody any more."""
         for proxy in self._owners.values():
-            proxy.known.pop(seat.name, None)
+            for name in names:
+                proxy.known.pop(name, None)
 
     def told(self, proxy: Proxy, request: str) -> None:
         """A process has dealt with a refusal."""
@@ -115,9 +122,7 @@ class Judge:
         seat = self._tries.pop(request, None)
         if seat is None or seat.spent_until <= self._issuer.now:
             return
-        limit = seat.name, seat.spent_until
-        self._tried[limit] += 1
-        if self._tried[limit] > 1:
+        if self._tried.setdefault((seat.name, seat.spent_until), request) != request:
             self._trial.broken("tried-once", f"{proxy.owner} tries {seat.name} with {request}, as was done before")
 
     def started_anew(self) -> None:

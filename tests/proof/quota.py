@@ -36,8 +36,6 @@ class Quota:
         """In the heads of answers as well."""
         self.scarce = chance.choice((0.0, 0.1, 0.3)) if self.tells else 0.0
         """Share of the requests that spend it, at least."""
-        self.is_back: Callable[[Seat], None] = lambda seat: None
-        """To be called with one whose quota is there again, when it has served."""
         self.shown: Callable[[Seat], None] = lambda seat: None
         """To be called when somebody else looks at an account's, and leaves in the database what is told."""
 
@@ -62,12 +60,6 @@ class Quota:
             seat.back.add(until)
             if self._chance.random() < 0.5:
                 self._post(self.shown, seat)
-
-    def served(self, seat: Seat) -> None:
-        """An answer begins that no limit stands in the way of."""
-        if seat.is_back:
-            seat.is_back = False
-            self.is_back(seat)
 
     def head(self, seat: Seat | None, now: float) -> dict[str, str]:
         """Fields of an answer."""

@@ -348,6 +348,8 @@ class Scene:
         self.loop.wall_s += by_s
         self.weather.clock_set(by_s, self.loop.now)
         self.issuer.clock_set(by_s)
+        if by_s > 0 and self.upstream.quota.tells:  # what ends with a window does so by the calendar (`core/clockwork`)
+            self.judge.forget(self.issuer.seats)
         self.loop.note(f"the clock is set by {by_s:.0f} s")
 
     def _start_anew(self) -> None:
@@ -420,7 +422,7 @@ class Scene:
         free = not any(held)
         asking = any(seat.asking for seat in self.issuer.seats.values())
         stored = all(
-            p.service._refresher._running == {} and p.service._refresher._safekeeping._storing == set() for p in living
+            p.service._refresher._running == {} and not p.service._refresher._safekeeping._storing for p in living
         )
         ending = any(p.ending for p in living)  # what it could not store by its end goes with it
         return free and stored and not asking and not ending

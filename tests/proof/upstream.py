@@ -88,6 +88,8 @@ class Upstream:
         """By the editors' requests."""
         self.asked: Callable[[Line, str, Seat], None] = lambda line, request, seat: None
         """To be called when a process begins to send a request with an account's credential."""
+        self.served: Callable[[str, Seat], None] = lambda request, seat: None
+        """To be called when one gets an answer that is more than a refusal."""
         self.late_at = -math.inf
         """When a request came last on a connection that had taken leave: nobody looked at it."""
         self._number = 0
@@ -103,6 +105,11 @@ class Upstream:
         self.answers.setdefault(request, []).append(answer)
         self.loop.note(f"upstream: {request} of {answer.seat} gets {status}")
         return answer
+
+    def begin_to_serve(self, answer: Answer, seat: Seat | None, events: list[str]) -> None:
+        """These are what it gets; a refusal comes second, where it comes before everything."""
+        if seat is not None and len(events) > 2:
+            self.served(answer.request, seat)
 
     def number(self) -> int:
         """One that there was not yet."""
@@ -134,7 +141,6 @@ class Upstream:
             self.ail(seat)
             return {"message": "Too many requests", "code": "too_many", "type": "x"}
         else:
-            self.quota.served(seat)
             return None
         return self.limit(seat, answer)
 
@@ -295,6 +301,7 @@ class Asked:
             error = {**limit, "code": limit["type"]} if "resets_at" in limit else limit
             failed = {"type": "response.failed", "response": {"id": "resp_x", "error": error}}
             events[at:] = [json.dumps(failed, separators=(",", ":"))]
+        self._upstream.begin_to_serve(answer, self._seat, events)
         data = b"".join(f"event: {json.loads(e)['type']}\ndata: {e}\n\n".encode() for e in events)
         cuts = sorted(random.randrange(1, len(data)) for _ in range(random.randrange(5)))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]

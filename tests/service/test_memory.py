@@ -234,6 +234,25 @@ async def test_a_probe_that_is_refused_or_abandoned_is_not_repeated(store: Store
 
 
 @pytest.mark.usefixtures("alice")
+async def test_a_request_that_is_sent_again_to_an_account_whose_limit_is_to_be_tried_is_the_one_that_tries(
+    store: Store, issuer: Issuer, clock: Any
+) -> None:
+    async with pool(store, issuer) as service:
+        before, _ = await begin(service)  # it went out before anybody knew of the limit
+        trail = service.open("flow-2", FACTS, Headers())
+        assert isinstance(await service.assign(trail), Assignment)
+        await service.recover(trail, SPENT, GOT_429)
+        clock.tick(600)
+        service.knowledge.observe(1, usage(0.9, 9))
+        await settled(service)
+        unreached = Outcome(OutcomeKind.STALE_CONNECTION, "stale-connection")
+        assert isinstance(await service.recover(before, unreached, Answered(None, None)), Assignment)
+        assert isinstance(await service.assign(service.open("flow-3", FACTS, Headers())), Exhausted)
+        service.served(before, Answered(200, 1.0), Headers())
+        assert isinstance(await service.assign(service.open("flow-4", FACTS, Headers())), Assignment)
+
+
+@pytest.mark.usefixtures("alice")
 @pytest.mark.parametrize("who", ["the one that tried", "another", "one that came since"])
 async def test_a_second_limit_within_the_time_of_the_first_may_be_tried_as_well(
     store: Store, issuer: Issuer, clock: Any, who: str

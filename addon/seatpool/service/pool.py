@@ -44,6 +44,7 @@ from seatpool.service.memory.knowledge import Knowledge
 from seatpool.service.memory.records import SWITCHING_PROTOCOLS, Ending, Records
 from seatpool.service.memory.vault import Vault
 from seatpool.service.memory.writer import Writer
+from seatpool.service.tasks import Tasks
 from seatpool.service.telling.notices import Notices
 from seatpool.service.telling.traces import Traces
 from seatpool.service.trail import Answered, Assignment, Bond, Halted, Trail
@@ -111,7 +112,7 @@ class PoolService:
         self._turns = TurnStates()
         self.ruling = Ruling(self.knowledge.state, draws)
         self._wishes = Wishes(self.knowledge.state, self.ruling, policy)
-        self._tasks: set[asyncio.Task[object]] = set()
+        self._tasks = Tasks()
         self._watch: asyncio.Task[None] | None = None
         self.sockets = Sockets(
             knowledge=self.knowledge,
@@ -164,7 +165,7 @@ class PoolService:
         self._places.close()
         if self._watch is not None:
             self._watch.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.drain()
         await self._poller.stop()
         await self._keeper.drain()
         await self.notices.stop()
@@ -441,7 +442,4 @@ class PoolService:
 
     def _background[T](self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Work that outlives the hook that began it; begun at once, and awaited at the end."""
-        task = asyncio.Task(work, loop=asyncio.get_running_loop(), eager_start=True)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-        return task
+        return self._tasks.begin(work, at_once=True)

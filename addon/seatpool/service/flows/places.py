@@ -64,15 +64,17 @@ class Places:
                 choice = replace(choice, reason=FALLBACK)
             self._choices.note(trail, choice, now)
             state.use(choice.account.id, now, trail.demand.conversation)
-            trail.probe = state.take_probe(choice.account.id, trail.demand.scopes, now)
-            trail.tries = not trail.facts.route.websocket
+            self._try_limit(trail, choice.account.id, now)
             state.returning.take(choice.account.id, trail.demand.scopes, now)
             trail.slot.take(state, choice.account.id, now)
         return choice
 
     def hold(self, trail: Trail, account_id: int) -> None:
         """The flow goes out to this account, which it had before or was given: nobody asks whether it is full."""
-        trail.slot.take(self._state, account_id, utcnow())
+        now = utcnow()
+        trail.slot.take(self._state, account_id, now)
+        if trail.probe is None:  # one may have been opened since it was chosen
+            self._try_limit(trail, account_id, now)
 
     # -- waiting
 
@@ -182,6 +184,11 @@ class Places:
         """The account does not refuse: where it has come back from a limit, more may go there."""
         if self._state.returning.served(account_id, trail.demand.scopes):
             self._waiting.serve(trail.facts.route.provider)
+
+    def _try_limit(self, trail: Trail, account_id: int, now: datetime) -> None:
+        """Where a limit of the account is to be tried, this request is the one."""
+        trail.probe = self._state.take_probe(account_id, trail.demand.scopes, now)
+        trail.tries = not trail.facts.route.websocket
 
     def _find(self, trail: Trail, now: datetime) -> Selection | Exhausted:
         """Who could serve it: where it would leave whoever can read it, that one decides."""

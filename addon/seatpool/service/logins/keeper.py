@@ -1,6 +1,5 @@
 """Renews the credentials in use before they run out, so that no request has to wait for it."""
 
-import asyncio
 import logging
 import zlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from seatpool.service.logins.refresher import MEMORY_ONLY
 from seatpool.service.memory.inuse import InUse
 from seatpool.service.memory.knowledge import Knowledge
 from seatpool.service.memory.vault import Vault
+from seatpool.service.tasks import Tasks
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ class Keeper:
         self._owner = owner
         self._in_use = InUse(knowledge.state, IN_USE)
         self._waits: dict[int, datetime] = {}
-        self._renewing: set[asyncio.Task[None]] = set()
+        self._renewing = Tasks()
 
     def used(self, account_id: int, now: datetime) -> None:
         """Note that an account serves a request."""
@@ -62,15 +62,13 @@ class Keeper:
 
     async def drain(self) -> None:
         """Wait for the renewals that are under way (at shutdown)."""
-        await asyncio.gather(*self._renewing, return_exceptions=True)
+        await self._renewing.drain()
 
     def _look_after(self, account: Account, now: datetime) -> None:
         for credential in self._vault.known(account.id):
             if credential.kind not in MEMORY_ONLY and self._due(account.id, credential, now):
                 self._waits[account.id] = now + AGAIN
-                task = asyncio.create_task(self._renew(account, credential))
-                self._renewing.add(task)
-                task.add_done_callback(self._renewing.discard)
+                self._renewing.begin(self._renew(account, credential))
 
     def _due(self, account_id: int, credential: Credential, now: datetime) -> bool:
         if credential.expires_at is None or credential.expires_at <= now:  # then a request asks for it, if one comes

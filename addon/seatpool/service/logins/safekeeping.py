@@ -14,6 +14,7 @@ from seatpool.clock import utcnow
 from seatpool.core.model import Account, Credential, CredentialKind
 from seatpool.service.memory.rotations import ROTATING
 from seatpool.service.memory.vault import Vault
+from seatpool.service.tasks import Tasks
 from seatpool.service.threads import apart, aside
 from seatpool.store import Lease, Store, StoreError, StoreUnavailable, Superseded
 
@@ -32,7 +33,7 @@ class Safekeeping:
         self._store = store
         self._vault = vault
         self._turn = asyncio.Lock()
-        self._storing: set[asyncio.Task[None]] = set()
+        self._storing = Tasks()
         self._became: dict[tuple[int, CredentialKind], tuple[int, int]] = {}
         """Of what memory alone knew for a while: its generation there, and that in the store since. A renewal may have
         begun with it between."""
@@ -57,9 +58,7 @@ class Safekeeping:
             logger.warning("account=%s action=credential-not-stored reason=%s", account.name, error)
             unstored = replace(credential, generation=generation)
             self._vault.keep(account.id, unstored)  # memory alone knows it, and serves
-            task = asyncio.create_task(self._go_on(account, unstored, generation))
-            self._storing.add(task)
-            task.add_done_callback(self._storing.discard)
+            self._storing.begin(self._go_on(account, unstored, generation))
             return unstored
         self._vault.put(account.id, stored)
         return stored
@@ -88,11 +87,7 @@ class Safekeeping:
 
     async def drain(self) -> None:
         """At the end of the process: the last chance for what is not stored."""
-        if not self._storing:
-            return
-        await asyncio.wait(self._storing, timeout=AT_THE_END_S)
-        for task in tuple(self._storing):
-            task.cancel()
+        await self._storing.end(AT_THE_END_S)
 
     async def _go_on(self, account: Account, credential: Credential, generation: int) -> None:
         kind = credential.kind

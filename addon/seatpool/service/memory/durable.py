@@ -9,6 +9,7 @@ from collections.abc import Callable
 
 from seatpool.core.model import Cooldown
 from seatpool.service.memory.writer import Disabled, Writer
+from seatpool.service.tasks import Tasks
 from seatpool.service.threads import aside
 from seatpool.store import StoreError, StoreUnavailable
 
@@ -20,7 +21,7 @@ class Durable:
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way = Tasks()
 
     async def make(self, write: Callable[[], object], row: Cooldown | Disabled, line: str, name: str) -> None:
         """Returns when it was made, or is the writer's.
@@ -28,15 +29,11 @@ class Durable:
         `write` makes it and `row` is what the writer would; `line` tells of a database that refuses it, with the
         account's name and why.
         """
-        task = asyncio.create_task(self._make(write, row, line, name))
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        await asyncio.shield(task)
+        await asyncio.shield(self._under_way.begin(self._make(write, row, line, name)))
 
     async def drain(self) -> None:
         """Wait for those under way (at shutdown, before the writer is closed)."""
-        while self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self._under_way.drain()
 
     async def _make(self, write: Callable[[], object], row: Cooldown | Disabled, line: str, name: str) -> None:
         try:

@@ -4,11 +4,9 @@ Once until that cooldown's end, over all processes, unless it has served: where 
 contradict each other, nobody is to be asked again and again. With a file, once more when the machine was started anew.
 """
 
-import asyncio
 import logging
 import os
 import secrets
-from collections.abc import Coroutine
 from contextlib import suppress
 from datetime import datetime
 
@@ -16,6 +14,7 @@ from seatpool.clock import utcnow
 from seatpool.core.evidence import refuted
 from seatpool.core.model import Cooldown, Scope
 from seatpool.core.state import PoolState
+from seatpool.service.tasks import Tasks
 from seatpool.service.threads import aside
 from seatpool.store import Store, StoreError
 
@@ -33,7 +32,7 @@ class Probes:
         self._owner = f"{os.getpid()}-{secrets.token_hex(4)}"
         self._tried: dict[Key, datetime] = {}
         """What this process has asked for the right to try, and until when not again."""
-        self._asking: set[asyncio.Task[None]] = set()
+        self._asking = Tasks()
 
     def look(self, account_id: int, funded_at: datetime | None = None) -> None:
         """There is news of an account's quota: ask for the right to try it where that speaks against a cooldown.
@@ -52,21 +51,16 @@ class Probes:
                 and refuted(cooldown, self._state.windows.get(account_id, {}), funded_at)
             ):
                 self._tried = {k: until for k, until in self._tried.items() if until > now} | {key: cooldown.until}
-                self._begin(self._open(cooldown))
+                self._asking.begin(self._open(cooldown))
 
     def lifted(self, account_id: int, scope: Scope) -> None:
         """A cooldown has ended before its time: the next one may be tried as well, until whenever the last one was."""
         if self._tried.pop((account_id, scope), None) is not None:
-            self._begin(self._give_back(_lease(account_id, scope)))
+            self._asking.begin(self._give_back(_lease(account_id, scope)))
 
     async def drain(self) -> None:
         """Wait for what is under way (at shutdown)."""
-        await asyncio.gather(*self._asking, return_exceptions=True)
-
-    def _begin(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(work)
-        self._asking.add(task)
-        task.add_done_callback(self._asking.discard)
+        await self._asking.drain()
 
     async def _give_back(self, key: str) -> None:
         with suppress(StoreError):  # then it is over when that cooldown would have been

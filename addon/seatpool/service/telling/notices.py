@@ -4,12 +4,11 @@ Off a request's way: what is told is found in a dictionary, and the rest happens
 claim on the notice decides, which lasts as long as it is not to be told again.
 """
 
-import asyncio
 import logging
 import secrets
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Protocol
 
 from seatpool.clock import utcnow
 from seatpool.core import notices
@@ -22,6 +21,7 @@ from seatpool.core.selection import BOUND, Exhausted, able_otherwise
 from seatpool.core.state import PoolState
 from seatpool.service.logins.refresher import Sender
 from seatpool.service.memory.meters import Meters
+from seatpool.service.tasks import Tasks
 from seatpool.service.telling.desktop import Desktop, NotDelivered
 from seatpool.service.telling.webhook import Webhook
 from seatpool.service.threads import apart
@@ -63,7 +63,7 @@ class Notices:
         self._told: dict[str, datetime] = {}
         self._out: set[int] | None = None
         """Accounts that were out of use at the last look; None before the first."""
-        self._sending: set[asyncio.Task[None]] = set()
+        self._sending = Tasks()
         self.expiry: Callable[[], Expiry | None] = _unknown
         """The end of the certificate authority in use, where that is known."""
 
@@ -78,11 +78,7 @@ class Notices:
 
     async def stop(self, within_s: float = LAST_S) -> None:
         """Wait for what is being sent; not for somebody who takes long to hear it."""
-        if self._sending:
-            _, late = await asyncio.wait(self._sending, timeout=within_s)
-            for task in late:
-                task.cancel()
-            await asyncio.gather(*late, return_exceptions=True)
+        await self._sending.end(within_s)
 
     # -- what happens
 
@@ -128,7 +124,7 @@ class Notices:
             for old in tuple(self._told)[: max(0, len(self._told) + 1 - REMEMBERED)]:
                 del self._told[old]  # the claim knows it all the same
         self._told[key] = notice.again_at
-        self._background(self._send(notice, self._ways))
+        self._sending.begin(self._send(notice, self._ways))
 
     # -- inside
 
@@ -162,15 +158,10 @@ class Notices:
     def _take_back(self, keys: list[str]) -> None:
         for key in keys:
             self._told.pop(key, None)
-        self._background(self._free(keys))
+        self._sending.begin(self._free(keys))
 
     async def _free(self, keys: list[str]) -> None:
         try:
             await apart(self._store.free, keys)
         except StoreError as error:
             logger.info("action=notice-not-taken-back reason=%s", type(error).__name__)
-
-    def _background(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
