@@ -78,7 +78,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.store.rows.cooldowns",
             "if _LATER.run(db, **key, until=until).first() is not None:",
             "if False:",
-            seen_in=1,
+            seen_in=25,
         ),
         "limits-by-the-calendar": Mutation(
             "seatpool.service.memory.follower",
@@ -91,7 +91,7 @@ MUTATIONS: Mapping[str, Mutation] = MappingProxyType(
             "seatpool.service.memory.probes",
             "        if ours and self._state.open_probe(cooldown, utcnow()):",
             "        if self._state.open_probe(cooldown, utcnow()):",
-            seen_in=111,
+            seen_in=209,
         ),
         "answered": Mutation(
             "seatpool.proxy.layers.limits", "monotonic() + limit_s", "monotonic() + 1e9 * limit_s", seen_in=62

@@ -36,6 +36,8 @@ class Quota:
         """In the heads of answers as well."""
         self.scarce = chance.choice((0.0, 0.1, 0.3)) if self.tells else 0.0
         """Share of the requests that spend it, at least."""
+        self.named: set[str] = set()
+        """Accounts whose quota's next beginning was told, and is the end of their limit."""
         self.shown: Callable[[Seat], None] = lambda seat: None
         """To be called when somebody else looks at an account's, and leaves in the database what is told."""
 
@@ -82,5 +84,6 @@ class Quota:
     def left(self, seat: Seat, now: float) -> tuple[int, int]:
         """What is told: in percent, and until when."""
         if seat.spent_until > now and self._chance.random() >= self._mistaken:
+            self.named.add(seat.name)
             return NOTHING, int(seat.spent_until) + 1
         return PLENTY, int(now) + LENGTH_S

@@ -348,8 +348,8 @@ class Scene:
         self.loop.wall_s += by_s
         self.weather.clock_set(by_s, self.loop.now)
         self.issuer.clock_set(by_s)
-        if by_s > 0 and self.upstream.quota.tells:  # what ends with a window does so by the calendar (`core/clockwork`)
-            self.judge.forget(self.issuer.seats)
+        if by_s > 0:  # what ends with a window does so by the calendar (`core/clockwork`)
+            self.judge.forget(self.upstream.quota.named)
         self.loop.note(f"the clock is set by {by_s:.0f} s")
 
     def _start_anew(self) -> None:
