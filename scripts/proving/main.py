@@ -23,9 +23,10 @@ RESULTS = ROOT / "scripts" / "bench-results"
 DESCRIPTION = """\
 The whole system in simulated worlds: the real store, service and proxy layers in several processes over one database,
 with an upstream, editors, a clock, a network and threads that are not. The seed chooses who goes on next, what arrives
-when, and what goes wrong: refused and spent accounts, streams and WebSockets that break, refresh races, processes that
-are killed in the midst of a transaction or stand still, clocks that differ or are set, a machine that is started anew
-in the midst of everything, a database that is slow, locked or away, a person who wants another order.
+when, and what goes wrong: refused and spent accounts, quota that is back before its time or is only said to be, streams
+and WebSockets that break, refresh races, processes that are killed in the midst of a transaction or stand still, clocks
+that differ or are set, a machine that is started anew in the midst of everything, a database that is slow, locked or
+away, a person who wants another order.
 Everything that must hold is looked at all the while; the first thing that does not ends a world, and its seed plays it
 again, step by step.
 """
