@@ -73,7 +73,7 @@ class Choosing:
         self._asked[request] = (*before, seat.id)
         self._held_at[seat.id] = self._loop.now
         if not before and noticed:
-            self._look_at_caches(proxy, request, seat)
+            self._look_at_caches(proxy, request, seat, decided)
             self._look_at_order(proxy, request, seat, decided)
         if before[-1:] != (seat.id,):  # the same once more is no turn
             seat.chosen_at = max(seat.chosen_at, decided)
@@ -87,7 +87,7 @@ class Choosing:
         if self._weather.moved_nobody or not self._weather.steady or self._rogue or not plainly or tried_enough:
             return  # limits were not all that stood in its way
         for seat in self._issuer.seats.values():
-            if seat.provider is provider and seat.usable and not self._is_in_doubt(seat):
+            if seat.provider is provider and seat.usable and not self._is_in_doubt(seat, self._loop.now):
                 self._trial.broken("useful", f"{request} was refused, and nothing ails {seat.name}")
 
     def over(self, request: str) -> None:
@@ -126,10 +126,10 @@ class Choosing:
                 Strategy.PRIORITY: other.priority < seat.priority,
                 Strategy.ROUND_ROBIN: waited and other.id not in under_way and self._unsent_at <= other.chosen_at,
             }.get(proxy.service.policy.order, False)
-            if first and other.provider is seat.provider and other.usable and not self._is_in_doubt(other):
+            if first and other.provider is seat.provider and other.usable and not self._is_in_doubt(other, decided):
                 self._trial.broken("in-order", f"{request} begins on {seat.name}, and {other.name} comes before that")
 
-    def _look_at_caches(self, proxy: Proxy, request: str, seat: Seat) -> None:
+    def _look_at_caches(self, proxy: Proxy, request: str, seat: Seat, decided: float) -> None:
         before = self._desk.before(request)
         answers = [answer for each in before for answer in self._upstream.answers.get(each, ())]
         served = next(
@@ -141,7 +141,9 @@ class Choosing:
         asked = [seat_id for each in before for seat_id in self._asked.get(each, ())]
         elsewhere = bool(asked) and asked[-1] != home.id
         by_old_time = at < self._weather.set_at and at < proxy.began_at
-        if home is not seat and not (elsewhere or by_old_time or self._is_unkept(at) or self._is_in_doubt(home)):
+        if home is not seat and not (
+            elsewhere or by_old_time or self._is_unkept(at) or self._is_in_doubt(home, decided)
+        ):
             self._trial.broken("stays", f"{request} goes to {seat.name}, and {home.name} has served {served.request}")
 
     def _may_be_astray(self) -> bool:
@@ -157,8 +159,8 @@ class Choosing:
         """Whether what was then may be on no record."""
         return not self._weather.steady or any(-UNDER_WAY_S < each - at < KEPT_S for each in self._killed_at)
 
-    def _is_in_doubt(self, seat: Seat) -> bool:
-        """Whether there may be a reason not to ask an account."""
-        full = self._policy.max_in_flight and self._loop.now - self._held_at[seat.id] < FREED_S
+    def _is_in_doubt(self, seat: Seat, decided: float) -> bool:
+        """Whether there may have been a reason not to ask an account when that was decided."""
+        full = self._policy.max_in_flight and decided - self._held_at[seat.id] < FREED_S
         unreached_at = max(self._weather.unreached_at, self._upstream.late_at)  # to try is an attempt as well
         return seat.ails or bool(full) or self._loop.now - unreached_at < UNREACHED_S

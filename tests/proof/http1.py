@@ -14,6 +14,8 @@ from tests.proof.network import Line
 from tests.proof.upstream import TAG, Answer, Asked, Upstream
 
 _HEAD_END = b"\r\n\r\n"
+ALMOST_NOTHING = 2
+"""Messages of a turn that is refused, or serves nothing."""
 
 
 class Server:
@@ -161,7 +163,8 @@ class Socket:
             events = [
                 json.dumps({"type": "error", "error": {"code": "server_error", "message": "x"}, "status_code": 500})
             ]
-        self._upstream.begin_to_serve(answer, self._seat, events)
+        if self._seat is not None and len(events) > ALMOST_NOTHING:
+            self._upstream.served(request, self._seat)
         stop = random.randrange(len(events) + 1) if random.random() < mood.cut else None
         self._event(answer, events, 0, stop)
 

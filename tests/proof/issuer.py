@@ -62,10 +62,8 @@ class Seat:
     limited_until: float = 0.0
     spent_until: float = 0.0
     """The same of a limit that is told as quota (`Quota`)."""
-    back: set[float] = field(default_factory=set)
-    """Ends of limits whose quota was there again before that."""
     is_back: bool = False
-    """Its quota is there again so, and it has served nobody since."""
+    """Its quota is there again before its time, and it has served nobody since."""
     ails: bool = False
     """Something came of it that nobody had asked for: no answer, a refusal, half of one. For good."""
     serial: int = 0

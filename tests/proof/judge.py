@@ -51,6 +51,8 @@ class Judge:
         """Accounts by the requests that try a limit that newer news speaks against."""
         self._tried: dict[tuple[str, float], str] = {}
         """Which of them was refused, by account and end of the limit; it may have waited and tried again."""
+        self._forgotten: dict[str, float] = {}
+        """Since when limits of before bind nobody, by account."""
         upstream.served = self._served
 
     # -- while it goes on
@@ -97,8 +99,9 @@ class Judge:
 
     def forget(self, names: Iterable[str]) -> None:
         """What processes were told of these accounts' limits binds nobody any more."""
-        for proxy in self._owners.values():
-            for name in names:
+        for name in names:
+            self._forgotten[name] = self._loop.now
+            for proxy in self._owners.values():
                 proxy.known.pop(name, None)
 
     def told(self, proxy: Proxy, request: str) -> None:
@@ -107,8 +110,8 @@ class Judge:
             return
         for answer in self._upstream.answers.get(request, [])[-1:]:
             if answer.until and answer.whole and answer.seat is not None:
-                if answer.until in self._issuer.seats[answer.seat].back:
-                    continue  # it is told late
+                if answer.at < self._forgotten.get(answer.seat, 0.0):
+                    continue  # it is dealt with late
                 off_s = max(self._off_now(), self._off_s[request])
                 if proxy.known.get(answer.seat, 0.0) == answer.until:
                     off_s = max(off_s, proxy.off_s[answer.seat])

@@ -59,7 +59,6 @@ class Quota:
         if seat.spent_until == until:
             self._loop.note(f"the quota of {seat.name} is there again")
             seat.limited_until, seat.spent_until, seat.is_back = -math.inf, -math.inf, True
-            seat.back.add(until)
             if self._chance.random() < 0.5:
                 self._post(self.shown, seat)
 

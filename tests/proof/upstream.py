@@ -67,6 +67,8 @@ class Answer:
     """The limit that it tells, in upstream's time."""
     arrived: bool = False
     """The editor has got all of it."""
+    at: float = 0.0
+    """When it was begun."""
 
     @property
     def tokens(self) -> int:
@@ -101,15 +103,10 @@ class Upstream:
 
     def begin(self, request: str, seat: Seat | None, status: int) -> Answer:
         """Another attempt is answered."""
-        answer = Answer(request, seat.name if seat is not None else None, status)
+        answer = Answer(request, seat.name if seat is not None else None, status, at=self.loop.now)
         self.answers.setdefault(request, []).append(answer)
         self.loop.note(f"upstream: {request} of {answer.seat} gets {status}")
         return answer
-
-    def begin_to_serve(self, answer: Answer, seat: Seat | None, events: list[str]) -> None:
-        """These are what it gets; a refusal comes second, where it comes before everything."""
-        if seat is not None and len(events) > 2:
-            self.served(answer.request, seat)
 
     def number(self) -> int:
         """One that there was not yet."""
@@ -301,7 +298,8 @@ class Asked:
             error = {**limit, "code": limit["type"]} if "resets_at" in limit else limit
             failed = {"type": "response.failed", "response": {"id": "resp_x", "error": error}}
             events[at:] = [json.dumps(failed, separators=(",", ":"))]
-        self._upstream.begin_to_serve(answer, self._seat, events)
+        if self._seat is not None:  # a limit of quota is told by the status: by whatever comes after 200 it is over
+            self._upstream.served(answer.request, self._seat)
         data = b"".join(f"event: {json.loads(e)['type']}\ndata: {e}\n\n".encode() for e in events)
         cuts = sorted(random.randrange(1, len(data)) for _ in range(random.randrange(5)))
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]
