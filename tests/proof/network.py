@@ -32,8 +32,8 @@ class Far(Protocol):
 class Line(asyncio.Transport):
     """A process's end of a connection, as asyncio's streams use it."""
 
-    def __init__(self, loop: Loop, owner: Owner, protocol: asyncio.Protocol, peer: tuple[str, int]) -> None:
-        super().__init__({"peername": peer, "sockname": (ADDRESS, 8080), "transport_protocol": "tcp"})
+    def __init__(self, loop: Loop, owner: Owner, protocol: asyncio.Protocol, port: int) -> None:
+        super().__init__({"peername": (ADDRESS, port), "sockname": (ADDRESS, 8080), "transport_protocol": "tcp"})
         self._loop = loop
         self.owner = owner
         self._protocol = protocol
@@ -156,7 +156,7 @@ def accept(loop: Loop, owner: Owner, far: Far) -> tuple[asyncio.StreamReader, as
     """A connection from outside to a process, as its server sees it."""
     reader = asyncio.StreamReader(loop=loop)
     protocol = asyncio.StreamReaderProtocol(reader, loop=loop)
-    line = Line(loop, owner, protocol, (ADDRESS, 50_000))
+    line = Line(loop, owner, protocol, 50_000)
     protocol.connection_made(line)
     line.far = far
     return reader, asyncio.StreamWriter(line, protocol, reader, loop), line
@@ -170,7 +170,7 @@ def opening(loop: Loop, owner: Owner, host: str, port: int, listener: Listener, 
         if refused:
             raise ConnectionRefusedError(f"{host}:{port} refuses")
         protocol = factory()
-        line = Line(loop, owner, protocol, (ADDRESS, port))
+        line = Line(loop, owner, protocol, port)
         protocol.connection_made(line)
         line.far = listener(line)
         return line, protocol

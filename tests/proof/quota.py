@@ -63,8 +63,8 @@ class Quota:
                 self._post(self.shown, seat)
 
     def head(self, seat: Seat | None, now: float) -> dict[str, str]:
-        """Fields of an answer."""
-        if seat is None or not (self.tells and self.in_answers):
+        """Fields of an answer. Copilot's are others, which nothing here is about."""
+        if seat is None or seat.provider is not ProviderName.CODEX or not (self.tells and self.in_answers):
             return {}
         left, ends = self.left(seat, now)
         stem = "x-codex-primary"

@@ -7,6 +7,8 @@ import sqlite3
 import sys
 import traceback
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -77,7 +79,7 @@ class Scene:
         self.database = str(database)
         self.weather = Weather.drawn(random)
         self.reading = False
-        """The judge reads the database."""
+        """The database is used, and nothing befalls whoever does."""
         self.kept = Database(self.database, self.trial, loop, self.weather.skew_s)
         scale = random.choice((0.0, 0.5, 1.0, 2.0))
         mood = Mood(**{name: min(0.5, value * scale) for name, value in vars(Mood()).items()})
@@ -123,6 +125,15 @@ class Scene:
         self.upstream.asked = self.judge.asked
         self.desk.refused, self.desk.ended = choosing.refused, choosing.over
         self.desk.steady = lambda: not any(each.ending and not each.dead for each in self.owners.values())
+
+    @contextmanager
+    def _in_any_weather(self) -> Iterator[None]:
+        """What is done meanwhile with the database is the world's own doing, and goes well."""
+        self.reading = True
+        try:
+            yield
+        finally:
+            self.reading = False
 
     def _latency(self, owner: Owner) -> float:
         slow = self.weather.slow * (20 if self.random.random() < 0.02 else 1)
@@ -200,15 +211,13 @@ class Scene:
         """Who is in the pool: some of Codex, some of Copilot, or both."""
         random = self.random
         codex, copilot = random.choice(((1, 0), (2, 0), (3, 0), (2, 0), (0, 2), (0, 3), (1, 2)))
-        self.reading = True
-        with Store.open(self.database) as store:
+        with self._in_any_weather(), Store.open(self.database) as store:
             for name in ("alice", "bob", "carol")[:codex]:
                 seat, login = self.issuer.add(name, random.choice((-10.0, -10.0, 60.0, 310.0, 3000.0)))
                 seat.origin = random.choice(("NO_CONSTRAINT", "NO_CONSTRAINT", *ORIGINS))
                 self._save(store, seat, login, "chatgpt.com")
             for name in ("dave", "erin", "frank")[:copilot]:
                 self._save(store, *self.issuer.add_copilot(name), "github.com")
-        self.reading = False
 
     def _save(self, store: Store, seat: Seat, login: Credential, issuer: str) -> None:
         account, _ = store.save_login(
@@ -231,21 +240,18 @@ class Scene:
         self.loop.note(f"somebody looks at {seat.name}: {left} % left")
         ends = datetime.fromtimestamp(until, UTC)
         window = QuotaWindow(WINDOW[seat.provider], left / 100, moment(), "usage", length_s=LENGTH_S, resets_at=ends)
-        self.reading = True
-        with Store.open(self.database) as store:
+        with self._in_any_weather(), Store.open(self.database) as store:
             store.record(windows=[(seat.id, window)])
-        self.reading = False
 
     def _start(self, number: int) -> None:
-        self.reading = True
         skew_s = self.random.uniform(-self.weather.skew_s, self.weather.skew_s)
         name = f"proxy{number}.{self.weather.crashes}"
-        proxy = Proxy(self.loop, self.issuer, name, self.database, self.policy, skew_s)
+        with self._in_any_weather():
+            proxy = Proxy(self.loop, self.issuer, name, self.database, self.policy, skew_s)
         proxy.rogue = self.rogue
         proxy.told = self.judge.told
         self.owners[proxy.owner] = proxy
         self.proxies[number] = proxy
-        self.reading = False
         self.loop.note(f"{name} starts")
 
     def _visit(self, number: int, visit: Visit, host: str) -> Line | None:
@@ -406,11 +412,8 @@ class Scene:
 
     def _stored(self, seat: Seat) -> str | None:
         proxy = next(iter(self.owners.values()))  # a dead one's way to the database is as good
-        self.reading = True
-        try:
+        with self._in_any_weather():
             held = proxy.store.credentials(seat.id).get(CredentialKind.CODEX_OAUTH)
-        finally:
-            self.reading = False
         return held.refresh_token if held is not None else None
 
     def _is_over(self) -> bool:

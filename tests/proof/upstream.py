@@ -273,7 +273,7 @@ class Asked:
         fields = {"content-type": "application/json"}
         if answer.until and self._host.endswith("githubcopilot.com"):
             fields["retry-after"] = str(int(answer.until - self._upstream.issuer.now) + 1)
-        self._channel.begin(status, fields | self._quota(), len(answer.body))
+        self._begin(status, fields, len(answer.body))
         if self._loop.random.random() < self._upstream.mood.cut / 4:
             answer.until = 0.0
             self._channel.send(bytes(answer.body[: self._loop.random.randrange(len(answer.body))]))
@@ -283,10 +283,9 @@ class Asked:
         self._channel.send(bytes(answer.body))
         self._channel.finish()
 
-    def _quota(self) -> dict[str, str]:
-        """The fields that tell of it; Copilot has others, which nothing of this is about."""
-        of_codex = self._seat is not None and self._seat.provider is ProviderName.CODEX
-        return self._upstream.quota.head(self._seat, self._upstream.issuer.now) if of_codex else {}
+    def _begin(self, status: int, fields: Mapping[str, str], length: int | None) -> None:
+        quota = self._upstream.quota.head(self._seat, self._upstream.issuer.now)
+        self._channel.begin(status, {**fields, **quota}, length)
 
     def _stream(self, answer: Answer) -> None:
         events = self._upstream.events(answer.request)
@@ -305,7 +304,7 @@ class Asked:
         pieces = [data[a:b] for a, b in zip([0, *cuts], [*cuts, len(data)], strict=True) if a < b]
         stop = random.randrange(len(pieces) + 1) if random.random() < self._upstream.mood.cut else None
         nameless = self._seat is not None and self._seat.provider is ProviderName.CODEX  # as ChatGPT's backend sends it
-        self._channel.begin(200, ({} if nameless else {"content-type": "text/event-stream"}) | self._quota(), None)
+        self._begin(200, {} if nameless else {"content-type": "text/event-stream"}, None)
         self._piece(answer, pieces, 0, stop)
 
     def _piece(self, answer: Answer, pieces: list[bytes], at: int, stop: int | None) -> None:
