@@ -10,7 +10,7 @@ from typing import Any
 from sqlalchemy import Engine, event
 
 from seatpool.core.ended import Ended
-from seatpool.core.model import Account, Affinity, Carried, CredentialKind, UnderWay
+from seatpool.core.model import Account, Affinity, Carried, Cooling, CredentialKind, UnderWay
 from seatpool.store import Store
 from tests.store.made import NOW, at, attempt, cooldown, oauth, sign_in, window
 from tests.store.rows.test_choices import choice
@@ -27,7 +27,7 @@ def work(store: Store, account: Account) -> None:
         used={account.id: at(1)},
         choices=[choice(account_id=account.id)],
         history=[(account.id, window(1, 0.5))],
-        lifted=[cooldown(account, 60)],
+        coolings=[Cooling(ends=cooldown(account, 60))],
         affinities=[Affinity("talk", account.id, at(1))],
         carriers=[Carried(account.id, (1,), NOW)],
         under_way=UnderWay("a", NOW, {account.id: 1}),

@@ -14,6 +14,7 @@ from seatpool.core.model import (
     Account,
     Affinity,
     Attempt,
+    Cooling,
     Credential,
     CredentialKind,
     QuotaWindow,
@@ -364,11 +365,11 @@ def test_what_a_success_has_settled_is_lifted_for_everybody(store: Store, other:
     over = store.cool(cooldown(account, 60))
     kept = store.cool(cooldown(account, 60, scope=Scope(ScopeKind.MODEL, "m")))
     before = other.revision()
-    store.record(lifted=[over])
+    store.record(coolings=[Cooling(ends=over)])
     assert other.changes(before).cleared == ((account.id, over.scope),)
     assert store.cooldowns(NOW) == (kept,)
     before = other.revision()
-    store.record(lifted=[over])
+    store.record(coolings=[Cooling(ends=over)])
     assert other.revision() == before, "once"
 
 
@@ -376,8 +377,21 @@ def test_a_cooldown_that_another_process_has_set_meanwhile_is_not_lifted(store: 
     account = sign_in(store)
     over = store.cool(cooldown(account, 60))
     newer = other.cool(replace(cooldown(account, 120), created_at=at(90)))
-    store.record(lifted=[over])
+    store.record(coolings=[Cooling(ends=over)])
     assert store.cooldowns(at(100)) == (newer,)
+    assert store.cool(cooldown(account, 90), instead_of=over) == newer
+
+
+def test_one_takes_the_place_of_another_that_ends_later(store: Store, other: Store) -> None:
+    account = sign_in(store)
+    over = store.cool(cooldown(account, 60))
+    before = other.revision()
+    sooner = store.cool(replace(cooldown(account, 30), created_at=at(1)), instead_of=over)
+    assert store.cooldowns(NOW) == (sooner,)
+    changes = other.changes(before)
+    assert (changes.cleared, changes.cooldowns) == (((account.id, over.scope),), (sooner,))
+    store.record(coolings=[Cooling(ends=over)])
+    assert store.cooldowns(NOW) == (sooner,), "what was ended is ended once"
 
 
 def test_the_newest_account_of_a_conversation_stays(store: Store, other: Store) -> None:

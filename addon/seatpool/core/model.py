@@ -185,6 +185,14 @@ class Cooldown(msgspec.Struct, frozen=True, gc=False):
     """How often in a row it was refused here and nobody gave a time; 0 where upstream has always named one."""
 
 
+class Cooling(msgspec.Struct, frozen=True, gc=False):
+    """A cooldown that begins, one that ends, or one that takes the other's place."""
+
+    begins: Cooldown | None = None
+    ends: Cooldown | None = None
+    """Before its time, or forgotten after it, unless another process has replaced it meanwhile."""
+
+
 class Affinity(msgspec.Struct, frozen=True, gc=False):
     """Which account served a conversation last."""
 

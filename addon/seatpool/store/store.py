@@ -17,6 +17,7 @@ from seatpool.core.model import (
     Attempt,
     Carried,
     Cooldown,
+    Cooling,
     Credential,
     CredentialKind,
     Keeping,
@@ -299,9 +300,14 @@ class Store:
 
     # -- cooldowns
 
-    def cool(self, cooldown: Cooldown, *, patient: bool = False) -> Cooldown:
-        """Never shortens one that runs: returns the one in force, this or a later one. Raises `UnknownAccount`."""
-        with self._db.write(told=True, patient=patient) as db:
+    def cool(self, cooldown: Cooldown, *, instead_of: Cooldown | None = None) -> Cooldown:
+        """Never shortens one that runs: returns the one in force, this or a later one. Raises `UnknownAccount`.
+
+        `instead_of`: one that is ended, if it is still the very one that is stored.
+        """
+        with self._db.write(told=True) as db:
+            if instead_of is not None:
+                cooldowns.end(db, instead_of)
             return cooldowns.cool(db, cooldown)
 
     def clear_cooldowns(self, account_id: int | None = None) -> int:
@@ -324,8 +330,7 @@ class Store:
         used: Mapping[int, datetime] = _NO_USE,
         choices: Sequence[Choice] = (),
         history: Sequence[tuple[int, QuotaWindow]] = (),
-        lifted: Sequence[Cooldown] = (),
-        hidden: Sequence[Cooldown] = (),
+        coolings: Sequence[Cooling] = (),
         affinities: Sequence[Affinity] = (),
         carriers: Sequence[Carried] = (),
         under_way: UnderWay | None = None,
@@ -333,17 +338,16 @@ class Store:
     ) -> None:
         """Write a batch; `used` tells when accounts were last used. The newest observation of a window stays.
 
-        `history`: observations to be kept beside that, for `past.window_history`. `lifted`: cooldowns that are ended
-        before their time, or forgotten after it, where no other has replaced them; `hidden`: those that hold on behind
-        them. What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows, of `lifted`
-        and `hidden`, of `carriers`, of `under_way` and of `affinities`, of which the newest of each conversation stays.
+        `history`: observations to be kept beside that, for `past.window_history`. `coolings` are made
+        in their order. What belongs to an account that was removed meanwhile is dropped. `changes` tells of windows, of
+        `coolings`, of `carriers`, of `under_way` and of `affinities`, of which the newest of each conversation stays.
         """
         with self._db.write(told=True, patient=True) as db:
             named = {attempt.account_id for attempt in attempts} | {i for i, _ in (*windows, *history)}
             named |= {choice.account_id for choice in choices if choice.account_id is not None}
             named |= {held.account_id for held in affinities} | {given.account_id for given in carriers}
             named |= {over.account_id for over in ended if over.account_id is not None}
-            named |= {cooldown.account_id for cooldown in hidden}
+            named |= {change.begins.account_id for change in coolings if change.begins is not None}
             known = accounts.existing(db, named)
             choice_rows.record(db, [c for c in choices if c.account_id is None or c.account_id in known])
             history_rows.record(db, [seen for seen in history if seen[0] in known])
@@ -351,10 +355,11 @@ class Store:
             observations.record_windows(db, [seen for seen in windows if seen[0] in known])
             ending_rows.record(db, [over for over in ended if over.account_id is None or over.account_id in known])
             accounts.touch(db, used)
-            cooldowns.lift_these(db, lifted)
-            for cooldown in hidden:
-                if cooldown.account_id in known:
-                    cooldowns.cool(db, cooldown)
+            for change in coolings:
+                if change.ends is not None:
+                    cooldowns.end(db, change.ends)
+                if change.begins is not None and change.begins.account_id in known:
+                    cooldowns.cool(db, change.begins)
             affinity_rows.save(db, [held for held in affinities if held.account_id in known])
             carrier_rows.add(db, [given for given in carriers if given.account_id in known])
             if under_way is not None:

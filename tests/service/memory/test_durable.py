@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -11,10 +11,12 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from seatpool.core.model import WHOLE_ACCOUNT, Cooldown
+from seatpool.core.model import WHOLE_ACCOUNT, Cooldown, Cooling
 from seatpool.core.policy import Policy
 from seatpool.providers.http import Headers
 from seatpool.service.memory.durable import Durable
+from seatpool.service.memory.knowledge import Knowledge
+from seatpool.service.memory.vault import Vault
 from seatpool.service.memory.writer import Writer
 from seatpool.service.pool import PoolService
 from seatpool.service.threads import WORKERS, aside
@@ -81,7 +83,7 @@ async def test_it_is_the_writers_where_the_database_is_away_until_then(
     durable = Durable(writer)
     store.hurry()
     with locked(tmp_path / "pool.db"):
-        asked = asyncio.create_task(durable.make(partial(store.cool, cooldown), cooldown, "%s %s", "alice"))
+        asked = asyncio.create_task(durable.make(partial(store.cool, cooldown), Cooling(cooldown), "%s %s", "alice"))
         await settle()
         asked.cancel()
         await durable.drain()
@@ -89,3 +91,22 @@ async def test_it_is_the_writers_where_the_database_is_away_until_then(
     writer.start()
     writer.close()
     assert kept(store) == ["said-so"]
+
+
+@pytest.mark.parametrize("away", [False, True])
+async def test_a_limit_that_was_told_since_stays_when_the_one_before_it_is_lifted(
+    store: Store, issuer: Issuer, tmp_path: Path, away: bool
+) -> None:
+    """It is written at once, or when the database is back; what ended a moment before it always comes later."""
+    alice = sign_in(store, issuer, "alice")
+    held = store.cool(Cooldown(alice.id, WHOLE_ACCOUNT, "usage_limit_reached", LATER, NOW))
+    knowledge = Knowledge(store, Vault(store), Policy(), "owner")
+    knowledge.take(store.changes(None))
+    store.hurry()
+    with locked(tmp_path / "pool.db") if away else nullcontext():
+        knowledge.succeeded(alice.id, (WHOLE_ACCOUNT,), datetime.now(UTC), held)
+        await knowledge.cool(alice, WHOLE_ACCOUNT, "told-since", LATER - timedelta(minutes=1))
+    assert kept(store) == (["usage_limit_reached"] if away else ["told-since"])
+    knowledge.writer.start()
+    await knowledge.stop()
+    assert kept(store) == ["told-since"]

@@ -7,7 +7,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 
-from seatpool.core.model import Cooldown
+from seatpool.core.model import Cooling
 from seatpool.service.memory.writer import Disabled, Writer
 from seatpool.service.tasks import Tasks
 from seatpool.service.threads import aside
@@ -23,7 +23,7 @@ class Durable:
         self._writer = writer
         self._under_way = Tasks()
 
-    async def make(self, write: Callable[[], object], row: Cooldown | Disabled, line: str, name: str) -> None:
+    async def make(self, write: Callable[[], object], row: Cooling | Disabled, line: str, name: str) -> None:
         """Returns when it was made, or is the writer's.
 
         `write` makes it and `row` is what the writer would; `line` tells of a database that refuses it, with the
@@ -35,7 +35,7 @@ class Durable:
         """Wait for those under way (at shutdown, before the writer is closed)."""
         await self._under_way.drain()
 
-    async def _make(self, write: Callable[[], object], row: Cooldown | Disabled, line: str, name: str) -> None:
+    async def _make(self, write: Callable[[], object], row: Cooling | Disabled, line: str, name: str) -> None:
         try:
             await aside(write)
         except StoreUnavailable:  # memory knows; a database that is away must not cost the request

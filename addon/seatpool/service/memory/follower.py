@@ -14,7 +14,7 @@ from functools import partial
 
 from seatpool.clock import Jump, Watch, utcnow
 from seatpool.core import clockwork
-from seatpool.core.model import Account
+from seatpool.core.model import Account, Cooling
 from seatpool.core.policy import Policy
 from seatpool.service.memory.garbage import spare_what_stays
 from seatpool.service.memory.health import Health
@@ -151,7 +151,7 @@ class Follower:
         self._pruned_at = now
         self._ahead = self._ahead or jump.by < timedelta()
         for cooldown in clockwork.shift(self._knowledge.state, jump.by, now, jump.within):
-            self._knowledge.writer.put(cooldown)
+            self._knowledge.writer.put(Cooling(cooldown))
         self.clock_set()
 
     async def _settle_in(self) -> None:

@@ -18,7 +18,7 @@ from seatpool.core.ended import Ended
 from seatpool.core.explain import Glimpse
 from seatpool.core.guesses import Guesses
 from seatpool.core.locks import Lock
-from seatpool.core.model import Account, Attempt, Carried, Cooldown, ProviderName, QuotaWindow, Scope
+from seatpool.core.model import Account, Attempt, Carried, Cooldown, Cooling, ProviderName, QuotaWindow, Scope
 from seatpool.core.policy import Policy
 from seatpool.core.provenance import Provenance
 from seatpool.core.state import PoolState
@@ -29,7 +29,7 @@ from seatpool.service.memory.durable import Durable
 from seatpool.service.memory.meters import Meters
 from seatpool.service.memory.probes import Probes
 from seatpool.service.memory.vault import Vault
-from seatpool.service.memory.writer import Disabled, Lifted, Writer
+from seatpool.service.memory.writer import Disabled, Writer
 from seatpool.service.threads import aside
 from seatpool.store import Changes, Store, StoreError
 
@@ -57,6 +57,8 @@ class Knowledge:
         self._durable = Durable(self.writer)
         self._probes = Probes(store, self.state)
         self._guesses = Guesses()
+        self._ended: dict[tuple[int, Scope], Cooldown] = {}
+        """Which cooldown of an account's part was ended here last: that may not have been written yet."""
         self.affinities = Affinities(self.state, self.writer.put)
         self.provenance = Provenance()
         self.beats = Beats(self.state, self.writer.put, owner)
@@ -144,7 +146,7 @@ class Knowledge:
         for cooldown in over:
             self.state.lift(account_id, cooldown.scope, now)
             self._probes.lifted(account_id, cooldown.scope)
-            self.writer.put(Lifted(cooldown))
+            self._end(cooldown)
 
     def absolve(self, account_id: int, scope: Scope, reason: str, since: datetime) -> None:
         """Take back our guess, made after `since`, at how long a limit holds: it was not this account's.
@@ -161,7 +163,12 @@ class Knowledge:
             self.state.lift(account_id, scope, now)
             if told is not None:
                 self.state.cool(told, now)
-            self.writer.put(Lifted(held, told))
+            self._end(held, told)
+
+    def _end(self, cooldown: Cooldown, follower: Cooldown | None = None) -> None:
+        """Write that it is over, and what holds from then on; returns at once."""
+        self._ended[cooldown.account_id, cooldown.scope] = cooldown
+        self.writer.put(Cooling(follower, cooldown))
 
     async def cool(self, account: Account, scope: Scope, reason: str, until: datetime, struck: int = 0) -> None:
         """Take an account, or a part of it, out of the choice until then.
@@ -185,8 +192,10 @@ class Knowledge:
             until.isoformat("T", "seconds"),
             reason,
         )
-        write = partial(self._store.cool, cooldown)
-        await self._durable.make(write, cooldown, "account=%s action=cooldown-not-stored reason=%s", account.name)
+        # Where that which was ended still stands, this one would be nothing new, and would go with it.
+        change = Cooling(cooldown, self._ended.get((account.id, scope)))
+        write = partial(self._store.cool, cooldown, instead_of=change.ends)
+        await self._durable.make(write, change, "account=%s action=cooldown-not-stored reason=%s", account.name)
 
     async def disable(self, account: Account, reason: str) -> None:
         """Take an account out of the choice until a person acts."""

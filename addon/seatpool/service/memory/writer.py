@@ -17,7 +17,7 @@ import msgspec
 
 from seatpool.core.ended import Ended
 from seatpool.core.explain import Choice, Glimpse, explain
-from seatpool.core.model import Affinity, Attempt, Carried, Cooldown, QuotaWindow, UnderWay
+from seatpool.core.model import Affinity, Attempt, Carried, Cooling, QuotaWindow, UnderWay
 from seatpool.core.usage import worth_keeping
 from seatpool.store import Store, StoreUnavailable, UnknownAccount
 
@@ -35,14 +35,6 @@ AGAIN_S = 1.0
 """After a failure. An attempt that meets a lock waits for five seconds by itself."""
 
 
-class Lifted(msgspec.Struct, frozen=True):
-    """A cooldown that was ended or forgotten, unless another process has replaced it meanwhile."""
-
-    cooldown: Cooldown
-    hidden: Cooldown | None = None
-    """One that it has hidden, and that holds on."""
-
-
 class Disabled(msgspec.Struct, frozen=True):
     """An account that is out of use until a person acts."""
 
@@ -51,9 +43,7 @@ class Disabled(msgspec.Struct, frozen=True):
     at: datetime
 
 
-Stored = (
-    Affinity | Attempt | Carried | Choice | Cooldown | Disabled | Ended | Lifted | UnderWay | tuple[int, QuotaWindow]
-)
+Stored = Affinity | Attempt | Carried | Choice | Cooling | Disabled | Ended | UnderWay | tuple[int, QuotaWindow]
 Row = Stored | Glimpse
 
 
@@ -158,10 +148,7 @@ class Writer:
 
     def _store_rows(self, rows: Sequence[Stored]) -> None:
         for row in rows:
-            if isinstance(row, Cooldown):
-                with suppress(UnknownAccount):
-                    self._store.cool(row, patient=True)
-            elif isinstance(row, Disabled):
+            if isinstance(row, Disabled):
                 with suppress(UnknownAccount):
                     self._store.disable(row.account_id, row.reason, row.at, patient=True)
         attempts = [row for row in rows if isinstance(row, Attempt)]
@@ -176,8 +163,7 @@ class Writer:
             used=used,
             choices=[row for row in rows if isinstance(row, Choice)],
             history=news,
-            lifted=[row.cooldown for row in rows if isinstance(row, Lifted)],
-            hidden=[row.hidden for row in rows if isinstance(row, Lifted) and row.hidden is not None],
+            coolings=[row for row in rows if isinstance(row, Cooling)],
             affinities=list({row.conversation: row for row in rows if isinstance(row, Affinity)}.values()),
             carriers=[row for row in rows if isinstance(row, Carried)],
             under_way=beats[-1] if beats else None,

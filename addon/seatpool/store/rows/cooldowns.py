@@ -1,6 +1,5 @@
 """Cooldown rows, on an open transaction."""
 
-from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -70,13 +69,12 @@ def lift(db: Connection, account_id: int | None) -> int:
     return count
 
 
-def lift_these(db: Connection, cooled: Sequence[Cooldown]) -> None:
-    """End, or forget, each that is still the very one that is stored."""
-    for cooldown in cooled:
-        which = _RUNNING & _at(cooldown) & (cooldowns.c.created_at == cooldown.created_at)
-        if db.execute(select(cooldowns.c.account_id).where(which)).first() is not None:
-            revision = revisions.take(db)
-            db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision))
+def end(db: Connection, cooldown: Cooldown) -> None:
+    """End, or forget, one that is still the very one that is stored."""
+    which = _RUNNING & _at(cooldown) & (cooldowns.c.created_at == cooldown.created_at)
+    if db.execute(select(cooldowns.c.account_id).where(which)).first() is not None:
+        revision = revisions.take(db)
+        db.execute(update(cooldowns).where(which).values(lifted=revision, revision=revision))
 
 
 def live(db: Connection, now: datetime) -> tuple[Cooldown, ...]:
